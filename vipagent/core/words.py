@@ -1,0 +1,91 @@
+"""The contract's words as enums: one spelling for logs, metrics, status and tests (Shape 5, 6)."""
+
+from enum import StrEnum
+
+
+class StoreState(StrEnum):
+    """The state of the session with the store (Shape 6)."""
+
+    CONNECTED = "connected"
+    UNSURE = "unsure"
+    """The connection is gone, the session may still live."""
+    LOST = "lost"
+    """The session is over, or there never was one."""
+
+
+class CheckState(StrEnum):
+    """The verdict of the local check, after `rise` and `fall` (H4, C1)."""
+
+    STARTING = "starting"
+    """Neither `rise` good nor `fall` bad results since the start."""
+    UP = "up"
+    DOWN = "down"
+    DISABLED = "disabled"
+
+
+class CheckResult(StrEnum):
+    """The outcome of one run of the local check."""
+
+    GOOD = "good"
+    BAD = "bad"
+    DISABLED = "disabled"
+    """The `disable` file exists."""
+
+
+class Takeover(StrEnum):
+    """Who announces an orphan (A2)."""
+
+    ALL = "all"
+    ONE = "one"
+    RANKED = "ranked"
+
+
+class Standby(StrEnum):
+    """Whether a VIP that is not orphaned is announced by its takers, too (A4)."""
+
+    COLD = "cold"
+    HOT = "hot"
+
+
+class OnStoreLoss(StrEnum):
+    """What a lost session does to what is announced (L1)."""
+
+    KEEP = "keep"
+    OWN = "own"
+    WITHDRAW = "withdraw"
+
+
+class Claim(StrEnum):
+    """Whose a registration in the store is, as far as the backend can tell (G3)."""
+
+    OURS = "ours"
+    """This very agent's."""
+    SAME_NODE = "same-node"
+    """Another run's under the name of this node: a leftover, or a twin."""
+    OTHER = "other"
+
+
+class Reason(StrEnum):
+    """Why a VIP is, or is not, announced by this node (Shape 5)."""
+
+    OWNER = "owner"
+    TAKEOVER = "takeover"
+    RELEASING = "releasing"
+    """The owner is back; announced for `release_delay` more (H1)."""
+    HOT_STANDBY = "hot-standby"
+    DRAINING = "draining"
+    STANDBY = "standby"
+    SETTLING = "settling"
+    STARTING = "starting"
+    CONFLICT = "conflict"
+    CHECK_DOWN = "check-down"
+    DISABLED = "disabled"
+    MAINTENANCE_SERVICE = "maintenance-service"
+    MAINTENANCE_NODE = "maintenance-node"
+    NO_BGP = "no-bgp"
+    STORE_LOST = "store-lost"
+    STORE_UNKNOWN = "store-unknown"
+    """The store was never reached, so nobody knows who else serves this VIP."""
+    REMOVED = "removed"
+    """No longer in the configuration."""
+    STOPPING = "stopping"

@@ -1,0 +1,148 @@
+"""What an agent asks of a store: one abstract class, described so that an outsider can write one.
+
+A backend keeps one session to one store. It holds *wishes* (entries to keep registered, directories to
+watch) and makes them true again after every fault, for ever, on threads of its own; the agent never waits
+for it. What it learns it hands to a `Listener`. `vipagent.testing` has the suite that every backend passes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vipagent.core.words import Claim, StoreState
+from vipagent.store.layout import DEFAULT_PREFIX, Directory, Key
+
+
+class StoreError(Exception):
+    """The store refused or did not answer an operator's call; the message names host and cause."""
+
+
+class StoreConfigError(ValueError):
+    """Store options that can never work (an unknown option, a port that is no number, an unreadable file)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """How to reach a store, and as whom."""
+
+    node: str
+    """This node's name."""
+    instance: str
+    """This run of the agent: unique, so that a restart is told from a twin."""
+    hosts: tuple[str, ...] = ()
+    """`HOST:PORT` each; for `file` one path. Empty: the backend's own default."""
+    prefix: str = DEFAULT_PREFIX
+    session_timeout: float = 6.0
+    """Seconds after which a dead agent's entries vanish; a store may round it up."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Options of this backend alone (credentials, TLS, ...); the backend validates them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a snapshot."""
+
+    value: bytes = b""
+    """The stored value as it is: possibly hostile, at most `MAX_VALUE` bytes of it; empty where it was not read."""
+    claim: Claim = Claim.OTHER
+    """`OURS` if this session (or an earlier one of this very instance) holds the entry, judged by the store's own
+    notion of a holder (ephemeral owner, lease, session, lock) before the value is asked; else by `claim_of(value)`."""
+
+
+Snapshot = Mapping[str, Entry]
+"""All the entries of a directory, by name. Never a delta; never an empty one because of an error."""
+
+MAX_VALUE = 64 * 1024
+"""Bytes of a value that a backend hands over; what is longer is cut, and will then not parse."""
+MAX_ENTRIES = 20_000
+"""Entries of a directory that a backend hands over; the first ones in the order of their names."""
+
+
+class Listener(Protocol):
+    """Where a backend hands over what it learns: called on any thread, never blocks, never raises."""
+
+    def session(self, state: StoreState, detail: str) -> None:
+        """The session's state changed. `detail` is for people: host, cause, negotiated session life.
+
+        After each `CONNECTED` every watched directory is handed over anew, changed or not (L4). A session of
+        which no sign of life was confirmed for its own life is `LOST` by the backend's own monotonic clock,
+        whatever the library says.
+        """
+
+    def snapshot(self, directory: Directory, entries: Snapshot) -> None:
+        """The directory's entries now: at each change, and after each (re)connection.
+
+        Quick changes may be merged, but the last state is always handed over. A directory that does not exist
+        is an empty snapshot; one that could not be read is none at all.
+        """
+
+
+class Backend(ABC):
+    """One session to one store.
+
+    `open`, `register`, `deregister` and `watch` return at once and never raise for a fault of the store: they
+    note a wish, which the backend fulfils as soon as it can and keeps fulfilled. They may be called before
+    `open` and while the store is away. `read`, `write` and `erase` are for operators' commands: they block for
+    at most `timeout` seconds and raise `StoreError`. The agent's loop never calls them.
+
+    The constructor validates `settings.options`, raises `StoreConfigError`, and does no I/O.
+    """
+
+    def __init__(self, settings: StoreSettings, listener: Listener) -> None:
+        self.settings = settings
+        self.listener = listener
+
+    @abstractmethod
+    def open(self) -> None:
+        """Start to connect, and go on trying for ever, with backoff (at most about 1 s) and jitter (L2)."""
+
+    @abstractmethod
+    def register(self, key: Key, value: bytes) -> None:
+        """Keep an ephemeral entry at `key` until `deregister`: through lost sessions and deleted entries.
+
+        Called again with another value: update the entry in place, without a moment of absence. If an entry is
+        there already (G3): one of this very instance's earlier sessions is replaced at once; one of the same
+        node's other run (`Claim.SAME_NODE`) is replaced at once if this wish was never fulfilled before, and
+        left alone if it was (then it is a twin's); anybody else's is left alone, and the entry made as soon as
+        that one is gone.
+        """
+
+    @abstractmethod
+    def deregister(self, key: Key) -> None:
+        """Remove the entry now, if it is ours, and forget the wish (G2). Unknown keys are fine.
+
+        While the store is away: the entry must not be there once the store is back.
+        """
+
+    @abstractmethod
+    def watch(self, directory: Directory, values: frozenset[str] | None = frozenset()) -> None:
+        """Hand over `directory` now and at each change.
+
+        `values` names the entries whose values and claims are needed; None stands for all. Others may come
+        with an empty value and `Claim.OTHER`. A change of a needed value is a change of the directory.
+        Called again for a directory: `values` replaces what was asked before.
+        """
+
+    @abstractmethod
+    def unwatch(self, directory: Directory) -> None:
+        """Stop watching; unknown directories are fine."""
+
+    @abstractmethod
+    def read(self, directory: Directory, timeout: float) -> Snapshot:
+        """Return the entries with all their values."""
+
+    @abstractmethod
+    def write(self, key: Key, value: bytes, timeout: float) -> None:
+        """Set a persistent entry: made or replaced."""
+
+    @abstractmethod
+    def erase(self, key: Key, timeout: float) -> bool:
+        """Remove a persistent entry; return whether there was one."""
+
+    @abstractmethod
+    def close(self, timeout: float) -> None:
+        """Remove all of this session's entries, end the session and all threads, within `timeout` seconds.
+
+        Also when the store is frozen or away. After it nothing is handed over any more. Called twice: fine.
+        """

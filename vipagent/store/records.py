@@ -1,0 +1,161 @@
+"""What the values in a store mean. Reading them never raises: they may be anybody's, and hostile (S1)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from vipagent.core.words import Claim
+from vipagent.store.backend import MAX_VALUE
+
+MAX_TEXT = 512
+"""Characters of any text that is read from a store; the rest is cut."""
+
+
+class Malformed(ValueError):
+    """A value that is not what its key says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A member's value. ExaZK's members have none."""
+
+    node: str = ""
+    instance: str = ""
+
+    def dump(self) -> bytes:
+        """Return the value to store."""
+        return _dump(asdict(self))
+
+    @classmethod
+    def load(cls, value: bytes) -> "Registration":
+        """Read a member's value; anything else than ours is an anonymous registration."""
+        try:
+            fields = _load(value)
+        except Malformed:
+            return cls()
+        return cls(node=_text(fields, "node"), instance=_text(fields, "instance"))
+
+
+def claim_of(value: bytes, node: str, instance: str) -> Claim:
+    """Say whose a member is by its value alone."""
+    registration = Registration.load(value)
+    if registration.node != node or not node:
+        return Claim.OTHER
+    return Claim.OURS if registration.instance == instance else Claim.SAME_NODE
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """An operator's key. ExaZK's have no value: that is a plain maintenance."""
+
+    reason: str = ""
+    by: str = ""
+    since: str = ""
+    """ISO 8601, UTC: for people only."""
+    now: bool = False
+    """Skip the drain (H2)."""
+
+    def dump(self) -> bytes:
+        """Return the value to store."""
+        return _dump(asdict(self))
+
+    @classmethod
+    def load(cls, value: bytes) -> "Maintenance":
+        """Read a maintenance key: that it exists is what counts, so nothing in it can undo it."""
+        try:
+            fields = _load(value)
+        except Malformed:
+            return cls()
+        return cls(
+            reason=_text(fields, "reason"),
+            by=_text(fields, "by"),
+            since=_text(fields, "since"),
+            now=fields.get("now") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VipState:
+    """What one node does with one VIP."""
+
+    reason: str
+    rank: int | None = None
+    """Its rank, where it is announced (A3)."""
+    owned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What one node does, and why: its record in the store, for as long as its agent lives."""
+
+    node: str
+    check: str
+    detail: str = ""
+    """Why: the last failing check, who put it in maintenance and because of what, ..."""
+    since: str = ""
+    """When `check` or `detail` became so: ISO 8601, UTC."""
+    neighbors: int | None = None
+    """Established BGP neighbours, where the agent is told."""
+    vips: Mapping[str, VipState] = field(default_factory=dict)
+    instance: str = ""
+
+    def dump(self) -> bytes:
+        """Return the value to store."""
+        return _dump(asdict(self))
+
+    @classmethod
+    def load(cls, value: bytes) -> "NodeState":
+        """Read a node's record.
+
+        Raises:
+            Malformed: it is not one.
+        """
+        fields = _load(value)
+        vips = fields.get("vips")
+        neighbors = fields.get("neighbors")
+        if not isinstance(vips, dict):
+            raise Malformed("a node's record without its VIPs")
+        return cls(
+            node=_text(fields, "node"),
+            check=_text(fields, "check"),
+            detail=_text(fields, "detail"),
+            since=_text(fields, "since"),
+            neighbors=neighbors if type(neighbors) is int else None,
+            vips={_cut(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)},
+            instance=_text(fields, "instance"),
+        )
+
+
+def _vip_state(fields: Mapping[str, object]) -> VipState:
+    rank = fields.get("rank")
+    return VipState(
+        reason=_text(fields, "reason"),
+        rank=rank if type(rank) is int else None,
+        owned=fields.get("owned") is True,
+    )
+
+
+def _dump(fields: Mapping[str, object]) -> bytes:
+    said = {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
+    return json.dumps(said).encode()
+
+
+def _load(value: bytes) -> dict[str, object]:
+    if len(value) >= MAX_VALUE:
+        raise Malformed(f"a value of {MAX_VALUE} bytes or more")
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("a value that is not JSON") from error
+    if not isinstance(fields, dict):
+        raise Malformed("a value that is not a JSON object")
+    return fields
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    return _cut(value) if isinstance(value, str) else ""
+
+
+def _cut(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT])
