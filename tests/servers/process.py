@@ -1,0 +1,91 @@
+"""A child process of a test: started, watched, stopped by pid; what it said is kept for the failure's report."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a TCP port that nobody listens on just now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: float = 0.01) -> T:
+    """Call `probe` until it returns something true, and return that; fail after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        seen = probe()
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what}; last seen: {seen!r}")
+        time.sleep(every)
+
+
+class Process:
+    """One child process in its own session, its output in a file."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log = log
+        self.env = env
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The pid of the running child."""
+        assert self._child is not None, f"{self.name} was never started"
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the child runs."""
+        return self._child is not None and self._child.poll() is None
+
+    def start(self) -> None:
+        """Start the child."""
+        assert not self.running, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, start_new_session=True
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child, and to nobody else."""
+        if self.running:
+            assert self._child is not None
+            self._child.send_signal(number)
+
+    def wait(self, within: float = 10.0) -> int:
+        """Wait for the child's end and return its exit status."""
+        assert self._child is not None
+        return self._child.wait(within)
+
+    def kill(self) -> None:
+        """`kill -9`, and reap."""
+        self.signal(signal.SIGKILL)
+        if self._child is not None:
+            self._child.wait(10)
+
+    def terminate(self, within: float = 10.0) -> None:
+        """SIGTERM, then `kill -9` for what does not end."""
+        self.signal(signal.SIGTERM)
+        if self._child is not None:
+            try:
+                self._child.wait(within)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def said(self) -> str:
+        """All that the child has written so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
