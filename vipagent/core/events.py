@@ -1,0 +1,101 @@
+"""What can happen to a service on a node: all that the core ever learns (Shape 1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.words import CheckResult, Claim, StoreState
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The local check ran."""
+
+    result: CheckResult
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A live registration in the store."""
+
+    claim: Claim = Claim.OTHER
+    node: str = ""
+    """Who holds it, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSeen:
+    """All the members of the service, by VIP."""
+
+    members: Mapping[str, Member]
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceSeen:
+    """The maintenance keys that concern this node."""
+
+    service: bool = False
+    node: bool = False
+    now: bool = False
+    """The node's key asks to skip the drain (H2)."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChanged:
+    """The session with the store has another state."""
+
+    state: StoreState
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborsChanged:
+    """So many BGP neighbours are established (E5)."""
+
+    established: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAccepted:
+    """ExaBGP has accepted the announcement of this VIP as it is wished now."""
+
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRefused:
+    """ExaBGP has refused the announcement of this VIP; it is going to be tried again."""
+
+    vip: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time that `SetTimer` named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The configuration was read anew (E3)."""
+
+    settings: ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The agent is going to end."""
+
+
+Event = (
+    Checked
+    | MembersSeen
+    | MaintenanceSeen
+    | StoreChanged
+    | NeighborsChanged
+    | RouteAccepted
+    | RouteRefused
+    | TimerFired
+    | Reconfigured
+    | StopAsked
+)

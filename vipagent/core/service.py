@@ -1,0 +1,203 @@
+"""One service on one node: the state machine that every event goes through (Shape 1, A6).
+
+Level-triggered: an event changes the facts, then all that should be announced and registered is worked out
+anew, and only the difference to what was asked for before comes out as actions.
+"""
+
+from collections.abc import Iterable
+
+from vipagent.core import events
+from vipagent.core.actions import (
+    Action,
+    Announce,
+    Deregister,
+    Publish,
+    Register,
+    Report,
+    RunHook,
+    SetTimer,
+    VipReport,
+    Withdraw,
+)
+from vipagent.core.health import Health
+from vipagent.core.moment import Moment
+from vipagent.core.registration import Registrations
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.verdict import Facts, Verdict, verdict
+from vipagent.core.view import View
+from vipagent.core.words import CheckState, Claim, Reason
+
+HOOKED = frozenset({CheckState.UP, CheckState.DOWN, CheckState.DISABLED})
+
+
+class Service:
+    """The decisions of one node about one service.
+
+    Args:
+        settings: the service, as configured.
+        now: the monotonic clock, in seconds; `start_grace` counts from here.
+    """
+
+    def __init__(self, settings: ServiceSettings, now: float) -> None:
+        self._facts = Facts(
+            settings=settings,
+            started=now,
+            health=Health(settings.rise, settings.fall),
+            view=View(settings.settle),
+        )
+        self._registrations = Registrations()
+        self._check_detail = ""
+        self._published: Report | None = None
+        self._timer: float | None = None
+
+    @property
+    def settings(self) -> ServiceSettings:
+        """The configuration in force."""
+        return self._facts.settings
+
+    @property
+    def check_changing(self) -> bool:
+        """Whether the next check should come after `fast_interval` instead of `interval`."""
+        return self._facts.health.changing
+
+    @property
+    def report(self) -> Report | None:
+        """What was last published."""
+        return self._published
+
+    def handle(self, event: events.Event, now: float) -> list[Action]:
+        """Take one event and return what has to be done about it, in that order.
+
+        Args:
+            event: what happened.
+            now: the monotonic clock, in seconds, never going backwards.
+        """
+        actions: list[Action] = []
+        match event:
+            case events.Checked(result, detail):
+                self._check_detail = detail
+                if not self._facts.health.count(result):
+                    return []
+                if self._facts.health.state in HOOKED:
+                    actions.append(RunHook(self._facts.health.state))
+            case events.Reconfigured(settings):
+                actions.extend(self._reconfigure(settings))
+            case _:
+                self._learn(event, now)
+        actions.extend(self._decide(now))
+        return actions
+
+    def _learn(self, event: events.Event, now: float) -> None:
+        facts = self._facts
+        match event:
+            case events.MembersSeen(members):
+                facts.view.seen(members, now)
+                self._notice_twins()
+            case events.MaintenanceSeen():
+                self._take_maintenance(event, now)
+            case events.StoreChanged(state):
+                facts.view.store_changed(state, now)
+            case events.NeighborsChanged(established):
+                facts.neighbors = established
+            case events.RouteAccepted(vip):
+                self._registrations.accepted.add(vip)
+            case events.RouteRefused(vip):
+                self._registrations.accepted.discard(vip)
+            case events.StopAsked():
+                facts.stopping = True
+            case _:
+                pass  # a timer: only the time has changed
+
+    def _notice_twins(self) -> None:
+        """Tell a leftover of this node, which we replace, from an agent that has replaced us (G3)."""
+        facts = self._facts
+        for vip in facts.settings.owned:
+            member = facts.view.members.get(vip)
+            if member is None:
+                facts.displaced.discard(vip)
+            elif member.claim is Claim.OURS:
+                facts.displaced.discard(vip)
+                self._registrations.held.add(vip)
+            elif member.claim is Claim.SAME_NODE and vip in self._registrations.held:
+                facts.displaced.add(vip)
+
+    def _take_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
+        facts = self._facts
+        before = facts.maintenance
+        if seen.node and not (before is not None and before.node):
+            facts.drain_until = now if seen.now else now + facts.settings.drain_delay
+        elif seen.now:
+            facts.drain_until = now
+        if before is not None and before.service and not seen.service:
+            facts.view.doubt(now)
+        facts.maintenance = seen
+
+    def _reconfigure(self, settings: ServiceSettings) -> Iterable[Action]:
+        """Take the new settings; what is no longer in them is given up, all else is decided as ever (E3)."""
+        facts = self._facts
+        gone = facts.told.keys() - set(settings.pool)
+        foreign = self._registrations.wished - set(settings.owned)
+        facts.reconfigure(settings)
+        for vip in sorted(foreign):
+            yield self._give_up(vip, Reason.REMOVED)
+        for vip in sorted(gone):
+            del facts.told[vip]
+            self._registrations.accepted.discard(vip)
+            yield Withdraw(vip, Reason.REMOVED)
+
+    def _decide(self, now: float) -> list[Action]:
+        moment = Moment(now)
+        verdicts = {vip: verdict(self._facts, vip, moment) for vip in self._facts.settings.pool}
+        routes = [action for vip, decided in verdicts.items() for action in self._route(vip, decided)]
+        wanted = self._registrations.wanted(self._facts, moment)
+        given_up = sorted(self._registrations.wished - wanted)
+        if given_up:
+            self._registrations.lost(now)
+        actions: list[Action] = [self._give_up(vip, verdicts[vip].reason) for vip in given_up]
+        actions += routes
+        actions += [Register(vip) for vip in sorted(wanted - self._registrations.wished)]
+        self._registrations.wished |= wanted
+        actions += self._publish(verdicts)
+        if moment.next != self._timer:
+            self._timer = moment.next
+            actions.append(SetTimer(moment.next))
+        return actions
+
+    def _route(self, vip: str, decided: Verdict) -> Iterable[Action]:
+        told = self._facts.told
+        if decided.leave or (vip in told and told[vip] == decided.preference):
+            return
+        told[vip] = decided.preference
+        if decided.preference is None:
+            self._registrations.accepted.discard(vip)
+            yield Withdraw(vip, decided.reason)
+        else:
+            yield Announce(vip, decided.preference, decided.reason)
+
+    def _give_up(self, vip: str, reason: Reason) -> Deregister:
+        self._registrations.wished.discard(vip)
+        self._registrations.held.discard(vip)
+        return Deregister(vip, reason)
+
+    def _publish(self, verdicts: dict[str, Verdict]) -> Iterable[Action]:
+        facts = self._facts
+        maintenance = facts.maintenance
+        report = Report(
+            check=facts.health.state,
+            neighbors=facts.neighbors,
+            vips={vip: self._vip_report(vip, decided) for vip, decided in verdicts.items()},
+            conflicts={
+                vip: facts.view.members[vip].node for vip in facts.settings.owned if facts.conflicts(vip)
+            },
+            maintenance=maintenance.why if maintenance and (maintenance.node or maintenance.service) else "",
+            detail=self._check_detail,
+        )
+        if report != self._published:
+            self._published = report
+            yield Publish(report)
+
+    def _vip_report(self, vip: str, decided: Verdict) -> VipReport:
+        announced = self._facts.told.get(vip)
+        return VipReport(
+            decided.reason, announced.rank if announced else None, vip in self._facts.settings.owned
+        )

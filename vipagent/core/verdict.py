@@ -1,0 +1,190 @@
+"""What a node should do with one VIP, and why: a function of the facts (A1-A4, H1-H5, L1-L3)."""
+
+from dataclasses import dataclass, field
+
+from vipagent.core.actions import Preference
+from vipagent.core.events import MaintenanceSeen
+from vipagent.core.health import Health
+from vipagent.core.moment import Moment
+from vipagent.core.preference import preceding
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.view import View
+from vipagent.core.words import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Announce with a preference, withdraw, or leave things as they are."""
+
+    reason: Reason
+    preference: Preference | None = None
+    leave: bool = False
+    """Too early to say: whatever ExaBGP holds now, from this run or an earlier one, stays."""
+
+
+_UNFIT = {CheckState.DOWN: Reason.CHECK_DOWN, CheckState.DISABLED: Reason.DISABLED}
+
+
+@dataclass
+class Facts:
+    """All that a node knows about one service and itself."""
+
+    settings: ServiceSettings
+    started: float
+    health: Health
+    view: View
+    maintenance: MaintenanceSeen | None = None
+    """None: not read yet (H5)."""
+    neighbors: int | None = None
+    drain_until: float = 0.0
+    stopping: bool = False
+    told: dict[str, Preference | None] = field(default_factory=dict)
+    """What ExaBGP was last asked for, by VIP; None: to withdraw it. Not in it: nothing yet in this run."""
+    displaced: set[str] = field(default_factory=set)
+    """Owned VIPs that another agent under this node's name has taken from us (G3)."""
+    _preceding: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def serving(self) -> bool:
+        """Whether the BGP gate lets this node count as able to serve (E5)."""
+        return not self.settings.require_bgp or (self.neighbors or 0) >= self.settings.require_bgp
+
+    def reconfigure(self, settings: ServiceSettings) -> None:
+        """Take new settings; what was learnt stays."""
+        self.settings = settings
+        self.health.rise, self.health.fall = settings.rise, settings.fall
+        self.view.settle = settings.settle
+        self._preceding.clear()
+
+    def conflicts(self, vip: str) -> bool:
+        """Say whether somebody else holds the registration of an owned VIP (G3)."""
+        member = self.view.members.get(vip)
+        if member is None or member.claim is Claim.OURS:
+            return False
+        return member.claim is Claim.OTHER or vip in self.displaced
+
+    def preceding(self, vip: str) -> tuple[int, ...]:
+        """Return the seats that take this orphan before we do."""
+        if vip not in self._preceding:
+            self._preceding[vip] = preceding(self.settings.seats, vip, self.settings.owned)
+        return self._preceding[vip]
+
+
+def verdict(facts: Facts, vip: str, moment: Moment) -> Verdict:
+    """Decide about one VIP of the service's pool."""
+    barred = _barred(facts)
+    if barred is not None:
+        return Verdict(barred)
+    if _starting(facts, moment):
+        return Verdict(Reason.STARTING, leave=True)
+    if facts.maintenance is not None and facts.maintenance.node:
+        return _in_maintenance(facts, vip, moment)
+    if vip in facts.settings.owned:
+        return _own(facts, vip)
+    without_store = _without_store(facts)
+    if without_store is not None:
+        return Verdict(without_store)
+    return _others(facts, vip, moment)
+
+
+def lowest_rank(settings: ServiceSettings) -> int:
+    """Return the highest number that a rank can have: that of a draining node (H2)."""
+    return len(settings.seats) if settings.takeover is Takeover.RANKED else 2
+
+
+def _barred(facts: Facts) -> Reason | None:
+    """Say why this node must not announce anything at all."""
+    if facts.stopping:
+        return Reason.STOPPING
+    if facts.maintenance is not None and facts.maintenance.service:
+        return Reason.MAINTENANCE_SERVICE
+    if facts.health.state in _UNFIT:
+        return _UNFIT[facts.health.state]
+    if facts.view.gone and facts.settings.on_store_loss is OnStoreLoss.WITHDRAW:
+        return Reason.STORE_LOST
+    return None
+
+
+def _starting(facts: Facts, moment: Moment) -> bool:
+    """Say whether it is too early to announce anything: no verdict of the check, or of the store (H4, H5, L2)."""
+    if facts.health.state is CheckState.STARTING:
+        return True
+    unread = facts.maintenance is None or not facts.view.known
+    return unread and not moment.reached(facts.started + facts.settings.start_grace)
+
+
+def _without_store(facts: Facts) -> Reason | None:
+    """Say why the other nodes' VIPs are out of the question for now."""
+    if not facts.view.known:
+        return Reason.STORE_UNKNOWN
+    if facts.view.gone and facts.settings.on_store_loss is OnStoreLoss.OWN:
+        return Reason.STORE_LOST
+    return None if facts.serving else Reason.NO_BGP
+
+
+def _in_maintenance(facts: Facts, vip: str, moment: Moment) -> Verdict:
+    if facts.told.get(vip) is None or moment.reached(facts.drain_until):
+        return Verdict(Reason.MAINTENANCE_NODE)
+    return Verdict(Reason.DRAINING, Preference(lowest_rank(facts.settings), draining=True))
+
+
+def _own(facts: Facts, vip: str) -> Verdict:
+    if facts.conflicts(vip):
+        return Verdict(Reason.CONFLICT)
+    return Verdict(Reason.OWNER, Preference(0))
+
+
+def _others(facts: Facts, vip: str, moment: Moment) -> Verdict:
+    settings, view = facts.settings, facts.view
+    lives = view.lives(vip)
+    if lives and settings.standby is Standby.COLD:
+        return _hand_back(facts, vip, moment)
+    if not lives and view.presumes(vip, moment):
+        return Verdict(Reason.SETTLING, leave=True)
+    rank = _TAKERS[settings.takeover](facts, vip, moment)
+    if rank is None:
+        return Verdict(Reason.STANDBY)
+    return Verdict(Reason.HOT_STANDBY if lives else Reason.TAKEOVER, Preference(rank))
+
+
+def _hand_back(facts: Facts, vip: str, moment: Moment) -> Verdict:
+    """Keep what was taken over until its owner has been back for long enough, as far as we can see (H1)."""
+    held = facts.told.get(vip)
+    view = facts.view
+    if held is None or (view.fresh and view.lived_for(vip, facts.settings.release_delay, moment)):
+        return Verdict(Reason.STANDBY)
+    return Verdict(Reason.RELEASING, held)
+
+
+def _rank_of_all(_facts: Facts, _vip: str, _moment: Moment) -> int:
+    return 1
+
+
+def _rank_in_order(facts: Facts, vip: str, moment: Moment) -> int:
+    return 1 + sum(
+        any(
+            facts.view.lives(taker) or facts.view.presumes(taker, moment)
+            for taker in facts.settings.seats[seat]
+        )
+        for seat in facts.preceding(vip)
+    )
+
+
+def _rank_of_one(facts: Facts, vip: str, moment: Moment) -> int | None:
+    """Take the orphan unless somebody before us does; once taken, keep it until they surely do.
+
+    Somebody who has just registered settles first (L3), and takes nothing over in that time.
+    """
+    settings, view = facts.settings, facts.view
+    takers = [taker for seat in facts.preceding(vip) for taker in settings.seats[seat]]
+    if facts.told.get(vip) is None:
+        others = any(
+            view.presumes(taker, moment) or view.lived_for(taker, settings.settle, moment) for taker in takers
+        )
+    else:
+        surely = settings.settle + settings.release_delay
+        others = view.fresh and any(view.lived_for(taker, surely, moment) for taker in takers)
+    return None if others else 1
+
+
+_TAKERS = {Takeover.ALL: _rank_of_all, Takeover.RANKED: _rank_in_order, Takeover.ONE: _rank_of_one}
