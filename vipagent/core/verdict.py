@@ -106,7 +106,7 @@ def _barred(facts: Facts) -> Reason | None:
 
 
 def _starting(facts: Facts, moment: Moment) -> bool:
-    """Say whether it is too early to announce anything: no verdict of the check, or of the store (H4, H5, L2)."""
+    """Say whether it is too early for anything: no verdict of the check, or of the store (H4, H5, L2)."""
     if facts.health.state is CheckState.STARTING:
         return True
     unread = facts.maintenance is None or not facts.view.known
@@ -150,10 +150,10 @@ def _others(facts: Facts, vip: str, moment: Moment) -> Verdict:
 def _hand_back(facts: Facts, vip: str, moment: Moment) -> Verdict:
     """Keep what was taken over until its owner has been back for long enough, as far as we can see (H1)."""
     held = facts.told.get(vip)
-    view = facts.view
-    if held is None or (view.fresh and view.lived_for(vip, facts.settings.release_delay, moment)):
+    given_up = vip in facts.told and held is None
+    if given_up or (facts.view.fresh and facts.view.lived_for(vip, facts.settings.release_delay, moment)):
         return Verdict(Reason.STANDBY)
-    return Verdict(Reason.RELEASING, held)
+    return Verdict(Reason.RELEASING, held, leave=held is None)
 
 
 def _rank_of_all(_facts: Facts, _vip: str, _moment: Moment) -> int:
