@@ -10,7 +10,7 @@ import pytest
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.store.layout import WHOLE_SERVICE, Key
-from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, Suite, member, threads_of
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, Suite, eventually, member, threads_of
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import PATIENCE, ServedStore
 
@@ -118,7 +118,7 @@ class ServerFaults(Suite):
         late.watch(MEMBERS)
         late.register(member(2))
         late.backend.open()
-        late.seen.wait_for(lambda: late.seen.states(), PATIENCE, "the store's absence is told")
+        late.seen.wait_for(late.seen.states, PATIENCE, "the store's absence is told")
         assert StoreState.CONNECTED not in late.seen.states()
         assert late.seen.snapshots(MEMBERS) == []
         store.start()
@@ -186,10 +186,8 @@ class ServerFaults(Suite):
             _back_and_read_anew(agent, mark)
             if turn == 1:  # whatever is made once is made by now
                 threads, descriptors = threading.active_count(), _descriptors()
-        agent.seen.wait_for(
-            lambda: threading.active_count() <= threads, PATIENCE, "no thread more than before"
-        )
-        assert _descriptors() <= descriptors + 2
+        eventually(lambda: threading.active_count() <= threads, PATIENCE, "no thread more than before")
+        eventually(lambda: _descriptors() <= descriptors + 2, PATIENCE, "no descriptor more than before")
 
 
 def _back_and_read_anew(agent: Peer, mark: int) -> None:

@@ -2,8 +2,8 @@
 
     python -m vipagent.testing.holder MODULE:CLASS < settings
 
-Standard input is one line of JSON: the settings' fields, and `register`, the names of the members of the service
-`apex` to register. `held` is printed once they are all there; it ends at the end of its standard input.
+Standard input is one line of JSON: the settings' fields, and `register`, the names of the members to register
+(in the service `apex`). `held` is printed once they are all there; it ends at the end of its standard input.
 """
 
 import importlib

@@ -1,7 +1,8 @@
 """The agents' side of a contract test: sessions with their recorders, all closed at the test's end."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -87,6 +88,14 @@ class Peers:
         """Close all sessions."""
         for peer in self._made:
             peer.backend.close(5.0)
+
+
+def eventually(probe: Callable[[], object], within: float, what: str) -> None:
+    """Wait for what no listener is told, by asking again and again."""
+    deadline = time.monotonic() + within
+    while not probe():
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.01)
 
 
 def threads_of(before: set[threading.Thread]) -> set[threading.Thread]:

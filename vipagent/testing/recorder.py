@@ -101,7 +101,7 @@ class Recorder:
     def wait_names(
         self, directory: Directory, names: Collection[str], within: float, since: int = 0
     ) -> Snapshot:
-        """Wait until the last snapshot, handed over after the mark, has exactly these names, and return it."""
+        """Wait until the last snapshot, handed over after the mark, has exactly these names; return it."""
         wanted = set(names)
         self.wait_for(
             lambda: any(set(last) == wanted for last in self.snapshots(directory, since)[-1:]),

@@ -32,7 +32,7 @@ class StoreUnderTest(ABC):
 
     @abstractmethod
     def overwrite(self, key: Key, value: bytes) -> None:
-        """Write the value of an entry that is there, and leave its holder (owner, lease, session, lock) as it is."""
+        """Write the value of an entry that is there; its holder (owner, lease, session, lock) stays."""
 
     @abstractmethod
     def litter(self, directory: Directory) -> None:
@@ -49,7 +49,7 @@ class SharedStore(StoreUnderTest):
     factory: type[Backend]
     """The backend's class; a child process imports it by its name."""
     vanishing: float
-    """Seconds after which the entries of a process that was killed must be gone, at `settings`' session time-out."""
+    """Seconds within which a killed process's entries must be gone, at the session time-out of `settings`."""
 
     @abstractmethod
     def settings(self, node: str, instance: str) -> StoreSettings:
@@ -64,7 +64,10 @@ class SharedStore(StoreUnderTest):
 
 
 class ServedStore(SharedStore):
-    """A store with a server. The suite leaves the server running and thawed."""
+    """A store with a server.
+
+    A test that passes leaves it running; after one that fails, the fixture has to see to it.
+    """
 
     @abstractmethod
     def kill(self) -> None:

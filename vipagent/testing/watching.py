@@ -98,10 +98,8 @@ class Watching(Suite):
         store.litter(MEMBERS)
         one.register(member(1))
         one.watch(MEMBERS)
-        for peer in (one, two):
-            peer.seen.wait_for(
-                lambda peer=peer: peer.entry(member(1)), PATIENCE, "the member amid the litter"
-            )  # type: ignore[misc]
+        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        two.wait_claim(member(1), Claim.OTHER, PATIENCE)
         store.plant(member(2), b'{"node": "' + b"[" * 5000)
         two.wait_claim(member(2), Claim.OTHER, NOTICE)
         for snapshot in two.seen.snapshots(MEMBERS):
