@@ -24,9 +24,9 @@ class ServiceConfig:
     """One service: what the core decides by, how its routes look, how it is checked."""
 
     core: ServiceSettings
-    routes: RouteSettings = RouteSettings()
-    check: CheckSettings = CheckSettings()
-    hooks: HookSettings = HookSettings()
+    routes: RouteSettings = field(default_factory=RouteSettings)
+    check: CheckSettings = field(default_factory=CheckSettings)
+    hooks: HookSettings = field(default_factory=HookSettings)
     ip_setup: bool = False
     """Put the VIPs on the loopback interface."""
 

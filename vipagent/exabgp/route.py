@@ -49,7 +49,7 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
     if role.local_preference is not None:
         words.append(f"local-preference {role.local_preference}")
     if settings.local_as is not None and settings.prepend and preference.rank:
-        # An explicit path replaces ExaBGP's default one, so the own AS is in it once more than it is prepended.
+        # An explicit path replaces ExaBGP's default one: the own AS stands in it once more than prepended.
         words.append(_listed("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1)))
     words += [_listed("community", communities)] if communities else []
     words += [_listed("large-community", role.large_communities)] if role.large_communities else []

@@ -1,0 +1,122 @@
+"""The two pipes to ExaBGP: lines in and out, never blocking, and nobody else's (E3, E4, E6, E8)."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+
+MAX_LINE = 1 << 20
+"""Bytes of a line that are kept; the rest of a longer one is dropped."""
+CHUNK = 1 << 16
+
+
+def take_over_stdio() -> tuple[int, int]:
+    """Move stdin and stdout to descriptors that no child inherits; in their place comes /dev/null.
+
+    ExaBGP notices the agent's death by the end of its pipes, so no child may hold one (E6), and nothing but
+    commands may ever be written to them (E8).
+
+    Returns:
+        The descriptors to read ExaBGP's replies from and to write commands to.
+    """
+    taken = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in (0, 1)]
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1):
+        os.dup2(null, number)
+    os.close(null)
+    return taken[0], taken[1]
+
+
+class Pipe:
+    """Reads and writes lines on two descriptors, on the running loop.
+
+    Args:
+        reader: the descriptor of ExaBGP's replies.
+        writer: the descriptor of our commands.
+        on_line: called with each line that arrives, without its end.
+        on_end: called once when ExaBGP is gone.
+    """
+
+    def __init__(
+        self, reader: int, writer: int, on_line: Callable[[str], None], on_end: Callable[[], None]
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._on_line = on_line
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._incoming = b""
+        self._outgoing = b""
+        self._ended = False
+
+    def open(self) -> None:
+        """Start to read. A file or a terminal at the other end works, too: for a try by hand."""
+        for descriptor in (self._reader, self._writer):
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+                os.set_blocking(descriptor, False)
+        try:
+            self._loop.add_reader(self._reader, self._read)
+        except PermissionError:  # a regular file or /dev/null: always readable, nothing to wait for
+            self._loop.call_soon(self._read_all)
+
+    @property
+    def congested(self) -> bool:
+        """Whether lines wait because ExaBGP does not read (E4): write no more for now."""
+        return bool(self._outgoing)
+
+    def write(self, lines: list[str]) -> None:
+        """Write whole lines: at once as far as the pipe takes them, the rest when it does."""
+        self._outgoing += "".join(f"{line}\n" for line in lines).encode("ascii", "backslashreplace")
+        self._flush()
+
+    def close(self) -> None:
+        """Stop reading and writing; what is still waiting is dropped. The descriptors stay open."""
+        self._ended = True
+        with contextlib.suppress(ValueError, OSError):
+            self._loop.remove_reader(self._reader)
+        with contextlib.suppress(ValueError, OSError):
+            self._loop.remove_writer(self._writer)
+
+    def _flush(self) -> None:
+        try:
+            while self._outgoing and not self._ended:
+                self._outgoing = self._outgoing[os.write(self._writer, self._outgoing[:CHUNK]) :]
+        except BlockingIOError:
+            self._loop.add_writer(self._writer, self._resume)
+        except OSError:  # EPIPE: nobody reads any more
+            self._end()
+
+    def _resume(self) -> None:
+        self._loop.remove_writer(self._writer)
+        self._flush()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._reader, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._take(data)
+        else:
+            self._end()
+
+    def _read_all(self) -> None:
+        while not self._ended:
+            self._read()
+
+    def _take(self, data: bytes) -> None:
+        *lines, self._incoming = (self._incoming + data).split(b"\n")
+        self._incoming = self._incoming[:MAX_LINE]
+        for line in lines:
+            if not self._ended:
+                self._on_line(line.decode("utf-8", "replace"))
+
+    def _end(self) -> None:
+        if not self._ended:
+            self.close()
+            self._on_end()
