@@ -46,7 +46,8 @@ class Service:
             view=View(settings.settle),
         )
         self._registrations = Registrations()
-        self._check_detail = ""
+        self.check_detail = ""
+        """What the last check said."""
         self._published: Report | None = None
         self._timer: float | None = None
 
@@ -75,7 +76,7 @@ class Service:
         actions: list[Action] = []
         match event:
             case events.Checked(result, detail):
-                self._check_detail = detail
+                self.check_detail = detail
                 if not self._facts.health.count(result):
                     return []
                 if self._facts.health.state in HOOKED:
@@ -190,7 +191,7 @@ class Service:
                 vip: facts.view.members[vip].node for vip in facts.settings.owned if facts.conflicts(vip)
             },
             maintenance=maintenance.why if maintenance and (maintenance.node or maintenance.service) else "",
-            detail=self._check_detail,
+            detail=self.check_detail,
         )
         if report != self._published:
             self._published = report

@@ -36,20 +36,28 @@ class Pipe:
         reader: the descriptor of ExaBGP's replies.
         writer: the descriptor of our commands.
         on_line: called with each line that arrives, without its end.
+        on_room: called when lines that had to wait have all been written.
         on_end: called once when ExaBGP is gone.
     """
 
     def __init__(
-        self, reader: int, writer: int, on_line: Callable[[str], None], on_end: Callable[[], None]
+        self,
+        reader: int,
+        writer: int,
+        on_line: Callable[[str], None],
+        on_room: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._on_line = on_line
+        self._on_room = on_room
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._incoming = b""
         self._outgoing = b""
-        self._ended = False
+        self.ended = False
+        """Whether ExaBGP is gone, or the pipe closed."""
 
     def open(self) -> None:
         """Start to read. A file or a terminal at the other end works, too: for a try by hand."""
@@ -74,7 +82,7 @@ class Pipe:
 
     def close(self) -> None:
         """Stop reading and writing; what is still waiting is dropped. The descriptors stay open."""
-        self._ended = True
+        self.ended = True
         with contextlib.suppress(ValueError, OSError):
             self._loop.remove_reader(self._reader)
         with contextlib.suppress(ValueError, OSError):
@@ -82,7 +90,7 @@ class Pipe:
 
     def _flush(self) -> None:
         try:
-            while self._outgoing and not self._ended:
+            while self._outgoing and not self.ended:
                 self._outgoing = self._outgoing[os.write(self._writer, self._outgoing[:CHUNK]) :]
         except BlockingIOError:
             self._loop.add_writer(self._writer, self._resume)
@@ -92,6 +100,8 @@ class Pipe:
     def _resume(self) -> None:
         self._loop.remove_writer(self._writer)
         self._flush()
+        if not self._outgoing:
+            self._on_room()
 
     def _read(self) -> None:
         try:
@@ -106,17 +116,17 @@ class Pipe:
             self._end()
 
     def _read_all(self) -> None:
-        while not self._ended:
+        while not self.ended:
             self._read()
 
     def _take(self, data: bytes) -> None:
         *lines, self._incoming = (self._incoming + data).split(b"\n")
         self._incoming = self._incoming[:MAX_LINE]
         for line in lines:
-            if not self._ended:
+            if not self.ended:
                 self._on_line(line.decode("utf-8", "replace"))
 
     def _end(self) -> None:
-        if not self._ended:
+        if not self.ended:
             self.close()
             self._on_end()

@@ -1,13 +1,19 @@
-"""The conversation with ExaBGP, sans-I/O: wishes go in, command lines come out, replies settle them (A6, E1).
+"""The conversation with ExaBGP, sans-I/O: wishes in, command lines out, replies settle them (A6, E1).
 
-`done` from ExaBGP does not mean "on the wire", and its table can diverge from what it acknowledged (measured):
-changes to one prefix that meet in one flush are reordered, and withdrawals made while a session is down can be
-skipped. So only the latest wish per prefix is kept, one command per prefix is in flight, a withdrawal is said
-again about a second later, and everything is said again after a neighbour came up, and now and then.
+`done` from ExaBGP does not mean "on the wire", and its table can diverge from what it acknowledged: changes
+to one prefix that meet in one flush are reordered, and withdrawals made while a session is down can be
+skipped (measured). So only the latest wish per prefix is kept, one command per prefix is in flight, a
+withdrawal is said again about a second later, and everything is said again after a neighbour came up, and now
+and then.
+
+The first thing said is a question: who is established? An agent that was started anew is not told (E5), and
+the answer, or its absence, shows whether replies are on.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+
+from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
 WINDOW = 32
 """Commands in flight at most: what is written always fits into ExaBGP's pipe (64 KiB)."""
@@ -37,6 +43,8 @@ class Outcome:
     """Empty: carried out."""
     wished: bool = True
     """Whether it is still what is wished."""
+    announced: bool = False
+    """Whether it was an announcement."""
 
 
 @dataclass(slots=True)
@@ -53,7 +61,9 @@ class _Slot:
 @dataclass(frozen=True, slots=True)
 class _Sent:
     vip: str
+    """Empty: the question."""
     line: str
+    withdrawn: bool
     at: float
 
 
@@ -65,6 +75,7 @@ class Speaker:
     """Whether replies count as turned off."""
     heard: bool = False
     """Whether any reply ever came."""
+    _asked: bool = False
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _ready: dict[str, None] = field(default_factory=dict)
     _later: dict[str, float] = field(default_factory=dict)
@@ -103,21 +114,34 @@ class Speaker:
             if not self.heard:
                 self.silent = True
             error = "" if self.silent else f"no reply within {REPLY_TIMEOUT:g} s"
-            outcomes.append(self._settle(error, now))
+            outcome = self._settle(error, now)
+            if outcome:
+                outcomes.append(outcome)
         return outcomes
 
     def commands(self, now: float) -> list[str]:
         """Return the command lines to write now, and count them as written."""
         self._wake(now)
+        if not self._asked:
+            self._asked = True
+            self._in_flight.append(_Sent("", SHOW_NEIGHBORS, withdrawn=False, at=now))
+            return [SHOW_NEIGHBORS]
+        if self._in_flight and not self._in_flight[0].vip:
+            return []  # its answer may overtake, or be overtaken
         lines = []
         while self._ready and len(self._in_flight) < WINDOW:
             vip = next(iter(self._ready))
             del self._ready[vip]
             slot = self._slots[vip]
             slot.busy = True
-            self._in_flight.append(_Sent(vip, slot.line, now))
+            self._in_flight.append(_Sent(vip, slot.line, slot.withdrawn, now))
             lines.append(slot.line)
         return lines
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is still to be written or answered."""
+        return bool(self._in_flight or self._ready)
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
@@ -145,8 +169,10 @@ class Speaker:
         if not slot.busy:
             self._ready[vip] = None
 
-    def _settle(self, error: str, now: float) -> Outcome:
+    def _settle(self, error: str, now: float) -> Outcome | None:
         sent = self._in_flight.popleft()
+        if not sent.vip:
+            return None
         slot = self._slots[sent.vip]
         slot.busy = False
         wished = slot.line == sent.line
@@ -160,7 +186,7 @@ class Speaker:
             if slot.repeat:
                 slot.repeat = False
                 self._later[sent.vip] = now + REPEAT_WITHDRAW
-        return Outcome(sent.vip, sent.line, error, wished)
+        return Outcome(sent.vip, sent.line, error, wished, not sent.withdrawn)
 
     def _wake(self, now: float) -> None:
         for vip in [vip for vip, at in self._later.items() if now >= at]:

@@ -1,0 +1,163 @@
+"""The agent: ExaBGP's pipes, one store session, and all the services, on one loop (Shape 2)."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from vipagent.agent.inbox import Inbox
+from vipagent.agent.served import ServedService, World
+from vipagent.config.settings import AgentConfig, ServiceConfig
+from vipagent.core import events
+from vipagent.core.words import StoreState
+from vipagent.exabgp import messages
+from vipagent.exabgp.neighbors import Neighbors
+from vipagent.exabgp.pipe import Pipe
+from vipagent.exabgp.speaker import Outcome, Speaker
+from vipagent.store.backend import Backend, Snapshot
+from vipagent.store.layout import Directory
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 0.4
+"""Seconds that ExaBGP gets to take the withdrawals at the end (E3)."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that the store gets to take the deregistrations at the end (E3)."""
+
+
+class Agent:
+    """One agent.
+
+    Args:
+        config: what it is told.
+        backend: makes the store's backend for a listener.
+        reader: the descriptor of ExaBGP's replies.
+        writer: the descriptor of our commands.
+    """
+
+    def __init__(self, config: AgentConfig, backend: type[Backend], reader: int, writer: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._config = config
+        self._speaker = Speaker()
+        self._neighbors = Neighbors()
+        self._pipe = Pipe(reader, writer, on_line=self._heard, on_room=self._pump, on_end=self._orphaned)
+        self._backend = backend(config.store, Inbox(self._loop, self._session, self._snapshot))
+        self._world = World(self._loop, self._backend, self._speaker, self._pump)
+        self._services: dict[str, ServedService] = {}
+        self._by_vip: dict[str, ServedService] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = asyncio.Event()
+        self._store = StoreState.LOST
+
+    async def run(self) -> None:
+        """Serve until ExaBGP is gone or `stop` is called; then deregister, withdraw, and return."""
+        self._pipe.open()
+        for service in self._config.services:
+            self._add(service)
+        self._backend.open()
+        await self._ended.wait()
+        for served in self._services.values():
+            served.stop()
+        await self._last_words()
+        self._backend.close(CLOSE_TIMEOUT)
+        self._pipe.close()
+        if self._timer:
+            self._timer.cancel()
+
+    def stop(self) -> None:
+        """Ask `run` to return."""
+        self._ended.set()
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Take another configuration; routes that stay the same are not touched (E3).
+
+        Raises:
+            ValueError: something changed that needs a restart of the agent; nothing was done.
+        """
+        store = replace(config.store, instance=self._config.store.instance)
+        if (config.backend, store) != (self._config.backend, self._config.store):
+            raise ValueError(
+                "the node's name and the store's options change only with a restart of the agent"
+            )
+        self._config = replace(config, store=store)
+        wanted = {service.name: service for service in config.services}
+        for name in self._services.keys() - wanted.keys():
+            self._remove(name)
+        for name, service in wanted.items():
+            if name not in self._services:
+                self._add(service)
+            elif service != self._services[name].config:
+                self._services[name].reconfigure(service)
+        self._by_vip = {vip: served for served in self._services.values() for vip in served.config.core.pool}
+
+    def _add(self, service: ServiceConfig) -> None:
+        served = self._services[service.name] = ServedService(service, self._world)
+        self._by_vip.update(dict.fromkeys(service.core.pool, served))
+        served.feed(events.StoreChanged(self._store))
+        served.feed(events.NeighborsChanged(self._neighbors.established))
+        served.start()
+
+    def _remove(self, name: str) -> None:
+        self._services.pop(name).stop()
+
+    def _session(self, state: StoreState, detail: str) -> None:
+        level = logging.INFO if state is StoreState.CONNECTED else logging.WARNING
+        log.log(level, "store", extra={"fields": {"state": state, "detail": detail}})
+        self._store = state
+        for served in self._services.values():
+            served.feed(events.StoreChanged(state))
+
+    def _snapshot(self, directory: Directory, entries: Snapshot) -> None:
+        served = self._services.get(directory.service)
+        if served:
+            served.take_snapshot(directory, entries)
+
+    def _heard(self, line: str) -> None:
+        match messages.parse(line):
+            case messages.Reply(error):
+                outcome = self._speaker.replied(error, self._loop.time())
+                if outcome:
+                    self._settled(outcome)
+                self._pump()
+            case messages.NeighborState(peer, established):
+                self._neighbor(peer, established)
+
+    def _neighbor(self, peer: str, established: bool) -> None:
+        if not self._neighbors.changed(peer, established):
+            return
+        fields = {"neighbor": peer, "established": established}
+        log.info("bgp", extra={"fields": fields})
+        if established:
+            self._speaker.neighbor_up(self._loop.time())
+        for served in self._services.values():
+            served.feed(events.NeighborsChanged(self._neighbors.established))
+
+    def _settled(self, outcome: Outcome) -> None:
+        if outcome.error:
+            fields = {"command": outcome.line, "error": outcome.error}
+            log.error("command failed, to be tried again", extra={"fields": fields})
+        served = self._by_vip.get(outcome.vip)
+        if served and outcome.wished and outcome.announced:
+            refused = events.RouteRefused(outcome.vip)
+            served.feed(refused if outcome.error else events.RouteAccepted(outcome.vip))
+
+    def _pump(self) -> None:
+        """Write what is to be written, and come back when more will be."""
+        now = self._loop.time()
+        for outcome in self._speaker.overdue(now):
+            self._settled(outcome)
+        if not self._pipe.congested:
+            self._pipe.write(self._speaker.commands(now))
+        if self._timer:
+            self._timer.cancel()
+        deadline = self._speaker.deadline()
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._pump)
+
+    def _orphaned(self) -> None:
+        log.warning("ExaBGP is gone: end of file")
+        self.stop()
+
+    async def _last_words(self) -> None:
+        """Wait for ExaBGP to take the withdrawals, but not for long: it may be stopping itself (E3)."""
+        deadline = self._loop.time() + LAST_WORDS
+        while not self._pipe.ended and self._speaker.busy and self._loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -1,0 +1,186 @@
+"""One service of an agent: its core, its check, its hooks, and how the core's actions are carried out."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from vipagent.agent.reading import maintenance_seen, members_seen, strangers
+from vipagent.checks.hooks import Hooks
+from vipagent.checks.runner import CheckRunner
+from vipagent.config.settings import ServiceConfig
+from vipagent.core import actions, events
+from vipagent.core.service import Service
+from vipagent.exabgp import route
+from vipagent.exabgp.speaker import Speaker
+from vipagent.store.backend import Backend, Snapshot
+from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
+from vipagent.store.records import NodeState, Registration, VipState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all the services of an agent share."""
+
+    loop: asyncio.AbstractEventLoop
+    backend: Backend
+    speaker: Speaker
+    pump: Callable[[], None]
+    """Writes what the speaker has to say."""
+
+
+class ServedService:
+    """Feeds one core and carries out what it asks for.
+
+    Args:
+        config: the service, as configured.
+        world: what it shares with the agent's other services.
+    """
+
+    def __init__(self, config: ServiceConfig, world: World) -> None:
+        self.config = config
+        self._world = world
+        self._core = Service(config.core, world.loop.time())
+        self._hooks = Hooks(config.hooks, config.name, config.core.node)
+        self._checks: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._announced: dict[str, actions.Preference] = {}
+        self._strangers: frozenset[str] = frozenset()
+
+    def start(self) -> None:
+        """Watch the store's directories and start to check."""
+        self._watch()
+        self._checks = self._world.loop.create_task(self._check())
+
+    def feed(self, event: events.Event) -> None:
+        """Hand one event to the core and carry out what follows."""
+        cause = type(event).__name__
+        try:
+            for action in self._core.handle(event, self._world.loop.time()):
+                self._carry_out(action, cause)
+        except Exception:  # a bug in one service must not take the routes of all (E6)
+            log.exception("internal error", extra={"fields": {"service": self.config.name, "cause": cause}})
+        self._world.pump()
+
+    def take_snapshot(self, directory: Directory, entries: Snapshot) -> None:
+        """Turn a snapshot of one of this service's directories into an event."""
+        if directory.kind is Kind.MEMBERS:
+            self._note_strangers(strangers(entries, self.config.core.pool))
+            self.feed(members_seen(entries, self.config.core.pool))
+        elif directory.kind is Kind.MAINTENANCE:
+            self.feed(maintenance_seen(entries, self.config.core.node))
+
+    def reconfigure(self, config: ServiceConfig) -> None:
+        """Take another configuration without touching what stays the same (E3)."""
+        before, self.config = self.config, config
+        if config.hooks != before.hooks:
+            self._hooks = Hooks(config.hooks, config.name, config.core.node)
+        if config.core != before.core:
+            self._watch()
+            self.feed(events.Reconfigured(config.core))
+        for vip, preference in self._announced.items():
+            self._world.speaker.announce(vip, route.announce(config.routes, vip, preference))
+        if config.check != before.check and self._checks:
+            self._checks.cancel()
+            self._checks = self._world.loop.create_task(self._check())
+        self._world.pump()
+
+    def stop(self) -> None:
+        """Deregister, withdraw, and end the checks."""
+        if self._checks:
+            self._checks.cancel()
+        self.feed(events.StopAsked())
+        if self._timer:
+            self._timer.cancel()
+        for kind in (Kind.MEMBERS, Kind.MAINTENANCE):
+            self._world.backend.unwatch(self._directory(kind))
+        self._world.backend.deregister(Key(self._directory(Kind.STATES), self.config.core.node))
+
+    def _directory(self, kind: Kind) -> Directory:
+        return Directory(kind, self.config.name)
+
+    def _watch(self) -> None:
+        own = frozenset(member_name(vip) for vip in self.config.core.owned)
+        self._world.backend.watch(self._directory(Kind.MEMBERS), own)
+        keys = frozenset({WHOLE_SERVICE, self.config.core.node})
+        self._world.backend.watch(self._directory(Kind.MAINTENANCE), keys)
+
+    async def _check(self) -> None:
+        runner = CheckRunner(self.config.check, self.feed, lambda: self._core.check_changing)
+        await runner.run()
+
+    def _note_strangers(self, names: frozenset[str]) -> None:
+        if names - self._strangers:
+            fields = {"service": self.config.name, "count": len(names), "names": sorted(names)[:5]}
+            log.warning("ignored in the store: no VIPs of this service", extra={"fields": fields})
+        self._strangers = names
+
+    def _carry_out(self, action: actions.Action, cause: str) -> None:
+        match action:
+            case actions.Announce(vip, preference, reason):
+                self._announced[vip] = preference
+                self._world.speaker.announce(vip, route.announce(self.config.routes, vip, preference))
+                self._tell("announce", vip=vip, rank=preference.rank, reason=reason, cause=cause)
+            case actions.Withdraw(vip, reason):
+                self._announced.pop(vip, None)
+                self._world.speaker.withdraw(vip, route.withdraw(self.config.routes, vip))
+                self._tell("withdraw", vip=vip, reason=reason, cause=cause)
+            case actions.Register(vip):
+                core = self.config.core
+                value = Registration(core.node, self._world.backend.settings.instance).dump()
+                self._world.backend.register(Key(self._directory(Kind.MEMBERS), member_name(vip)), value)
+                self._tell("register", vip=vip, cause=cause)
+            case actions.Deregister(vip, reason):
+                self._world.backend.deregister(Key(self._directory(Kind.MEMBERS), member_name(vip)))
+                self._tell("deregister", vip=vip, reason=reason, cause=cause)
+            case actions.Publish(report):
+                self._publish(report)
+            case actions.RunHook(state):
+                self._tell("check", state=state, detail=self._core.check_detail)
+                self._hooks.changed(state)
+            case actions.SetTimer(at):
+                self._set_timer(at)
+
+    def _set_timer(self, at: float | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None if at is None else self._world.loop.call_at(at, self.feed, events.TimerFired())
+
+    def _publish(self, report: actions.Report) -> None:
+        for vip, holder in report.conflicts.items():
+            fields = {
+                "service": self.config.name,
+                "vip": vip,
+                "holder": holder or "an anonymous registration",
+            }
+            log.error("conflict: another node holds this VIP's registration", extra={"fields": fields})
+        core = self.config.core
+        state = NodeState(
+            node=core.node,
+            check=report.check,
+            detail=_detail(report, core.require_bgp),
+            since=datetime.now(UTC).isoformat(timespec="seconds"),
+            neighbors=report.neighbors,
+            vips={vip: VipState(seen.reason, seen.rank, seen.owned) for vip, seen in report.vips.items()},
+            instance=self._world.backend.settings.instance,
+        )
+        self._world.backend.register(Key(self._directory(Kind.STATES), core.node), state.dump())
+
+    def _tell(self, what: str, **fields: object) -> None:
+        log.info(what, extra={"fields": {"service": self.config.name, **fields}})
+
+
+def _detail(report: actions.Report, require_bgp: int) -> str:
+    """Say in words why a node does not do what it should."""
+    reasons = [
+        report.maintenance,
+        *(f"{vip} is registered by {holder or 'somebody else'}" for vip, holder in report.conflicts.items()),
+        f"{report.neighbors or 0} of {require_bgp} BGP neighbours established"
+        if (report.neighbors or 0) < require_bgp
+        else "",
+        report.detail,
+    ]
+    return "; ".join(reason for reason in reasons if reason)

@@ -1,0 +1,60 @@
+"""What ExaBGP writes to its API process: replies, neighbour states, and what we need not know (E1, E5)."""
+
+import contextlib
+import json
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+SHOW_NEIGHBORS = "show neighbor summary"
+"""The one question that 4.2 and 5 both answer at any time: a line a neighbour, then `done`."""
+SUMMARY_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The reply to a command."""
+
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborState:
+    """A BGP session came up or went down."""
+
+    peer: str
+    established: bool
+
+
+Message = Reply | NeighborState | None
+
+
+def parse(line: str) -> Message:
+    """Return what a line says; None for what is no business of ours. Never raises."""
+    text = line.strip()
+    if text == "done":
+        return Reply()
+    if text == "error":
+        return Reply(error="refused by ExaBGP")
+    if text.startswith("{"):
+        return _neighbor_state(text)
+    return _summary_line(text.split())
+
+
+def _neighbor_state(text: str) -> NeighborState | None:
+    try:
+        message = json.loads(text)
+        if message["type"] != "state":
+            return None
+        neighbor = message["neighbor"]
+        return NeighborState(str(neighbor["address"]["peer"]), neighbor["state"] == "up")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _summary_line(words: list[str]) -> NeighborState | None:
+    """Read one neighbour's line of the summary: peer, AS, time or `down`, state, sent, received."""
+    if len(words) != SUMMARY_WORDS:
+        return None
+    with contextlib.suppress(ValueError):
+        return NeighborState(str(ip_address(words[0])), words[3] == "established")
+    return None
