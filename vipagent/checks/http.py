@@ -1,0 +1,61 @@
+"""A check by HTTP, in this process: no command, no thread, no pool (C1)."""
+
+from asyncio import StreamReader
+
+import h11
+
+from vipagent import __version__
+from vipagent.checks.network import Endpoint, attempt, connected
+from vipagent.checks.outcome import Outcome
+
+LARGEST_HEAD = 16384
+"""Bytes; the body is not read."""
+GOOD = range(200, 400)
+
+
+class HttpCheck:
+    """Good if a GET is answered with a status of 2xx or 3xx in time; redirections are not followed.
+
+    Args:
+        where: what to get.
+        time_limit: seconds, from the connection to the end of the answer's head.
+    """
+
+    def __init__(self, where: Endpoint, time_limit: float) -> None:
+        self._where = where
+        self._time_limit = time_limit
+        self._request = h11.Request(
+            method="GET",
+            target=where.target,
+            headers=[
+                ("Host", where.authority),
+                ("User-Agent", f"vipagent/{__version__}"),
+                ("Accept", "*/*"),
+                ("Connection", "close"),
+            ],
+        )
+
+    async def run(self) -> Outcome:
+        """Ask once."""
+        return await attempt(self._where, self._time_limit, self._ask())
+
+    async def _ask(self) -> Outcome:
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
+        async with connected(self._where) as (reader, writer):
+            writer.write(http.send(self._request) or b"")
+            http.send(h11.EndOfMessage())
+            try:
+                status = await _status(http, reader)
+            except h11.RemoteProtocolError as error:
+                return Outcome(False, f"no HTTP from {self._where.url}: {error}")
+        return Outcome(status in GOOD, f"HTTP {status} from {self._where.url}")
+
+
+async def _status(http: h11.Connection, reader: StreamReader) -> int:
+    """Read until the head of the answer is there, and return its status."""
+    while True:
+        event = http.next_event()
+        if isinstance(event, h11.Response):
+            return event.status_code
+        if event is h11.NEED_DATA:
+            http.receive_data(await reader.read(LARGEST_HEAD))
