@@ -1,0 +1,1 @@
+"""`vipagent demo`: the main job for somebody who has nothing but loopback: real BGP, real deaths."""

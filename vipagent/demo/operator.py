@@ -1,0 +1,63 @@
+"""The demo's operator: maintenance keys, written to the store as `vipagent maintenance` does."""
+
+from pathlib import Path
+
+from vipagent.core.words import StoreState
+from vipagent.demo.cluster import SERVICE
+from vipagent.store.backend import Snapshot, StoreSettings
+from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
+from vipagent.store.plugins import load
+from vipagent.store.records import Maintenance
+
+TIMEOUT = 5.0
+
+
+class _Deaf:
+    """A listener that needs to know nothing."""
+
+    def session(self, state: StoreState, detail: str) -> None:
+        """Take no notice."""
+
+    def snapshot(self, directory: Directory, entries: Snapshot) -> None:
+        """Take no notice."""
+
+
+class Operator:
+    """Puts nodes and the service in maintenance.
+
+    Args:
+        store: the directory of the demo's store.
+    """
+
+    def __init__(self, store: Path) -> None:
+        settings = StoreSettings(node="operator", instance="demo", hosts=(str(store),))
+        self._backend = load("file")(settings, _Deaf())
+        self._backend.open()
+
+    def maintain(self, node: str) -> None:
+        """Put one node in maintenance: it drains."""
+        self._backend.write(_key(node), Maintenance(reason="the demo", by="operator").dump(), TIMEOUT)
+
+    def resume(self, node: str) -> None:
+        """End the maintenance of one node."""
+        self._backend.erase(_key(node), TIMEOUT)
+
+    def maintain_all(self) -> None:
+        """Put the whole service in maintenance."""
+        self.maintain(WHOLE_SERVICE)
+
+    def resume_all(self) -> None:
+        """End the maintenance of the service."""
+        self.resume(WHOLE_SERVICE)
+
+    def in_maintenance(self, node: str) -> bool:
+        """Say whether the node (or the service, under its own name) is in maintenance."""
+        return node in self._backend.read(_key(node).directory, TIMEOUT)
+
+    def close(self) -> None:
+        """Leave the store."""
+        self._backend.close(TIMEOUT)
+
+
+def _key(node: str) -> Key:
+    return Key(Directory(Kind.MAINTENANCE, SERVICE), node)

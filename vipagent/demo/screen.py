@@ -1,0 +1,74 @@
+"""How the demo looks: the switch's table, the load balancers, what has happened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from vipagent.demo.cluster import NODES
+from vipagent.demo.table import Table
+
+NAMES = {node.address: node.name for node in NODES}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a step."""
+
+    title: str
+    seconds: float
+    dark: float | None
+    """Seconds that a VIP had no route at all, at the longest; None: on purpose."""
+    reached: bool
+
+
+def render(table: Table, living: Sequence[str], results: Sequence[Result], hint: str) -> RenderableType:
+    """Draw everything.
+
+    Args:
+        table: what the switch has learned.
+        living: the names of the load balancers that run.
+        results: the steps so far.
+        hint: the line at the bottom.
+    """
+    return Group(_routes(table), _nodes(living), *map(_result, results), Text(hint, style="dim"))
+
+
+def _routes(table: Table) -> Grid:
+    grid = Grid(
+        "VIP",
+        "served by",
+        "MED",
+        "also announced by",
+        title="what the switch has learned by BGP",
+        min_width=72,
+    )
+    for node in NODES:
+        paths = table.paths.get(node.vip, {})
+        best = table.best(node.vip)
+        others = [f"{NAMES[peer]} ({med})" for peer, med in sorted(paths.items()) if peer != best]
+        if best is None:
+            grid.add_row(node.vip, Text("nobody", style="bold red"), "", "")
+        else:
+            style = "green" if best == node.address else "yellow"
+            grid.add_row(node.vip, Text(NAMES[best], style=style), str(paths[best]), ", ".join(others))
+    return grid
+
+
+def _nodes(living: Sequence[str]) -> Text:
+    text = Text()
+    for node in NODES:
+        lives = node.name in living
+        text.append(f" {node.name}: {'up' if lives else 'dead'} ", style="green" if lives else "bold red")
+    return text
+
+
+def _result(result: Result) -> Text:
+    mark = "✓" if result.reached else "✗"
+    dark = "" if result.dark is None else f", longest without a route: {result.dark * 1000:.0f} ms"
+    outcome = (
+        f"{result.seconds:.2f} s{dark}" if result.reached else f"not reached within {result.seconds:.0f} s"
+    )
+    return Text(f"{mark} {result.title}: {outcome}", style="green" if result.reached else "bold red")
