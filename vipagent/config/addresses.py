@@ -1,0 +1,54 @@
+"""IP addresses and prefixes as an operator writes them: one spelling of many, or what is wrong."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+
+
+def vip(text: str) -> str:
+    """Return the canonical text of a VIP: an address without its length, a prefix with it.
+
+    Raises:
+        ValueError: it is neither, has bits set behind its length, or can be nobody's VIP.
+    """
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            "is no IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
+        ) from None
+    if "/" in text and str(network.network_address) != _canonical(text.partition("/")[0]):
+        raise ValueError(f"has bits set behind its length: {network}, or the address alone")
+    if network.is_multicast or (network.prefixlen == network.max_prefixlen and network.is_unspecified):
+        raise ValueError("can be nobody's VIP: a unicast address is needed")
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+
+
+def host(text: str) -> str:
+    """Return the canonical text of one address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return _canonical(text)
+    except ValueError:
+        raise ValueError("is no IP address (such as 192.0.2.1 or 2001:db8::1)") from None
+
+
+def version(text: str) -> int:
+    """Return 4 or 6 for a valid address or prefix."""
+    return ip_network(text).version
+
+
+def order(text: str) -> tuple[int, int, int]:
+    """Return the sort key of a valid VIP: by family, address, length."""
+    network: Network = ip_network(text)
+    return network.version, int(network.network_address), network.prefixlen
+
+
+def _canonical(text: str) -> str:
+    address: IPv4Address | IPv6Address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.scope_id:
+        raise ValueError("a scope")
+    return str(address)

@@ -1,0 +1,87 @@
+"""Communities as both ExaBGP 4.2 and 5 take them; anything else would fail, or break a command (A5)."""
+
+import re
+
+WELL_KNOWN = ("no-export", "no-advertise", "no-export-subconfed", "no-peer", "nopeer", "blackhole")
+"""The names that both versions know."""
+
+_MAX16 = 2**16 - 1
+_MAX32 = 2**32 - 1
+
+_EXTENDED = {
+    "target": (_MAX16, _MAX32),
+    "origin": (_MAX16, _MAX32),
+    "redirect": (_MAX16, _MAX32),
+    "bandwidth": (_MAX16, _MAX32),
+    "l2info": (255, 255, _MAX16, _MAX16),
+}
+"""The highest number of each field, by type: the forms that mean the same on 4.2 and 5."""
+
+
+def community(text: str) -> str:
+    """Return a standard community in lower case (RFC 1997).
+
+    Raises:
+        ValueError: it is none.
+    """
+    _demand_plain(text)
+    name = text.lower()
+    if name in WELL_KNOWN:
+        return name
+    numbers = _numbers(text)
+    if numbers is None or len(numbers) != 2:  # noqa: PLR2004
+        raise ValueError(f"is no community: AS:NUMBER (such as 64500:1), or one of {', '.join(WELL_KNOWN)}")
+    _demand_range(numbers, (_MAX16, _MAX16))
+    return text
+
+
+def large_community(text: str) -> str:
+    """Return a large community (RFC 8092).
+
+    Raises:
+        ValueError: it is none.
+    """
+    _demand_plain(text)
+    numbers = _numbers(text)
+    if numbers is None or len(numbers) != 3:  # noqa: PLR2004
+        raise ValueError("is no large community: AS:NUMBER:NUMBER (such as 4200000000:1:2)")
+    _demand_range(numbers, (_MAX32, _MAX32, _MAX32))
+    return text
+
+
+def extended_community(text: str) -> str:
+    """Return an extended community (RFC 4360).
+
+    Raises:
+        ValueError: it is none of those that both versions of ExaBGP understand alike.
+    """
+    _demand_plain(text)
+    if re.fullmatch(r"0x[0-9a-fA-F]{16}", text):
+        return text
+    kind, _, rest = text.partition(":")
+    numbers = _numbers(rest)
+    limits = _EXTENDED.get(kind)
+    if numbers is None or limits is None or len(numbers) != len(limits):
+        raise ValueError(
+            "is no extended community: target:AS:NUMBER, origin:AS:NUMBER, redirect:AS:NUMBER, "
+            "bandwidth:AS:BYTES, l2info:ENCAPSULATION:CONTROL:MTU:SITE, or 0x and 16 hexadecimal digits"
+        )
+    _demand_range(numbers, limits)
+    return text
+
+
+def _demand_plain(text: str) -> None:
+    if any(not char.isprintable() for char in text):
+        raise ValueError("has a control character in it")
+
+
+def _numbers(text: str) -> list[int] | None:
+    if not re.fullmatch(r"[0-9]{1,10}(:[0-9]{1,10})*", text):
+        return None
+    return [int(part) for part in text.split(":")]
+
+
+def _demand_range(numbers: list[int], limits: tuple[int, ...]) -> None:
+    for number, limit in zip(numbers, limits, strict=True):
+        if number > limit:
+            raise ValueError(f"is out of range: {number} is more than {limit}")

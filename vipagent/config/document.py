@@ -1,0 +1,115 @@
+"""A YAML file as text: what a number is, the schema decides, not YAML.
+
+YAML reads `65000:1` as a number in base 60, `on` as a truth value and `007` as 7. So all scalars are taken as
+they are written, as on a command line; only the options under `store:` have types, by YAML 1.2's rules.
+"""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vipagent.config.problems import ConfigError, Problem
+
+MAX_BYTES = 4 * 1024 * 1024
+
+
+class _TextLoader(yaml.SafeLoader):
+    """A loader without guesses, that refuses a key given twice."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Construct a mapping; PyYAML would silently take the last of two equal keys."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key has to be plain text", key.start_mark
+                )
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _TypedLoader(_TextLoader):
+    """The same with YAML's types."""
+
+
+def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_TYPES = {
+    "null": (r"|~|null", "~n"),
+    "bool": (r"true|false", "tf"),
+    "int": (r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    "float": (r"[-+]?(0|[1-9][0-9]*)\.[0-9]+", "-+0123456789"),
+    "merge": (r"<<", "<"),
+}
+for _name, (_pattern, _first) in _TYPES.items():
+    _TextLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_name}",
+        re.compile(f"^(?:{_pattern})$"),
+        [*_first, *([""] if _name == "null" else [])],
+    )
+for _name in ("bool", "int", "float"):
+    _TextLoader.add_constructor(f"tag:yaml.org,2002:{_name}", _text)
+    _TypedLoader.add_constructor(
+        f"tag:yaml.org,2002:{_name}", yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{_name}"]
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a file whose top is a mapping.
+
+    Raises:
+        ConfigError: it cannot be read, is empty, is no YAML, or is not a mapping.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _failure(path, f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise _failure(path, f"is larger than {MAX_BYTES} bytes: that is no configuration")
+    try:
+        data = _parse(content)
+    except yaml.MarkedYAMLError as error:
+        raise _failure(path, _trouble(error)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _failure(path, f"is no YAML: {str(error).splitlines()[0]}") from None
+    if data is None:
+        raise _failure(path, "is empty: give at least services")
+    if not isinstance(data, dict):
+        raise _failure(path, "is no mapping: KEY: VALUE, with services: NAME: below")
+    return data
+
+
+def _parse(content: bytes) -> Any:
+    loader = _TextLoader(content)
+    try:
+        root = loader.get_single_node()
+        data = None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+    if isinstance(root, yaml.MappingNode) and isinstance(data, dict):
+        for key, value in root.value:
+            if key.value == "store":
+                data["store"] = _TypedLoader("").construct_document(value)
+    return data
+
+
+def _trouble(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{error.problem or error.context or 'is no YAML'}"
+
+
+def _failure(path: Path, text: str) -> ConfigError:
+    return ConfigError([Problem(str(path), "", None, text)])

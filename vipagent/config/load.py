@@ -1,0 +1,150 @@
+"""The two ways to configure an agent, a file and a command line, through one validation."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vipagent.config import build, document
+from vipagent.config.place import Place, command_line
+from vipagent.config.problems import ConfigError, Problem
+from vipagent.config.rules import broken_rules, shared_vips
+from vipagent.config.schema import AgentSection, ServiceSection
+from vipagent.config.settings import AgentConfig
+from vipagent.config.validation import Checked, check
+from vipagent.config.values import name, node_name
+from vipagent.store.backend import StoreConfigError, StoreSettings
+from vipagent.store.plugins import Deaf, load
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A configuration on its way: its sections, and all that was found wrong."""
+
+    agent: Checked[AgentSection]
+    place: Place
+    node: str
+    services: dict[str, Checked[ServiceSection]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def load_file(path: str | Path) -> AgentConfig:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: it cannot be used; it has every problem of the file.
+    """
+    given = document.read(Path(path))
+    draft = _begin(given, Place(str(path)))
+    services = draft.agent.section.services
+    for service, section in services.items():
+        _add(draft, service, section, draft.place.below("services", service))
+    if not services and "services" not in draft.agent.broken:
+        draft.problems.append(
+            draft.place.problem(("services",), None, "is missing: services: NAME: with its keys")
+        )
+    return _finish(draft)
+
+
+def load_options(given: Mapping[str, Any]) -> AgentConfig:
+    """Take one service from a command line.
+
+    Args:
+        given: the options that were given, by their names with underscores; `service` is the service's name.
+
+    Raises:
+        ConfigError: they cannot be used; it names options, not keys.
+    """
+    place = command_line()
+    top = {key: value for key, value in given.items() if key in AgentSection.model_fields}
+    draft = _begin(top, place)
+    service = {key: value for key, value in given.items() if key != "service" and key not in top}
+    _add(draft, _service_name(given.get("service"), draft), service, place)
+    return _finish(draft)
+
+
+def load_store(given: Mapping[str, Any]) -> AgentConfig:
+    """Take from a command line how to reach the store, and nothing else: the configuration has no services.
+
+    Raises:
+        ConfigError: the options cannot be used.
+    """
+    return _finish(_begin(given, command_line()))
+
+
+def _begin(given: Mapping[str, Any], place: Place) -> _Draft:
+    agent = check(AgentSection, given, place)
+    draft = _Draft(agent, place, agent.section.node or socket.gethostname())
+    draft.problems.extend(agent.problems)
+    draft.problems.extend(_host_name(draft))
+    draft.problems.extend(_backend(draft))
+    return draft
+
+
+def _add(draft: _Draft, service: str, given: Any, place: Place) -> None:
+    """Validate one service."""
+    if not isinstance(given, Mapping):
+        draft.problems.append(draft.place.problem(("services", service), given, "is no mapping (KEY: VALUE)"))
+        return
+    checked = check(ServiceSection, given, place)
+    broken = checked.broken | (draft.agent.broken & {"node"})
+    draft.services[service] = checked
+    draft.problems.extend(checked.problems)
+    draft.problems.extend(broken_rules(checked.section, draft.node, broken, place))
+
+
+def _finish(draft: _Draft) -> AgentConfig:
+    sections = {name: checked.section for name, checked in draft.services.items()}
+    problems = [*draft.problems, *shared_vips(sections, draft.place)]
+    if problems:
+        raise ConfigError(problems)
+    agent = draft.agent.section
+    return AgentConfig(
+        backend=agent.backend,
+        store=_store(draft),
+        services=tuple(build.service(name, section, agent, draft.node) for name, section in sections.items()),
+        log=build.log(agent),
+        watchdog=agent.watchdog,
+    )
+
+
+def _store(draft: _Draft) -> StoreSettings:
+    return build.store(draft.agent.section, draft.node)
+
+
+def _service_name(given: Any, draft: _Draft) -> str:
+    if given is None:
+        draft.problems.append(draft.place.problem(("service",), None, "is missing: the service's name"))
+        return "?"
+    try:
+        return name(str(given))
+    except ValueError as error:
+        draft.problems.append(draft.place.problem(("service",), given, str(error)))
+        return "?"
+
+
+def _host_name(draft: _Draft) -> Iterator[Problem]:
+    """Yield what is wrong with the host's name, where it has to serve as the node's."""
+    if draft.agent.section.node is not None or "node" in draft.agent.broken:
+        return
+    try:
+        node_name(draft.node)
+    except ValueError as error:
+        yield draft.place.problem(("node",), draft.node, f"(this host's name) {error}")
+
+
+def _backend(draft: _Draft) -> Iterator[Problem]:
+    """Yield what the backend itself finds wrong, by making one: its constructor does no I/O."""
+    if draft.agent.broken & {"backend", "hosts", "prefix", "session_timeout", "store"}:
+        return
+    name = draft.agent.section.backend
+    try:
+        backend = load(name)
+    except StoreConfigError as error:
+        yield draft.place.problem(("backend",), name, str(error))
+        return
+    try:
+        backend(_store(draft), Deaf())
+    except StoreConfigError as error:
+        yield draft.place.problem(("store",), None, f"{name}: {error}")

@@ -1,0 +1,47 @@
+"""What is wrong with a configuration, for the operator who has to mend it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN = 80
+"""Characters of a value that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    where: str
+    """The file, or `command line`."""
+    key: str
+    """`services.apex.vip[1]`, or `--vip`; empty: the whole of it."""
+    value: object
+    """As it was given; None: there is none to show, or it must not be shown (a secret)."""
+    text: str
+    """What is wrong, and what would be right."""
+
+    def __str__(self) -> str:
+        """Return one line: where, key, value, text."""
+        parts = [self.where, self.key] if self.key else [self.where]
+        shown = "" if self.value is None else f"{_shown(self.value)} "
+        return f"{': '.join(parts)}: {shown}{self.text}"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used, and everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(describe(self.problems))
+
+
+def describe(problems: Sequence[Problem]) -> str:
+    """Return the message for people: a line per problem, control characters escaped."""
+    return "\n".join(str(problem) for problem in problems)
+
+
+def _shown(value: object) -> str:
+    """Return a value on one line, whatever is in it."""
+    text = re.sub("//[^/@]*@", "//…@", repr(value))  # a URL may have a password in it
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,0 +1,173 @@
+"""The types of single values: what a key takes, and the message for what it does not take."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from vipagent.config import addresses, communities
+from vipagent.store.layout import WHOLE_SERVICE
+
+DAY = 86_400
+MAX32 = 2**32 - 1
+MAX_NAME = 200
+
+
+def name(text: str) -> str:
+    """Return a service's or node's name: it becomes part of a path in a store.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", text) or not text.strip(".") or len(text) > MAX_NAME:
+        raise ValueError(f"is no name: letters, digits, '.', '_' and '-', at most {MAX_NAME} characters")
+    return text
+
+
+def node_name(text: str) -> str:
+    """Return a node's name.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    if name(text) == WHOLE_SERVICE:
+        raise ValueError("is reserved for the maintenance of a whole service: name the node otherwise")
+    return text
+
+
+def prefix(text: str) -> str:
+    """Return the path in the store that everything lies below.
+
+    Raises:
+        ValueError: it is no absolute path.
+    """
+    if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+/?", text) or any(
+        not part.strip(".") for part in text[1:].split("/")[:-1]
+    ):
+        raise ValueError("is no absolute path of plain names (such as /exabgp)")
+    return text.rstrip("/")
+
+
+def plain(text: str) -> str:
+    """Return a text that fits on a line.
+
+    Raises:
+        ValueError: it is empty, or a control character is in it.
+    """
+    if not text.strip():
+        raise ValueError("is empty")
+    if any(not char.isprintable() for char in text):
+        raise ValueError("has a control character in it")
+    return text
+
+
+def command(text: str) -> str:
+    """Return a shell command, possibly of several lines.
+
+    Raises:
+        ValueError: it is empty, or has a NUL in it, which no program can be given.
+    """
+    if not text.strip() or "\0" in text:
+        raise ValueError("is no command")
+    return text
+
+
+def check_url(text: str) -> str:
+    """Return the URL of a check.
+
+    Raises:
+        ValueError: it is none of `http://HOST...`, `https://HOST...`, `tcp://HOST:PORT`.
+    """
+    if not text.isascii() or any(char.isspace() or not char.isprintable() for char in text):
+        raise ValueError(
+            "is no URL: spaces and characters beyond ASCII have to be written as %20 and the like"
+        )
+    forms = "http://HOST[:PORT]/PATH, https://HOST[:PORT]/PATH or tcp://HOST:PORT"
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise ValueError(f"is no URL ({error}): {forms}") from None
+    if (
+        url.scheme not in {"http", "https", "tcp"}
+        or not url.hostname
+        or port == 0
+        or url.username is not None
+    ):
+        raise ValueError(f"cannot be checked: {forms}")
+    if url.scheme == "tcp" and (port is None or url.path or url.query or url.fragment):
+        raise ValueError("cannot be checked: tcp://HOST:PORT, and nothing behind the port")
+    return text
+
+
+def next_hop(text: str) -> str:
+    """Return a next hop.
+
+    Raises:
+        ValueError: it is neither an address nor `self`.
+    """
+    return text if text == "self" else addresses.host(text)
+
+
+def _listed(value: Any) -> Any:
+    """Accept a single value where a list is taken."""
+    return value if isinstance(value, list | tuple | dict) or value is None else [value]
+
+
+def _split(pattern: str) -> Callable[[Any], Any]:
+    """Accept several values in one text."""
+
+    def split(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        parts = [re.split(pattern, item) if isinstance(item, str) else [item] for item in value]
+        return [part for item in parts for part in item if part]
+
+    return split
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("is no number")
+    return value
+
+
+_Number = BeforeValidator(_no_truth_value)
+_List = BeforeValidator(_listed)
+
+Seconds = Annotated[float, _Number, Field(ge=0, le=DAY, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, _Number, Field(gt=0, le=DAY, allow_inf_nan=False)]
+Number32 = Annotated[int, _Number, Field(ge=0, le=MAX32)]
+ASN = Annotated[int, _Number, Field(ge=1, le=MAX32)]
+Count = Annotated[int, _Number, Field(ge=0, le=1000)]
+Times = Annotated[int, _Number, Field(ge=1, le=1000)]
+Upper = BeforeValidator(_upper)
+
+Text = Annotated[str, AfterValidator(plain)]
+Name = Annotated[str, AfterValidator(name)]
+NodeName = Annotated[str, AfterValidator(node_name)]
+Prefix = Annotated[str, AfterValidator(prefix)]
+CheckUrl = Annotated[str, AfterValidator(check_url)]
+Command = Annotated[str, AfterValidator(command)]
+
+Vips = Annotated[tuple[Annotated[str, AfterValidator(addresses.vip)], ...], _List]
+Neighbors = Annotated[tuple[Annotated[str, AfterValidator(addresses.host)], ...], _List]
+NextHops = Annotated[tuple[Annotated[str, AfterValidator(next_hop)], ...], _List]
+Commands = Annotated[tuple[Command, ...], _List]
+
+# pydantic runs validators in front of a type from right to left.
+Hosts = Annotated[tuple[Text, ...], BeforeValidator(_split(r"[, ]+")), _List]
+_Brackets = BeforeValidator(_split(r"[\[\] ]+"))
+Communities = Annotated[tuple[Annotated[str, AfterValidator(communities.community)], ...], _Brackets, _List]
+LargeCommunities = Annotated[
+    tuple[Annotated[str, AfterValidator(communities.large_community)], ...], _Brackets, _List
+]
+ExtendedCommunities = Annotated[
+    tuple[Annotated[str, AfterValidator(communities.extended_community)], ...], _Brackets, _List
+]

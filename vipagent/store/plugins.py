@@ -1,0 +1,103 @@
+"""The backends that are installed: found by their entry points, loaded one at a time.
+
+Only the one that is asked for is imported: the client library of a store that nobody uses costs no memory.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from stevedore.driver import DriverManager
+from stevedore.exception import MultipleMatches, NoMatches
+from stevedore.named import NamedExtensionManager
+
+from vipagent.core.words import StoreState
+from vipagent.store.backend import Backend, Snapshot, StoreConfigError
+from vipagent.store.layout import Directory
+
+NAMESPACE = "vipagent.backends"
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A backend that is installed."""
+
+    name: str
+    distribution: str
+    """Name and version of what brings it; empty: unknown."""
+    error: str
+    """Why it cannot be loaded, and what to do; empty: it can."""
+
+
+class Deaf:
+    """A listener for a backend that is asked, never watched."""
+
+    def session(self, state: StoreState, detail: str) -> None:
+        """Do nothing."""
+
+    def snapshot(self, directory: Directory, entries: Snapshot) -> None:
+        """Do nothing."""
+
+
+def names() -> list[str]:
+    """Return the names of all backends; nothing is imported."""
+    return sorted(set(NamedExtensionManager(NAMESPACE, names=[]).entry_points_names()))
+
+
+def available() -> list[Plugin]:
+    """Return all backends. It imports each of them, so it is for an operator's command, not for the agent."""
+    return [Plugin(name, _distribution(name), _trouble(name)) for name in names()]
+
+
+def load(name: str) -> type[Backend]:
+    """Import the backend of this name.
+
+    Raises:
+        StoreConfigError: there is none, or its client library is missing; the message says which would do.
+    """
+    try:
+        backend: object = DriverManager(NAMESPACE, name, on_load_failure_callback=_raise).driver
+    except NoMatches:
+        raise StoreConfigError(f"is no backend: there are {', '.join(names()) or 'none'}") from None
+    except MultipleMatches:
+        raise StoreConfigError(f"comes from several distributions: {_distribution(name)}; keep one") from None
+    except ImportError as error:
+        raise StoreConfigError(_missing(name, error)) from error
+    except Exception as error:  # a plug-in is anybody's code
+        raise StoreConfigError(f"cannot be loaded: {type(error).__name__}: {error}") from error
+    if not (isinstance(backend, type) and issubclass(backend, Backend)):
+        raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.backend.Backend")
+    return backend
+
+
+def _raise(_manager: object, _entry_point: EntryPoint, error: BaseException) -> None:
+    raise error
+
+
+def _trouble(name: str) -> str:
+    try:
+        load(name)
+    except StoreConfigError as error:
+        return str(error)
+    return ""
+
+
+def _missing(name: str, error: ImportError) -> str:
+    """Say which library is missing, and the extra of the same name that brings it, where there is one."""
+    library = (error.name or str(error)).partition(".")[0]
+    for point in _entry_points(name):
+        if point.dist is not None and name in (point.dist.metadata.get_all("Provides-Extra") or ()):
+            return f"needs the library {library}: pip install '{point.dist.name}[{name}]'"
+    return f"cannot be imported: {error}; install {library}"
+
+
+def _distribution(name: str) -> str:
+    found = {
+        f"{point.dist.name} {point.dist.version}" for point in _entry_points(name) if point.dist is not None
+    }
+    return ", ".join(sorted(found))
+
+
+def _entry_points(name: str) -> Iterable[EntryPoint]:
+    """Return the entry points with their distributions, which stevedore's cache leaves out."""
+    return entry_points(group=NAMESPACE, name=name)
