@@ -1,11 +1,10 @@
 """A check by HTTP, in this process: no command, no thread, no pool (C1)."""
 
-from asyncio import StreamReader
-
 import h11
 
 from vipagent import __version__
-from vipagent.checks.network import Endpoint, attempt, connected
+from vipagent.checks.channel import Channel, encrypted, plain
+from vipagent.checks.network import Endpoint, attempt
 from vipagent.checks.outcome import Outcome
 
 LARGEST_HEAD = 16384
@@ -24,16 +23,14 @@ class HttpCheck:
     def __init__(self, where: Endpoint, time_limit: float) -> None:
         self._where = where
         self._time_limit = time_limit
-        self._request = h11.Request(
-            method="GET",
-            target=where.target,
-            headers=[
-                ("Host", where.authority),
-                ("User-Agent", f"vipagent/{__version__}"),
-                ("Accept", "*/*"),
-                ("Connection", "close"),
-            ],
-        )
+        self._connected = encrypted if where.scheme == "https" else plain
+        headers = {
+            "Host": where.authority,
+            "User-Agent": f"vipagent/{__version__}",
+            "Accept": "*/*",
+            "Connection": "close",
+        }
+        self._request = h11.Request(method="GET", target=where.target, headers=list(headers.items()))
 
     async def run(self) -> Outcome:
         """Ask once."""
@@ -41,21 +38,21 @@ class HttpCheck:
 
     async def _ask(self) -> Outcome:
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
-        async with connected(self._where) as (reader, writer):
-            writer.write(http.send(self._request) or b"")
+        async with self._connected(self._where) as channel:
+            await channel.send(http.send(self._request) or b"")
             http.send(h11.EndOfMessage())
             try:
-                status = await _status(http, reader)
+                status = await _status(http, channel)
             except h11.RemoteProtocolError as error:
                 return Outcome(False, f"no HTTP from {self._where.url}: {error}")
         return Outcome(status in GOOD, f"HTTP {status} from {self._where.url}")
 
 
-async def _status(http: h11.Connection, reader: StreamReader) -> int:
+async def _status(http: h11.Connection, channel: Channel) -> int:
     """Read until the head of the answer is there, and return its status."""
     while True:
         event = http.next_event()
         if isinstance(event, h11.Response):
             return event.status_code
         if event is h11.NEED_DATA:
-            http.receive_data(await reader.read(LARGEST_HEAD))
+            http.receive_data(await channel.receive())

@@ -9,11 +9,7 @@ from vipagent.checks.tcp import TcpCheck
 
 
 def check_for(settings: CheckSettings) -> Check | None:
-    """Return the check, or None if there is nothing to check.
-
-    Raises:
-        ValueError: the URL is none that can be checked; says why.
-    """
+    """Return the check, or None if there is nothing to check."""
     if settings.command is not None:
         return CommandCheck(settings.command, settings.timeout)
     if settings.url is None:

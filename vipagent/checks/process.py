@@ -127,7 +127,7 @@ class _Child:
 
 
 def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - the operator's own command
+    return subprocess.Popen(
         command,
         bufsize=0,
         env={**os.environ, **env},

@@ -19,9 +19,6 @@ class CheckRunner:
         settings: what to check, and how often.
         deliver: takes each result.
         changing: whether a change of state is about to occur, so that the next check comes sooner.
-
-    Raises:
-        ValueError: the URL is none that can be checked.
     """
 
     def __init__(

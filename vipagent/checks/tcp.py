@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from vipagent.checks.network import Endpoint, attempt, connected
+from vipagent.checks.channel import plain
+from vipagent.checks.network import Endpoint, attempt
 from vipagent.checks.outcome import Outcome
 
 
@@ -19,5 +20,5 @@ class TcpCheck:
         return await attempt(self.where, self.time_limit, self._connect())
 
     async def _connect(self) -> Outcome:
-        async with connected(self.where):
+        async with plain(self.where):
             return Outcome(True, f"connected to {self.where.url}")
