@@ -7,7 +7,7 @@ from pathlib import Path
 def run_by_exabgp() -> bool:
     """Say whether a parent of this process, shells in between included, is ExaBGP."""
     pid = os.getppid()
-    while pid > 1:
+    while pid > 0:  # in a container ExaBGP may be process 1
         arguments = _arguments(pid)
         if _is_exabgp(arguments):
             return True

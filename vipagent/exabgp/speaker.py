@@ -4,7 +4,7 @@
 to one prefix that meet in one flush are reordered, and withdrawals made while a session is down can be
 skipped (measured). So only the latest wish per prefix is kept, one command per prefix is in flight, a
 withdrawal is said again about a second later, and everything is said again after a neighbour came up, and now
-and then.
+and then: announcements in another spelling, because ExaBGP drops what it believes to have said already.
 
 The first thing said is a question: who is established? An agent that was started anew is not told (E5), and
 the answer, or its absence, shows whether replies are on.
@@ -29,6 +29,8 @@ AFTER_UP = 1.0
 """Seconds after a neighbour's `up` at which everything is said again: its first flush skips withdrawals."""
 RECONCILE = 300.0
 """Seconds after which everything is said again, whatever happened."""
+OTHER_SPELLING = " origin igp"
+"""Means nothing on the wire, being the default, but makes ExaBGP send an announcement again."""
 RETRY_MIN, RETRY_MAX = 0.5, 30.0
 """Seconds before a refused command is tried again: the first time, and at most."""
 
@@ -53,6 +55,7 @@ class _Slot:
 
     line: str
     withdrawn: bool
+    spelling: str = ""
     busy: bool = False
     repeat: bool = False
     failures: int = 0
@@ -135,7 +138,7 @@ class Speaker:
             slot = self._slots[vip]
             slot.busy = True
             self._in_flight.append(_Sent(vip, slot.line, slot.withdrawn, now))
-            lines.append(slot.line)
+            lines.append(slot.line + slot.spelling)
         return lines
 
     @property
@@ -164,7 +167,13 @@ class Speaker:
             return
         if slot is None:
             slot = self._slots[vip] = _Slot(line, withdrawn)
-        slot.line, slot.withdrawn, slot.failures, slot.repeat = line, withdrawn, 0, withdrawn
+        slot.line, slot.withdrawn, slot.spelling, slot.failures, slot.repeat = (
+            line,
+            withdrawn,
+            "",
+            0,
+            withdrawn,
+        )
         self._later.pop(vip, None)
         if not slot.busy:
             self._ready[vip] = None
@@ -198,4 +207,10 @@ class Speaker:
             self._reconcile_at = now + RECONCILE
             idle = [vip for vip, slot in self._slots.items() if not slot.busy and vip not in self._later]
             for vip in sorted(idle, key=lambda vip: not self._slots[vip].withdrawn):
-                self._ready[vip] = None
+                self._say_again(vip)
+
+    def _say_again(self, vip: str) -> None:
+        slot = self._slots[vip]
+        if not slot.withdrawn:
+            slot.spelling = "" if slot.spelling else OTHER_SPELLING
+        self._ready[vip] = None
