@@ -1,4 +1,4 @@
-"""The VIPs on the loopback interface (`--ip-setup`); `netlink` does it, in a child process that is gone afterwards."""
+"""The VIPs on the loopback interface (`--ip-setup`): `netlink` puts them there, as a short-lived child."""
 
 import errno
 import logging

@@ -2,8 +2,8 @@
 
     python -m vipagent.agent.netlink add|remove PREFIX...
 
-It says one line for each: `done PREFIX`, `idle PREFIX` (there was nothing to do), or `failed PREFIX ERRNO`. The agent
-runs it as a child, because the library takes 14 MB of memory, and runs an event loop where one runs already.
+It says one line for each: `done PREFIX`, `idle PREFIX` (there was nothing to do), or `failed PREFIX ERRNO`.
+The agent runs it as a child: the library takes 14 MB of memory, and wants to run an event loop of its own.
 """
 
 import errno
