@@ -4,7 +4,7 @@ import asyncio
 import faulthandler
 
 SETTLED = 15.0
-"""Seconds after its start before which an agent is not ended: ExaBGP gives up after some quick deaths (E6)."""
+"""Seconds of life before which no agent is ended: ExaBGP gives up after some quick deaths (E6)."""
 
 
 class Watchdog:
