@@ -1,0 +1,177 @@
+"""One session with ZooKeeper: a client of kazoo's, given up together with its session."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import AuthFailedError, ConnectionClosedError, ConnectionLoss, SessionExpiredError
+from kazoo.interfaces import IAsyncResult
+from kazoo.protocol.states import KazooState, KeeperState
+from kazoo.retry import KazooRetry
+
+from vipagent_zookeeper.kazoolog import KazooLog
+from vipagent_zookeeper.options import Options
+from vipagent_zookeeper.wire import Wire
+
+GONE = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
+ENDS = {
+    KeeperState.EXPIRED_SESSION: "the session has expired",
+    KeeperState.AUTH_FAILED: "authentication failed",
+}
+
+Post = Callable[..., None]
+"""Calls a function with arguments on the backend's loop, from any thread."""
+
+
+class Disconnected(Exception):
+    """A request without an answer: the connection or the session is gone, and its fate is unknown."""
+
+
+class LinkEvents(Protocol):
+    """What a link tells its owner, on the loop."""
+
+    def dialled(self) -> None:
+        """A connection stands; the server has said nothing yet."""
+
+    def blamed(self, peer: str, cause: str) -> None:
+        """An attempt or a connection failed."""
+
+    def up(self, number: int) -> None:
+        """The server has granted the session of this number, or taken it back after a disconnection."""
+
+    def down(self) -> None:
+        """The connection is gone; kazoo makes another."""
+
+    def over(self, cause: str) -> None:
+        """The session is over, or refused: nothing more will come of this link."""
+
+
+class Link:
+    """One session, from the first attempt to connect until it is over."""
+
+    def __init__(
+        self, hosts: tuple[tuple[str, int], ...], life: float, options: Options, owner: LinkEvents, post: Post
+    ) -> None:
+        """Prepare; nothing is connected.
+
+        Args:
+            hosts: names and ports.
+            life: seconds of the session's life to ask for.
+            options: credentials, ACLs, TLS.
+            owner: told what happens.
+            post: brings calls to the owner's loop.
+
+        Raises:
+            StoreConfigError: a secret's file or variable is missing now.
+        """
+        self.life = life
+        self._owner = owner
+        self._post = post
+        self._reason = ""
+        self._abandoned = False
+        self._wire = Wire((name for name, _ in hosts), options, lambda: self._tell(owner.dialled))
+        self.client = KazooClient(
+            hosts=",".join(f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name, port in hosts),
+            timeout=life,
+            handler=self._wire.handler(),
+            connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.6),  # 40 % jitter: up to 0.84 s
+            default_acl=options.acls(),
+            logger=KazooLog(self._blame, self._negotiated),
+            **_credentials(options),
+        )
+        self.client.add_listener(self._changed)
+
+    @property
+    def peer(self) -> str:
+        """`HOST:PORT` of the present or last attempt."""
+        return self._wire.peer
+
+    def start(self) -> None:
+        """Connect, and go on trying."""
+        self.client.start_async()
+
+    async def answer(self, asked: IAsyncResult) -> Any:
+        """Wait for the answer to one of `client`'s asynchronous requests.
+
+        Raises:
+            Disconnected: there will be none.
+            KazooException: the server refuses.
+        """
+        future = asyncio.get_running_loop().create_future()
+        asked.rawlink(lambda result: self._post(_settle, future, result))
+        try:
+            return await future
+        except GONE as error:
+            raise Disconnected(type(error).__name__) from error
+
+    def hang_up(self, reason: str) -> None:
+        """End the connection; kazoo makes another, on another host if there is one."""
+        self._reason = reason
+        self._wire.hang_up()
+
+    def cut(self) -> None:
+        """End the connection and make no other: whoever waits in `stop` need not wait for the server."""
+        self._wire.close()
+
+    def stop(self) -> None:
+        """End the session and all threads: milliseconds if the server answers or after `cut`. Blocks."""
+        self.client.stop()
+        self.client.close()
+
+    def abandon(self) -> threading.Thread:
+        """End all without the server and without waiting; nothing more is told to the owner.
+
+        Returns:
+            The thread that sees to it; it needs a fraction of a second.
+        """
+        self._abandoned = True
+        self.cut()
+        undertaker = threading.Thread(target=self.stop, name="vipagent-zookeeper-end", daemon=True)
+        undertaker.start()
+        return undertaker
+
+    def _changed(self, state: KazooState) -> None:
+        """Take a change of state from kazoo, on its connection's thread."""
+        if state == KazooState.CONNECTED:
+            number, _ = self.client.client_id
+            self._tell(self._owner.up, number)
+        elif state == KazooState.SUSPENDED:
+            self._tell(self._owner.down)
+        else:
+            self._tell(self._owner.over, ENDS.get(self.client.client_state, "the session has ended"))
+
+    def _blame(self, peer: str, cause: str) -> None:
+        reason, self._reason = self._reason, ""
+        self._tell(self._owner.blamed, peer or self.peer, reason or cause)
+
+    def _negotiated(self, life: float) -> None:
+        self.life = life
+
+    def _tell(self, event: Callable[..., None], *args: object) -> None:
+        self._post(self._deliver, event, args)
+
+    def _deliver(self, event: Callable[..., None], args: tuple[object, ...]) -> None:
+        if not self._abandoned:
+            event(*args)
+
+
+def _credentials(options: Options) -> dict[str, object]:
+    """Return kazoo's arguments that say who we are."""
+    if options.auth == "digest":
+        return {"auth_data": [("digest", f"{options.user}:{options.password}")]}
+    if options.auth == "sasl":
+        identity = {"mechanism": "DIGEST-MD5", "username": options.user, "password": options.password}
+        return {"sasl_options": identity}
+    return {}
+
+
+def _settle(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:
+    """Hand a result of kazoo's over to who awaits it, unless they gave up."""
+    if future.done():
+        return
+    if result.exception is not None:
+        future.set_exception(result.exception)
+    else:
+        future.set_result(result.value)

@@ -1,0 +1,173 @@
+"""Real ZooKeeper servers, alone or three together: Debian's package, or what VIPAGENT_ZOOKEEPER names."""
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.servers.process import Process, free_port, wait_for
+
+HOST = "127.0.0.1"
+DEBIAN = Path("/usr/share/java/zookeeper.jar")
+FLAGS = (
+    "-Xmx128m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dzookeeper.forceSync=no",
+    "-Dzookeeper.preAllocSize=64",
+)
+
+
+def class_path() -> str:
+    """Where Java finds ZooKeeper: `$VIPAGENT_ZOOKEEPER` (an unpacked release), else Debian's package."""
+    if elsewhere := os.environ.get("VIPAGENT_ZOOKEEPER"):
+        jars = sorted(Path(elsewhere).glob("lib/*.jar")) + sorted(Path(elsewhere).glob("*.jar"))
+        assert jars, f"VIPAGENT_ZOOKEEPER={elsewhere} has no lib/*.jar"
+        return ":".join(map(str, jars))
+    assert DEBIAN.exists(), f"{DEBIAN} is missing: `apt-get install zookeeper`, or set VIPAGENT_ZOOKEEPER"
+    return f"{DEBIAN}:{DEBIAN.with_name('slf4j-simple.jar')}"
+
+
+class ZooKeeper:
+    """One server. Its port and its data stay the same over `kill` and `start`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        tick: int = 2000,
+        settings: Mapping[str, object] | None = None,
+        java: tuple[str, ...] = (),
+    ) -> None:
+        """Prepare a server in a new directory.
+
+        Args:
+            directory: for its data, settings and log.
+            tick: milliseconds; sessions live for 2 to 20 of them.
+            settings: more lines for zoo.cfg.
+            java: more flags for the JVM.
+        """
+        runtime = shutil.which("java")
+        assert runtime, "no java: `apt-get install zookeeper` brings one"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        lines = {
+            "tickTime": tick,
+            "dataDir": directory / "data",
+            "clientPort": self.port,
+            "clientPortAddress": HOST,
+            "admin.enableServer": "false",
+            "maxClientCnxns": 0,
+            "4lw.commands.whitelist": "*",
+            **(settings or {}),
+        }
+        configuration = directory / "zoo.cfg"
+        configuration.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+        command = [runtime, *FLAGS, *java, "-cp", class_path(), main, str(configuration)]
+        self.process = Process("zookeeper", command, directory / "log")
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for clients."""
+        return f"{HOST}:{self.port}"
+
+    def ask(self, word: str) -> str:
+        """Ask a four-letter word; the empty string if nobody answers."""
+        try:
+            with socket.create_connection((HOST, self.port), 1.0) as connection:
+                connection.sendall(word.encode())
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        except OSError:
+            return ""
+
+    @property
+    def mode(self) -> str:
+        """`standalone`, `leader`, `follower`; the empty string if it does not serve."""
+        answer = self.ask("srvr").partition("Mode: ")[2].split()
+        return answer[0] if answer else ""
+
+    def start(self) -> None:
+        """Start, and wait until it serves."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start, and do not wait."""
+        self.process.start()
+
+    def wait(self, within: float = 30.0) -> None:
+        """Wait until it serves clients."""
+
+        def serving() -> str:
+            assert self.process.running, f"ZooKeeper has ended:\n{self.process.said()}"
+            return self.mode
+
+        try:
+            wait_for(f"ZooKeeper serves at {self.address}", serving, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
+
+    def kill(self) -> None:
+        """`kill -9`; its data stay."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        """`kill -9`, and start again on the same data."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        self.process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, and wait until it serves."""
+        self.process.signal(signal.SIGCONT)
+        self.wait()
+
+    def stop(self) -> None:
+        """End it for good, also a paused one."""
+        self.process.kill()
+
+
+class Ensemble:
+    """Three servers, each a process, that elect a leader among them."""
+
+    def __init__(self, directory: Path, tick: int = 500) -> None:
+        peers = {f"server.{number}": f"{HOST}:{free_port()}:{free_port()}" for number in (1, 2, 3)}
+        self.servers = [self._member(directory, number, tick, peers) for number in (1, 2, 3)]
+
+    @staticmethod
+    def _member(directory: Path, number: int, tick: int, peers: Mapping[str, str]) -> ZooKeeper:
+        own = directory / str(number)
+        (own / "data").mkdir(parents=True)
+        (own / "data" / "myid").write_text(str(number))
+        return ZooKeeper(own, tick, {"initLimit": 10, "syncLimit": 4, **peers})
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Each server's `HOST:PORT` for clients."""
+        return tuple(server.address for server in self.servers)
+
+    def start(self) -> None:
+        """Start all three, and wait until all serve."""
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            server.wait()
+
+    def leader(self) -> ZooKeeper:
+        """Wait until there is a leader, and return it."""
+
+        def leading() -> list[ZooKeeper]:
+            return [server for server in self.servers if server.mode == "leader"]
+
+        return wait_for("one of three ZooKeepers leads", leading, 30.0)[0]
+
+    def stop(self) -> None:
+        """End all three for good."""
+        for server in self.servers:
+            server.stop()
