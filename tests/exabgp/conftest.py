@@ -1,0 +1,66 @@
+"""Labs: one per ExaBGP version and module, on one ZooKeeper."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.exabgp.lab import Lab, Site
+from tests.exabgp.registry import Registry
+from tests.servers.exabgp import VERSIONS, Settings
+from tests.servers.process import wait_for
+from tests.servers.zookeeper import ZooKeeper
+
+SESSION = 6
+"""Seconds that a ZooKeeper session outlives its agent."""
+
+
+@pytest.fixture(scope="session")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"), tick=1000)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"exabgp{version}")
+def site(request: pytest.FixtureRequest, zookeeper: ZooKeeper) -> Site:
+    prefix = f"/{request.module.__name__.rpartition('.')[2]}/{request.param}"
+    return Site(Settings(request.param), zookeeper_options(zookeeper, prefix))
+
+
+@pytest.fixture(scope="module")
+def running_lab(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("lab"), site)
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.stop()
+
+
+@pytest.fixture(scope="module")
+def registry(site: Site, zookeeper: ZooKeeper) -> Iterator[Registry]:
+    prefix = site.store[site.store.index("--prefix") + 1]
+    with Registry(zookeeper.address, prefix) as registry:
+        yield registry
+
+
+@pytest.fixture
+def lab(running_lab: Lab, registry: Registry) -> Lab:
+    """The module's lab in its steady state: everybody announces, and has registered, the own VIP."""
+    for node in running_lab.nodes:
+        node.fails.unlink(missing_ok=True)
+        if not node.exabgp.process.running:
+            node.exabgp.start()
+    running_lab.wait_for(running_lab.steady(), 20)
+    vips = set(running_lab.steady())
+    wait_for(f"{vips} are registered", lambda: registry.members() >= vips)
+    return running_lab
+
+
+def zookeeper_options(server: ZooKeeper, prefix: str) -> tuple[str, ...]:
+    """Return the agent's options that name the store."""
+    hosts = ("--backend", "zookeeper", "--hosts", server.address)
+    return (*hosts, "--prefix", prefix, "--session-timeout", str(SESSION))

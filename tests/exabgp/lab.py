@@ -1,0 +1,149 @@
+"""Three load balancers, each an ExaBGP with an agent, and one BIRD as their switch."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers import bird
+from tests.servers.bird import Bird, Change, Peer
+from tests.servers.exabgp import ExaBGP, Settings
+from tests.servers.process import free_port, wait_for
+
+SERVICE = "apex"
+SWITCH = "127.0.0.100"
+OWN, TAKEN = 100, 200
+"""The MEDs of an owner's route and of a taker's, by default (A3)."""
+
+Table = Mapping[str, Mapping[str, int | None]]
+"""For each VIP: who announces it to the switch, with which MED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a lab's three nodes have in common."""
+
+    settings: Settings
+    store: tuple[str, ...]
+    """The agent's options that name the store."""
+    options: tuple[str, ...] = ()
+    """Further options of `vipagent run`."""
+
+
+class Node:
+    """One load balancer. Its check is good as long as the file `fails` is not there."""
+
+    def __init__(self, number: int, directory: Path, site: Site, switch: tuple[str, int], peer: Peer) -> None:
+        self.name = peer.name
+        self.vip = vip(number)
+        self.fails = directory / "fails"
+        self._store = site.store
+        arguments = ("run", *site.store, *self._arguments(site))
+        self.exabgp = ExaBGP(site.settings, directory, peer, switch, {"agent": agent(*arguments)})
+
+    def _arguments(self, site: Site) -> list[str]:
+        pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
+        check = ["-c", f"test ! -e {self.fails}", "--interval", "0.3", "--rise", "1", "--fall", "2"]
+        named = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
+        return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", "1", *site.options]
+
+    def signal_agent(self, number: signal.Signals) -> None:
+        """Send a signal to the agent alone."""
+        os.kill(self.exabgp.child(), number)
+
+    def said(self) -> str:
+        """What the agent has logged so far."""
+        return self.exabgp.heard("agent")
+
+
+class Lab:
+    """The three nodes and their switch, in one directory."""
+
+    def __init__(self, directory: Path, site: Site) -> None:
+        peers = [_peer(number) for number in (1, 2, 3)]
+        self.site = site
+        self.switch = Bird(directory / "switch", SWITCH, peers)
+        at = (self.switch.address, self.switch.port)
+        self.nodes = [Node(n, directory / peer.name, site, at, peer) for n, peer in enumerate(peers, 1)]
+
+    def start(self) -> None:
+        """Start all, and wait for the steady state."""
+        self.switch.start()
+        for node in self.nodes:
+            node.exabgp.start()
+        self.wait_for(self.steady(), 20)
+
+    def stop(self) -> None:
+        """End all."""
+        for node in self.nodes:
+            node.exabgp.stop()
+        self.switch.stop()
+
+    def table(self) -> Table:
+        """Return what the switch has learned."""
+        return {
+            prefix.partition("/")[0]: {route.peer: route.med for route in routes}
+            for prefix, routes in self.switch.routes().items()
+        }
+
+    def steady(self) -> Table:
+        """Return the table in which each node announces its own VIP, and nothing else."""
+        return {node.vip: {node.name: OWN} for node in self.nodes}
+
+    def without(self, *gone: Node) -> Table:
+        """Return the table in which the others have taken over what `gone` had."""
+        left = [node for node in self.nodes if node not in gone]
+        taken = {node.vip: {other.name: TAKEN for other in left} for node in gone if left}
+        return {node.vip: {node.name: OWN} for node in left} | taken
+
+    def wait_for(self, table: Table, within: float = 10.0) -> None:
+        """Wait until the switch has learned exactly that."""
+        try:
+            wait_for(f"the switch's table is {table}", lambda: self.table() == table, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {self.table()}\n{self.report()}") from None
+
+    def changes(self, since: float, vips: Iterable[str] | None = None) -> list[Change]:
+        """Return what changed in the switch's table since then, of these VIPs or of all."""
+        wanted = None if vips is None else {f"{vip}/32" for vip in vips}
+        return [c for c in self.switch.changes(since) if wanted is None or c.prefix in wanted]
+
+    def report(self) -> str:
+        """Return what everybody said last, for a failure's report."""
+        said = {
+            f"{node.name}, {who}": text
+            for node in self.nodes
+            for who, text in (("agent", node.said()), ("ExaBGP", node.exabgp.process.said()))
+        }
+        return "\n".join(f"--- {who}:\n{_tail(text)}" for who, text in said.items())
+
+
+def _peer(number: int) -> Peer:
+    address = f"127.0.0.{10 + number}"
+    return Peer(f"node{number}", address, bird.ASN + number, free_port(address))
+
+
+def vip(number: int) -> str:
+    """Return the VIP that node `number` owns."""
+    return f"10.20.255.{number}"
+
+
+def agent(*arguments: str) -> Sequence[str]:
+    """Return the command line of the agent under test."""
+    return [sys.executable, "-m", "vipagent", *arguments]
+
+
+def never_without_route(changes: Sequence[Change], holders: Iterable[str]) -> bool:
+    """Say whether somebody announced a VIP at all times, from its `holders` on over all of its changes."""
+    holding = set(holders)
+    for change in changes:
+        (holding.add if change.added else holding.discard)(change.peer)
+        if not holding:
+            return False
+    return True
+
+
+def _tail(text: str, lines: int = 25) -> str:
+    return "\n".join(text.splitlines()[-lines:])

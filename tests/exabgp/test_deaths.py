@@ -1,0 +1,90 @@
+"""What dies, and what stays announced: agents and ExaBGPs killed, stopped and ended (E2, E3, G2, G3, H1)."""
+
+import signal
+import time
+
+from tests.exabgp.conftest import SESSION
+from tests.exabgp.lab import Lab, never_without_route
+from tests.exabgp.registry import Registry
+from tests.servers.process import wait_for
+
+AT_ONCE = 1.0
+"""Seconds in which survivors notice a death that somebody tells them of."""
+
+
+def test_in_the_steady_state_each_node_announces_its_own_vip_alone(lab: Lab, registry: Registry) -> None:
+    assert lab.table() == lab.steady()
+    assert registry.members() == set(lab.steady())
+    assert registry.states() == {node.name for node in lab.nodes}
+
+
+def test_survivors_take_over_from_a_dead_machine_and_hand_back_without_a_gap(lab: Lab) -> None:
+    dead = lab.nodes[0]
+    dead.exabgp.crash()
+    lab.wait_for(lab.without(dead), SESSION + 6)
+    back = time.time()
+    dead.exabgp.start()
+    lab.wait_for(lab.steady(), 15)
+    takers = [node.name for node in lab.nodes[1:]]
+    assert never_without_route(lab.changes(back, [dead.vip]), takers)
+    own = [node.vip for node in lab.nodes[1:]]
+    assert lab.changes(back, own) == []
+
+
+def test_a_killed_agent_is_replaced_without_a_change_of_routes(lab: Lab, registry: Registry) -> None:
+    node = lab.nodes[1]
+    before, killed = registry.session(node.vip), time.time()
+    node.signal_agent(signal.SIGKILL)
+    wait_for(
+        "the new agent has registered anew, long before the old session's end",
+        lambda: registry.session(node.vip) not in (0, before),
+        SESSION / 2,
+    )
+    registered = time.time()
+    # The old session ends after this; nothing may follow from that.
+    wait_for("the old session's time is over", lambda: time.time() > killed + SESSION + 2, SESSION + 3)
+    assert registry.session(node.vip) not in (0, before)
+    assert lab.changes(killed) == []
+    assert registered - killed < SESSION / 2
+
+
+def test_no_stale_route_survives_a_killed_agent(lab: Lab) -> None:
+    node = lab.nodes[2]
+    node.fails.touch()
+    node.signal_agent(signal.SIGKILL)
+    lab.wait_for(lab.without(node))
+
+
+def test_survivors_hear_at_once_that_an_exabgp_was_killed(lab: Lab) -> None:
+    node = lab.nodes[0]
+    node.exabgp.kill()
+    lab.wait_for(lab.without(node), AT_ONCE)
+
+
+def test_survivors_hear_at_once_that_an_exabgp_was_ended(lab: Lab) -> None:
+    node = lab.nodes[1]
+    node.exabgp.terminate()
+    lab.wait_for(lab.without(node), AT_ONCE)
+
+
+def test_an_ended_agent_deregisters_and_withdraws_within_two_seconds(lab: Lab, registry: Registry) -> None:
+    node = lab.nodes[2]
+    pid, ended = node.exabgp.child(), time.time()
+    node.signal_agent(signal.SIGTERM)
+    wait_for("ExaBGP has another agent", lambda: node.exabgp.children() not in ([], [pid]), 2.5)
+    lab.wait_for(lab.steady())
+    of_node = [change for change in lab.changes(ended, [node.vip]) if change.peer == node.name]
+    assert [change.added for change in of_node] == [False, True]
+    assert of_node[0].at - ended < 2.0
+
+
+def test_an_agent_stopped_for_longer_than_its_session_is_owner_again(lab: Lab, registry: Registry) -> None:
+    node = lab.nodes[0]
+    stopped = time.time()
+    node.signal_agent(signal.SIGSTOP)
+    others = {other.name: 200 for other in lab.nodes[1:]}
+    lab.wait_for({**lab.steady(), node.vip: {node.name: 100, **others}}, SESSION + 6)
+    node.signal_agent(signal.SIGCONT)
+    lab.wait_for(lab.steady(), 15)
+    assert registry.session(node.vip) != 0
+    assert [change for change in lab.changes(stopped) if change.peer == node.name] == []

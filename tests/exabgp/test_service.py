@@ -1,0 +1,128 @@
+"""Checks, maintenance, and whatever else may lie in the store (H2, H3, H5, S1, S2)."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.exabgp.lab import SERVICE, Lab, agent, never_without_route, vip
+from tests.exabgp.registry import Registry
+from tests.servers.process import wait_for
+
+NOTICED = 1.0
+"""Seconds in which every agent acts on a key in the store."""
+
+HOSTILE = {
+    "not-json": b"{" * 1000,
+    "deep-json": b"[" * 100_000,
+    "wrong-json": b'{"vips": 7, "node": [], "now": "yes"}',
+    "nearly-a-megabyte": b"\n" * 1_000_000,
+    "no-text": b"\xff\x00",
+    "0.0.0.0_0": b"",
+    "10.66.6.6": b"",
+    "10.20.255.1\nannounce route 10.66.6.6 next-hop self": b"",
+    "x" * 4000: b"",
+}
+"""Entries by their names, for each kind of directory."""
+
+
+@contextmanager
+def maintenance(lab: Lab, *what: str) -> Iterator[None]:
+    """Put a node or the service in maintenance, as an operator does, and end it."""
+    for action in ("on", "off"):
+        command = agent("maintenance", action, SERVICE, *what, *lab.site.store)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 0, done.stderr
+        if action == "on":
+            yield
+
+
+def test_a_failing_check_withdraws_and_deregisters_at_once_and_recovery_takes_the_vip_back(
+    lab: Lab, registry: Registry
+) -> None:
+    node = lab.nodes[0]
+    since = time.time()
+    node.fails.touch()
+    lab.wait_for(lab.without(node), 3)
+    assert node.vip not in registry.members()
+    [withdrawn] = [c for c in lab.changes(since, [node.vip]) if not c.added]
+    taken = [c for c in lab.changes(since, [node.vip]) if c.added]
+    assert min(c.at for c in taken) - withdrawn.at < NOTICED
+    back = time.time()
+    node.fails.unlink()
+    lab.wait_for(lab.steady(), 5)
+    assert never_without_route(lab.changes(back, [node.vip]), ["node2", "node3"])
+
+
+def test_a_service_in_maintenance_is_withdrawn_everywhere_and_comes_back(lab: Lab) -> None:
+    with maintenance(lab, "--reason", "an exercise"):
+        lab.wait_for({}, NOTICED)
+    lab.wait_for(lab.steady(), NOTICED + 2)
+
+
+def test_a_node_in_maintenance_is_drained_without_a_gap(lab: Lab, registry: Registry) -> None:
+    node = lab.nodes[1]
+    since = time.time()
+    with maintenance(lab, "--node", node.name):
+        wait_for("the node has deregistered", lambda: node.vip not in registry.members(), NOTICED)
+        lab.wait_for(lab.without(node), 5)
+    lab.wait_for(lab.steady(), 5)
+    assert never_without_route(lab.changes(since, [node.vip]), [node.name])
+
+
+def test_a_draining_node_asks_its_neighbours_to_look_elsewhere(lab: Lab) -> None:
+    node = lab.nodes[2]
+
+    def draining() -> bool:
+        routes = lab.switch.routes().get(f"{node.vip}/32", [])
+        return any(r.peer == node.name and "65535:0" in r.communities and r.med != 100 for r in routes)
+
+    with maintenance(lab, "--node", node.name):
+        wait_for("the route says GRACEFUL_SHUTDOWN", draining, NOTICED)
+        lab.wait_for(lab.without(node), 5)
+    lab.wait_for(lab.steady(), 5)
+
+
+def test_maintenance_now_skips_the_drain(lab: Lab) -> None:
+    node = lab.nodes[0]
+    with maintenance(lab, "--node", node.name, "--now"):
+        lab.wait_for(lab.without(node), NOTICED)
+    lab.wait_for(lab.steady(), 5)
+
+
+@pytest.mark.parametrize("name", ["all", "node2"])
+def test_a_foreign_maintenance_znode_without_a_value_counts(lab: Lab, registry: Registry, name: str) -> None:
+    registry.put("maintenance", name)
+    lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + 1)
+    registry.remove("maintenance", name)
+    lab.wait_for(lab.steady(), 5)
+
+
+def test_a_bare_foreign_registration_is_a_live_member(lab: Lab, registry: Registry) -> None:
+    node = lab.nodes[2]
+    node.exabgp.terminate()
+    lab.wait_for(lab.without(node), NOTICED)
+    registry.put("service", node.vip, ephemeral=True)
+    # It is served by somebody who does not speak to our switch: nobody here announces it any more.
+    left = {other.vip: {other.name: 100} for other in lab.nodes[:2]}
+    lab.wait_for(left, 4)
+    registry.remove("service", node.vip)
+    lab.wait_for(lab.without(node), NOTICED)
+
+
+@pytest.mark.parametrize("kind", ["service", "maintenance", "state"])
+def test_hostile_content_changes_nothing(lab: Lab, registry: Registry, kind: str) -> None:
+    pids, since = [node.exabgp.child() for node in lab.nodes], time.time()
+    for name, value in HOSTILE.items():
+        registry.put(kind, name, value)
+    registry.put(kind, "a/deep/tree/" + "/".join("x" * 50))
+    # An agent that follows this has seen all that came before it.
+    with maintenance(lab, "--node", "node1", "--now"):
+        lab.wait_for(lab.without(lab.nodes[0]), NOTICED)
+    lab.wait_for(lab.steady(), 5)
+    for name in [*HOSTILE, "a"]:
+        registry.remove(kind, name)
+    assert [node.exabgp.child() for node in lab.nodes] == pids
+    assert {c.prefix for c in lab.changes(since)} == {f"{vip(1)}/32"}

@@ -1,0 +1,205 @@
+"""A real BIRD 2 as the switch: what it learned by BGP, and every change of that."""
+
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tests.servers.process import Process, free_port, wait_for
+
+ASN = 65000
+ROUTER_ID = "10.255.0.1"
+END_OF_REPLY = re.compile(rb"(?:^|\n)\d{4} [^\n]*\n$")
+PREFIX = re.compile(r"^\s*([0-9a-f.:]+/\d+)\s")
+PATH = re.compile(r"\[(\w+) .*?\]")
+ATTRIBUTE = re.compile(r"^BGP\.(\w+): (.*)$")
+CHANGE = re.compile(r"^(\S+ \S+) <TRACE> (\w+)\.ipv[46] > (added|removed) \[\w+\] (\S+) ")
+CODE = re.compile(r"^\d{4}[- ]")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A load balancer as the switch's configuration names it."""
+
+    name: str
+    address: str
+    asn: int
+    port: int
+    """Where its ExaBGP listens: the switch calls it, so a session is back a second after a flap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """One route that the switch learned from one peer."""
+
+    peer: str
+    next_hop: str
+    med: int | None
+    as_path: tuple[int, ...]
+    communities: frozenset[str]
+    large_communities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the switch's table. An update that says nothing new is none."""
+
+    at: float
+    """Seconds, the system's clock."""
+    peer: str
+    prefix: str
+    added: bool
+    """Or replaced; False: removed."""
+
+
+class Bird:
+    """One BIRD, with one BGP session for each peer."""
+
+    def __init__(self, directory: Path, address: str, peers: Sequence[Peer], hold: int = 240) -> None:
+        """Prepare a switch in a directory.
+
+        Args:
+            directory: for its configuration, socket and log.
+            address: where it listens, on a free port.
+            peers: the load balancers.
+            hold: BGP hold time that it proposes, in seconds.
+        """
+        program = shutil.which("bird", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+        assert program, "no BIRD: `apt-get install bird2`"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.address = address
+        self.port = free_port(address)
+        self.peers = list(peers)
+        self._socket = directory / "bird.ctl"
+        self._log = directory / "bird.log"
+        configuration = directory / "bird.conf"
+        configuration.write_text("".join(self._configuration(hold)))
+        command = [
+            program,
+            "-f",
+            "-c",
+            str(configuration),
+            "-s",
+            str(self._socket),
+            "-P",
+            str(directory / "pid"),
+        ]
+        self.process = Process("bird", command, directory / "bird.out")
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self.process.start()
+        wait_for("BIRD answers", self._answers)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+
+    def ask(self, question: str) -> str:
+        """Ask as `birdc` does, and return the answer without the protocol's codes."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+            control.settimeout(5)
+            control.connect(str(self._socket))
+            _read(control)
+            control.sendall(f"{question}\n".encode())
+            answer = _read(control)
+        return "\n".join(CODE.sub("", line, count=1).strip() for line in answer.splitlines())
+
+    def routes(self) -> dict[str, list[Learned]]:
+        """Return what it learned: for each prefix the routes, best first."""
+        table: dict[str, list[Learned]] = {}
+        for prefix, peer, attributes in _routes(self.ask("show route all")):
+            table.setdefault(prefix, []).append(_learned(peer, attributes))
+        return table
+
+    def established(self, peer: str) -> bool:
+        """Whether the session with `peer` is up."""
+        return "Established" in self.ask(f"show protocols {peer}")
+
+    def disable(self, peer: str) -> None:
+        """End the session with `peer`, and keep it down."""
+        self.ask(f"disable {peer}")
+
+    def enable(self, peer: str) -> None:
+        """Let the session with `peer` come up again."""
+        self.ask(f"enable {peer}")
+
+    def changes(self, since: float = 0.0) -> list[Change]:
+        """Return all that changed in its table, from its log: none is ever missed."""
+        log = self._log.read_text(errors="replace") if self._log.exists() else ""
+        changes = [_change(match) for match in map(CHANGE.match, log.splitlines()) if match]
+        return [change for change in changes if change.at >= since]
+
+    def _answers(self) -> bool:
+        assert self.process.running, f"BIRD has ended:\n{self.process.said()}"
+        try:
+            return bool(self.ask("show status"))
+        except OSError:
+            return False
+
+    def _configuration(self, hold: int) -> Iterator[str]:
+        yield f'log "{self._log}" all;\ntimeformat log iso long us;\n'
+        yield f"router id {ROUTER_ID};\nprotocol device {{}}\n"
+        for peer in self.peers:
+            yield (
+                f"protocol bgp {peer.name} {{\n"
+                f"  local {self.address} port {self.port} as {ASN};\n"
+                f"  neighbor {peer.address} port {peer.port} as {peer.asn};\n"
+                f"  strict bind yes; multihop; hold time {hold};\n"
+                f"  connect delay time 1; connect retry time 1; error wait time 1, 1;\n"
+                f"  debug {{ routes }};\n"
+                f"  ipv4 {{ import all; export none; add paths rx; }};\n"
+                f"  ipv6 {{ import all; export none; add paths rx; }};\n"
+                f"}}\n"
+            )
+
+
+def _read(control: socket.socket) -> str:
+    answer = b""
+    while not END_OF_REPLY.search(answer):
+        data = control.recv(65536)
+        if not data:
+            break
+        answer += data
+    return answer.decode()
+
+
+def _routes(answer: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield prefix, peer and BGP attributes of each route in `show route all`."""
+    prefix, peer = "", ""
+    attributes: dict[str, str] = {}
+    for line in answer.splitlines():
+        if attribute := ATTRIBUTE.match(line):
+            attributes[attribute[1]] = attribute[2]
+        elif path := PATH.search(line):
+            if peer:
+                yield prefix, peer, attributes
+            named = PREFIX.match(line)
+            prefix, peer, attributes = (named[1] if named else prefix), path[1], {}
+    if peer:
+        yield prefix, peer, attributes
+
+
+def _learned(peer: str, attributes: dict[str, str]) -> Learned:
+    med = attributes.get("med")
+    return Learned(
+        peer=peer,
+        next_hop=attributes.get("next_hop", ""),
+        med=int(med) if med else None,
+        as_path=tuple(int(asn) for asn in attributes.get("as_path", "").split()),
+        communities=_listed(attributes.get("community", "")),
+        large_communities=_listed(attributes.get("large_community", "")),
+    )
+
+
+def _listed(text: str) -> frozenset[str]:
+    """Read BIRD's `(65000,1) (65535,0)` as `65000:1` and `65535:0`."""
+    return frozenset(":".join(re.findall(r"\w+", part)) for part in re.findall(r"\([^)]*\)", text))
+
+
+def _change(match: re.Match[str]) -> Change:
+    at = datetime.fromisoformat(match[1]).astimezone().timestamp()
+    return Change(at=at, peer=match[2], prefix=match[4], added=match[3] == "added")

@@ -1,0 +1,183 @@
+"""A real ExaBGP, 4.2 or 5, with API processes; both versions come from PyPI."""
+
+import contextlib
+import os
+import pwd
+import shlex
+import signal
+import subprocess
+import sysconfig
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.servers import bird
+from tests.servers.process import Process, wait_for
+
+VERSIONS = ("4", "5")
+EXABGP4 = "exabgp==4.2.25"
+"""What Debian 13 ships. It cannot share an environment with ExaBGP 5, so it gets one of its own."""
+
+
+def executable(version: str) -> Path:
+    """Return ExaBGP's program: 5 is in the tests' own environment, 4 is what `VIPAGENT_EXABGP4` names."""
+    if version == "5":
+        return Path(sysconfig.get_path("scripts")) / "exabgp"
+    if named := os.environ.get("VIPAGENT_EXABGP4"):
+        return Path(named)
+    home = Path(os.environ.get("TOX_ENV_DIR", ".tox")).absolute() / EXABGP4.replace("==", "-")
+    program = home / "bin" / "exabgp"
+    if not program.exists():
+        venv.create(home, with_pip=True)
+        subprocess.run([home / "bin" / "python", "-m", "pip", "install", "-q", EXABGP4], check=True)
+    return program
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an ExaBGP is run."""
+
+    version: str
+    ack: bool = True
+    """Whether it replies to commands (`exabgp.api.ack`)."""
+    hold: int = 240
+    """BGP hold time, in seconds."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """For ExaBGP and its API processes."""
+
+
+class ExaBGP:
+    """One load balancer's ExaBGP: one neighbour (the switch), any number of API processes.
+
+    Args:
+        settings: how it is run.
+        directory: for its configuration, logs and the scripts that start the API processes.
+        speaker: who it is, as the switch knows it.
+        switch: the switch's address and port.
+        processes: the command of each API process by its name; its stderr goes to `NAME.log`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        speaker: bird.Peer,
+        switch: tuple[str, int],
+        processes: Mapping[str, Sequence[str]],
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        for name, command in processes.items():
+            _script(directory, name, command)
+        configuration = directory / "exabgp.conf"
+        configuration.write_text(_configuration(settings, directory, speaker, switch, list(processes)))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("exabgp")} | {
+            "exabgp_daemon_user": pwd.getpwuid(os.getuid()).pw_name,
+            "exabgp_tcp_bind": speaker.address,
+            "exabgp_tcp_port": str(speaker.port),
+            "exabgp_api_cli": "false",
+            "exabgp_api_ack": str(settings.ack).lower(),
+            **settings.environment,
+        }
+        command = [str(executable(settings.version)), str(configuration)]
+        self.process = Process("exabgp", command, directory / "exabgp.log", environment)
+        self._children: set[tuple[int, str]] = set()
+
+    def start(self) -> None:
+        """Start it."""
+        self.process.start()
+
+    def children(self) -> list[int]:
+        """The pids of its API processes, as long as it runs itself."""
+        if not self.process.running:
+            return []
+        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        children = [int(pid) for pid in task.read_text().split()]
+        self._children.update((pid, _birth(pid)) for pid in children)
+        return children
+
+    def child(self) -> int:
+        """Wait for its only API process, and return that pid."""
+        return wait_for("ExaBGP runs its API process", lambda: next(iter(self.children()), 0))
+
+    def kill(self) -> None:
+        """`kill -9` of ExaBGP alone; its API processes see the end of their pipes."""
+        self.children()
+        self.process.kill()
+
+    def crash(self) -> None:
+        """`kill -9` of the API processes and ExaBGP in one go, as if the machine had died."""
+        self.process.signal(signal.SIGSTOP)  # or it would start the API processes again
+        for pid in self.children():
+            _kill(pid)
+        self.process.kill()
+
+    def terminate(self, within: float = 10.0) -> None:
+        """SIGTERM, and wait for its end."""
+        self.children()
+        self.process.terminate(within)
+
+    def pause(self) -> None:
+        """SIGSTOP: it neither reads its pipes nor speaks BGP."""
+        self.process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it and all that it ever started, whatever state they are in."""
+        self.resume()
+        self.terminate(5.0)
+        for pid, birth in self._children:
+            if birth and _birth(pid) == birth:
+                _kill(pid)
+
+    def heard(self, name: str) -> str:
+        """Return what the API process `name` has written to stderr."""
+        log = self.directory / f"{name}.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+
+def _script(directory: Path, name: str, command: Sequence[str]) -> None:
+    """Write the program that ExaBGP runs: its configuration knows no quoting, and no place for stderr."""
+    script = directory / f"{name}.sh"
+    log = shlex.quote(str(directory / f"{name}.log"))
+    script.write_text(f"#!/bin/sh\nexec {shlex.join(command)} 2>>{log}\n")
+    script.chmod(0o755)
+
+
+def _configuration(
+    settings: Settings, directory: Path, speaker: bird.Peer, switch: tuple[str, int], processes: Sequence[str]
+) -> str:
+    blocks = "".join(
+        f"process {name} {{\n  run {directory / name}.sh;\n  encoder json;\n}}\n" for name in processes
+    )
+    address, port = switch
+    return (
+        f"{blocks}neighbor {address} {{\n"
+        f"  router-id {speaker.address};\n"
+        f"  local-address {speaker.address};\n"
+        f"  local-as {speaker.asn};\n"
+        f"  peer-as {bird.ASN};\n"
+        f"  connect {port};\n"
+        f"  hold-time {settings.hold};\n"
+        f"  family {{\n    ipv4 unicast;\n    ipv6 unicast;\n  }}\n"
+        f"  capability {{\n    add-path send;\n  }}\n"
+        f"  api {{\n    processes [ {' '.join(processes)} ];\n    neighbor-changes;\n  }}\n"
+        f"}}\n"
+    )
+
+
+def _birth(pid: int) -> str:
+    """When a process was started: with its pid, that is its identity."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
