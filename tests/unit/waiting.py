@@ -1,0 +1,27 @@
+"""Waits on the loop for a condition, with a deadline."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+
+async def eventually(what: str, probe: Callable[[], object], within: float = 10.0) -> None:
+    """Return as soon as `probe` returns something true; fail after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not (seen := probe()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {within} s: {what}; last seen: {seen!r}")
+        await asyncio.sleep(0.005)
+
+
+def runs(pid: int) -> bool:
+    """Say whether there is such a process, other than as a zombie that nobody has reaped yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a file that may not be there yet."""
+    return path.read_text().splitlines() if path.exists() else []
