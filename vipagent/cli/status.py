@@ -1,0 +1,88 @@
+"""`vipagent status`: who owns, who announces, and why a node does not do what it should."""
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
+from vipagent.cli.summary import ServiceStatus, summarize
+from vipagent.cli.tables import tables
+from vipagent.config.settings import AgentConfig
+from vipagent.store.layout import Directory, Kind
+from vipagent.store.plugins import Deaf
+
+Services = dict[str, tuple[str, ...]]
+
+
+@click.command()
+@click.argument("service", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable: a list of services.")
+@click.option("--watch", is_flag=True, help="Stay, and show each change; with --json a line per change.")
+@with_store
+def command(target: AgentConfig, service: str | None, as_json: bool, watch: bool) -> None:
+    r"""Show, for SERVICE or all in the file, each VIP's owner and announcers, each node's state and why.
+
+    \b
+    --json is a list of services, each with
+      service       its name
+      maintenance   null, or reason, by, since, now: of the whole service
+      vips          vip, registered, owner, announced_by: [node, rank, reason]
+      nodes         node, state, why, since, neighbors
+      ignored       how many entries of the store mean nothing here
+    """
+    wanted = services(target, service)
+    if not watch:
+        _print(_read(target, wanted), as_json)
+        return
+    with suppress(KeyboardInterrupt):
+        (_follow_json if as_json else _follow)(target, wanted)
+
+
+def _read(target: AgentConfig, wanted: Services) -> list[ServiceStatus]:
+    with connected(target, Deaf()) as backend:
+        return [
+            summarize(name, {kind: backend.read(Directory(kind, name), ANSWER_WITHIN) for kind in Kind}, pool)
+            for name, pool in wanted.items()
+        ]
+
+
+def _print(statuses: Iterable[ServiceStatus], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(status) for status in statuses], indent=2))
+    else:
+        Console().print(tables(statuses))
+
+
+def _follow(target: AgentConfig, wanted: Services) -> None:
+    """Draw anew at each change."""
+    latest = Latest()
+    with connected(target, latest) as backend, Live(auto_refresh=False) as live:
+        for name in wanted:
+            for kind in Kind:
+                backend.watch(Directory(kind, name), None)
+        for _ in latest.changes():
+            live.update(tables(_now(latest, wanted), latest.store), refresh=True)
+
+
+def _follow_json(target: AgentConfig, wanted: Services) -> None:
+    """Write a line at each change, once there is something to say."""
+    latest = Latest()
+    with connected(target, latest) as backend:
+        directories = [Directory(kind, name) for name in wanted for kind in Kind]
+        for directory in directories:
+            backend.watch(directory, None)
+        for _ in latest.changes():
+            if all(directory in latest.entries for directory in directories):
+                click.echo(json.dumps([asdict(status) for status in _now(latest, wanted)]))
+
+
+def _now(latest: Latest, wanted: Services) -> list[ServiceStatus]:
+    return [
+        summarize(name, {kind: latest.entries.get(Directory(kind, name), {}) for kind in Kind}, pool)
+        for name, pool in wanted.items()
+    ]

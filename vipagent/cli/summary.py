@@ -1,0 +1,198 @@
+"""What a service looks like in the store: plain data, from snapshots, for tables and for `--json`.
+
+The fields of these classes are the documented JSON of `vipagent status --json`: a list of `ServiceStatus`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from vipagent.config import addresses
+from vipagent.config.values import node_name
+from vipagent.core.words import Reason
+from vipagent.store.backend import Snapshot
+from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
+from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
+
+SERVING = "serving"
+"""The state of a node about which there is nothing to say."""
+NO_AGENT = "no-vipagent"
+"""The state of a node that is registered but publishes none: ExaZK's, say."""
+ABSENT = "absent"
+"""The state of a node that is neither registered nor publishes one: all that is known is its maintenance."""
+
+TROUBLES = (
+    Reason.STOPPING,
+    Reason.CONFLICT,
+    Reason.MAINTENANCE_SERVICE,
+    Reason.DRAINING,
+    Reason.MAINTENANCE_NODE,
+    Reason.CHECK_DOWN,
+    Reason.DISABLED,
+    Reason.NO_BGP,
+    Reason.STARTING,
+)
+"""What keeps a node from serving; the first that holds for one of its VIPs is the node's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """A node that announces a VIP."""
+
+    node: str
+    rank: int
+    """0: as its owner; 1 and more: in its place, or beside it (A3)."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VipStatus:
+    """One VIP."""
+
+    vip: str
+    registered: bool
+    """Whether it has a live owner."""
+    owner: str | None
+    """The live owner's node; null: there is none, or it is anonymous (ExaZK's)."""
+    announced_by: tuple[Announcer, ...]
+    """Best rank first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One node."""
+
+    node: str
+    state: str
+    """`serving`, `no-vipagent`, `absent`, or the word of what keeps it from serving (`check-down`, ...)."""
+    why: str
+    """In words; empty where there is nothing to explain."""
+    since: str
+    """ISO 8601, UTC; empty: unknown."""
+    neighbors: int | None
+    """Established BGP neighbours; null: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One service."""
+
+    service: str
+    maintenance: Maintenance | None
+    """The maintenance of the whole service; null: there is none."""
+    vips: tuple[VipStatus, ...]
+    nodes: tuple[NodeStatus, ...]
+    ignored: int
+    """Entries that are not what their place says (S1)."""
+
+
+def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[str] = ()) -> ServiceStatus:
+    """Put a service's three directories together.
+
+    Args:
+        service: its name.
+        snapshots: its directories; a missing one counts as empty.
+        pool: the configured VIPs, where they are known.
+    """
+    keys = snapshots.get(Kind.MAINTENANCE, {})
+    owners = dict(_owners(snapshots.get(Kind.MEMBERS, {})))
+    states = dict(_states(snapshots.get(Kind.STATES, {})))
+    maintenance = {name: Maintenance.load(entry.value) for name, entry in keys.items() if is_node(name)}
+    vips = {*pool, *owners, *(vip for state in states.values() for vip in state.vips if _is_vip(vip))}
+    nodes = sorted({*states, *maintenance, *filter(None, owners.values())})
+    found = len(owners) + len(states) + len(maintenance) + (WHOLE_SERVICE in keys)
+    return ServiceStatus(
+        service=service,
+        maintenance=Maintenance.load(keys[WHOLE_SERVICE].value) if WHOLE_SERVICE in keys else None,
+        vips=tuple(_vip(vip, owners, states) for vip in sorted(vips, key=addresses.order)),
+        nodes=tuple(_node(node, states.get(node), maintenance.get(node), owners) for node in nodes),
+        ignored=sum(len(snapshot) for snapshot in snapshots.values()) - found,
+    )
+
+
+def announced(status: ServiceStatus, node: str | None) -> list[str]:
+    """Return in words what a node, or anybody, still announces, or that nobody can tell; empty: nothing.
+
+    Args:
+        status: the service.
+        node: the node; None: any.
+    """
+    if node is not None and node not in {known.node for known in status.nodes if _speaks(known)}:
+        return [f"{node}: publishes no state"]
+    return [
+        f"{vip.vip}: {by.node}, rank {by.rank} ({by.reason})"
+        for vip in status.vips
+        for by in vip.announced_by
+        if node in (None, by.node)
+    ]
+
+
+def in_words(maintenance: Maintenance) -> str:
+    """Return who has put something in maintenance, since when, and why."""
+    by = f" by {maintenance.by}" if maintenance.by else ""
+    since = f" since {maintenance.since}" if maintenance.since else ""
+    because = f": {maintenance.reason}" if maintenance.reason else ""
+    return f"in maintenance{by}{since}{because}"
+
+
+def is_node(text: str) -> bool:
+    """Say whether a key can be a node's name."""
+    try:
+        return node_name(text) == text
+    except ValueError:
+        return False
+
+
+def _owners(members: Snapshot) -> Iterator[tuple[str, str]]:
+    """Yield VIP and owner; an anonymous one is empty."""
+    for name, entry in members.items():
+        if _is_vip(vip := member_vip(name)):
+            yield vip, Registration.load(entry.value).node
+
+
+def _states(published: Snapshot) -> Iterator[tuple[str, NodeState]]:
+    for name, entry in published.items():
+        try:
+            yield node_name(name), NodeState.load(entry.value)
+        except (Malformed, ValueError):
+            continue
+
+
+def _vip(vip: str, owners: Mapping[str, str], states: Mapping[str, NodeState]) -> VipStatus:
+    announcers = [
+        Announcer(node, seen.rank, seen.reason)
+        for node, state in states.items()
+        if (seen := state.vips.get(vip)) is not None and seen.rank is not None
+    ]
+    return VipStatus(
+        vip=vip,
+        registered=vip in owners,
+        owner=owners.get(vip) or None,
+        announced_by=tuple(sorted(announcers, key=lambda by: (by.rank, by.node))),
+    )
+
+
+def _node(
+    node: str, state: NodeState | None, maintenance: Maintenance | None, owners: Mapping[str, str]
+) -> NodeStatus:
+    if state is not None:
+        return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors)
+    registered = node in owners.values()
+    said = ["registered, no vipagent"] if registered else []
+    said += [in_words(maintenance)] if maintenance is not None else []
+    return NodeStatus(node, NO_AGENT if registered else ABSENT, "; ".join(said), "", None)
+
+
+def _word(state: NodeState) -> str:
+    reasons = {seen.reason for seen in state.vips.values()}
+    return next((str(trouble) for trouble in TROUBLES if trouble in reasons), SERVING)
+
+
+def _speaks(node: NodeStatus) -> bool:
+    return node.state not in {NO_AGENT, ABSENT}
+
+
+def _is_vip(text: str) -> bool:
+    try:
+        return addresses.vip(text) == text
+    except ValueError:
+        return False
