@@ -1,0 +1,181 @@
+"""Real Consul servers, alone or three together: Debian 11's package, or what VIPAGENT_CONSUL names."""
+
+import json
+import os
+import signal
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.servers.debian11 import unpacked
+from tests.servers.process import Process, free_port, wait_for
+
+HOST = "127.0.0.1"
+
+
+def program() -> Path:
+    """Return the path of a Consul: `$VIPAGENT_CONSUL`, else Debian 11's."""
+    if elsewhere := os.environ.get("VIPAGENT_CONSUL"):
+        assert Path(elsewhere).is_file(), f"VIPAGENT_CONSUL={elsewhere} is no file"
+        return Path(elsewhere)
+    return unpacked("consul") / "usr/bin/consul"
+
+
+class Consul:
+    """One agent in server mode. Its ports and its data stay the same over `kill` and `start`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, object] | None = None,
+        tls: ssl.SSLContext | None = None,
+        token: str = "",
+    ) -> None:
+        """Prepare a server in a new directory.
+
+        Args:
+            directory: for its data, settings and log.
+            settings: more settings, or others, at the top level.
+            tls: what the tests' own requests need if the server speaks HTTPS alone.
+            token: what they need if it demands one.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port, self.gossip, rpc = free_port(), free_port(), free_port()
+        self._tls, self._token = tls, token
+        ports = {"server": rpc, "serf_lan": self.gossip, "serf_wan": -1, "dns": -1, "grpc": -1, "http": -1}
+        ports["https" if tls else "http"] = self.port
+        configuration = {
+            "data_dir": str(directory / "data"),
+            "node_name": f"consul-{self.port}",
+            "server": True,
+            "bootstrap_expect": 1,
+            "bind_addr": HOST,
+            "client_addr": HOST,
+            "ports": ports,
+            "performance": {"raft_multiplier": 1},
+            "disable_update_check": True,
+            "log_level": "info",
+            **(settings or {}),
+        }
+        file = directory / "consul.json"
+        file.write_text(json.dumps(configuration))
+        command = [str(program()), "agent", f"-config-file={file}"]
+        self.process = Process("consul", command, directory / "log")
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for clients."""
+        return f"{HOST}:{self.port}"
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes | None:
+        """Send one request of the tests' own to `/v1/PATH`; None if it is refused or nobody answers."""
+        scheme = "https" if self._tls else "http"
+        request = urllib.request.Request(f"{scheme}://{self.address}/v1/{path}", body, method=method)
+        if self._token:
+            request.add_header("X-Consul-Token", self._token)
+        try:
+            with urllib.request.urlopen(request, timeout=2.0, context=self._tls) as answer:
+                answered: bytes = answer.read()
+                return answered
+        except (OSError, urllib.error.HTTPError):
+            return None
+
+    def call(self, path: str, method: str = "PUT", body: object = b"") -> object:
+        """Send one request that must succeed (JSON unless `body` is bytes); return what the JSON says."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = self.ask(path, method, data or None)
+        assert answer is not None, f"{self.address} refuses {method} {path}"
+        return json.loads(answer or b"null")
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the leader, and ready for writes."""
+        state = json.loads(self.ask("agent/self") or b"{}").get("Stats", {}).get("consul", {})
+        return bool(state.get("leader") == "true")
+
+    @property
+    def serving(self) -> bool:
+        """Whether it answers consistent reads: there is a leader, and it has its quorum."""
+        return self.ask("catalog/nodes?consistent") is not None
+
+    def start(self) -> None:
+        """Start, and wait until it serves."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start, and do not wait."""
+        self.process.start()
+
+    def wait(self, within: float = 30.0) -> None:
+        """Wait until it serves clients."""
+
+        def serving() -> bool:
+            assert self.process.running, f"Consul has ended:\n{self.process.said()}"
+            return self.serving
+
+        try:
+            wait_for(f"Consul serves at {self.address}", serving, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
+
+    def kill(self) -> None:
+        """`kill -9`; its data stay."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        """`kill -9`, and start again on the same data."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        self.process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, and wait until it serves."""
+        self.process.signal(signal.SIGCONT)
+        self.wait()
+
+    def stop(self) -> None:
+        """End it for good, also a paused one."""
+        self.process.kill()
+
+
+class Cluster:
+    """Three servers, each a process, that elect a leader among them."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:
+        common = {"bootstrap_expect": 3, **(settings or {})}
+        first = Consul(directory / "1", common)
+        joining = {**common, "retry_join": [f"{HOST}:{first.gossip}"], "retry_interval": "1s"}
+        self.servers = [first, Consul(directory / "2", joining), Consul(directory / "3", joining)]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Each server's `HOST:PORT` for clients."""
+        return tuple(server.address for server in self.servers)
+
+    def start(self) -> None:
+        """Start all three, and wait until all serve."""
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            server.wait()
+
+    def leader(self) -> Consul:
+        """Wait until there is a leader, and return it."""
+        return wait_for(
+            "one of three Consuls leads",
+            lambda: next(
+                (server for server in self.servers if server.process.running and server.leads), None
+            ),
+            30.0,
+        )
+
+    def stop(self) -> None:
+        """End all three for good."""
+        for server in self.servers:
+            server.stop()
