@@ -1,0 +1,100 @@
+"""A program that believes to be run by ExaBGP: its commands are taken with a time stamp, and acknowledged."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line that the program wrote."""
+
+    at: float
+    line: str
+
+
+class Program:
+    """One child process with ExaBGP's two pipes.
+
+    Args:
+        arguments: what follows `python -m`.
+        log: where its stderr goes.
+    """
+
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        with log.open("ab") as stderr:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+        self._commands: list[Command] = []
+        self._news = threading.Condition()
+        threading.Thread(target=self._acknowledge, daemon=True).start()
+
+    def __enter__(self) -> "Program":
+        """Return the running program."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        self._child.kill()
+        self._child.wait()
+
+    def wait_for(self, word: str, since: float, within: float = 30.0) -> Command:
+        """Return the first command with `word` in it that was written after `since`."""
+        found: list[Command] = []
+
+        def said() -> bool:
+            found[:] = [
+                command
+                for command in reversed(self._commands)
+                if command.at >= since and word in command.line
+            ]
+            return bool(found)
+
+        self._await(said, within)
+        if not found:
+            raise AssertionError(f"{self._child.args!r} wrote no {word!r} within {within} s")
+        return found[-1]
+
+    def resident(self) -> float:
+        """Return the resident memory in MB."""
+        status = Path(f"/proc/{self._child.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    def cpu(self) -> float:
+        """Return the CPU seconds of the program and of all the children that it has waited for."""
+        fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / TICKS
+
+    def _await(self, said: Callable[[], bool], within: float) -> None:
+        with self._news:
+            self._news.wait_for(said, within)
+
+    def _acknowledge(self) -> None:
+        out, into = self._child.stdout, self._child.stdin
+        if out is None or into is None:
+            return
+        for line in out:
+            command = Command(time.monotonic(), line.decode().strip())
+            with self._news:
+                self._commands.append(command)
+                self._news.notify_all()
+            try:
+                into.write(b"done\n")
+                into.flush()
+            except OSError:
+                return
