@@ -1,6 +1,6 @@
 """Checks one service again and again (C1)."""
 
-import asyncio
+from asyncio import sleep
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,14 +37,14 @@ class CheckRunner:
             return
         while True:
             self._deliver(await self._result())
-            await asyncio.sleep(self._settings.fast_interval if self._changing() else self._settings.interval)
+            await sleep(self._settings.fast_interval if self._changing() else self._settings.interval)
 
     async def _take_for_good(self) -> None:
         while True:
             self._deliver(Checked(CheckResult.GOOD, "no check"))
             if not self._changing():
                 return
-            await asyncio.sleep(0)
+            await sleep(0)
 
     async def _result(self) -> Checked:
         if self._disabled():

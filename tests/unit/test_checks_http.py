@@ -1,0 +1,204 @@
+import asyncio
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import free_port
+from tests.unit.answering import answering, check
+from tests.unit.waiting import eventually
+from vipagent import __version__
+from vipagent.checks import channel
+from vipagent.checks.outcome import Outcome
+
+
+def answered(*chunks: bytes) -> Outcome:
+    async def scenario() -> Outcome:
+        async with answering(*chunks) as server:
+            outcome = await check(f"http://127.0.0.1:{server.port}/")
+        return Outcome(outcome.good, outcome.detail.replace(f":{server.port}/", "/"))
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("status", "good"),
+    [(200, True), (204, True), (301, True), (399, True), (400, False), (404, False), (503, False)],
+)
+def test_2xx_and_3xx_are_good(status: int, good: bool) -> None:
+    outcome = answered(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % status)
+    assert outcome == Outcome(good, f"HTTP {status} from http://127.0.0.1/")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\nold",),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",),
+        (b"H", b"TTP/1.1 20", b"0 OK\r", b"\nX: y\r\n\r", b"\n"),
+    ],
+)
+def test_answers_in_other_shapes_are_understood(chunks: tuple[bytes, ...]) -> None:
+    assert answered(*chunks) == Outcome(True, "HTTP 200 from http://127.0.0.1/")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        b"\0" * 100_000,
+        b"\x16\x03\x01\r\n\r\n",
+    ],
+)
+def test_anything_but_http_is_bad(answer: bytes) -> None:
+    outcome = answered(answer)
+    assert not outcome.good
+    assert outcome.detail.startswith(
+        ("no HTTP from http://127.0.0.1/: ", "no connection to http://127.0.0.1/: ")
+    )
+
+
+def test_request_is_a_plain_get() -> None:
+    async def scenario() -> tuple[str, int]:
+        async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as server:
+            await check(f"http://127.0.0.1:{server.port}/health?deep=1")
+            return server.asked[0], server.port
+
+    asked, port = asyncio.run(scenario())
+    first, *headers = asked.rstrip("\r\n").split("\r\n")
+    assert first == "GET /health?deep=1 HTTP/1.1"
+    assert dict(header.lower().split(": ") for header in headers) == {
+        "host": f"127.0.0.1:{port}",
+        "user-agent": f"vipagent/{__version__}",
+        "accept": "*/*",
+        "connection": "close",
+    }
+
+
+def test_body_is_not_waited_for() -> None:
+    async def scenario() -> Outcome:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
+        async with answering(head, b"x" * 100_000, hang=True) as server:
+            return await check(f"http://127.0.0.1:{server.port}/", 60)
+
+    started = time.monotonic()
+    assert asyncio.run(scenario()).good
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("chunks", [(), (b"HTTP/1.1 200 OK\r\nX: y",)])
+def test_silence_is_bad_when_the_time_is_up(chunks: tuple[bytes, ...]) -> None:
+    async def scenario() -> None:
+        async with answering(*chunks, hang=True) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            assert await check(url, 0.3) == Outcome(False, f"no answer from {url} within 0.3 s")
+
+    asyncio.run(scenario())
+
+
+def test_nobody_there() -> None:
+    url = f"http://127.0.0.1:{free_port()}/"
+    assert asyncio.run(check(url)) == Outcome(False, f"connection refused by {url}")
+
+
+def test_name_that_is_none() -> None:
+    outcome = asyncio.run(check("http://no-such-name.invalid/"))
+    assert not outcome.good
+    assert outcome.detail.startswith("name in http://no-such-name.invalid/ not resolved: ")
+
+
+def test_name_is_tried_at_each_of_its_addresses() -> None:
+    async def scenario() -> Outcome:
+        loop = asyncio.get_running_loop()
+        async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as server:
+            found = [
+                *await loop.getaddrinfo("::1", server.port, type=1),
+                *await loop.getaddrinfo("127.0.0.1", server.port, type=1),
+            ]
+
+            async def resolve(*_args: object, **_options: object) -> object:
+                return found
+
+            loop.getaddrinfo = resolve  # type: ignore[assignment]
+            return await check(f"http://two-addresses.example:{server.port}/")
+
+    assert asyncio.run(scenario()).good
+
+
+def test_ipv6_address() -> None:
+    async def scenario() -> None:
+        async with answering(b"HTTP/1.1 200 OK\r\n\r\n", host="::1") as server:
+            assert (await check(f"http://[::1]:{server.port}/")).good
+            assert f"host: [::1]:{server.port}\r\n" in server.asked[0].lower()
+
+    asyncio.run(scenario())
+
+
+def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async def scenario() -> None:
+        before = descriptors()
+        async with answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000) as server:
+            for _ in range(200):
+                assert (await check(f"http://127.0.0.1:{server.port}/")).good
+        assert threading.active_count() == threads
+        await eventually("all is closed", lambda: descriptors() == before)
+
+    threads = threading.active_count()
+    asyncio.run(scenario())
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    directory = tmp_path_factory.mktemp("tls")
+    key, chain = directory / "key.pem", directory / "chain.pem"
+    subprocess.run(
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {chain}".split(),
+        check=True,
+        capture_output=True,
+    )
+    return key, chain
+
+
+@pytest.mark.parametrize(
+    ("trusted", "good", "detail"),
+    [
+        (True, True, "HTTP 200 from https://127.0.0.1/"),
+        (False, False, "certificate of https://127.0.0.1/ refused: self-signed certificate"),
+    ],
+)
+def test_tls(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, trusted: bool, good: bool, detail: str
+) -> None:
+    key, chain = certificate
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(chain, key)
+    trusting = ssl.create_default_context(cafile=str(chain) if trusted else None)
+    monkeypatch.setattr(channel, "_tls", lambda: trusting)
+
+    async def scenario() -> None:
+        async with answering(b"HTTP/1.1 200 OK\r\n\r\n", hang=True, tls=serving) as server:
+            outcome = await check(f"https://127.0.0.1:{server.port}/")
+        assert outcome == Outcome(good, detail.replace("127.0.0.1/", f"127.0.0.1:{server.port}/"))
+
+    asyncio.run(scenario())
+
+
+def test_tls_with_a_server_that_speaks_none() -> None:
+    async def scenario() -> Outcome:
+        async with answering() as server:
+            return await check(f"https://127.0.0.1:{server.port}/", 1)
+
+    outcome = asyncio.run(scenario())
+    assert not outcome.good

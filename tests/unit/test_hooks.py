@@ -1,0 +1,141 @@
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.waiting import eventually, lines, runs
+from vipagent.checks.hooks import Hooks
+from vipagent.checks.settings import HookSettings
+from vipagent.core.words import CheckState
+
+UP, DOWN, DISABLED = CheckState.UP, CheckState.DOWN, CheckState.DISABLED
+
+
+def with_hooks(
+    settings: HookSettings, scenario: Callable[[Hooks], Coroutine[Any, Any, None]], time_limit: float = 60
+) -> None:
+    async def run() -> None:
+        await scenario(Hooks(settings, "apex", "node1", time_limit))
+
+    asyncio.run(run())
+
+
+def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = HookSettings(
+        always=(f"echo always $STATE $VIPAGENT_SERVICE $VIPAGENT_NODE >> {out}", f"echo last >> {out}"),
+        by_state={
+            UP: (f"sleep 0.1; echo up 1 >> {out}", f"echo up 2 >> {out}"),
+            DOWN: (f"echo down >> {out}",),
+        },
+    )
+
+    async def scenario(hooks: Hooks) -> None:
+        hooks.changed(UP)
+        await eventually("all of UP", lambda: len(lines(out)) == 4)
+        assert lines(out) == ["up 1", "up 2", "always UP apex node1", "last"]
+        hooks.changed(DISABLED)
+        await eventually("all of DISABLED", lambda: len(lines(out)) == 6)
+        hooks.changed(DOWN)
+        await eventually("all of DOWN", lambda: len(lines(out)) == 9)
+        assert lines(out)[4:] == [
+            "always DISABLED apex node1",
+            "last",
+            "down",
+            "always DOWN apex node1",
+            "last",
+        ]
+
+    with_hooks(settings, scenario)
+
+
+def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out, go = tmp_path / "out", tmp_path / "go"
+    settings = HookSettings(always=(f"echo $STATE >> {out}; while ! test -e {go}; do sleep 0.01; done",))
+
+    async def scenario(hooks: Hooks) -> None:
+        started = time.monotonic()
+        hooks.changed(UP)
+        await eventually("UP's runs", lambda: lines(out) == ["UP"])
+        for state in (DOWN, UP, DOWN, DISABLED):
+            hooks.changed(state)
+        assert time.monotonic() - started < 10
+        go.touch()
+        await eventually("the latest ran", lambda: lines(out)[-1] == "DISABLED")
+        assert lines(out) == ["UP", "DISABLED"]
+
+    with_hooks(settings, scenario)
+    assert [record.getMessage() for record in caplog.records].count(
+        "hooks skipped: those before still run"
+    ) == 3
+
+
+def test_state_without_commands_replaces_one_that_waits(tmp_path: Path) -> None:
+    out, go = tmp_path / "out", tmp_path / "go"
+    wait = f"while ! test -e {go}; do sleep 0.01; done"
+    settings = HookSettings(
+        by_state={UP: (f"echo up >> {out}; {wait}; echo end >> {out}",), DOWN: (f"echo down >> {out}",)}
+    )
+
+    async def scenario(hooks: Hooks) -> None:
+        hooks.changed(UP)
+        await eventually("UP's runs", lambda: lines(out) == ["up"])
+        hooks.changed(DOWN)
+        hooks.changed(DISABLED)
+        go.touch()
+        await eventually("UP's ended", lambda: lines(out)[-1] == "end")
+        hooks.changed(UP)
+        await eventually("UP's ran again", lambda: lines(out)[-2:] == ["up", "end"] and len(lines(out)) == 4)
+
+    with_hooks(settings, scenario)
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        ("echo broken; exit 7", "status 7: broken"),
+        ("echo slow; sleep 60", "killed, not done within 0.3 s: slow"),
+        ("echo \0", "embedded null byte"),
+    ],
+)
+def test_failure_is_logged_and_the_next_command_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, command: str, error: str
+) -> None:
+    out = tmp_path / "out"
+
+    async def scenario(hooks: Hooks) -> None:
+        hooks.changed(DOWN)
+        await eventually("the next ran", lambda: lines(out))
+
+    with_hooks(
+        HookSettings(always=(f"echo next >> {out}",), by_state={DOWN: (command,)}), scenario, time_limit=0.3
+    )
+    (record,) = caplog.records
+    assert record.getMessage() == "hook failed"
+    assert vars(record)["fields"] == {"service": "apex", "state": DOWN, "command": command, "error": error}
+
+
+def test_stop_kills_what_runs(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    async def scenario(hooks: Hooks) -> None:
+        hooks.changed(UP)
+        await eventually("it runs", lambda: lines(out))
+        hooks.changed(DOWN)
+        hooks.stop()
+        await eventually("it is dead", lambda: not runs(int(lines(out)[0])))
+        assert len(lines(out)) == 1
+
+    with_hooks(HookSettings(always=(f"echo $$ >> {out}; exec sleep 60",)), scenario)
+
+
+def test_none_configured_costs_nothing() -> None:
+    async def scenario(hooks: Hooks) -> None:
+        hooks.changed(UP)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        hooks.stop()
+
+    with_hooks(HookSettings(), scenario)
