@@ -1,7 +1,6 @@
 """`vipagent run`: from the command line to a running agent (E3, E6, E7)."""
 
 import asyncio
-import contextlib
 import dataclasses
 import faulthandler
 import gc
@@ -10,16 +9,15 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from vipagent.agent import logs
-from vipagent.agent.addresses import AddressError, Addresses
+from vipagent.agent import addresses, logs
 from vipagent.agent.agent import Agent
 from vipagent.agent.parent import run_by_exabgp
 from vipagent.agent.parked import wait_for_better
 from vipagent.agent.watchdog import Watchdog
-from vipagent.config.problems import ConfigError, Problem, describe
+from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
 from vipagent.exabgp.pipe import take_over_stdio
 from vipagent.store.backend import Backend
@@ -73,54 +71,57 @@ async def _live(load: Load, source: Path | None, reader: int, writer: int) -> bo
     """Live one life; return whether that was the last, or another configuration is to be tried."""
     try:
         config, backend = _prepare(load)
-        logs.configure(config.log)
-        with _addresses(config):
-            await _serve(config, backend, load, reader, writer)
     except ConfigError as error:
         return await wait_for_better(error, source, reader, writer)
+    logs.configure(config.log)
+    life = _Life(Agent(config, backend, reader, writer), load)
+    await life.live(config)
     return True
 
 
-@contextlib.contextmanager
-def _addresses(config: AgentConfig) -> Iterator[None]:
-    """Have the VIPs on the loopback interface for as long as the agent may announce them."""
-    addresses = Addresses()
-    try:
-        addresses.add([vip for service in config.services if service.ip_setup for vip in service.core.pool])
-    except AddressError as error:
-        raise ConfigError([Problem("", "ip_setup", "true", str(error))]) from error
-    try:
-        yield
-    finally:
-        addresses.remove()
+class _Life:
+    """A running agent: its signals, its watchdog, and its VIPs on the loopback interface."""
+
+    def __init__(self, agent: Agent, load: Load) -> None:
+        self._agent = agent
+        self._load = load
+        self._addresses: frozenset[str] = frozenset()
+        self._reload: asyncio.Task[None] | None = None
+
+    async def live(self, config: AgentConfig) -> None:
+        """Run the agent; the addresses are there before the first announcement and after the last withdrawal."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._agent.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        watchdog = Watchdog(config.watchdog)
+        watchdog.start()
+        self._addresses = await addresses.add(_on_loopback(config))
+        gc.collect()
+        gc.freeze()  # what start-up made stays: no collection need look at it again
+        log.info("started", extra={"fields": {"node": config.store.node, "backend": config.backend}})
+        try:
+            await self._agent.run()
+        finally:
+            await addresses.remove(self._addresses)
+            watchdog.stop()
+
+    def _hang_up(self) -> None:
+        self._reload = asyncio.get_running_loop().create_task(self._take_new())
+
+    async def _take_new(self) -> None:
+        """Take a new configuration, or say what is wrong with it and go on with the old one (E3)."""
+        try:
+            config = self._load()
+            self._addresses |= await addresses.add(_on_loopback(config))
+            self._agent.reconfigure(config)
+            logs.configure(config.log)
+        except (ConfigError, ValueError) as error:
+            for line in str(error).splitlines():
+                log.error("the new configuration is refused, the old one stays: %s", line)
+        else:
+            log.info("reloaded")
 
 
-async def _serve(config: AgentConfig, backend: type[Backend], load: Load, reader: int, writer: int) -> None:
-    loop = asyncio.get_running_loop()
-    agent = Agent(config, backend, reader, writer)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.stop)
-    loop.add_signal_handler(signal.SIGHUP, _reload, agent, load)
-    watchdog = Watchdog(config.watchdog)
-    watchdog.start()
-    gc.collect()
-    gc.freeze()  # what start-up made stays: no collection need look at it again
-    log.info("started", extra={"fields": {"node": config.store.node, "backend": config.backend}})
-    try:
-        await agent.run()
-    finally:
-        watchdog.stop()
-
-
-def _reload(agent: Agent, load: Load) -> None:
-    """Take a new configuration, or say what is wrong with it and go on with the old one (E3)."""
-    try:
-        config = load()
-        logs.configure(config.log)
-        agent.reconfigure(config)
-    except ConfigError as error:
-        log.error("the new configuration is refused, the old one stays:\n%s", describe(error.problems))
-    except ValueError as error:
-        log.error("the new configuration is refused, the old one stays: %s", error)
-    else:
-        log.info("reloaded")
+def _on_loopback(config: AgentConfig) -> frozenset[str]:
+    return frozenset(vip for service in config.services if service.ip_setup for vip in service.core.pool)
