@@ -89,7 +89,7 @@ class _Life:
         self._reload: asyncio.Task[None] | None = None
 
     async def live(self, config: AgentConfig) -> None:
-        """Run the agent; the addresses are there before the first announcement and after the last withdrawal."""
+        """Run the agent; its addresses are there from before the first announcement to after the last one."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._agent.stop)

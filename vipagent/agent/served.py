@@ -89,9 +89,10 @@ class ServedService:
         self._world.pump()
 
     def stop(self) -> None:
-        """Deregister, withdraw, and end the checks."""
+        """Deregister, withdraw, and end the checks and hooks."""
         if self._checks:
             self._checks.cancel()
+        self._hooks.stop()
         self.feed(events.StopAsked())
         if self._timer:
             self._timer.cancel()

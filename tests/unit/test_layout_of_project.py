@@ -1,0 +1,67 @@
+"""The project is laid out as the contract says, and packaged as it is laid out."""
+
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = {"kazoo", "watchdog", "urllib3", "httpx", "requests", "consul", "etcd3"}
+
+
+def packages_in(source: Path) -> set[str]:
+    return {
+        ".".join(init.parent.relative_to(source).parts)
+        for top in source.iterdir()
+        if top.name.startswith("vipagent")
+        for init in top.rglob("__init__.py")
+    }
+
+
+def setup() -> configparser.ConfigParser:
+    parsed = configparser.ConfigParser()
+    parsed.read(ROOT / "setup.cfg")
+    return parsed
+
+
+def test_every_package_is_packaged() -> None:
+    listed = set(setup()["options"]["packages"].split())
+    assert listed == packages_in(ROOT) | packages_in(ROOT / "backends")
+
+
+def test_every_backend_has_an_extra_of_its_name() -> None:
+    parsed = setup()
+    backends = {
+        line.split()[0] for line in parsed["options.entry_points"]["vipagent.backends"].split("\n") if line
+    }
+    assert backends <= set(parsed["options.extras_require"])
+    assert {f"vipagent_{name}" for name in backends} == packages_in(ROOT / "backends")
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "vipagent").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_agent_imports_no_store_s_library(module: Path) -> None:
+    imported = re.findall(r"^\s*(?:from|import) (\w+)", module.read_text(), re.MULTILINE)
+    assert not CLIENTS & set(imported)
+
+
+def test_the_agent_s_process_stays_small() -> None:
+    """What `vipagent run` imports is its memory: nothing for terminals, netlink, other HTTP clients."""
+    script = "import sys, vipagent.cli.main, vipagent.cli.run; print(*sys.modules)"
+    loaded = set(
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    assert not {"rich", "pyroute2", "structlog"} & loaded
+    assert not CLIENTS & loaded
+
+
+def test_core_does_no_io() -> None:
+    """The core is sans-I/O (Shape 1): it imports plain data and arithmetic."""
+    allowed = {"collections", "dataclasses", "enum", "functools", "math", "vipagent", "itertools", "typing"}
+    for module in (ROOT / "vipagent" / "core").glob("*.py"):
+        imported = set(re.findall(r"^\s*(?:from|import) (\w+)", module.read_text(), re.MULTILINE))
+        assert imported <= allowed, module
