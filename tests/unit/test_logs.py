@@ -1,0 +1,226 @@
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipagent.agent.logs import BARE, DATED, JsonFormatter, TextFormatter
+from vipagent.agent.outlets import Outlet, StderrHandler, SyslogHandler
+from vipagent.core.words import Reason
+
+TEXT = TextFormatter(DATED)
+JSON = JsonFormatter()
+
+
+def record(
+    message: str = "announce", *args: object, name: str = "vipagent.agent", **fields: object
+) -> logging.LogRecord:
+    made = logging.LogRecord(name, logging.INFO, __file__, 1, message, args, None)
+    made.created = 1767268800.5
+    made.fields = fields
+    return made
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_text_is_for_people() -> None:
+    line = TEXT.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, detail='status 1: it\'s "off"'))
+    assert line == (
+        "2026-01-01T12:00:00+0000 INFO announce vip=10.0.0.1 rank=0 reason=owner "
+        'detail="status 1: it\'s \\"off\\""'
+    )
+
+
+def test_json_is_one_object_with_the_same_fields() -> None:
+    line = JSON.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, level="x", names=["a", "b"]))
+    assert json.loads(line) == {
+        "time": "2026-01-01T12:00:00+0000",
+        "level": "INFO",
+        "message": "announce",
+        "vip": "10.0.0.1",
+        "rank": 0,
+        "reason": "owner",
+        "names": "['a', 'b']",
+    }
+
+
+@pytest.mark.parametrize("formatter", [TEXT, JSON])
+def test_who_else_said_it_and_what_went_wrong(formatter: logging.Formatter) -> None:
+    said = record("lost %s", "it", name="kazoo.client")
+    try:
+        raise ValueError("boom\nboom")
+    except ValueError:
+        said.exc_info = sys.exc_info()
+    line = formatter.format(said)
+    assert "lost it" in line
+    assert "kazoo.client" in line
+    assert "ValueError: boom\\nboom" in line
+    assert "\n" not in line
+
+
+def test_arguments_that_do_not_fit_are_said_all_the_same() -> None:
+    assert "'%d of them' ('x',)" in TEXT.format(record("%d of them", "x"))
+
+
+def test_megabytes_are_cut() -> None:
+    assert len(TEXT.format(record("x" * 10**6, y="z" * 10**6))) < 10_000
+    assert len(JSON.format(record("x" * 10**6, y="z" * 10**6))) < 10_000
+
+
+@given(
+    message=st.text(),
+    fields=st.dictionaries(st.text(min_size=1), st.one_of(st.text(), st.none(), st.integers())),
+)
+def test_one_record_is_one_line_of_what_prints(message: str, fields: dict[str, Any]) -> None:
+    said = record("%s", message)
+    said.fields = fields
+    assert TEXT.format(said).isprintable()
+    line = JSON.format(said)
+    assert line.isprintable()
+    assert json.loads(line)["message"] == message
+
+
+@contextlib.contextmanager
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """Yield the ends of a small pipe that is full."""
+    reader, writer = os.pipe()
+    try:
+        size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 8192)
+        os.write(writer, b"." * size)
+        yield reader, writer
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_full_stderr_loses_lines_without_waiting_and_says_so_later() -> None:
+    with full_pipe() as (reader, writer):
+        handler = StderrHandler(writer)
+        handler.setFormatter(TextFormatter(BARE))
+        started = time.monotonic()
+        for number in range(1000):
+            handler.handle(record(f"line {number}"))
+        assert time.monotonic() - started < 5
+        assert os.get_blocking(writer)
+        os.read(reader, 8192)
+        handler.handle(record("line 1000"))
+        assert os.read(reader, 8192) == b"WARNING log lines lost: 1000\nINFO line 1000\n"
+
+
+def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_anew() -> None:
+    with full_pipe() as (reader, writer):
+        os.read(reader, 8192)
+        handler = StderrHandler(writer)
+        handler.setFormatter(TextFormatter(BARE))
+        handler.handle(record("long", a="x" * 3900, b="y" * 3900, c="z" * 3900))
+        first = os.read(reader, 8192)
+        assert first.startswith(b"INFO long a=xxx")
+        assert not first.endswith(b"\n")
+        handler.handle(record("next"))
+        assert os.read(reader, 8192) == b"\nWARNING log lines lost: 1\nINFO next\n"
+
+
+def test_reader_that_is_gone_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    handler = StderrHandler(writer)
+    handler.handle(record())
+    os.close(writer)
+    handler.handle(record())
+
+
+def test_handler_whose_formatter_raises_is_no_error() -> None:
+    class Broken(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            raise RuntimeError(record.msg)
+
+    class Kept(Outlet):
+        lines: list[str]
+
+        def send(self, level: int, line: str, patience: float) -> None:
+            self.lines.append(line)
+
+    handler = Kept()
+    handler.lines = []
+    handler.setFormatter(Broken())
+    handler.handle(record())
+    handler.setFormatter(TextFormatter(BARE))
+    handler.handle(record("after"))
+    assert handler.lines == ["WARNING log lines lost: 1", "INFO after"]
+
+
+def test_syslog_that_is_missing_and_then_there_and_then_stuck(tmp_path: Path) -> None:
+    address = str(tmp_path / "log")
+    handler = SyslogHandler("local3", address)
+    handler.setFormatter(TextFormatter(BARE))
+    handler.handle(record("too early"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(address)
+        handler.handle(record("hello", vip="10.0.0.1"))
+        pid = os.getpid()
+        assert syslog.recv(1000).decode() == f"<156>vipagent[{pid}]: WARNING log lines lost: 1"
+        assert syslog.recv(1000).decode() == f"<158>vipagent[{pid}]: INFO hello vip=10.0.0.1"
+        started = time.monotonic()
+        for _ in range(5000):
+            handler.handle(record("nobody reads this"))
+        assert time.monotonic() - started < 10
+        while select.select([syslog], [], [], 0)[0]:
+            syslog.recv(1000)
+        handler.handle(record("again"))
+        assert re.fullmatch(r"<156>vipagent\[\d+\]: WARNING log lines lost: \d+", syslog.recv(1000).decode())
+    handler.close()
+
+
+PROGRAM = """
+import logging, sys
+from vipagent.agent import logs
+from vipagent.config.settings import LogSettings
+for settings in ({settings}):
+    logs.configure(settings)
+    log = logging.getLogger("vipagent.agent.agent")
+    log.debug("quiet")
+    log.info("announce", extra={{"fields": {{"vip": "10.0.0.1"}}}})
+    logging.getLogger("asyncio").error("oops\\n")
+"""
+
+
+def run_program(*settings: str) -> list[str]:
+    program = PROGRAM.format(settings=", ".join(f"LogSettings({one})" for one in settings) + ",")
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    return ended.stderr.splitlines()
+
+
+def test_configured_logging_goes_to_stderr_and_never_to_stdout() -> None:
+    first, second = run_program("")
+    assert first.endswith(" INFO announce vip=10.0.0.1")
+    assert second.endswith(" ERROR oops\\n logger=asyncio")
+
+
+def test_configured_anew_replaces_the_old() -> None:
+    said = run_program("'debug', 'json'", "'WARNING', 'text', 'daemon'")
+    assert [json.loads(line)["message"] for line in said[:3]] == ["quiet", "announce", "oops\n"]
+    assert len(said) == 4
+    assert said[3].endswith(" ERROR oops\\n logger=asyncio")
