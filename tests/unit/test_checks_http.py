@@ -196,9 +196,15 @@ def test_tls(
 
 
 def test_tls_with_a_server_that_speaks_none() -> None:
-    async def scenario() -> Outcome:
-        async with answering() as server:
-            return await check(f"https://127.0.0.1:{server.port}/", 1)
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
 
-    outcome = asyncio.run(scenario())
-    assert not outcome.good
+    async def scenario() -> None:
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            outcome = await check(url)
+        assert not outcome.good
+        assert outcome.detail.startswith((f"no TLS with {url}: ", f"no connection to {url}: "))
+
+    asyncio.run(scenario())
