@@ -87,7 +87,7 @@ def test_out_of_time_kills_and_reaps_the_whole_group(tmp_path: Path) -> None:
 
     async def scenario() -> Finished:
         finished = await process.run(
-            f"trap '' TERM; sleep 60 & echo $! >> {pids}; echo $$ >> {pids}; echo working; sleep 60", {}, 0.5
+            f"trap '' TERM; sleep 60 & echo $! >> {pids}; echo $$ >> {pids}; echo working; sleep 60", {}, 1.5
         )
         await eventually("both are dead", lambda: not any(runs(int(pid)) for pid in lines(pids)))
         return finished
