@@ -13,11 +13,12 @@ def vip(text: str) -> str:
     """
     try:
         network = ip_network(text, strict=False)
+        written = _canonical(text.partition("/")[0])
     except ValueError:
         raise ValueError(
             "is no IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
         ) from None
-    if "/" in text and str(network.network_address) != _canonical(text.partition("/")[0]):
+    if written != str(network.network_address):
         raise ValueError(f"has bits set behind its length: {network}, or the address alone")
     if network.is_multicast or (network.prefixlen == network.max_prefixlen and network.is_unspecified):
         raise ValueError("can be nobody's VIP: a unicast address is needed")

@@ -25,7 +25,7 @@ class _TextLoader(yaml.SafeLoader):
         """Construct a mapping; PyYAML would silently take the last of two equal keys."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":null"):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key has to be plain text", key.start_mark
                 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vipagent.config import build, document
-from vipagent.config.place import Place, command_line
+from vipagent.config.place import Location, Place, command_line
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.rules import broken_rules, shared_vips
 from vipagent.config.schema import AgentSection, ServiceSection
@@ -39,6 +39,7 @@ def load_file(path: str | Path) -> AgentConfig:
     draft = _begin(given, Place(str(path)))
     services = draft.agent.section.services
     for service, section in services.items():
+        _check_name(draft, ("services", service), service)
         _add(draft, service, section, draft.place.below("services", service))
     if not services and "services" not in draft.agent.broken:
         draft.problems.append(
@@ -60,7 +61,8 @@ def load_options(given: Mapping[str, Any]) -> AgentConfig:
     top = {key: value for key, value in given.items() if key in AgentSection.model_fields}
     draft = _begin(top, place)
     service = {key: value for key, value in given.items() if key != "service" and key not in top}
-    _add(draft, _service_name(given.get("service"), draft), service, place)
+    _check_name(draft, ("service",), given.get("service"))
+    _add(draft, str(given.get("service")), service, place)
     return _finish(draft)
 
 
@@ -113,15 +115,14 @@ def _store(draft: _Draft) -> StoreSettings:
     return build.store(draft.agent.section, draft.node)
 
 
-def _service_name(given: Any, draft: _Draft) -> str:
-    if given is None:
-        draft.problems.append(draft.place.problem(("service",), None, "is missing: the service's name"))
-        return "?"
+def _check_name(draft: _Draft, location: Location, service: Any) -> None:
+    if service is None:
+        draft.problems.append(draft.place.problem(location, None, "is missing: the service's name"))
+        return
     try:
-        return name(str(given))
+        name(str(service))
     except ValueError as error:
-        draft.problems.append(draft.place.problem(("service",), given, str(error)))
-        return "?"
+        draft.problems.append(draft.place.problem(location, service, str(error)))
 
 
 def _host_name(draft: _Draft) -> Iterator[Problem]:
@@ -136,13 +137,15 @@ def _host_name(draft: _Draft) -> Iterator[Problem]:
 
 def _backend(draft: _Draft) -> Iterator[Problem]:
     """Yield what the backend itself finds wrong, by making one: its constructor does no I/O."""
-    if draft.agent.broken & {"backend", "hosts", "prefix", "session_timeout", "store"}:
+    if "backend" in draft.agent.broken:
         return
     name = draft.agent.section.backend
     try:
         backend = load(name)
     except StoreConfigError as error:
         yield draft.place.problem(("backend",), name, str(error))
+        return
+    if draft.agent.broken & {"hosts", "prefix", "session_timeout", "store"}:
         return
     try:
         backend(_store(draft), Deaf())

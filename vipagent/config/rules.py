@@ -88,6 +88,9 @@ def _repeated(values: Iterable[str]) -> list[str]:
 def _prepending(service: ServiceSection, _node: str) -> Iterator[Finding]:
     if service.prepend and service.local_as is None:
         yield ("prepend",), service.prepend, "needs local_as: the AS number to put in front of the path"
+
+
+def _longest_path(service: ServiceSection, _node: str) -> Iterator[Finding]:
     longest = service.prepend * _lowest_rank(service) + 1
     if longest > MAX_PATH:
         text = f"makes a path of {longest} AS numbers at the lowest rank: {MAX_PATH} is the most"
@@ -132,7 +135,8 @@ def _lowest_rank(service: ServiceSection) -> int:
 RULES = (
     Rule(frozenset({"auth_ip", "vip", "node"}), _owner),
     Rule(frozenset({"auth_ip", "vip"}), _twice),
-    Rule(frozenset({"prepend", "local_as", "auth_ip", "vip", "takeover"}), _prepending),
+    Rule(frozenset({"prepend", "local_as"}), _prepending),
+    Rule(frozenset({"prepend", "auth_ip", "vip", "takeover"}), _longest_path),
     Rule(frozenset({"med", "med_step", "auth_ip", "vip", "takeover"}), _worst_med),
     Rule(frozenset({"next_hop", "auth_ip", "vip"}), _next_hops),
     Rule(frozenset({"command", "check"}), _one_check),

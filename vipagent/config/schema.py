@@ -243,4 +243,4 @@ class AgentSection(Section):
         default=10.0,
         description="An agent that hangs for so long is ended, for ExaBGP to start it anew; 0: never.",
     )
-    services: dict[v.Name, Any] = Field(default={}, description="The services, by name.")
+    services: dict[str, Any] = Field(default={}, description="The services, by name.")

@@ -61,7 +61,8 @@ def _problem(found: ErrorDetails, given: Mapping[str, Any], place: Place, schema
     location = _location(found["loc"], given)
     if found["type"] == "extra_forbidden":
         # Its value is not shown: a misspelt key may hold a secret.
-        return place.problem(location, None, f"unknown key{_instead(str(location[-1]), schema)}")
+        text = _instead(str(location[-1]), _section(schema, location[:-1]))
+        return place.problem(location, None, f"unknown key{text}")
     if found["input"] is None:
         return place.problem(location, None, "has no value: give one, or leave the key out")
     return place.problem(location, found["input"], _text(found))
@@ -92,6 +93,14 @@ def _inside(given: Any, part: int | str) -> Any:
         return given[part]
     except (LookupError, TypeError):
         return None
+
+
+def _section(schema: type[Section], location: Location) -> type[Section]:
+    """Return the section at a location below another."""
+    for part in location:
+        inner = schema.model_fields[str(part)].annotation
+        schema = inner if isinstance(inner, type) and issubclass(inner, Section) else schema
+    return schema
 
 
 def _instead(key: str, schema: type[Section]) -> str:

@@ -1,0 +1,53 @@
+"""The files in conf/, as far as they can be checked without servers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.configured import pretended
+from vipagent.config.load import load_file
+from vipagent.core.settings import ServiceSettings
+
+__all__ = ["pretended"]
+
+CONF = Path(__file__).parents[2] / "conf"
+NODES = ("node1", "node2", "node3")
+
+
+@pytest.mark.usefixtures("pretended")
+def test_each_node_owns_its_vip_of_the_same_pool() -> None:
+    services: list[ServiceSettings] = []
+    for node in NODES:
+        config = load_file(CONF / f"{node}.yaml")
+        assert (config.backend, config.store.node) == ("zookeeper", node)
+        services += [service.core for service in config.services]
+    assert [service.name for service in services] == ["apex"] * 3
+    assert len({service.seats for service in services}) == 1
+    assert tuple(service.owned for service in services) == services[0].seats
+
+
+def test_the_files_differ_in_the_node_alone() -> None:
+    for one, other in [("node1.yaml", "node2.yaml"), ("exabgp-node1.conf", "exabgp-node2.conf")]:
+        first, second = ((CONF / name).read_text().splitlines() for name in (one, other))
+        assert len(first) == len(second)
+        for before, after in zip(first, second, strict=True):
+            same = (
+                before.replace("node1", "node2")
+                .replace("192.0.2.11", "192.0.2.12")
+                .replace("1 of 3", "2 of 3")
+            )
+            assert after in (before, same)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_exabgp_takes_the_file(node: str) -> None:
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "exabgp", "validate", str(CONF / f"exabgp-{node}.conf")]
+    validated = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert validated.returncode == 0, validated.stdout + validated.stderr

@@ -1,0 +1,92 @@
+import pytest
+
+from tests.unit.configured import pretended, refusal
+from vipagent.config.load import load_options, load_store
+from vipagent.core.words import Takeover
+
+__all__ = ["pretended"]
+pytestmark = pytest.mark.usefixtures("pretended")
+
+
+def test_options_are_keys_by_another_spelling() -> None:
+    config = load_options(
+        {
+            "service": "apex",
+            "node": "node1",
+            "backend": "zookeeper",
+            "hosts": ("a:1,b:2", "c:3"),
+            "auth_ip": ("10.0.0.1",),
+            "vip": ("10.0.0.2", "10.0.0.3/32"),
+            "takeover": "one",
+            "med": "7",
+            "community": ("64500:1 64500:2", "no-export"),
+            "interval": "0.5",
+            "ip_setup": True,
+            "log_level": "warning",
+        }
+    )
+    assert (config.backend, config.store.node, config.store.hosts) == (
+        "zookeeper",
+        "node1",
+        ("a:1", "b:2", "c:3"),
+    )
+    (apex,) = config.services
+    assert (apex.name, apex.core.owned, apex.core.takeover) == ("apex", ("10.0.0.1",), Takeover.ONE)
+    assert apex.core.pool == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    assert (apex.routes.med, apex.check.interval, apex.ip_setup) == (7, 0.5, True)
+    assert apex.routes.primary.communities == ("64500:1", "64500:2", "no-export")
+    assert config.log.level == "WARNING"
+
+
+def test_problems_name_options() -> None:
+    given = {
+        "vip": ("x",),
+        "med": "a",
+        "local_preference": "-1",
+        "node": "all",
+        "next_hop": ("h",),
+        "prepend": "1",
+    }
+    lines = refusal(load_options, given)
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["command line", option]
+        for option in (
+            "--node",
+            "--service",
+            "--vip",
+            "--med",
+            "--next-hop",
+            "--local-preference",
+            "--prepend",
+        )
+    ]
+
+
+def test_a_service_needs_a_name() -> None:
+    good = {"auth_ip": ("10.0.0.1",), "node": "node1"}
+    assert refusal(load_options, good) == ["command line: --service: is missing: the service's name"]
+    (line,) = refusal(load_options, {**good, "service": "a/b"})
+    assert line.startswith("command line: --service: 'a/b' is no name")
+
+
+def test_the_same_rules_hold() -> None:
+    given = {
+        "service": "apex",
+        "node": "node1",
+        "auth_ip": ("10.0.0.1", "10.0.0.1"),
+        "check": "x",
+        "backend": "nosuch",
+    }
+    assert (
+        refusal(load_options, given)[0] == "command line: --backend: 'nosuch' is no backend: there are file"
+    )
+    assert "command line: --auth-ip: '10.0.0.1' is there twice" in refusal(load_options, given)
+
+
+def test_where_the_store_is_can_be_said_alone() -> None:
+    config = load_store({"backend": "zookeeper", "hosts": ("a:1",), "prefix": "/x"})
+    assert (config.backend, config.store.hosts, config.store.prefix) == ("zookeeper", ("a:1",), "/x")
+    assert config.services == ()
+    assert refusal(load_store, {"prefix": "x"})[0].startswith(
+        "command line: --prefix: 'x' is no absolute path"
+    )

@@ -1,0 +1,103 @@
+"""Backends as they are found in an environment, made of real distributions on a path of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+GOOD = "from vipagent.store.memory import MemoryBackend as Good"
+
+
+def install(
+    site: Path, distribution: str, entry_points: dict[str, str], extras: tuple[str, ...] = ()
+) -> None:
+    """Put a distribution's metadata where Python finds it."""
+    info = site / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    provides = "".join(f"Provides-Extra: {extra}\n" for extra in extras)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n{provides}")
+    lines = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
+    (info / "entry_points.txt").write_text(f"[vipagent.backends]\n{lines}")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Backends by other authors: one good, the others each with a fault of their own."""
+    site = tmp_path / "site"
+    site.mkdir()
+    modules = {
+        "good": GOOD,
+        "bare": "import no_such_client.api",
+        "broken": "raise RuntimeError('a bug')",
+        "other": "Other = dict",
+    }
+    for name, text in modules.items():
+        (site / f"outside_{name}.py").write_text(text)
+    targets = {name: f"outside_{name}:{name.capitalize()}" for name in modules}
+    install(
+        site,
+        "outside",
+        {name: targets[name] for name in ("good", "bare", "broken", "other")},
+        extras=("bare",),
+    )
+    install(site, "lonely", {"poor": "outside_bare:Bare"})
+    install(site, "one", {"twin": "outside_good:Good"})
+    install(site, "two", {"twin": "outside_other:Other"})
+    return site
+
+
+def python(site: Path, *arguments: str) -> str:
+    """Run Python with these distributions in its environment."""
+    environment = {"PYTHONPATH": f"{site}:{Path(__file__).parents[2]}", "XDG_CACHE_HOME": str(site / "cache")}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_backends_are_listed_with_what_is_missing(site: Path) -> None:
+    listed = {
+        plugin["name"]: (plugin["distribution"], plugin["error"])
+        for plugin in json.loads(python(site, "-m", "vipagent", "backends", "--json"))
+    }
+    assert listed["good"] == ("outside 1.0", "")
+    assert listed["bare"] == ("outside 1.0", "needs the library no_such_client: pip install 'outside[bare]'")
+    assert listed["poor"] == (
+        "lonely 1.0",
+        "cannot be imported: No module named 'no_such_client'; install no_such_client",
+    )
+    assert listed["broken"] == ("outside 1.0", "cannot be loaded: RuntimeError: a bug")
+    assert listed["other"] == (
+        "outside 1.0",
+        "cannot be used: it is no subclass of vipagent.store.backend.Backend",
+    )
+    assert listed["twin"] == (
+        "one 1.0, two 1.0",
+        "comes from several distributions: one 1.0, two 1.0; keep one",
+    )
+    table = python(site, "-m", "vipagent", "backends")
+    assert "good" in table
+    assert "ready" in table
+
+
+def test_only_the_one_that_is_asked_for_is_imported(site: Path) -> None:
+    script = """
+        import sys
+        from vipagent.store.backend import StoreConfigError
+        from vipagent.store.plugins import load, names
+        assert {"good", "bare", "broken"} <= set(names())
+        assert load("good").__name__ == "MemoryBackend"
+        try:
+            load("goof")
+        except StoreConfigError as error:
+            assert str(error).startswith("is no backend: there are bare, broken"), error
+        else:
+            raise AssertionError("goof was found")
+        imported = {name for name in sys.modules if name.startswith("outside_")}
+        assert imported == {"outside_good"}, imported
+        print("fine")
+    """
+    assert python(site, "-c", dedent(script)) == "fine\n"

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.configured import pretended, service
+from vipagent.config import addresses, pool
+from vipagent.config.schema import ServiceSection
+
+__all__ = ["pretended"]
+
+VIPS = st.lists(
+    st.one_of(st.ip_addresses(v=4, network="10.0.0.0/8"), st.ip_addresses(v=6, network="2001:db8::/32")).map(
+        str
+    ),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "vip: {node3: 10.0.0.10, node1: 10.0.0.9, node2: 2001:db8::1}",
+        "{auth_ip: 10.0.0.9, vip: {node3: 10.0.0.10, node1: 10.0.0.9, node2: 2001:db8::1}}",
+        "{auth_ip: 10.0.0.9, vip: [2001:db8::1, 10.0.0.10, 10.0.0.9]}",
+        "{auth_ip: 10.0.0.9/32, vip: [10.0.0.10, 2001:0DB8:0::1/128]}",
+    ],
+)
+def test_every_way_to_say_it_means_the_same_seats(tmp_path: Path, lines: str) -> None:
+    core = service(tmp_path, lines).core
+    assert core.owned == ("10.0.0.9",)
+    assert core.seats == (("10.0.0.9",), ("10.0.0.10",), ("2001:db8::1",))
+
+
+@pytest.mark.usefixtures("pretended")
+def test_a_node_with_several_vips_is_one_seat_where_the_file_says_so(tmp_path: Path) -> None:
+    core = service(tmp_path, "vip: {node2: [10.0.0.3, 2001:db8::3], node1: [10.0.0.5, 10.0.0.4]}").core
+    assert core.owned == ("10.0.0.5", "10.0.0.4")
+    assert core.seats == (("10.0.0.3", "2001:db8::3"), ("10.0.0.5", "10.0.0.4"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(vips=VIPS, data=st.data())
+def test_all_nodes_see_the_same_seats_in_the_same_order(vips: list[str], data: st.DataObject) -> None:
+    views = []
+    for own in vips:
+        others = data.draw(st.permutations([vip for vip in vips if vip != own or data.draw(st.booleans())]))
+        views.append(pool.seats(ServiceSection.model_validate({"auth_ip": own, "vip": others})))
+    by_node = {f"node{data.draw(st.integers(0, 10**6))}-{vip}".replace(":", "."): vip for vip in vips}
+    views.append(pool.seats(ServiceSection.model_validate({"vip": by_node})))
+    assert len(set(views)) == 1
+    assert sorted(vip for seat in views[0] for vip in seat) == sorted(vips)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1/32", "192.0.2.1"),
+        ("192.0.2.0/24", "192.0.2.0/24"),
+        ("192.0.2.0/255.255.255.0", "192.0.2.0/24"),
+        ("2001:DB8:0:0::1/128", "2001:db8::1"),
+        ("2001:db8::/48", "2001:db8::/48"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ],
+)
+def test_one_spelling_of_a_vip(written: str, canonical: str) -> None:
+    assert addresses.vip(written) == canonical
+    assert addresses.vip(canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.01",
+        "10.0.0.1\n",
+        " 10.0.0.1",
+        "10.0.0.1/33",
+        "10.0.0.1/",
+        "1",
+        "::1%lo",
+        "10.0.0.1/8",
+        "٣.0.0.1",
+    ],
+)
+def test_what_is_no_vip(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no IP address|has bits set"):
+        addresses.vip(text)
