@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 0.4
 """Seconds that ExaBGP gets to take the withdrawals at the end (E3)."""
-CLOSE_TIMEOUT = 1.0
+CLOSE_TIMEOUT = 0.8
 """Seconds that the store gets to take the deregistrations at the end (E3)."""
 
 

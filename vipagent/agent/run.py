@@ -1,6 +1,7 @@
 """`vipagent run`: from the command line to a running agent (E3, E6, E7)."""
 
 import asyncio
+import contextlib
 import dataclasses
 import faulthandler
 import gc
@@ -30,6 +31,8 @@ Load = Callable[[], AgentConfig]
 
 UMASK = 0o022
 """ExaBGP runs its processes with 0137, which makes directories that nobody can enter."""
+REMOVAL = 0.6
+"""Seconds that the end waits for the VIPs to leave the loopback interface: 0.3 s is usual (E3)."""
 
 
 def run(load: Load, source: Path | None) -> None:
@@ -43,6 +46,7 @@ def run(load: Load, source: Path | None) -> None:
         SystemExit: with status 2 for a bad configuration, unless ExaBGP runs us: then wait for a better one.
     """
     os.umask(UMASK)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, every check's status would read 0
     faulthandler.enable()
     logs.configure(LogSettings())
     supervised = run_by_exabgp()
@@ -103,7 +107,9 @@ class _Life:
         try:
             await self._agent.run()
         finally:
-            await addresses.remove(self._addresses)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REMOVAL):
+                    await addresses.remove(self._addresses)
             watchdog.stop()
 
     def _hang_up(self) -> None:
