@@ -1,0 +1,5 @@
+"""Consul as the store: entries are keys locked by a session that ends with its agent."""
+
+from vipagent_consul.backend import ConsulBackend
+
+__all__ = ["ConsulBackend"]

@@ -1,0 +1,55 @@
+"""Operators' commands: each on a connection of its own, tried on every host until its time is up."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from vipagent.store.backend import MAX_ENTRIES, StoreError
+from vipagent_consul.backoff import delay
+from vipagent_consul.client import Client, Held
+from vipagent_consul.hosts import Hosts
+from vipagent_consul.http import Denied
+
+MAX_TRY = 2.0
+"""Seconds that one host may take."""
+
+T = TypeVar("T")
+
+
+def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T:
+    """Return what the command returns.
+
+    Raises:
+        StoreError: Consul denies it, or no host has carried it out within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    failures = 0
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            with hosts.link().client(max(0.01, min(left, MAX_TRY))) as client:
+                return command(client)
+        except Denied:
+            raise
+        except StoreError:
+            failures += 1
+            hosts.advance()
+            pause = delay(failures - len(hosts))
+            if time.monotonic() + pause >= deadline:
+                raise
+            time.sleep(pause)
+
+
+def read(client: Client, path: str) -> dict[str, Held]:
+    """Return a directory's entries."""
+    _, found = client.entries(path)
+    names = sorted(name for name in found if name and "/" not in name and name.isprintable())
+    return {name: found[name] for name in names[:MAX_ENTRIES]}
+
+
+def erase(client: Client, path: str) -> bool:
+    """Delete a key; return whether there was one."""
+    while (held := client.get(path)) is not None:
+        if client.delete(path, held.index):
+            return True
+    return False

@@ -1,0 +1,92 @@
+"""The session with Consul: made, kept alive, verified, ended.
+
+It hangs on up to three things, whichever fails first: the check of the agent's own service
+(`session: check`), the gossip's word on the machine of the Consul agent (`serf_health`), and its own time to
+live, always: that is what remains when a machine dies with the Consul agent that would have failed the
+check.
+"""
+
+import math
+import time
+
+from vipagent.store.backend import StoreSettings
+from vipagent_consul.client import Client, SessionGone
+from vipagent_consul.http import Refused
+from vipagent_consul.options import Options
+
+MIN_CHECK = 1.0
+"""Seconds of the shortest check: a sign of life is sent three times in it."""
+ACCEPTED = 0.5
+"""Seconds until a check that was just made must be known to Consul's servers."""
+
+
+class SessionKind:
+    """How sessions of this agent are made and kept, as its options say."""
+
+    def __init__(self, settings: StoreSettings, options: Options) -> None:
+        self._settings = settings
+        self._options = options
+        self._check = f"{options.service}:{settings.node}:{settings.instance}"
+        self._ttl = options.ttl
+        if options.session == "check":
+            self.life = max(MIN_CHECK, settings.session_timeout)
+        else:
+            self._ttl = max(options.ttl, math.ceil(settings.session_timeout))
+            self.life = float(self._ttl)
+
+    @property
+    def _has_check(self) -> bool:
+        return self._options.session == "check"
+
+    def describe(self) -> str:
+        """Say for people what ends such a session."""
+        ends = [f"its own {self._ttl} s to live, which Consul may count double"]
+        if self._options.serf_health:
+            ends.insert(0, "the gossip's loss of this Consul agent")
+        if self._has_check:
+            ends.insert(0, f"{self.life:g} s without a sign of life")
+        return f"its session ends by {', or '.join(ends)}"
+
+    def create(self, client: Client) -> str:
+        """Return a new session.
+
+        Raises:
+            StoreError: Consul is out of reach, or refuses.
+        """
+        node_checks = ["serfHealth"] if self._options.serf_health else []
+        service_checks = [self._check] if self._has_check else []
+        if self._has_check:
+            client.register_service(self._options.service, self._check, self.life)
+        deadline = time.monotonic() + ACCEPTED
+        while True:
+            try:
+                return client.create_session(
+                    f"vipagent {self._settings.node}", self._ttl, node_checks, service_checks
+                )
+            except Refused as error:
+                # the Consul agent tells its servers about the check (or that it passes again) a moment later
+                fresh = "Missing check" in error.said or "critical state" in error.said
+                if not fresh or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def keep(self, client: Client, session: str) -> None:
+        """Give a sign of life, and see that the session is there: a passing check does not say that.
+
+        Raises:
+            SessionGone: it is not.
+            StoreError: Consul is out of reach, or refuses.
+        """
+        if self._has_check and not client.pass_check(self._check):
+            raise SessionGone("Consul has lost the check of this agent's service")
+        client.renew_session(session)
+
+    def end(self, client: Client, session: str) -> None:
+        """End the session, whose keys go at once, and tidy up.
+
+        Raises:
+            StoreError: Consul is out of reach, or refuses.
+        """
+        client.destroy_session(session)
+        if self._has_check:
+            client.deregister_service(self._check)
