@@ -1,60 +1,67 @@
-"""`vipagent run`: the ExaBGP process."""
+"""`vipagent run`: the ExaBGP process. Its arguments are read by a child (`vipagent.cli.reader`)."""
 
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from vipagent.agent.run import run
-from vipagent.cli.options import given, service_options
-from vipagent.config.load import load_file, load_options
-from vipagent.config.place import COMMAND_LINE
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
-_REFUSED = "vipagent.refused"
+TIME_LIMIT = 30.0
+"""Seconds that the child gets; 0.3 s is usual."""
 
 
-class _Patient(click.Command):
-    """A command whose bad options are problems of the configuration: ending at once could end ExaBGP (E6)."""
+class _Unread(click.Command):
+    """A command that leaves its arguments to somebody else, what cannot be understood included.
+
+    A bad option is a problem of the configuration: ending at once could end ExaBGP (E6).
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, and keep for later what cannot be understood."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            ctx.params = {}
-            ctx.meta[_REFUSED] = error.format_message()
-            return []
+        """Keep the arguments as they are."""
+        ctx.params["arguments"] = tuple(args)
+        return []
 
 
-@click.command(cls=_Patient)
-@click.option("--config", metavar="FILE", help="The configuration; instead of all other options.")
-@click.option("--service", metavar="NAME", help="The service's name, the same on every node.")
-@service_options
-@click.pass_context
-def command(ctx: click.Context, /, config: str | None = None, **options: Any) -> None:
-    """Announce this node's VIP by ExaBGP, and those of nodes that are gone.
+@click.command(cls=_Unread)
+def command(arguments: tuple[str, ...]) -> None:
+    """Announce this node's VIP by ExaBGP, and those of nodes that are gone."""
+    if {"-h", "--help"} & set(arguments):
+        from vipagent.cli import reader  # noqa: PLC0415 - the agent has to stay small
 
-    To be run by ExaBGP, as a process; by hand, it prints what ExaBGP would be asked.
-    Either --config, with any number of services, or one service by options.
+        reader.command.main(["--help"], prog_name="vipagent run")
+    run(partial(load, arguments), source(arguments))
+
+
+def load(arguments: Sequence[str]) -> AgentConfig:
+    """Have a child read what the arguments say.
+
+    Raises:
+        ConfigError: they, or the file that they name, cannot be used.
     """
-    options = given(options)
-    refused = ctx.meta.get(_REFUSED)
-    if refused is None and config is not None and options:
-        refused = f"--config stands alone: remove {', '.join(map(_spelt, options))}, or put it in the file"
-    if refused is not None:
-        run(partial(_refuse, refused), None)
-    elif config is not None:
-        run(partial(load_file, config), Path(config))
-    else:
-        run(partial(load_options, options), None)
+    reader = [sys.executable, "-P", "-m", "vipagent.cli.reader", *arguments]
+    try:
+        finished = subprocess.run(
+            reader, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TIME_LIMIT, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError([Problem("configuration", "", None, f"cannot be read: {error}")]) from error
+    outcome = pickle.loads(finished.stdout)  # noqa: S301 - our own child has written it
+    if isinstance(outcome, AgentConfig):
+        return outcome
+    raise ConfigError(outcome)
 
 
-def _spelt(key: str) -> str:
-    return f"--{key.replace('_', '-')}"
-
-
-def _refuse(text: str) -> AgentConfig:
-    raise ConfigError([Problem(COMMAND_LINE, "", None, text)])
+def source(arguments: Sequence[str]) -> Path | None:
+    """Return the configuration's file, if the arguments name one."""
+    for argument, following in zip(arguments, (*arguments[1:], ""), strict=True):
+        option, _, value = argument.partition("=")
+        if option == "--config" and (value or following):
+            return Path(value or following)
+    return None

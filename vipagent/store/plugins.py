@@ -56,7 +56,9 @@ def load(name: str) -> type[Backend]:
         StoreConfigError: there is none, or its client library is missing; the message says which would do.
     """
     try:
-        backend: object = DriverManager(NAMESPACE, name, on_load_failure_callback=_raise).driver
+        backend: object = DriverManager(
+            NAMESPACE, name, on_load_failure_callback=_raise, warn_on_missing_entrypoint=False
+        ).driver
     except NoMatches:
         raise StoreConfigError(f"is no backend: there are {', '.join(names()) or 'none'}") from None
     except MultipleMatches:
