@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from kazoo.exceptions import KazooException
 
 from vipagent.store.backend import Snapshot, StoreError
-from vipagent_zookeeper.duty import BREATH, explain
+from vipagent_zookeeper.duty import BREATH
 from vipagent_zookeeper.link import Disconnected
+from vipagent_zookeeper.refusals import explain
 from vipagent_zookeeper.registrations import OVERTAKEN
 from vipagent_zookeeper.session import Session
 from vipagent_zookeeper.znodes import Znodes

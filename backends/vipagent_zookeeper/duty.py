@@ -5,6 +5,7 @@ import logging
 from abc import ABC, abstractmethod
 
 from vipagent_zookeeper.link import Disconnected
+from vipagent_zookeeper.refusals import explain
 from vipagent_zookeeper.session import Session
 
 RETRY = 5.0
@@ -61,23 +62,15 @@ class Duty(ABC):
                 continue
             except Exception as error:  # noqa: BLE001  a duty that ends is a watch that falls silent
                 self._complain(error)
-                asyncio.get_running_loop().call_later(RETRY, self.poke)
+                asyncio.get_running_loop().call_later(RETRY, self._try_again)
             await self._due.wait()
 
     def _complain(self, error: Exception) -> None:
         complaint = f"{self._about}: {explain(error)}"
         if complaint != self._complaint:
-            log.warning("zookeeper: %s; tried again every %g s", complaint, RETRY)
+            log.warning("zookeeper %s: %s; tried again every %g s", self.session.peer, complaint, RETRY)
             self._complaint = complaint
 
-
-def explain(error: Exception) -> str:
-    """Say in an operator's words what a server refused."""
-    name = type(error).__name__
-    known = {
-        "NoAuthError": "not allowed: user, password and the znode's ACL do not fit together",
-        "NotEmptyError": "there are znodes below it; remove them first",
-        "NoChildrenForEphemeralsError": "a znode above it is ephemeral",
-        "InvalidACLError": "the server knows no identity of ours: set auth, or acl: open",
-    }
-    return known.get(name) or f"{name} {error}".strip()
+    def _try_again(self) -> None:
+        self.session.renew_login()
+        self.poke()

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from vipagent_zookeeper.refusals import explain
+
 LIFE = "negotiated session timeout"
+CLOSED = "it closed the connection"
 
 
 class KazooLog(logging.LoggerAdapter[logging.Logger]):
@@ -36,8 +39,14 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
         if text.startswith("Cannot resolve"):
             self._blame(str(args[0]), str(args[1]))
         elif kwargs.get("exc_info"):
-            self._blame("", str(sys.exception()))
-        elif text.startswith("AUTH_FAILED"):
-            self._blame("", f"authentication failed: {args[0]}")
+            self._blame("", explain(sys.exception()))
+        elif text.startswith("AUTH_FAILED") and isinstance(args[0], Exception):
+            self._blame("", explain(args[0]))
         elif args:
-            self._blame("", str(args[0]).removeprefix("socket connection error: "))
+            self._blame("", _in_plain_words(str(args[0])))
+
+
+def _in_plain_words(cause: str) -> str:
+    if cause == "socket connection broken":
+        return CLOSED
+    return cause.removeprefix("socket connection error: ")

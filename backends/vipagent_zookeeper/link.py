@@ -67,6 +67,7 @@ class Link:
             StoreConfigError: a secret's file or variable is missing now.
         """
         self.life = life
+        self._options = options
         self._owner = owner
         self._post = post
         self._reason = ""
@@ -79,7 +80,8 @@ class Link:
             connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.6),  # 40 % jitter: up to 0.84 s
             default_acl=options.acls(),
             logger=KazooLog(self._blame, self._negotiated),
-            **_credentials(options),
+            auth_data=options.digest_logins(),
+            sasl_options=options.sasl_login(),
         )
         self.client.add_listener(self._changed)
 
@@ -105,6 +107,15 @@ class Link:
             return await future
         except GONE as error:
             raise Disconnected(type(error).__name__) from error
+
+    def renew_login(self) -> None:
+        """Log in again if the password has changed: a server takes any digest, and refuses requests instead.
+
+        Raises:
+            StoreConfigError: the password's file or variable is missing now.
+        """
+        for scheme, login in self._options.digest_logins() - self.client.auth_data:
+            self.client.add_auth_async(scheme, login)
 
     def hang_up(self, reason: str) -> None:
         """End the connection; kazoo makes another, on another host if there is one."""
@@ -155,16 +166,6 @@ class Link:
     def _deliver(self, event: Callable[..., None], args: tuple[object, ...]) -> None:
         if not self._abandoned:
             event(*args)
-
-
-def _credentials(options: Options) -> dict[str, object]:
-    """Return kazoo's arguments that say who we are."""
-    if options.auth == "digest":
-        return {"auth_data": [("digest", f"{options.user}:{options.password}")]}
-    if options.auth == "sasl":
-        identity = {"mechanism": "DIGEST-MD5", "username": options.user, "password": options.password}
-        return {"sasl_options": identity}
-    return {}
 
 
 def _settle(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from kazoo.security import ACL, ANYONE_ID_UNSAFE, AUTH_IDS, Permissions
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from vipagent.store.backend import StoreConfigError
 
@@ -61,14 +62,26 @@ class Options(BaseModel):
                 _readable(file)
         return self
 
-    @property
-    def password(self) -> str:
-        """The password as it is now: it may change while the agent runs.
+    def digest_logins(self) -> set[tuple[str, str]]:
+        """Return schemes and logins for kazoo, with the password as it is now.
 
         Raises:
             StoreConfigError: its file or variable is missing or empty.
         """
-        return _secret(self.password_file, self.password_env)
+        if self.auth != "digest":
+            return set()
+        return {("digest", f"{self.user}:{_secret(self.password_file, self.password_env)}")}
+
+    def sasl_login(self) -> dict[str, str] | None:
+        """Return kazoo's options for SASL, with the password as it is now.
+
+        Raises:
+            StoreConfigError: its file or variable is missing or empty.
+        """
+        if self.auth != "sasl":
+            return None
+        password = _secret(self.password_file, self.password_env)
+        return {"mechanism": "DIGEST-MD5", "username": self.user, "password": password}
 
     def acls(self) -> list[ACL] | None:
         """Return the ACL of all that we create; None: open to anybody."""
@@ -105,10 +118,7 @@ def parse_options(options: Mapping[str, object]) -> Options:
     try:
         return Options.model_validate(dict(options))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'options'}: {problem['msg']}"
-            for problem in error.errors()
-        )
+        problems = "; ".join(map(_problem, error.errors()))
         known = ", ".join(Options.model_fields)
         raise StoreConfigError(f"zookeeper: {problems}. Its options are: {known}") from None
 
@@ -135,6 +145,12 @@ def check_prefix(prefix: str) -> None:
         or not prefix.isprintable()
     ):
         raise StoreConfigError(f"zookeeper: prefix {prefix!r} is no absolute path like /exabgp")
+
+
+def _problem(found: ErrorDetails) -> str:
+    option = ".".join(map(str, found["loc"]))
+    text = "there is no such option" if found["type"] == "extra_forbidden" else found["msg"]
+    return f"{option}: {text}" if option else text.removeprefix("Value error, ")
 
 
 def _host(text: str) -> tuple[str, int]:

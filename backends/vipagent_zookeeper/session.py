@@ -1,18 +1,20 @@
 """The session's state, by a clock of our own, over any number of lost sessions."""
 
 import asyncio
-import logging
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
-from kazoo.exceptions import KazooException
+from kazoo.exceptions import KazooException, NoAuthError
 
 from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreConfigError
+from vipagent_zookeeper.kazoolog import CLOSED
 from vipagent_zookeeper.link import Disconnected, Link, LinkEvents
+from vipagent_zookeeper.refusals import explain
 
 BEATS = 4
 """Signs of life asked for during a session's life: more often than kazoo's pings, which are then not sent."""
@@ -20,10 +22,10 @@ PATIENCE = (1.0, 3.0)
 """Seconds, at least and at most, for a server to answer; in between, a third of the session's life."""
 PAUSE = (0.1, 1.0)
 """Seconds, at first and at most, before a new session is asked for after a lost or refused one."""
+DIGEST = 0.2
+"""Seconds in which failures are gathered before they are told: what a refusal is called comes last."""
 REMEMBERED = 100
 """Sessions whose entries are known as ours."""
-
-log = logging.getLogger(__name__)
 
 Tell = Callable[[StoreState, str], None]
 
@@ -52,6 +54,7 @@ class Session(LinkEvents):
         self._beats: asyncio.Task[None] | None = None
         self._guard: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
+        self._news: asyncio.TimerHandle | None = None
         self._pause = PAUSE[0]
 
     @property
@@ -70,13 +73,18 @@ class Session(LinkEvents):
         """What keeps us from the store, for people."""
         return "; ".join(f"{peer}: {cause}" for peer, cause in sorted(self.causes.items()))
 
+    @property
+    def peer(self) -> str:
+        """`HOST:PORT` of the present connection; empty without one."""
+        return self._link.peer if self._link is not None else ""
+
     def open(self) -> None:
         """Start to connect."""
         self._dying = [thread for thread in self._dying if thread.is_alive()]
         try:
             self._link = self._make_link(self)
         except StoreConfigError as error:
-            self.causes[""] = str(error)
+            self.causes["login"] = str(error)
             self._lose(str(error))
         else:
             self._link.start()
@@ -88,9 +96,10 @@ class Session(LinkEvents):
     def blamed(self, peer: str, cause: str) -> None:
         """Note a failure; before the first session, and after a lost one, it is news."""
         self._cancel_guard()
-        self.causes[peer] = cause
-        if self._state in {None, StoreState.LOST}:
-            self._become(StoreState.LOST, self.trouble)
+        if cause != CLOSED or peer not in self.causes:  # which hides no better cause
+            self.causes[peer] = cause
+        if self._news is None:
+            self._news = asyncio.get_running_loop().call_later(DIGEST, self._tell_news)
 
     def up(self, number: int) -> None:
         """Ask for a sign of life: until it comes, nothing is settled (the login may still fail)."""
@@ -108,6 +117,11 @@ class Session(LinkEvents):
     def over(self, cause: str) -> None:
         """Make a new session."""
         self._lose(self.trouble or f"{self.link.peer}: {cause}")
+
+    def renew_login(self) -> None:
+        """Take notice of a password that has changed."""
+        with suppress(Disconnected, StoreConfigError):
+            self.link.renew_login()
 
     def cut(self) -> None:
         """Part from the server without waiting for it. From any thread."""
@@ -136,8 +150,12 @@ class Session(LinkEvents):
                 await link.answer(link.client.exists_async("/"))
             except Disconnected:
                 return
+            except NoAuthError:
+                pass  # an answer all the same
             except KazooException as refusal:
-                log.debug("zookeeper: a sign of life all the same: %r", refusal)
+                self.causes[link.peer] = explain(refusal)
+                self._lose(self.trouble)
+                return
             self._alive(link, asked)
             await asyncio.sleep(asked + link.life / BEATS - loop.time())
 
@@ -169,6 +187,11 @@ class Session(LinkEvents):
         pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311  jitter
         self._pause = min(self._pause * 2, PAUSE[1])
         asyncio.get_running_loop().call_later(pause, self.open)
+
+    def _tell_news(self) -> None:
+        self._news = None
+        if self._state in {None, StoreState.LOST} and self.trouble not in self._told:
+            self._become(StoreState.LOST, self.trouble)
 
     def _become(self, state: StoreState, detail: str) -> None:
         if state != StoreState.CONNECTED:
