@@ -1,0 +1,48 @@
+"""Operators' commands: one request each, on the first server that answers in time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from vipagent.store.backend import StoreConfigError, StoreError
+from vipagent_etcd.errors import EtcdError, Refused
+from vipagent_etcd.gateway import Access, Gateway
+from vipagent_etcd.http import Server
+
+PAUSE = 0.2
+"""Seconds before all the servers are asked again."""
+
+T = TypeVar("T")
+
+
+async def command(
+    servers: Sequence[Server],
+    access: Access,
+    within: float,
+    request: Callable[[Gateway], Awaitable[T]],
+) -> T:
+    """Make a request on one server after the other, until one answers; each has its share of the time.
+
+    Raises:
+        StoreError: it was refused, or there was no answer within so many seconds.
+    """
+    until = time.monotonic() + within
+    causes: dict[Server, str] = {}
+    while True:
+        for place, server in enumerate(servers):
+            share = (until - time.monotonic()) / (len(servers) - place)
+            try:
+                async with Gateway(server, access, share) as gateway:
+                    return await request(gateway)
+            except (EtcdError, StoreConfigError) as error:
+                causes[server] = str(error)
+                if isinstance(error, Refused) and not error.passing:
+                    raise StoreError(_list(causes)) from error
+        if time.monotonic() + PAUSE > until:
+            raise StoreError(_list(causes))
+        await asyncio.sleep(PAUSE)
+
+
+def _list(causes: dict[Server, str]) -> str:
+    return "; ".join(f"{server}: {cause}" for server, cause in causes.items())

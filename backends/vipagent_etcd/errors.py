@@ -1,0 +1,69 @@
+"""What can go wrong between us and one server, in words for operators."""
+
+import os
+import ssl
+from socket import gaierror
+
+UNKNOWN_LEASE = 5  # gRPC's NOT_FOUND
+UNAVAILABLE = (
+    4,
+    14,
+)  # gRPC's DEADLINE_EXCEEDED and UNAVAILABLE: another server, or a later moment, may do better
+UNAUTHENTICATED = 16
+
+STALE_IDENTITY = ("invalid auth token", "revision of auth store is old", "user name is empty")
+"""What a server says to a token from before its restart, from before a change of its users, and to none."""
+EXPLAINED = {
+    "etcdserver: no leader": "no quorum: this member knows no leader",
+    "etcdserver: user name is empty": "it demands a user and a password: set `user`, and `password_file` or "
+    "`password_env`",
+    "etcdserver: authentication failed, invalid user ID or password": "authentication failed: wrong user or "
+    "password",
+    "etcdserver: permission denied": "permission denied: the user's roles do not cover our keys",
+    "CommonName of client sending a request against gateway": "it takes no client certificate that has a "
+    "CommonName while its authentication is on: use one without",
+}
+
+
+class EtcdError(Exception):
+    """A request without success; the text is the cause."""
+
+
+class Unreachable(EtcdError):
+    """No answer, or none that etcd would give: the request's fate is unknown."""
+
+
+class Refused(EtcdError):
+    """The server's own refusal."""
+
+    def __init__(self, message: str, code: int) -> None:
+        """Explain it.
+
+        Args:
+            message: the server's.
+            code: gRPC's.
+        """
+        super().__init__(next((words for said, words in EXPLAINED.items() if said in message), message))
+        self.code = code
+        self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_IDENTITY)
+        self.passing = code in UNAVAILABLE
+        """Whether it may succeed a moment later, or elsewhere."""
+
+
+class Compacted(EtcdError):
+    """The watch would have to begin at a revision that is compacted away: list, and begin from there."""
+
+
+def in_words(error: OSError) -> str:
+    """Say what the network did."""
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not accepted: {error.verify_message or error}"
+        case ssl.SSLError():
+            return f"no TLS: {error.reason or error}"
+        case gaierror():
+            return f"the name does not resolve: {error.strerror}"
+        case _:
+            return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

@@ -1,0 +1,60 @@
+"""What `settings.options` and `settings.hosts` may say for etcd (S3)."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from vipagent.store.access import TlsOptions, parse_hosts, secret
+from vipagent.store.backend import StoreConfigError
+from vipagent_etcd.http import Server
+
+DEFAULT_HOSTS = ("127.0.0.1:2379",)
+DEFAULT_PORT = 2379
+
+
+class EtcdOptions(TlsOptions):
+    """Options of this backend alone, besides those of TLS."""
+
+    user: str = ""
+    password_file: Path | None = None
+    password_env: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent_identity(self) -> Self:
+        """Refuse what can never work."""
+        if self.password_file and self.password_env:
+            raise ValueError("password_file and password_env: one of them is enough")
+        if bool(self.user) != bool(self.password_file or self.password_env):
+            raise ValueError("user goes with password_file or password_env, and they with it")
+        if self.user:
+            secret("password", self.password_file, self.password_env)
+        return self
+
+    @property
+    def password(self) -> str:
+        """The password as it is now.
+
+        Raises:
+            StoreConfigError: its file or variable is missing or empty.
+        """
+        return secret("password", self.password_file, self.password_env)
+
+
+def parse_servers(hosts: tuple[str, ...]) -> tuple[Server, ...]:
+    """Return the servers that the hosts name; by default the one on this machine.
+
+    Raises:
+        StoreConfigError: one of them is not `HOST:PORT`.
+    """
+    return tuple(Server(host, port) for host, port in parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT))
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix under which nothing could be found again.
+
+    Raises:
+        StoreConfigError: it is none.
+    """
+    if not prefix.startswith("/") or not prefix.isprintable() or "//" in prefix:
+        raise StoreConfigError(f"prefix {prefix!r} is no absolute path like /exabgp")

@@ -1,0 +1,203 @@
+"""Real etcd servers, alone or three together: Debian's package, or what VIPAGENT_ETCD names."""
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import Process, free_port, wait_for
+
+HOST = "127.0.0.1"
+
+
+def executable() -> str:
+    """Return where etcd is: what `$VIPAGENT_ETCD` names, else Debian's."""
+    found = shutil.which(os.environ.get("VIPAGENT_ETCD") or "etcd")
+    assert found, "no etcd: `apt-get install etcd-server`, or set VIPAGENT_ETCD to the path of one"
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What a server by TLS shows, and whom it demands."""
+
+    cert: Path
+    key: Path
+    ca: Path
+    demands_clients: bool = False
+
+    def flags(self) -> list[str]:
+        """Return etcd's options."""
+        demand = ["--client-cert-auth", f"--trusted-ca-file={self.ca}"] if self.demands_clients else []
+        return [f"--cert-file={self.cert}", f"--key-file={self.key}", *demand]
+
+
+class Etcd:
+    """One server. Its ports and its data stay the same over `kill` and `start`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        flags: Sequence[str] = (),
+        certificates: Certificates | None = None,
+        name: str = "alone",
+        peers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare a server in a new directory.
+
+        Args:
+            directory: for its data and its log.
+            flags: more options.
+            certificates: to serve clients by TLS.
+            name: its name in a cluster.
+            peers: each member's URL for the others, by name; without it, it is alone.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.certificates = certificates
+        self.identity = ""
+        """`USER:PASSWORD` for `ask`, where it demands them."""
+        scheme = "https" if certificates else "http"
+        peers = peers or {name: f"http://{HOST}:{free_port()}"}
+        url = f"{scheme}://{self.address}"
+        members = ",".join(f"{member}={peer}" for member, peer in peers.items())
+        command = [
+            executable(),
+            f"--name={name}",
+            f"--data-dir={directory / 'data'}",
+            f"--listen-client-urls={url}",
+            f"--advertise-client-urls={url}",
+            f"--listen-peer-urls={peers[name]}",
+            f"--initial-advertise-peer-urls={peers[name]}",
+            f"--initial-cluster={members}",
+            "--logger=zap",
+            "--log-level=warn",
+            *(certificates.flags() if certificates else ()),
+            *flags,
+        ]
+        self.url = url
+        self.process = Process(f"etcd {name}", command, directory / "log")
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for clients."""
+        return f"{HOST}:{self.port}"
+
+    def ask(self, path: str, body: Mapping[str, object], within: float = 5.0) -> dict[str, Any]:
+        """Ask the gateway as a foreign client: another program on another library.
+
+        Raises:
+            OSError: it does not answer, or refuses.
+        """
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode())
+        if self.identity and path != "/v3/auth/authenticate":
+            name, _, password = self.identity.partition(":")
+            login = self.ask("/v3/auth/authenticate", {"name": name, "password": password})
+            request.add_header("Authorization", login["token"])
+        with urllib.request.urlopen(request, timeout=within, context=self._trust()) as answer:
+            said: dict[str, Any] = json.load(answer)
+            return said
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers, and its cluster has a leader."""
+        try:
+            with urllib.request.urlopen(self.url + "/health", timeout=1.0, context=self._trust()) as answer:
+                return bool(json.load(answer)["health"] == "true")
+        except (OSError, ValueError):
+            return False
+
+    def start(self) -> None:
+        """Start, and wait until it serves."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start, and do not wait."""
+        self.process.start()
+
+    def wait(self, within: float = 30.0) -> None:
+        """Wait until it serves clients."""
+
+        def serving() -> bool:
+            assert self.process.running, "etcd has ended"
+            return self.serves
+
+        try:
+            wait_for(f"etcd serves at {self.address}", serving, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
+
+    def kill(self) -> None:
+        """`kill -9`; its data stay."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        """`kill -9`, and start again on the same data."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        self.process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, and wait until it serves."""
+        self.process.signal(signal.SIGCONT)
+        self.wait()
+
+    def stop(self) -> None:
+        """End it for good, also a paused one."""
+        self.process.kill()
+
+    def _trust(self) -> ssl.SSLContext | None:
+        if self.certificates is None:
+            return None
+        context = ssl.create_default_context(cafile=self.certificates.ca)
+        context.load_cert_chain(self.certificates.cert, self.certificates.key)
+        return context
+
+
+class Cluster:
+    """Three servers, each a process, that elect a leader among them."""
+
+    def __init__(self, directory: Path, flags: Sequence[str] = ()) -> None:
+        peers = {name: f"http://{HOST}:{free_port()}" for name in ("one", "two", "three")}
+        self.servers = [Etcd(directory / name, flags, name=name, peers=peers) for name in peers]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Each server's `HOST:PORT` for clients."""
+        return tuple(server.address for server in self.servers)
+
+    def start(self) -> None:
+        """Start all three, and wait until all serve."""
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            server.wait()
+
+    def leader(self) -> Etcd:
+        """Wait until there is a leader, and return it."""
+        leading = wait_for("one of three etcds leads", lambda: [*filter(_leads, self.servers)], 30.0)
+        return leading[0]
+
+    def stop(self) -> None:
+        """End all three for good."""
+        for server in self.servers:
+            server.stop()
+
+
+def _leads(server: Etcd) -> bool:
+    try:
+        status = server.ask("/v3/maintenance/status", {}, 1.0)
+    except OSError:
+        return False
+    return bool(status["header"]["member_id"] == status.get("leader"))

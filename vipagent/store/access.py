@@ -1,0 +1,146 @@
+"""Hosts, secrets and TLS: the options that every store with a server has, read alike (S3).
+
+Secrets are named, never given: a file or an environment variable has them, and is read anew each time, so
+that a new password or certificate needs no restart.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from vipagent.store.backend import StoreConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class TlsOptions(BaseModel):
+    """Options of a store that is reached by TLS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tls: bool = False
+    ca: Path | None = None
+    """The authorities to trust; without it, the system's."""
+    certfile: Path | None = None
+    """Our own certificate, where the server demands one."""
+    keyfile: Path | None = None
+    """Its key; without it, the key is in `certfile`."""
+    key_password_file: Path | None = None
+    key_password_env: str | None = None
+    verify: bool = True
+    """Whether the server's certificate and its host name are checked."""
+
+    @model_validator(mode="after")
+    def _consistent_tls(self) -> Self:
+        """Refuse what can never work."""
+        for name in ("ca", "certfile", "keyfile", "key_password_file"):
+            file = getattr(self, name)
+            if file is not None and not self.tls:
+                raise ValueError(f"{name} needs tls: true")
+            if file is not None:
+                check_readable(name, file)
+        if self.keyfile and not self.certfile:
+            raise ValueError("keyfile needs certfile")
+        if self.key_password_file and self.key_password_env:
+            raise ValueError("key_password_file and key_password_env: one of them is enough")
+        return self
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return a context made from the files as they are now; None without TLS.
+
+        Raises:
+            OSError: a file is unreadable, or not what it should be.
+            StoreConfigError: the key's password is missing.
+        """
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=self.ca)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.certfile:
+            context.load_cert_chain(self.certfile, self.keyfile, self._key_password)
+        return context
+
+    def _key_password(self) -> str:
+        return secret("key_password", self.key_password_file, self.key_password_env)
+
+
+def secret(name: str, file: Path | None, variable: str | None) -> str:
+    """Return a secret as its file or its environment variable has it now, without the line's end.
+
+    Raises:
+        StoreConfigError: it is missing or empty.
+    """
+    if file is not None:
+        check_readable(f"{name}_file", file)
+        found, source = file.read_text(errors="replace").strip("\r\n"), f"{name}_file: {file}"
+    elif variable is not None:
+        found, source = os.environ.get(variable, ""), f"{name}_env: the environment variable {variable}"
+    else:
+        raise StoreConfigError(f"{name}_file or {name}_env is needed")
+    if not found:
+        raise StoreConfigError(f"{source} is empty or not set")
+    return found
+
+
+def check_readable(name: str, file: Path) -> None:
+    """See whether a file can be read.
+
+    Raises:
+        StoreConfigError: it cannot; the option's name is in the message.
+    """
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise StoreConfigError(f"{name}: {file}: {error.strerror}") from None
+
+
+def parse_options(model: type[Model], options: Mapping[str, object]) -> Model:
+    """Validate a backend's options.
+
+    Raises:
+        StoreConfigError: with every problem, and the options that there are.
+    """
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        problems = "; ".join(_in_words(problem) for problem in error.errors())
+        raise StoreConfigError(f"{problems}. The options are: {', '.join(model.model_fields)}") from None
+
+
+def parse_hosts(hosts: tuple[str, ...], default_port: int) -> tuple[tuple[str, int], ...]:
+    """Split each `HOST:PORT`; the port may be left out, and an IPv6 address is in brackets.
+
+    Raises:
+        StoreConfigError: one of them is something else.
+    """
+    return tuple(_host(text.strip(), default_port) for text in hosts)
+
+
+def _host(text: str, default_port: int) -> tuple[str, int]:
+    if "://" in text:
+        raise StoreConfigError(f"host {text!r} is to be HOST:PORT, without a scheme (for https: `tls: true`)")
+    try:
+        parts = urlsplit(f"//{text}")
+        name, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise StoreConfigError(f"host {text!r}: {error}") from None
+    if not name or parts.netloc != text or "@" in text or port == 0:
+        raise StoreConfigError(f"host {text!r} is not HOST:PORT")
+    return name, port or default_port
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    """Say what is wrong with an option; what an unknown one holds is not repeated: it may be a secret."""
+    where = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no such option"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
+    return f"{where}: {problem['msg']}, not {problem['input']!r}"
