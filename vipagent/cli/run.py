@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -60,7 +61,7 @@ def load(arguments: Sequence[str]) -> AgentConfig:
 
 def source(arguments: Sequence[str]) -> Path | None:
     """Return the configuration's file, if the arguments name one."""
-    for argument, following in zip(arguments, (*arguments[1:], ""), strict=True):
+    for argument, following in pairwise((*arguments, "")):
         option, _, value = argument.partition("=")
         if option == "--config" and (value or following):
             return Path(value or following)

@@ -1,0 +1,46 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.configured import pretended
+from tests.unit.operating import vipagent
+
+__all__ = ["pretended"]
+
+
+@pytest.mark.usefixtures("pretended")
+def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(
+        "{node: node1, services: {apex: {auth_ip: 10.0.0.1, vip: 10.0.0.2}, web: {auth_ip: 10.0.1.1}}}"
+    )
+    assert vipagent("check-config", str(path)) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{path}: good: node node1, backend file, apex (2 VIPs), web (1 VIPs)\n"
+    assert captured.err == ""
+
+
+@pytest.mark.usefixtures("pretended")
+def test_a_bad_file_is_a_line_per_problem_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("{node: node1, backend: nosuch, services: {apex: {auth_ip: x, med: y}}}")
+    assert vipagent("check-config", str(path)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [line.split(": ")[1] for line in captured.err.splitlines()] == [
+        "backend",
+        "services.apex.auth_ip",
+        "services.apex.med",
+    ]
+    assert vipagent("check-config") == 2
+
+
+def test_a_demo_without_its_libraries_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "vipagent.demo.demo", None)
+    assert vipagent("demo", "--steps") == 2
+    assert "pip install 'vipagent[demo]'" in capsys.readouterr().err

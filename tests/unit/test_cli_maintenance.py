@@ -1,0 +1,131 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.unit.operating import Site, meanwhile, site, vipagent
+from vipagent.store.layout import Kind
+from vipagent.store.records import Maintenance, VipState
+
+__all__ = ["site"]
+VIP = "10.0.0.1"
+OWN = VipState("owner", 0, owned=True)
+AWAY = VipState("maintenance-node", owned=True)
+
+
+def test_a_node_in_maintenance_and_out_of_it(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert vipagent("maintenance", "on", "apex", "--node", "node2", "--reason", "new disk") == 0
+    key = site.maintenance()["node2"]
+    assert key["reason"] == "new disk"
+    assert key["by"].startswith("ann@")
+    assert before <= datetime.fromisoformat(key["since"]) <= datetime.now(UTC)
+    assert "now" not in key
+    assert capsys.readouterr().out == "apex on node2: in maintenance\n"
+
+    assert vipagent("maintenance", "list", "apex") == 0
+    assert capsys.readouterr().out.startswith(
+        f"apex on node2: in maintenance by {key['by']} since {key['since']}: new disk"
+    )
+
+    assert vipagent("maintenance", "off", "apex", "--node", "node2") == 0
+    assert site.maintenance() == {}
+    assert vipagent("maintenance", "off", "apex", "--node", "node2") == 0
+    assert (
+        capsys.readouterr().out == "apex on node2: maintenance ended\napex on node2: was not in maintenance\n"
+    )
+
+
+def test_a_whole_service_now(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vipagent("maintenance", "on", "apex", "--now") == 0
+    assert site.maintenance()["all"]["now"] is True
+    assert vipagent("maintenance", "off", "apex") == 0
+    assert capsys.readouterr().out == "apex: in maintenance\napex: maintenance ended\n"
+
+
+def test_a_list_shows_foreign_keys_and_passes_over_what_is_none(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.put(Kind.MAINTENANCE, "node1")
+    site.put(Kind.MAINTENANCE, "\x1b[31mnode", b"{}")
+    site.put(Kind.MAINTENANCE, "all", Maintenance(reason="a\nb").dump())
+    assert vipagent("maintenance", "list", "apex") == 0
+    assert capsys.readouterr().out == "apex: in maintenance: a?b\napex on node1: in maintenance\n"
+
+
+def test_waiting_ends_when_the_node_announces_nothing(site: Site) -> None:
+    site.state("node1", {VIP: OWN})
+    site.state("node2", {VIP: VipState("hot-standby", 1)})
+    drained = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
+    assert vipagent("maintenance", "on", "apex", "--node", "node1", "--wait", "--timeout", "10") == 0
+    drained.join()
+
+
+def test_waiting_for_a_service_is_waiting_for_every_node(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.state("node1", {VIP: OWN})
+    site.state("node2", {VIP: VipState("hot-standby", 1)})
+    half = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
+    assert vipagent("maintenance", "on", "apex", "--wait", "--timeout", "0.3") == 1
+    half.join()
+    assert capsys.readouterr().err == f"still announced after 0.3 s: {VIP}: node2, rank 1 (hot-standby)\n"
+    site.state("node2", {VIP: AWAY})
+    assert vipagent("maintenance", "on", "apex", "--wait") == 0
+
+
+def test_waiting_for_a_node_that_says_nothing_is_no_success(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert vipagent("maintenance", "on", "apex", "--node", "nodeX", "--wait", "--timeout", "0.05") == 1
+    assert "nodeX: publishes no state" in capsys.readouterr().err
+    assert "nodeX" in site.maintenance()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("on", "Missing argument 'SERVICE'"),
+        ("on apex --node all", "'all' is reserved"),
+        ("on apex --node a/b", "'a/b' is no name"),
+        ("on a/b", "'a/b' is no name"),
+        ("on apex --timeout 0", "--timeout"),
+        ("on apex --prefix x", "command line: --prefix: 'x' is no absolute path"),
+        ("on apex --config /nowhere", "/nowhere: cannot be read"),
+        ("off apex --config /nowhere --hosts a:1", "leave the other options out"),
+        ("list", "which service?"),
+    ],
+)
+def test_usage_errors_are_status_2_and_change_nothing(
+    site: Site, capsys: pytest.CaptureFixture[str], arguments: str, text: str
+) -> None:
+    assert vipagent("maintenance", *arguments.split()) == 2
+    assert text in capsys.readouterr().err
+    assert site.maintenance() == {}
+
+
+def test_a_store_that_is_away_is_status_1_and_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["on", "apex"], ["off", "apex"], ["list", "apex"]):
+        assert vipagent("maintenance", *command, "--hosts", "away.example:1") == 1
+        captured = capsys.readouterr()
+        assert captured.err == "store: away.example:1: Connection refused\n"
+        assert captured.out == ""
+
+
+def test_the_file_says_where_the_store_is_and_which_services_there_are(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(
+        "{node: n, hosts: h:1, prefix: /x, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.2}}}"
+    )
+    assert vipagent("maintenance", "on", "apex", "--config", str(path)) == 0
+    assert site.opened[-1].settings.hosts == ("h:1",)
+    assert site.opened[-1].settings.prefix == "/x"
+    assert site.opened[-1].settings.node == "operator"
+    assert vipagent("maintenance", "list", "--config", str(path)) == 0
+    assert vipagent("maintenance", "on", "apexx", "--config", str(path)) == 2
+    assert "no service 'apexx' in the configuration: there are apex, web" in capsys.readouterr().err

@@ -1,0 +1,176 @@
+import io
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.unit.configured import pretended, refusal
+from vipagent.cli import reader
+from vipagent.cli import run as cli_run
+from vipagent.cli.main import cli
+from vipagent.cli.options import given
+from vipagent.config.problems import ConfigError
+from vipagent.config.schema import AgentSection, Option, ServiceSection
+
+__all__ = ["pretended"]
+
+OPTIONS = """
+    --config --service --node --backend --hosts --prefix --session-timeout --auth-ip --vip
+    --takeover --standby --med --med-step --prepend --local-as --next-hop --community
+    --large-community --extended-community --local-preference --path-id --neighbor --on-store-loss
+    --start-grace --settle --release-delay --drain-delay --require-bgp -c --command --check -i
+    --interval -f --fast-interval -t --timeout --rise --fall --disable --execute --up-execute
+    --down-execute --disabled-execute --ip-setup --log-level --log-format --syslog-facility
+    --watchdog
+"""
+
+
+def vipagent(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vipagent", *arguments]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_the_options_are_those_of_the_schema_and_of_healthcheck() -> None:
+    there = {name for option in reader.command.params for name in option.opts}
+    assert there == set(OPTIONS.split())
+
+
+def test_every_key_and_option_is_described() -> None:
+    for section in (AgentSection, ServiceSection):
+        for name, field in section.model_fields.items():
+            assert field.description, name
+            assert field.description.endswith("."), name
+    for option in reader.command.params:
+        assert isinstance(option, click.Option)
+        assert option.help
+
+
+def test_what_is_not_an_option_is_for_files_only() -> None:
+    fields = {**AgentSection.model_fields, **ServiceSection.model_fields}
+    unmarked = {
+        name for name, field in fields.items() if not any(isinstance(x, Option) for x in field.metadata)
+    }
+    assert unmarked == {"store", "services", "roles", "flap_hold"}
+
+
+@pytest.mark.usefixtures("pretended")
+def test_options_reach_the_validation_as_given() -> None:
+    line = "--service apex --node node1 --auth-ip 10.0.0.1 --vip 10.0.0.2 --vip=10.0.0.3 -i 2 -f.5 --ip-setup"
+    config = reader.read([*line.split(), "-c", "test -e /x"])
+    (apex,) = config.services
+    assert apex.core.pool == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    assert (apex.check.command, apex.check.interval, apex.check.fast_interval) == ("test -e /x", 2, 0.5)
+    assert apex.ip_setup
+
+
+def test_options_not_given_are_left_to_the_schema() -> None:
+    with reader.command.make_context("run", ["--med", "0", "--vip", ""]) as context:
+        assert given(context.params) == {"med": "0", "vip": ("",)}
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("--aut-ip 10.0.0.1", "command line: No such option"),
+        ("--vip", "command line: Option '--vip' requires an argument"),
+        (
+            "--config a.yaml --med 1 --vip 10.0.0.1",
+            "command line: --config stands alone: remove --med, --vip, or put",
+        ),
+        ("stray", "command line: Got unexpected extra argument"),
+        ("--service apex --med x --node node1", "command line: --med: 'x' is no whole number"),
+        ("--config /nowhere/a.yaml", "/nowhere/a.yaml: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_bad_command_line_is_a_bad_configuration(line: str, problem: str) -> None:
+    assert refusal(reader.read, line.split())[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        ("--config /a.yaml", Path("/a.yaml")),
+        ("--config=/a.yaml", Path("/a.yaml")),
+        ("--med 1 --config a", Path("a")),
+        ("--config", None),
+        ("--med 1", None),
+        ("", None),
+    ],
+)
+def test_the_file_to_watch(line: str, source: Path | None) -> None:
+    assert cli_run.source(line.split()) == source
+
+
+def test_the_child_s_answer_is_the_configuration(tmp_path: Path) -> None:
+    """The real child, with a real backend; it reads anew each time."""
+    path = tmp_path / "agent.yaml"
+    path.write_text("{node: node1, backend: zookeeper, services: {apex: {auth_ip: 10.0.0.1}}}")
+    arguments = ["--config", str(path)]
+    try:
+        config = cli_run.load(arguments)
+    except ConfigError as error:
+        assert "pip install 'vipagent[zookeeper]'" in str(error)  # noqa: PT017 - where only the core is installed
+    else:
+        assert config.services[0].core.owned == ("10.0.0.1",)
+    path.write_text("{node: all, backend: nosuch}")
+    with pytest.raises(ConfigError) as refused:
+        cli_run.load(arguments)
+    assert [problem.key for problem in refused.value.problems] == ["node", "backend", "services"]
+
+
+def test_a_child_that_fails_is_a_problem_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    (line,) = refusal(cli_run.load, [])
+    assert line.startswith("configuration: cannot be read: ")
+    assert "No such file" in line
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert "non-zero exit status 1" in refusal(cli_run.load, [])[0]
+
+
+def test_nothing_that_a_plugin_prints_gets_into_the_answer() -> None:
+    script = (
+        "import sys, pickle\nfrom vipagent.cli import reader\n"
+        "def talk(arguments):\n    print('hello')\n    raise reader.ConfigError([])\n"
+        "reader.read = talk\nreader.main()"
+    )
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
+    assert pickle.load(io.BytesIO(child.stdout)) == ()
+    assert child.stderr == b"hello\n"
+
+
+@pytest.mark.parametrize("line", ["--bogus 1", "--service apex --auth-ip 10.0.0.1/8", "--config /nowhere"])
+def test_by_hand_a_bad_command_line_ends_with_status_2_and_says_why(line: str) -> None:
+    ended = vipagent("run", *line.split())
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.splitlines()) >= 1
+
+
+def test_help_and_version() -> None:
+    assert "--auth-ip IP" in vipagent("run", "--help").stdout
+    overview = vipagent("--help").stdout
+    for name in ("run", "maintenance", "status", "check-config", "backends", "demo"):
+        assert name in overview
+    assert vipagent("--version").stdout.startswith("vipagent, version ")
+    assert vipagent("rum").returncode == 2
+
+
+def test_the_agent_s_own_process_imports_nothing_that_only_reads_configurations() -> None:
+    script = "import sys, vipagent.cli.run; print({'pydantic', 'yaml', 'rich'} & set(sys.modules))"
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert printed.stdout == "set()\n"
+
+
+def test_the_agent_is_handed_the_arguments_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(cli_run, "run", lambda load, source: calls.append((load.args, source)))
+    cli.main(["run", "--config", "/a.yaml", "-x", "--", "y"], standalone_mode=False)
+    assert calls == [((("--config", "/a.yaml", "-x", "--", "y"),), Path("/a.yaml"))]

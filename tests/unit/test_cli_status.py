@@ -1,0 +1,179 @@
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.unit.operating import Site, site, vipagent
+from vipagent.cli import status
+from vipagent.cli.session import Latest
+from vipagent.cli.summary import NodeStatus, ServiceStatus, VipStatus
+from vipagent.cli.tables import tables
+from vipagent.core.words import StoreState
+from vipagent.store.layout import Directory, Kind
+from vipagent.store.records import Maintenance, VipState
+
+__all__ = ["site"]
+ONE, TWO = "10.0.0.1", "10.0.0.2"
+OWN = VipState("owner", 0, owned=True)
+
+
+def populate(site: Site) -> None:
+    site.member(ONE, "node1")
+    site.state(
+        "node1", {ONE: OWN, TWO: VipState("takeover", 1)}, since="2026-01-02T03:04:05+00:00", neighbors=2
+    )
+    site.state(
+        "node2", {ONE: VipState("standby"), TWO: VipState("check-down", owned=True)}, detail="status 7"
+    )
+
+
+def test_json_is_what_is_documented(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    populate(site)
+    site.put(Kind.MAINTENANCE, "all", Maintenance("move", "ann@desk", "today", now=True).dump())
+    assert vipagent("status", "apex", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "service": "apex",
+            "maintenance": {"reason": "move", "by": "ann@desk", "since": "today", "now": True},
+            "vips": [
+                {
+                    "vip": ONE,
+                    "registered": True,
+                    "owner": "node1",
+                    "announced_by": [{"node": "node1", "rank": 0, "reason": "owner"}],
+                },
+                {
+                    "vip": TWO,
+                    "registered": False,
+                    "owner": None,
+                    "announced_by": [{"node": "node1", "rank": 1, "reason": "takeover"}],
+                },
+            ],
+            "nodes": [
+                {
+                    "node": "node1",
+                    "state": "serving",
+                    "why": "",
+                    "since": "2026-01-02T03:04:05+00:00",
+                    "neighbors": 2,
+                },
+                {"node": "node2", "state": "check-down", "why": "status 7", "since": "", "neighbors": None},
+            ],
+            "ignored": 0,
+        }
+    ]
+
+
+def test_a_table_for_people(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    populate(site)
+    assert vipagent("status", "apex") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("service apex")
+    assert any(line.split()[:6] == [ONE, "node1", "node1", "(rank", "0,", "owner)"] for line in lines)
+    assert any(line.split()[:3] == [TWO, "none", "node1"] for line in lines)
+    assert any(line.split() == ["node2", "check-down", "?", "status", "7"] for line in lines)
+
+
+def test_all_services_of_the_file(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("{node: n, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.9}}}")
+    assert vipagent("status", "--json", "--config", str(path)) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [(service["service"], [vip["vip"] for vip in service["vips"]]) for service in shown] == [
+        ("apex", ["10.0.0.1"]),
+        ("web", ["10.0.0.9"]),
+    ]
+    assert site.opened
+
+
+def test_exit_statuses(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vipagent("status") == 2
+    assert "which service?" in capsys.readouterr().err
+    assert vipagent("status", "apex", "--hosts", "away.example:1") == 1
+    assert capsys.readouterr().err == "store: away.example:1: Connection refused\n"
+    assert not site.opened
+
+
+def test_what_comes_from_the_store_is_text_not_markup() -> None:
+    shown = ServiceStatus(
+        service="apex",
+        maintenance=Maintenance("[bold]move[/bold]"),
+        vips=(VipStatus(ONE, registered=True, owner=None, announced_by=()),),
+        nodes=(NodeStatus("node1", "conflict", "[red]held[/red] by x", "", None),),
+        ignored=3,
+    )
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(tables([shown], "lost: zk1:2181: Connection refused"))
+    text = captured.get()
+    for part in (
+        "store lost: zk1:2181: Connection refused",
+        "in maintenance: [bold]move[/bold]",
+        "registered, no vipagent",
+        "nobody",
+        "[red]held[/red] by x",
+        "3 entries in the store mean nothing here",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_watching_shows_each_change_without_polling(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    """Each change is made only once the one before was shown."""
+    seen: list[str] = []
+    steps = [
+        lambda: site.state("node1", {ONE: OWN}),
+        lambda: site.state("node1", {ONE: VipState("draining", 2)}),
+    ]
+
+    def shown(statuses: list[ServiceStatus]) -> list[ServiceStatus]:
+        words = [node.state for node in statuses[0].nodes]
+        if words and words[0] not in seen:
+            seen.append(words[0])
+        if len(seen) == len(done) and steps:
+            step = steps.pop(0)
+            done.append(step)
+            threading.Thread(target=step).start()
+        if seen == ["serving", "draining"]:
+            raise KeyboardInterrupt
+        return statuses
+
+    done: list[object] = []
+    now = status._now
+    monkeypatch.setattr(status, "_now", lambda latest, wanted: shown(now(latest, wanted)))
+    options = ["--json"] if as_json else []
+    assert vipagent("status", "apex", "--watch", *options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert seen == ["serving", "draining"]
+    if as_json:
+        assert [node["state"] for line in lines for node in json.loads(line)[0]["nodes"]] == ["serving"]
+
+
+def test_the_latest_snapshots_and_the_session() -> None:
+    latest = Latest()
+    assert latest.store == "not connected yet"
+    changes = latest.changes()
+    next(changes)
+    latest.session(StoreState.CONNECTED, "h")
+    next(changes)
+    assert latest.store == ""
+    latest.session(StoreState.LOST, "h: refused")
+    assert latest.store == "lost: h: refused"
+    directory = Directory(Kind.STATES, "apex")
+    waiter = threading.Timer(0.01, latest.snapshot, (directory, {}))
+    waiter.start()
+    assert latest.wait_until(lambda: directory in latest.entries, 10)
+    waiter.join()
+    assert not latest.wait_until(lambda: False, 0.01)
+
+
+def test_sessions_are_closed_though_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "_print", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        status.command.main(["apex"], standalone_mode=False)
+    assert site.opened
+    assert not site.store._sessions

@@ -1,0 +1,150 @@
+from vipagent.cli.summary import Announcer, NodeStatus, VipStatus, announced, summarize
+from vipagent.store.backend import Entry, Snapshot
+from vipagent.store.layout import Kind
+from vipagent.store.records import Maintenance, NodeState, Registration, VipState
+
+ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+OWN = VipState("owner", 0, owned=True)
+TAKEN = VipState("takeover", 1)
+IDLE = VipState("standby")
+
+
+def members(**nodes: str) -> Snapshot:
+    return {vip: Entry(Registration(node, "i").dump()) for node, vip in nodes.items()}
+
+
+def states(*published: NodeState) -> Snapshot:
+    return {state.node: Entry(state.dump()) for state in published}
+
+
+def state(node: str, vips: dict[str, VipState], detail: str = "", neighbors: int | None = 1) -> NodeState:
+    return NodeState(node, "up", detail, "2026-01-02T03:04:05+00:00", neighbors, vips)
+
+
+def test_a_service_as_it_should_be() -> None:
+    status = summarize(
+        "apex",
+        {
+            Kind.MEMBERS: members(node1=ONE, node2=TWO),
+            Kind.STATES: states(state("node1", {ONE: OWN, TWO: IDLE}), state("node2", {ONE: IDLE, TWO: OWN})),
+            Kind.MAINTENANCE: {},
+        },
+    )
+    assert status.maintenance is None
+    assert status.vips == (
+        VipStatus(ONE, registered=True, owner="node1", announced_by=(Announcer("node1", 0, "owner"),)),
+        VipStatus(TWO, registered=True, owner="node2", announced_by=(Announcer("node2", 0, "owner"),)),
+    )
+    since = "2026-01-02T03:04:05+00:00"
+    assert status.nodes == (
+        NodeStatus("node1", "serving", "", since, 1),
+        NodeStatus("node2", "serving", "", since, 1),
+    )
+    assert status.ignored == 0
+
+
+def test_an_orphan_has_no_owner_and_its_takers_are_in_the_order_of_their_ranks() -> None:
+    published = [
+        state("node3", {ONE: VipState("takeover", 1), THREE: OWN}),
+        state("node2", {ONE: VipState("takeover", 2), TWO: OWN}),
+    ]
+    status = summarize(
+        "apex", {Kind.MEMBERS: members(node2=TWO, node3=THREE), Kind.STATES: states(*published)}
+    )
+    orphan = status.vips[0]
+    assert (orphan.registered, orphan.owner) == (False, None)
+    assert [(by.node, by.rank) for by in orphan.announced_by] == [("node3", 1), ("node2", 2)]
+
+
+def test_vips_are_sorted_as_addresses_and_configured_ones_are_shown_though_nobody_has_them() -> None:
+    status = summarize(
+        "apex", {Kind.MEMBERS: members(node1="10.0.0.10")}, ["10.0.0.9", "2001:db8::1", "10.0.0.0/24"]
+    )
+    assert [vip.vip for vip in status.vips] == ["10.0.0.0/24", "10.0.0.9", "10.0.0.10", "2001:db8::1"]
+    assert [vip.announced_by for vip in status.vips] == [()] * 4
+
+
+def test_prefixes_come_back_from_their_keys() -> None:
+    status = summarize("apex", {Kind.MEMBERS: {"10.0.0.0_24": Entry(Registration("node1").dump())}})
+    assert status.vips[0].vip == "10.0.0.0/24"
+
+
+def test_why_a_node_does_not_serve() -> None:
+    held = {
+        "check-down": state("down", {ONE: VipState("check-down", owned=True)}, "status 1"),
+        "maintenance-node": state(
+            "away", {ONE: VipState("maintenance-node", owned=True)}, "in maintenance by ann"
+        ),
+        "draining": state(
+            "drain", {ONE: VipState("draining", 2, owned=True), TWO: VipState("maintenance-node")}
+        ),
+        "conflict": state(
+            "twin", {ONE: VipState("conflict", owned=True), TWO: IDLE}, f"{ONE} is registered by x"
+        ),
+        "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 of 1 BGP neighbours established", 0),
+        "starting": state("young", {ONE: VipState("starting", owned=True)}),
+        "disabled": state("off", {ONE: VipState("disabled", owned=True)}),
+        "stopping": state("going", {ONE: VipState("stopping")}),
+        "maintenance-service": state("all-off", {ONE: VipState("maintenance-service")}),
+    }
+    status = summarize("apex", {Kind.STATES: states(*held.values())})
+    shown = {node.node: node for node in status.nodes}
+    for word, published in held.items():
+        assert shown[published.node].state == word
+        assert shown[published.node].why == published.detail
+        assert shown[published.node].neighbors == published.neighbors
+
+
+def test_members_of_a_predecessor_and_nodes_of_which_only_a_key_is_known() -> None:
+    status = summarize(
+        "apex",
+        {
+            Kind.MEMBERS: {ONE: Entry(b""), **members(node2=TWO)},
+            Kind.MAINTENANCE: {
+                "node3": Entry(b""),
+                "node2": Entry(Maintenance("new disk", "ann@desk", "today").dump()),
+            },
+        },
+    )
+    assert (status.vips[0].registered, status.vips[0].owner) == (True, None)
+    assert [(node.node, node.state, node.why) for node in status.nodes] == [
+        ("node2", "no-vipagent", "registered, no vipagent; in maintenance by ann@desk since today: new disk"),
+        ("node3", "absent", "in maintenance"),
+    ]
+
+
+def test_the_maintenance_of_the_service_is_not_a_node_s() -> None:
+    key = Maintenance("move", "ann@desk", "2026-01-02T03:04:05+00:00")
+    status = summarize("apex", {Kind.MAINTENANCE: {"all": Entry(key.dump())}})
+    assert status.maintenance == key
+    assert status.nodes == ()
+    assert status.ignored == 0
+
+
+def test_hostile_content_is_counted_not_shown() -> None:
+    hostile = {"0.0.0.0_0\n": Entry(b""), "not-an-address": Entry(b"x"), "10.0.0.01": Entry(b"")}
+    status = summarize(
+        "apex",
+        {
+            Kind.MEMBERS: {**hostile, ONE: Entry(b"[" * 60_000)},
+            Kind.STATES: {
+                "node1": Entry(b"not json"),
+                "no\x1b[31mde": Entry(state("x", {ONE: OWN}).dump()),
+                "node2": Entry(state("node2", {"no vip": OWN, TWO: IDLE}).dump()),
+            },
+            Kind.MAINTENANCE: {"a b": Entry(b"")},
+        },
+    )
+    assert status.ignored == 6
+    assert [vip.vip for vip in status.vips] == [ONE, TWO]
+    assert [node.node for node in status.nodes] == ["node2"]
+
+
+def test_what_is_still_announced_by_a_node_or_by_anybody() -> None:
+    published = [state("node1", {ONE: VipState("draining", 2)}), state("node2", {ONE: TAKEN, TWO: OWN})]
+    status = summarize("apex", {Kind.STATES: states(*published)})
+    assert announced(status, "node1") == [f"{ONE}: node1, rank 2 (draining)"]
+    assert len(announced(status, None)) == 3
+    assert announced(status, "node9") == ["node9: publishes no state"]
+    assert announced(summarize("apex", {Kind.STATES: states(state("node1", {ONE: IDLE}))}), "node1") == []
+    assert announced(summarize("apex", {}), None) == []
