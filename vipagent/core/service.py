@@ -106,8 +106,8 @@ class Service:
                 self._registrations.accepted.discard(vip)
             case events.StopAsked():
                 facts.stopping = True
-            case _:
-                pass  # a timer: only the time has changed
+            case events.TimerFired():
+                self._timer = None
 
     def _notice_twins(self) -> None:
         """Tell a leftover of this node, which we replace, from an agent that has replaced us (G3)."""

@@ -21,6 +21,8 @@ class View:
         """Whether a snapshot was ever seen."""
         self.fresh = False
         """Whether the snapshot is this session's, not one from before a disconnection."""
+        self.gone = False
+        """Whether a session was lost, and nothing was read since (L1)."""
         self.members: Mapping[str, Member] = {}
         self._since: dict[str, float] = {}
         self._presumed: frozenset[str] | None = None
@@ -30,6 +32,8 @@ class View:
     def store_changed(self, state: StoreState, now: float) -> None:
         """Take the session's new state; whatever is not CONNECTED freezes the view."""
         self.store = state
+        if self.known and state is StoreState.LOST:
+            self.gone = True
         if state is not StoreState.CONNECTED and self.fresh:
             self.fresh = False
             if now >= self._settled_at:
@@ -42,8 +46,8 @@ class View:
         if self.store is not StoreState.CONNECTED:
             return
         if not self.fresh:
-            self.fresh = True
-            self.known = True
+            self.fresh = self.known = True
+            self.gone = False
             self._settled_at = now + self.settle
         self.members = members
         self._since = {vip: self._since.get(vip, now) for vip in members}
@@ -58,11 +62,6 @@ class View:
         if self.fresh and moment.reached(self._settled_at):
             return False
         return self._presumed is None or vip in self._presumed
-
-    @property
-    def gone(self) -> bool:
-        """Whether the store was there once, and the session with it is lost now (L1)."""
-        return self.known and self.store is StoreState.LOST
 
     def lives(self, vip: str) -> bool:
         """Say whether the VIP has a member in the last snapshot."""

@@ -1,0 +1,125 @@
+"""A node in virtual time: the real core and speaker, coupled as in the agent, and a modelled ExaBGP."""
+
+from collections.abc import Callable
+
+from tests.unit.exabgp.model import ExaBGP
+from vipagent.core import actions, events
+from vipagent.core.service import Service
+from vipagent.core.settings import ServiceSettings
+from vipagent.exabgp import messages, route
+from vipagent.exabgp.neighbors import Neighbors
+from vipagent.exabgp.speaker import Outcome, Speaker
+
+ROUTES = route.RouteSettings()
+
+Watch = Callable[[events.Event, list[actions.Action], float], None]
+
+
+def prefix(vip: str) -> str:
+    """Return a VIP as ExaBGP writes it."""
+    return f"{vip}/32"
+
+
+class Node:
+    """One agent with one service, and its ExaBGP.
+
+    Args:
+        settings: the service.
+        exabgp: survives this node, if it is a later life of the agent's.
+        now: the time to begin at.
+        watch: is told of every event that the core took, and of what came out.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, exabgp: ExaBGP, now: float = 0.0, watch: Watch | None = None
+    ) -> None:
+        self.now = now
+        self.exabgp = exabgp
+        self.registered: set[str] = set()
+        self.timer: float | None = None
+        self._watch = watch
+        self._core = Service(settings, now)
+        self._speaker = Speaker()
+        self._neighbors = Neighbors()
+        self._pump()
+
+    @property
+    def settings(self) -> ServiceSettings:
+        """The configuration in force."""
+        return self._core.settings
+
+    @property
+    def wished(self) -> dict[str, actions.Preference | None]:
+        """What the core last asked for, by VIP."""
+        return self._core._facts.told
+
+    @property
+    def report(self) -> actions.Report:
+        """What the node says of itself."""
+        assert self._core.report is not None
+        return self._core.report
+
+    def feed(self, event: events.Event) -> list[actions.Action]:
+        """Hand an event to the core, carry out what it asks for, and return that."""
+        todo = self._core.handle(event, self.now)
+        for action in todo:
+            self._carry_out(action)
+        if self._watch:
+            self._watch(event, todo, self.now)
+        self._pump()
+        return todo
+
+    def session(self, *, established: bool) -> None:
+        """Bring the BGP session of the node's ExaBGP up, or take it down."""
+        self._hear(self.exabgp.session(self.now, established=established))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and all happen that falls into it."""
+        end = self.now + seconds
+        while (at := self._next()) <= end:
+            self.now = max(self.now, at)
+            if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
+                self._hear(self.exabgp.turn(self.now))
+            if self.timer is not None and self.now >= self.timer:
+                self.timer = None
+                self.feed(events.TimerFired())
+            self._pump()
+        self.now = end
+
+    def _next(self) -> float:
+        times = (self.timer, self._speaker.deadline(), self.exabgp.turn_at)
+        return min((at for at in times if at is not None), default=float("inf"))
+
+    def _hear(self, lines: list[str]) -> None:
+        for line in lines:
+            match messages.parse(line):
+                case messages.Reply(error):
+                    self._settled(self._speaker.replied(error, self.now))
+                    self._pump()
+                case messages.NeighborState(peer, established):
+                    if self._neighbors.changed(peer, established):
+                        if established:
+                            self._speaker.neighbor_up(self.now)
+                        self.feed(events.NeighborsChanged(self._neighbors.established))
+
+    def _settled(self, outcome: Outcome | None) -> None:
+        if outcome and outcome.wished and outcome.announced:
+            self.feed((events.RouteRefused if outcome.error else events.RouteAccepted)(outcome.vip))
+
+    def _pump(self) -> None:
+        for outcome in self._speaker.overdue(self.now):
+            self._settled(outcome)
+        self.exabgp.write(self._speaker.commands(self.now), self.now)
+
+    def _carry_out(self, action: actions.Action) -> None:
+        match action:
+            case actions.Announce(vip, preference):
+                self._speaker.announce(vip, route.announce(ROUTES, vip, preference))
+            case actions.Withdraw(vip):
+                self._speaker.withdraw(vip, route.withdraw(ROUTES, vip))
+            case actions.Register(vip):
+                self.registered.add(vip)
+            case actions.Deregister(vip):
+                self.registered.discard(vip)
+            case actions.SetTimer(at):
+                self.timer = at

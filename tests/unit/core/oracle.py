@@ -1,0 +1,181 @@
+"""What must hold after every event, whatever happened before: the contract, told without the core."""
+
+from dataclasses import dataclass, field
+
+from vipagent.core import actions, events
+from vipagent.core.actions import Action, Announce, Deregister, Preference, Register, Withdraw
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.words import (
+    CheckResult,
+    CheckState,
+    Claim,
+    OnStoreLoss,
+    Reason,
+    StoreState,
+    Takeover,
+)
+
+ROUTE_WORDS = (Announce, Withdraw, Register, Deregister)
+OWNER = Preference(0)
+
+
+@dataclass
+class Oracle:
+    """Watches one life of one core."""
+
+    settings: ServiceSettings
+    started: float
+    wished: dict[str, Preference | None] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
+    _results: list[CheckResult] = field(default_factory=list)
+    _check: CheckState = CheckState.STARTING
+    _store: StoreState = StoreState.LOST
+    _members: dict[str, Claim] = field(default_factory=dict)
+    _members_read: bool = False
+    _fresh: bool = False
+    _since: dict[str, float] = field(default_factory=dict)
+    _ever_ours: set[str] = field(default_factory=set)
+    _maintenance: events.MaintenanceSeen | None = None
+    _neighbors: int = 0
+    _accepted: set[str] = field(default_factory=set)
+    _stopping: bool = False
+
+    def saw(self, event: events.Event, todo: list[Action], now: float) -> None:
+        """Check one event and what the core made of it."""
+        before = dict(self.wished)
+        self._learn(event, now)
+        for action in todo:
+            self._follow(action, now, before)
+        self._loss_of_the_store_changes_nothing(event, todo)
+        self._own_vip_is_announced(now)
+        self._nothing_is_announced_in_maintenance()
+        self._registered_means_served()
+
+    def _learn(self, event: events.Event, now: float) -> None:
+        match event:
+            case events.Checked(result):
+                self._count(result)
+            case events.StoreChanged(state):
+                self._store, self._fresh = state, self._fresh and state is StoreState.CONNECTED
+            case events.MembersSeen(seen) if self._store is StoreState.CONNECTED:
+                self._members = {vip: member.claim for vip, member in seen.items()}
+                self._ever_ours |= {vip for vip, claim in self._members.items() if claim is Claim.OURS}
+                self._since = {vip: self._since.get(vip, now) for vip in seen}
+                self._members_read = self._fresh = True
+            case events.MaintenanceSeen():
+                self._maintenance = event
+            case events.NeighborsChanged(established):
+                self._neighbors = established
+            case events.RouteAccepted(vip):
+                self._accepted.add(vip)
+            case events.RouteRefused(vip):
+                self._accepted.discard(vip)
+            case events.Reconfigured(settings):
+                self.settings = settings
+            case events.StopAsked():
+                self._stopping = True
+
+    def _count(self, result: CheckResult) -> None:
+        self._results.append(result)
+        if result is CheckResult.DISABLED:
+            self._check = CheckState.DISABLED
+        elif set(self._results[-self.settings.rise :]) == {CheckResult.GOOD} and self._enough(
+            self.settings.rise
+        ):
+            self._check = CheckState.UP
+        elif set(self._results[-self.settings.fall :]) == {CheckResult.BAD} and self._enough(
+            self.settings.fall
+        ):
+            self._check = CheckState.DOWN
+        elif self._check is CheckState.DISABLED:
+            self._check = CheckState.STARTING
+
+    def _enough(self, count: int) -> bool:
+        return len(self._results) >= count
+
+    def _follow(self, action: Action, now: float, before: dict[str, Preference | None]) -> None:
+        match action:
+            case Announce(vip, preference):
+                assert vip in self.settings.pool, "A5: a prefix that is not configured"
+                assert vip not in self.registered or preference == OWNER, "H2: deregister first"
+                assert self._check is CheckState.UP, "H4: nothing before `rise` good checks"
+                assert (vip in self.settings.owned) == (preference.rank == 0) or preference.draining, "A3"
+                self.wished[vip] = preference
+            case Withdraw(vip, reason):
+                assert vip in self.settings.pool or reason is Reason.REMOVED, (
+                    "A5: a prefix that is not configured"
+                )
+                assert vip not in self.registered, "G2: deregister first"
+                if before.get(vip) and vip not in self.settings.owned and reason is Reason.STANDBY:
+                    self._may_give_up(vip, now)
+                self.wished[vip] = None
+                self._accepted.discard(vip)
+                if reason is Reason.REMOVED:
+                    del self.wished[vip]
+            case Register(vip):
+                assert vip not in self.registered
+                self.registered.add(vip)
+            case Deregister(vip):
+                assert vip in self.registered
+                self.registered.discard(vip)
+
+    def _may_give_up(self, vip: str, now: float) -> None:
+        """H1: only after its owner, or with `one` a taker before us, has been there for long enough."""
+        assert self._fresh, "H1, L1: given up on an old view"
+        settings = self.settings
+        owner_is_back = self._lived(vip, now) >= settings.release_delay
+        if settings.takeover is Takeover.ONE:
+            surely = settings.settle + settings.release_delay
+            assert owner_is_back or any(self._lived(taker, now) >= surely for taker in self._members), "H1"
+        else:
+            assert owner_is_back, "H1: given up too early"
+
+    def _lived(self, vip: str, now: float) -> float:
+        return now - self._since[vip] if vip in self._members else -1.0
+
+    def _loss_of_the_store_changes_nothing(self, event: events.Event, todo: list[Action]) -> None:
+        if not isinstance(event, events.StoreChanged) or event.state is StoreState.CONNECTED:
+            return
+        if event.state is StoreState.LOST and self.settings.on_store_loss is OnStoreLoss.WITHDRAW:
+            return
+        for action in todo:
+            if self.settings.on_store_loss is OnStoreLoss.OWN and isinstance(action, Withdraw):
+                assert action.vip not in self.settings.owned, "L1: the own VIP stays"
+            else:
+                assert not isinstance(action, ROUTE_WORDS), f"L1: {action} because the store is away"
+
+    def _own_vip_is_announced(self, now: float) -> None:
+        maintenance = self._maintenance
+        read = self._members_read and maintenance is not None
+        if self._stopping or self._check is not CheckState.UP:
+            return
+        if not read and now < self.started + self.settings.start_grace:
+            return
+        if maintenance is not None and (maintenance.service or maintenance.node):
+            return
+        if self.settings.on_store_loss is OnStoreLoss.WITHDRAW and not self._fresh:
+            return
+        for vip in self.settings.owned:
+            claim = self._members.get(vip, Claim.OURS)
+            if claim is Claim.OURS or (claim is Claim.SAME_NODE and vip not in self._ever_ours):
+                assert self.wished[vip] == OWNER, f"A1: {vip} is not announced"
+
+    def _nothing_is_announced_in_maintenance(self) -> None:
+        if self._stopping or (self._maintenance is not None and self._maintenance.service):
+            assert not any(self.wished.values()), "H5, E3: announced in maintenance or after the stop"
+            assert self._check is CheckState.STARTING or set(self.wished) == set(self.settings.pool), "E2"
+        if self._check in {CheckState.DOWN, CheckState.DISABLED}:
+            assert not any(self.wished.values()), "H3: announced with a failed check"
+
+    def _registered_means_served(self) -> None:
+        for vip in self.registered:
+            assert vip in self.settings.owned, "G1: not ours"
+            assert self.wished.get(vip) == OWNER, "G2: registered, but not announced"
+            assert vip in self._accepted, "G1: registered before ExaBGP has accepted the route"
+        if self.registered:
+            assert self._neighbors >= self.settings.require_bgp, "E5: registered with the gate closed"
+
+
+def touches_routes(todo: list[Action]) -> list[Action]:
+    """Return those actions that the network or the store would notice."""
+    return [action for action in todo if isinstance(action, (*ROUTE_WORDS, actions.RunHook))]

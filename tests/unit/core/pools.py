@@ -1,0 +1,27 @@
+"""The pools that the tests of the core speak of: VIPs 10.0.0.N, short names for what is long to write."""
+
+from vipagent.core.events import Member
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.words import Claim
+
+SEATS = (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",))
+"""Three nodes, each the owner of one VIP."""
+OWN, SECOND, THIRD = (vip for (vip,) in SEATS)
+
+
+def service(**changes: object) -> ServiceSettings:
+    """Return a service on the first of three nodes, whose check needs one result only."""
+    fields: dict[str, object] = {
+        "name": "apex",
+        "node": "node1",
+        "owned": (OWN,),
+        "seats": SEATS,
+        "rise": 1,
+        "fall": 1,
+    }
+    return ServiceSettings(**(fields | changes))  # type: ignore[arg-type]
+
+
+def members(*vips: str, ours: str = OWN) -> dict[str, Member]:
+    """Return a set of members as the node that owns `ours` sees it."""
+    return {vip: Member(Claim.OURS if vip == ours else Claim.OTHER, f"of {vip}") for vip in vips}
