@@ -27,7 +27,8 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"exabgp{version}")
 def site(request: pytest.FixtureRequest, zookeeper: ZooKeeper) -> Site:
     prefix = f"/{request.module.__name__.rpartition('.')[2]}/{request.param}"
-    return Site(Settings(request.param), zookeeper_options(zookeeper, prefix))
+    # Without time to settle, a node that has just been started takes over at once like the others.
+    return Site(Settings(request.param), zookeeper_options(zookeeper, prefix), ("--settle", "0"))
 
 
 @pytest.fixture(scope="module")

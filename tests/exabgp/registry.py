@@ -1,5 +1,6 @@
 """What lies in ZooKeeper, as a foreign client sees and makes it: ExaZK's tree (S2)."""
 
+import contextlib
 from types import TracebackType
 
 from kazoo.client import KazooClient
@@ -55,5 +56,6 @@ class Registry:
         self.client.create(self.path(kind, name), value, ephemeral=ephemeral, makepath=True)
 
     def remove(self, kind: str, name: str) -> None:
-        """Remove an entry, and all below it."""
-        self.client.delete(self.path(kind, name), recursive=True)
+        """Remove an entry, if it is there, and all below it."""
+        with contextlib.suppress(NoNodeError):
+            self.client.delete(self.path(kind, name), recursive=True)

@@ -22,21 +22,28 @@ HOSTILE = {
     "no-text": b"\xff\x00",
     "0.0.0.0_0": b"",
     "10.66.6.6": b"",
-    "10.20.255.1\nannounce route 10.66.6.6 next-hop self": b"",
+    "10.20.255.1\u2028announce route 10.66.6.6 next-hop self": b"",
     "x" * 4000: b"",
 }
 """Entries by their names, for each kind of directory."""
 
 
+def operate(lab: Lab, *words: str) -> None:
+    """Run `vipagent maintenance`, as an operator does."""
+    action, *options = words
+    command = agent("maintenance", action, SERVICE, *options, *lab.site.store)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @contextmanager
-def maintenance(lab: Lab, *what: str) -> Iterator[None]:
-    """Put a node or the service in maintenance, as an operator does, and end it."""
-    for action in ("on", "off"):
-        command = agent("maintenance", action, SERVICE, *what, *lab.site.store)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        assert done.returncode == 0, done.stderr
-        if action == "on":
-            yield
+def maintenance(lab: Lab, *what: str, how: tuple[str, ...] = ()) -> Iterator[None]:
+    """Put a node or the service in maintenance, and end it."""
+    operate(lab, "on", *what, *how)
+    try:
+        yield
+    finally:
+        operate(lab, "off", *what)
 
 
 def test_a_failing_check_withdraws_and_deregisters_at_once_and_recovery_takes_the_vip_back(
@@ -57,7 +64,7 @@ def test_a_failing_check_withdraws_and_deregisters_at_once_and_recovery_takes_th
 
 
 def test_a_service_in_maintenance_is_withdrawn_everywhere_and_comes_back(lab: Lab) -> None:
-    with maintenance(lab, "--reason", "an exercise"):
+    with maintenance(lab, how=("--reason", "an exercise")):
         lab.wait_for({}, NOTICED)
     lab.wait_for(lab.steady(), NOTICED + 2)
 
@@ -87,7 +94,7 @@ def test_a_draining_node_asks_its_neighbours_to_look_elsewhere(lab: Lab) -> None
 
 def test_maintenance_now_skips_the_drain(lab: Lab) -> None:
     node = lab.nodes[0]
-    with maintenance(lab, "--node", node.name, "--now"):
+    with maintenance(lab, "--node", node.name, how=("--now",)):
         lab.wait_for(lab.without(node), NOTICED)
     lab.wait_for(lab.steady(), 5)
 
@@ -95,8 +102,10 @@ def test_maintenance_now_skips_the_drain(lab: Lab) -> None:
 @pytest.mark.parametrize("name", ["all", "node2"])
 def test_a_foreign_maintenance_znode_without_a_value_counts(lab: Lab, registry: Registry, name: str) -> None:
     registry.put("maintenance", name)
-    lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + 1)
-    registry.remove("maintenance", name)
+    try:
+        lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + 1)
+    finally:
+        registry.remove("maintenance", name)
     lab.wait_for(lab.steady(), 5)
 
 
@@ -105,24 +114,28 @@ def test_a_bare_foreign_registration_is_a_live_member(lab: Lab, registry: Regist
     node.exabgp.terminate()
     lab.wait_for(lab.without(node), NOTICED)
     registry.put("service", node.vip, ephemeral=True)
-    # It is served by somebody who does not speak to our switch: nobody here announces it any more.
-    left = {other.vip: {other.name: 100} for other in lab.nodes[:2]}
-    lab.wait_for(left, 4)
-    registry.remove("service", node.vip)
+    try:
+        # It is served by somebody who does not speak to our switch: nobody here announces it any more.
+        left = {other.vip: {other.name: 100} for other in lab.nodes[:2]}
+        lab.wait_for(left, 4)
+    finally:
+        registry.remove("service", node.vip)
     lab.wait_for(lab.without(node), NOTICED)
 
 
 @pytest.mark.parametrize("kind", ["service", "maintenance", "state"])
 def test_hostile_content_changes_nothing(lab: Lab, registry: Registry, kind: str) -> None:
     pids, since = [node.exabgp.child() for node in lab.nodes], time.time()
-    for name, value in HOSTILE.items():
-        registry.put(kind, name, value)
-    registry.put(kind, "a/deep/tree/" + "/".join("x" * 50))
-    # An agent that follows this has seen all that came before it.
-    with maintenance(lab, "--node", "node1", "--now"):
-        lab.wait_for(lab.without(lab.nodes[0]), NOTICED)
-    lab.wait_for(lab.steady(), 5)
-    for name in [*HOSTILE, "a"]:
-        registry.remove(kind, name)
+    hostile = {**HOSTILE, "a/deep/tree/" + "/".join("x" * 50): b""}
+    try:
+        for name, value in hostile.items():
+            registry.put(kind, name, value)
+        # An agent that follows this has seen all that came before it.
+        with maintenance(lab, "--node", "node1", how=("--now",)):
+            lab.wait_for(lab.without(lab.nodes[0]), NOTICED)
+        lab.wait_for(lab.steady(), 5)
+    finally:
+        for name in hostile:
+            registry.remove(kind, name.partition("/")[0])
     assert [node.exabgp.child() for node in lab.nodes] == pids
     assert {c.prefix for c in lab.changes(since)} == {f"{vip(1)}/32"}
