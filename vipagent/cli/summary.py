@@ -65,7 +65,7 @@ class NodeStatus:
     state: str
     """`serving`, `no-vipagent`, `absent`, or the word of what keeps it from serving (`check-down`, ...)."""
     why: str
-    """In words; empty where there is nothing to explain."""
+    """In words: what the last check said, who has put it in maintenance, who holds its VIP, ..."""
     since: str
     """ISO 8601, UTC; empty: unknown."""
     neighbors: int | None

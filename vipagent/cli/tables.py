@@ -57,7 +57,9 @@ def _nodes(nodes: Iterable[NodeStatus]) -> Table:
 
 
 def _table(*columns: str) -> Table:
+    """Return a table whose last column alone gives way where the terminal is narrow."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
     return table
