@@ -1,0 +1,157 @@
+"""Values in a store may be anybody's: reading them never raises, whatever they are (S1)."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipagent.core.words import Claim
+from vipagent.store.backend import MAX_VALUE
+from vipagent.store.records import (
+    MAX_TEXT,
+    Maintenance,
+    Malformed,
+    NodeState,
+    Registration,
+    VipState,
+    claim_of,
+)
+
+HOSTILE = [
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"null",
+    b"1e999",
+    b"NaN",
+    b'"text"',
+    b"[]",
+    b"{",
+    b"[" * 50_000,
+    b'{"node": ' * 5_000,
+    b'{"node": "' + b"x" * MAX_VALUE + b'"}',
+    b'{"vips": 1}',
+    b'{"node": {"node": "node1"}, "instance": ["run1"]}',
+]
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+fields = st.dictionaries(
+    st.sampled_from(["node", "instance", "reason", "by", "since", "now", "check", "vips", "neighbors"]),
+    values,
+)
+stored = st.one_of(st.binary(), fields.map(lambda said: json.dumps(said).encode()))
+texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=40)
+
+
+@given(texts, texts)
+def test_a_registration_is_read_back(node: str, instance: str) -> None:
+    registration = Registration(node, instance)
+    assert Registration.load(registration.dump()) == registration
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_anything_else_is_an_anonymous_registration(value: bytes) -> None:
+    assert Registration.load(value) == Registration()
+
+
+@pytest.mark.parametrize(
+    ("value", "claim"),
+    [
+        (Registration("node1", "run1").dump(), Claim.OURS),
+        (Registration("node1", "run2").dump(), Claim.SAME_NODE),
+        (Registration("node1").dump(), Claim.SAME_NODE),
+        (Registration("node2", "run1").dump(), Claim.OTHER),
+        (Registration("", "run1").dump(), Claim.OTHER),
+        (b"", Claim.OTHER),
+        (b"node1", Claim.OTHER),
+    ],
+)
+def test_whose_a_member_is(value: bytes, claim: Claim) -> None:
+    assert claim_of(value, "node1", "run1") == claim
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, Registration("", "run1").dump()])
+def test_an_agent_without_a_name_owns_no_anonymous_entry(value: bytes) -> None:
+    assert claim_of(value, "", "run1") == Claim.OTHER
+
+
+@given(texts, texts, texts, st.booleans())
+def test_a_maintenance_is_read_back(reason: str, by: str, since: str, now: bool) -> None:
+    maintenance = Maintenance(reason, by, since, now)
+    assert Maintenance.load(maintenance.dump()) == maintenance
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_maintenance_key_counts_whatever_it_says(value: bytes) -> None:
+    assert Maintenance.load(value) == Maintenance()
+
+
+@pytest.mark.parametrize("now", [b"1", b'"true"', b"[true]", b"null"])
+def test_only_true_skips_the_drain(now: bytes) -> None:
+    assert Maintenance.load(b'{"now": ' + now + b"}").now is False
+
+
+def test_a_node_s_state_is_read_back() -> None:
+    state = NodeState(
+        node="node1",
+        check="up",
+        detail="3 of 3",
+        since="2026-01-01T00:00:00+00:00",
+        neighbors=0,
+        vips={"10.0.0.1": VipState("owner", 0, owned=True), "10.0.0.2": VipState("standby")},
+        instance="run1",
+    )
+    assert NodeState.load(state.dump()) == state
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_is_no_node_s_state_is_malformed(value: bytes) -> None:
+    with pytest.raises(Malformed):
+        NodeState.load(value)
+
+
+def test_odd_parts_of_a_node_s_state_are_left_out() -> None:
+    value = json.dumps(
+        {
+            "node": 7,
+            "check": "up",
+            "neighbors": True,
+            "vips": {"10.0.0.1": {"reason": "owner", "rank": "0", "owned": 1}, "10.0.0.2": "owner"},
+        }
+    ).encode()
+    assert NodeState.load(value) == NodeState("", "up", vips={"10.0.0.1": VipState("owner")})
+
+
+@given(stored)
+def test_no_value_raises_anything_else(value: bytes) -> None:
+    Registration.load(value)
+    Maintenance.load(value)
+    claim_of(value, "node1", "run1")
+    try:
+        state = NodeState.load(value)
+    except Malformed:
+        return
+    assert isinstance(state.node, str)
+    assert all(isinstance(vip, VipState) for vip in state.vips.values())
+
+
+def test_texts_are_cut_and_cannot_steer_a_terminal() -> None:
+    """They end in logs and in `vipagent status`."""
+    value = json.dumps({"reason": "\x1b[2J\n" + "x" * 10_000, "by": "Zoë"}).encode()
+    maintenance = Maintenance.load(value)
+    assert maintenance.reason.startswith("?[2J?xxx")
+    assert len(maintenance.reason) == MAX_TEXT
+    assert maintenance.by == "Zoë"
+
+
+def test_a_value_of_the_greatest_length_may_be_a_cut_one() -> None:
+    """A backend hands over at most MAX_VALUE bytes, so this many are not believed."""
+    value = Registration("node1", "run1").dump()
+    padded = value + b" " * (MAX_VALUE - len(value))
+    assert Registration.load(padded[:-1]) == Registration("node1", "run1")
+    assert Registration.load(padded) == Registration()
