@@ -57,6 +57,7 @@ class SessionKind:
         service_checks = [self._check] if self._has_check else []
         if self._has_check:
             client.register_service(self._options.service, self._check, self.life)
+            client.pass_check(self._check)  # one that was there already keeps its state
         deadline = time.monotonic() + ACCEPTED
         while True:
             try:

@@ -48,12 +48,15 @@ class ConsulUnderTest(ServedStore):
 
     def litter(self, directory: Directory) -> None:
         path = self.url(directory)
-        names = ("line%0Abreak", "x" * 5000, "%C3%BF", "%FF%FE", "%ED%A0%80", "a%20b", "-", "10.0.0.0_0", "...")
-        for name in ("", *names, "deep/" * 200, f"deep/{'x' * 500}/key"):
+        for name in ("", "x" * 5000, "%C3%BF", "%FF%FE", "%ED%A0%80", "a%20b", "-", "10.0.0.0_0", "..."):
             self.server.call(f"{path}/{name}", body=b"\xff" * 500_000)
+        for name in ("deep/" * 200, "deep/folder/", "deep/key", "flags?flags=18446744073709551615"):
+            self.server.call(f"{path}/{name}")
         self.server.call(path, body=b"the directory's name as a key")
         self.server.call(f"{path}-2/10.0.0.99", body=b"a directory whose name begins alike")
-        self.server.call(f"{path}/flags?flags=18446744073709551615", body=b"")
+        for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600", "\x7f\x1b[31m"):  # PUT refuses them
+            key = directory.path(self.prefix).strip("/") + f"/{name}"
+            self.server.call("txn", body=[{"KV": {"Verb": "set", "Key": key, "Value": "AAAA"}}])
 
     def kill(self) -> None:
         self.server.kill()
