@@ -1,0 +1,69 @@
+"""Which directories have changed: inotify, by a library."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+from vipagent_file.folders import HIDDEN
+
+WANTED: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+"""Not what reading a file causes: looking at a change must not be one."""
+
+
+class Changes(FileSystemEventHandler):
+    """Tells of every change below a directory.
+
+    Args:
+        root: the directory.
+        tell: called on a thread of the library's with the path that has changed.
+    """
+
+    def __init__(self, root: Path, tell: Callable[[Path], None]) -> None:
+        self._root = root
+        self._tell = tell
+        self._observer = Observer()
+
+    def start(self) -> None:
+        """Start to watch.
+
+        Raises:
+            OSError: inotify does not work here, or its limits are reached.
+        """
+        self._observer.schedule(self, str(self._root), recursive=True, event_filter=WANTED)
+        self._observer.start()
+
+    def stop(self) -> None:
+        """Stop, and end the library's threads."""
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Take an event from the library."""
+        for name in filter(None, (event.src_path, event.dest_path)):
+            path = Path(os.fsdecode(str(name)))
+            if not path.name.startswith(HIDDEN):
+                self._tell(path)

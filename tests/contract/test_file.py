@@ -1,0 +1,193 @@
+"""The embedded store passes the suite; what is special about files and locks is told here."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import wait_for
+from vipagent.core.words import Claim, StoreState
+from vipagent.store.backend import StoreConfigError, StoreSettings
+from vipagent.store.layout import Directory, Key
+from vipagent.testing.contract import BackendContract, ProcessDeath
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member
+from vipagent.testing.recorder import Recorder
+from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
+from vipagent_file import FileBackend, locks
+
+
+class FilesUnderTest(SharedStore):
+    factory = FileBackend
+    vanishing = NOTICE
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._planted: dict[Path, int] = {}
+
+    def settings(self, node: str, instance: str) -> StoreSettings:
+        return StoreSettings(node=node, instance=instance, hosts=(str(self.root),))
+
+    def path(self, key: Key) -> Path:
+        return self.root / key.path("/exabgp").lstrip("/")
+
+    def plant(self, key: Key, value: bytes) -> None:
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.with_name(".planted"), os.O_RDWR | os.O_CREAT, 0o644)
+        assert locks.take(descriptor)
+        os.write(descriptor, value)
+        path.with_name(".planted").rename(path)
+        self._planted[path] = descriptor
+
+    def uproot(self, key: Key) -> None:
+        path = self.path(key)
+        path.unlink()
+        descriptor = self._planted.pop(path, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def overwrite(self, key: Key, value: bytes) -> None:
+        self.path(key).write_bytes(value)
+
+    def litter(self, directory: Directory) -> None:
+        folder = self.root / directory.path("/exabgp").lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (b"line\nbreak", b"\xff\xfe", b"x" * 255, b".hidden"):
+            (folder / os.fsdecode(name)).write_bytes(b"\xff" * 70_000)
+        (folder / "a" / "b" / "c").mkdir(parents=True)
+        (folder / "loop").symlink_to(folder)
+        os.mkfifo(folder / "fifo")
+
+    def close(self) -> None:
+        for descriptor in self._planted.values():
+            os.close(descriptor)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FilesUnderTest]:
+    files = FilesUnderTest(tmp_path / "store")
+    yield files
+    files.close()
+
+
+class TestFile(BackendContract):
+    """All that holds for a store that is well."""
+
+
+class TestFileProcesses(ProcessDeath):
+    """The kernel lets go of a dead agent's locks."""
+
+
+def test_a_leftover_of_a_dead_agent_is_no_member_and_goes(peers: Peers, store: FilesUnderTest) -> None:
+    path = store.path(member(1))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"nobody holds this")
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    assert one.seen.wait_names(MEMBERS, [], PATIENCE) == {}
+    wait_for("the leftover is removed", lambda: not path.exists())
+
+
+def test_a_leftover_is_taken_over_in_place(peers: Peers, store: FilesUnderTest) -> None:
+    path = store.path(member(1))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"nobody holds this, and it is longer than what comes")
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    assert one.wait_claim(member(1), Claim.OURS, PATIENCE).value == one.value
+
+
+def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: FilesUnderTest) -> None:
+    one, two = peers.join("node1"), peers.join("node2")
+    for peer in (one, two):
+        peer.watch(MEMBERS)
+    one.register(member(1))
+    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    store.root.rename(store.root.with_name("moved"))
+    two.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+    wait_for("the entry is made again", lambda: store.path(member(1)).exists())
+    two.wait_claim(member(1), Claim.OTHER, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+
+
+def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    seen = Recorder()
+    backend = FileBackend(StoreSettings(node="n", instance="i", hosts=(str(blocked / "store"),)), seen)
+    backend.watch(MEMBERS)
+    backend.open()
+    try:
+        seen.wait_state(StoreState.LOST, PATIENCE)
+        assert seen.snapshots(MEMBERS) == [], "what is unknown is not empty"
+        blocked.unlink()
+        seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        seen.wait_names(MEMBERS, [], NOTICE)
+    finally:
+        backend.close(2.0)
+
+
+def test_without_inotify_changes_are_seen_by_looking(
+    peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_changes: object) -> None:
+        raise OSError(24, "inotify instance limit reached")
+
+    monkeypatch.setattr("vipagent_file.changes.Changes.start", refuse)
+    one, two = peers.join("node1"), peers.join("node2")
+    two.watch(MEMBERS)
+    one.register(member(1))
+    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    one.backend.deregister(member(1))
+    two.seen.wait_names(MEMBERS, [], PATIENCE)
+
+
+def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -> None:
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    inode = store.path(member(1)).stat().st_ino
+    descriptors = [int(fd.name) for fd in Path("/proc/self/fd").iterdir() if _inode(fd) == inode]
+    assert descriptors
+    assert not any(os.get_inheritable(descriptor) for descriptor in descriptors)
+
+
+def _inode(descriptor: Path) -> int:
+    try:
+        return descriptor.stat().st_ino
+    except OSError:  # it was the listing's own
+        return 0
+
+
+def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnderTest) -> None:
+    one = peers.join("node1")
+    one.watch(STATES)
+    key = Key(STATES, "node1")
+    one.backend.register(key, b"{}")
+    one.seen.wait_names(STATES, ["node1"], PATIENCE)
+    one.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+    for path in (store.path(key), store.path(Key(MAINTENANCE, "all"))):
+        assert path.stat().st_mode & 0o777 == 0o664
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (StoreSettings("n", "i", hosts=("a/b",)), "must be an absolute path"),
+        (StoreSettings("n", "i", hosts=("/a", "/b")), "one directory, not 2"),
+        (StoreSettings("n", "i", options={"tls": True}), "no options: remove tls"),
+    ],
+)
+def test_bad_settings_are_refused(settings: StoreSettings, message: str) -> None:
+    with pytest.raises(StoreConfigError, match=message):
+        FileBackend(settings, Recorder())
+
+
+@pytest.fixture
+def peers(store: FilesUnderTest) -> Iterator[Peers]:
+    made = Peers(store)
+    yield made
+    made.close()
