@@ -1,6 +1,5 @@
 """The backend: the contract's calls, brought to the loop where session, watches and registrations live."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
@@ -36,7 +35,6 @@ class EtcdBackend(Backend):
         self._access = Access(Dialling(Resolver(), options.tls_context), options)
         self._session = Session(parse_servers(settings.hosts), self._access, settings, listener)
         self._loop = LoopThread("vipagent-etcd")
-        self._closing = asyncio.Event()
         self._deadline = 0.0
 
     def open(self) -> None:
@@ -94,7 +92,7 @@ class EtcdBackend(Backend):
     def close(self, timeout: float) -> None:
         """See `Backend.close`."""
         self._deadline = time.monotonic() + timeout
-        self._loop.post(self._closing.set)
+        self._loop.post(self._session.closing.set)
         self._loop.join(timeout)
 
     @property
@@ -122,8 +120,5 @@ class EtcdBackend(Backend):
             raise StoreError(f"etcd: {about}: the session is not open, or was closed meanwhile") from None
 
     async def _live(self) -> None:
-        serving = asyncio.create_task(self._session.run())
-        await self._closing.wait()
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        await self._session.run()
         await self._session.end(max(0.0, self._deadline - time.monotonic() - MARGIN))

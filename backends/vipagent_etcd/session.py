@@ -41,6 +41,8 @@ class Session:
         self.lease = Lease(settings.session_timeout, time.monotonic)
         self.registrations = Registrations(settings.node, settings.instance, self.lease)
         self.watches = Watches(self.registrations.claim, listener.snapshot)
+        self.closing = asyncio.Event()
+        """To be set when it shall end."""
         self._servers = servers
         self._access = access
         self._listener = listener
@@ -63,19 +65,11 @@ class Session:
         return min(PATIENCE, self.lease.life / 4)
 
     async def run(self) -> None:
-        """Connect, and go on for ever."""
-        while True:
-            server = self.servers[0]
-            try:
-                await self._serve(server)
-            except (EtcdError, StoreConfigError) as fault:
-                self._failed(server, str(fault))
-            except Exception as error:
-                log.exception("etcd: %s", server)
-                self._failed(server, f"{type(error).__name__}: {error}")
-            self._turn += 1
-            self._failures += 1
-            await asyncio.sleep(_pause(self._failures))
+        """Connect, and go on until `closing` is set."""
+        serving = asyncio.create_task(self._serve_in_turn())
+        await self.closing.wait()
+        serving.cancel()
+        await asyncio.wait({serving})
 
     async def end(self, within: float) -> None:
         """End the lease, and with it all our entries, on the first server that answers in time."""
@@ -93,6 +87,20 @@ class Session:
         """Take note that other things are to be watched."""
         if self._follower is not None:
             self._follower.look_again()
+
+    async def _serve_in_turn(self) -> None:
+        while not self.closing.is_set():  # a cancellation is lost when a task group fails meanwhile
+            await asyncio.sleep(_pause(self._failures))
+            server = self.servers[0]
+            try:
+                await self._serve(server)
+            except (EtcdError, StoreConfigError) as fault:
+                self._failed(server, str(fault))
+            except Exception as error:
+                log.exception("etcd: %s", server)
+                self._failed(server, f"{type(error).__name__}: {error}")
+            self._turn += 1
+            self._failures += 1
 
     async def _serve(self, server: Server) -> None:
         """Hold the lease, follow the watch and make wishes true, until the first fault of any.
@@ -159,9 +167,10 @@ class Session:
 
 def _pause(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row, with jitter."""
+    if failures == 0:
+        return 0.0
     first, most = PAUSE
-    longest = min(most, first * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+    return min(most, first * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311  no secret
 
 
 async def _version(gateway: Gateway) -> str:
