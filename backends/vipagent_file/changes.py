@@ -18,8 +18,6 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from vipagent_file.folders import HIDDEN
-
 WANTED: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -64,6 +62,4 @@ class Changes(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Take an event from the library."""
         for name in filter(None, (event.src_path, event.dest_path)):
-            path = Path(os.fsdecode(str(name)))
-            if not path.name.startswith(HIDDEN):
-                self._tell(path)
+            self._tell(Path(os.fsdecode(str(name))))

@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 
 from vipagent.core.words import Claim
@@ -13,6 +15,16 @@ from vipagent_file.folders import HIDDEN, is_at, opened
 
 MODE = 0o664
 """Files are for everybody to read: agents may run as different users of a group."""
+
+
+class Occupied(Enum):
+    """By whom an entry's name is taken."""
+
+    BY_NOBODY = auto()
+    BY_THE_DEAD = auto()
+    BY_AN_EARLIER_RUN = auto()
+    """A live run of this very node: the later one replaces it (G3)."""
+    BY_ANOTHER = auto()
 
 
 class Holding:
@@ -53,7 +65,13 @@ class Holding:
             return
         self._let_go()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = self._revive() or self._create()
+        match self._occupied():
+            case Occupied.BY_NOBODY:
+                self._descriptor = self._create(self.path.hardlink_to)
+            case Occupied.BY_THE_DEAD:
+                self._descriptor = self._revive()
+            case Occupied.BY_AN_EARLIER_RUN if not self._fulfilled:
+                self._descriptor = self._create(lambda made: made.rename(self.path))
         self._fulfilled = self._fulfilled or self._descriptor is not None
 
     def end(self) -> None:
@@ -63,47 +81,40 @@ class Holding:
                 self.path.unlink()
         self._let_go()
 
+    def _occupied(self) -> Occupied:
+        """Say by whom the entry's name is taken."""
+        try:
+            with opened(self.path, os.O_RDONLY) as descriptor:
+                if not locks.held(descriptor):
+                    return Occupied.BY_THE_DEAD
+                claim = claim_of(os.read(descriptor, MAX_VALUE), self._node, self._instance)
+        except FileNotFoundError:
+            return Occupied.BY_NOBODY
+        return Occupied.BY_ANOTHER if claim is Claim.OTHER else Occupied.BY_AN_EARLIER_RUN
+
     def _revive(self) -> int | None:
-        """Take over a dead agent's file."""
-        with suppress(FileNotFoundError):
-            with opened(self.path, os.O_RDONLY) as seen:
-                if locks.held(seen):
-                    return None
-            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            if locks.take(descriptor) and is_at(descriptor, self.path):
-                _write(descriptor, self._value)
-                return descriptor
-            os.close(descriptor)
+        """Take over a dead agent's file, unless somebody else does."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if locks.take(descriptor) and is_at(descriptor, self.path):
+            _write(descriptor, self._value)
+            return descriptor
+        os.close(descriptor)
         return None
 
-    def _create(self) -> int | None:
+    def _create(self, name: Callable[[Path], object]) -> int | None:
         """Make a locked file, and only then give it its name: nobody ever sees it without its holder."""
         descriptor, made = tempfile.mkstemp(prefix=HIDDEN, dir=self.path.parent)
         os.fchmod(descriptor, MODE)
         locks.take(descriptor)
         _write(descriptor, self._value)
         try:
-            self._name(Path(made))
-        except FileExistsError:
+            name(Path(made))
+        except FileExistsError:  # somebody was quicker
             os.close(descriptor)
             return None
         finally:
             Path(made).unlink(missing_ok=True)
         return descriptor
-
-    def _name(self, made: Path) -> None:
-        if self._leftover():
-            made.rename(self.path)
-        else:
-            self.path.hardlink_to(made)
-
-    def _leftover(self) -> bool:
-        """Say whether a live run of this very node holds the entry, and this one comes after it (G3)."""
-        if self._fulfilled:
-            return False
-        with suppress(OSError), opened(self.path, os.O_RDONLY) as descriptor:
-            return claim_of(os.read(descriptor, MAX_VALUE), self._node, self._instance) is not Claim.OTHER
-        return False
 
     def _let_go(self) -> None:
         if self._descriptor is not None:

@@ -1,6 +1,7 @@
 """The embedded store passes the suite; what is special about files and locks is told here."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath
+from vipagent.testing.death import holder
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
 from vipagent_file import FileBackend, locks
+from vipagent_file.backend import LOOKS
 
 
 class FilesUnderTest(SharedStore):
@@ -97,6 +100,16 @@ def test_a_leftover_is_taken_over_in_place(peers: Peers, store: FilesUnderTest) 
     one.watch(MEMBERS)
     one.register(member(1))
     assert one.wait_claim(member(1), Claim.OURS, PATIENCE).value == one.value
+
+
+def test_a_death_long_after_the_last_change_is_noticed(peers: Peers, store: FilesUnderTest) -> None:
+    watcher = peers.join("node2")
+    watcher.watch(MEMBERS)
+    with holder(store, "node1", "killed", [member(1).name]) as child:
+        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        time.sleep(2 * max(LOOKS))  # so that no look that an earlier change caused is still to come
+        child.kill()
+        watcher.seen.wait_names(MEMBERS, [], NOTICE)
 
 
 def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: FilesUnderTest) -> None:

@@ -48,9 +48,9 @@ class Demo:
         await asyncio.start_unix_server(self._listen, self._socket, limit=1 << 20)
         await asyncio.to_thread(self._cluster.start_switch)
 
-    def close(self) -> None:
-        """End every process."""
-        self._cluster.stop()
+    async def close(self) -> None:
+        """End every process; the switch's connection ends with it."""
+        await asyncio.to_thread(self._cluster.stop)
         self._operator.close()
 
     async def walk(self) -> bool:
@@ -144,7 +144,9 @@ def run(*, walk: bool) -> int:
         Live(console=console, auto_refresh=False) as live,
         _single_keys(wanted=not walk),
     ):
-        return asyncio.run(_run(Path(folder), live, walk=walk))
+        status = asyncio.run(_run(Path(folder), live, walk=walk))
+    console.print()
+    return status
 
 
 async def _run(folder: Path, live: Live, *, walk: bool) -> int:
@@ -155,7 +157,7 @@ async def _run(folder: Path, live: Live, *, walk: bool) -> int:
             return 0 if await demo.walk() else 1
         await demo.obey()
     finally:
-        demo.close()
+        await demo.close()
     return 0
 
 
