@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from vipagent.core.words import StoreState
+from vipagent.store.access import parse_options
 from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
+from vipagent.store.loop import LoopThread
 from vipagent_zookeeper.commands import Commands
 from vipagent_zookeeper.link import Link
-from vipagent_zookeeper.loop import LoopThread
-from vipagent_zookeeper.options import check_prefix, parse_hosts, parse_options
+from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
 from vipagent_zookeeper.registrations import Keeper, Registrations
 from vipagent_zookeeper.session import Session
 from vipagent_zookeeper.watches import Follower, Watches
@@ -30,8 +31,8 @@ class ZooKeeperBackend(Backend):
 
     def __init__(self, settings: StoreSettings, listener: Listener) -> None:
         super().__init__(settings, listener)
-        self._hosts = parse_hosts(settings.hosts)
-        self._options = parse_options(settings.options)
+        self._hosts = parse_servers(settings.hosts)
+        self._options = parse_options(ZooKeeperOptions, settings.options)
         check_prefix(settings.prefix)
         self._loop = LoopThread("vipagent-zookeeper")
         self._closing = asyncio.Event()

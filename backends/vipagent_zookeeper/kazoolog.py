@@ -37,7 +37,7 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
             return
         self.logger.debug(text, *args, exc_info=kwargs.get("exc_info"))
         if text.startswith("Cannot resolve"):
-            self._blame(str(args[0]), str(args[1]))
+            self._blame(str(args[0]), getattr(args[1], "strerror", None) or str(args[1]))
         elif kwargs.get("exc_info"):
             self._blame("", explain(sys.exception()))
         elif text.startswith("AUTH_FAILED") and isinstance(args[0], Exception):

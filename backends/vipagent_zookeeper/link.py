@@ -12,7 +12,7 @@ from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
 
 from vipagent_zookeeper.kazoolog import KazooLog
-from vipagent_zookeeper.options import Options
+from vipagent_zookeeper.options import Hosts, ZooKeeperOptions
 from vipagent_zookeeper.wire import Wire
 
 GONE = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
@@ -52,7 +52,7 @@ class Link:
     """One session, from the first attempt to connect until it is over."""
 
     def __init__(
-        self, hosts: tuple[tuple[str, int], ...], life: float, options: Options, owner: LinkEvents, post: Post
+        self, hosts: Hosts, life: float, options: ZooKeeperOptions, owner: LinkEvents, post: Post
     ) -> None:
         """Prepare; nothing is connected.
 

@@ -11,6 +11,6 @@ MEANINGS = {
 
 
 def explain(error: BaseException | None) -> str:
-    """Say what a refusal means; what is not known is named as kazoo does."""
+    """Say what a refusal means; what is not known is said as kazoo does."""
     name = type(error).__name__
-    return MEANINGS.get(name) or f"{name} {error}".strip()
+    return MEANINGS.get(name) or str(error) or name

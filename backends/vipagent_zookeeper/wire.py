@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
-from vipagent_zookeeper.options import Options
+from vipagent_zookeeper.options import ZooKeeperOptions
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Wire:
     given ones, and tell nobody which host refused it.
     """
 
-    def __init__(self, names: Iterable[str], options: Options, dialled: Callable[[], None]) -> None:
+    def __init__(self, names: Iterable[str], options: ZooKeeperOptions, dialled: Callable[[], None]) -> None:
         """Prepare.
 
         Args:
@@ -122,6 +122,8 @@ def _cause(error: OSError) -> str:
         return f"TLS: certificate verify failed: {error.verify_message}"
     if isinstance(error, TimeoutError):
         return "no answer to a connection"
+    if isinstance(error, ssl.SSLEOFError):
+        return "TLS: it closed the connection: does it speak TLS?"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error.strerror or error}"
     return " ".join(filter(None, [error.strerror or str(error), error.filename]))

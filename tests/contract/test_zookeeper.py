@@ -1,73 +1,30 @@
-"""ZooKeeper passes the suite against a real server, and keeps ExaZK's tree."""
+"""ZooKeeper passes the suite against a real server, keeps ExaZK's tree, and heals by itself."""
 
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import count
+import logging
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from kazoo.client import KazooClient
-from kazoo.exceptions import ZookeeperError
 
-from tests.servers.zookeeper import ZooKeeper
-from vipagent.store.backend import StoreSettings
-from vipagent.store.layout import Directory, Key
+from tests.contract.zookeepers import LIFE, ZooKeeperUnderTest, detail
+from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
+from vipagent.core.words import Claim, StoreState
+from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.layout import Key
+from vipagent.store.records import Maintenance
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
-from vipagent.testing.store import ServedStore
-from vipagent_zookeeper import ZooKeeperBackend
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, eventually, member
+from vipagent.testing.recorder import Recorder
+from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent_zookeeper import ZooKeeperBackend, znodes
 
-LIFE = 4.0
-PREFIXES = count(1)
-
-
-class ZooKeeperUnderTest(ServedStore):
-    """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
-
-    factory = ZooKeeperBackend
-    vanishing = LIFE + 3.0  # a server looks at its sessions once in a tick of 2 s
-
-    def __init__(self, server: ZooKeeper) -> None:
-        self.server = server
-        self.prefix = f"/test{next(PREFIXES)}"
-        self.foreign = KazooClient(server.address, timeout=20.0)
-        self.foreign.start()
-
-    def settings(self, node: str, instance: str) -> StoreSettings:
-        return StoreSettings(node, instance, (self.server.address,), self.prefix, LIFE)
-
-    def plant(self, key: Key, value: bytes) -> None:
-        self.foreign.create(key.path(self.prefix), value, ephemeral=True, makepath=True)
-
-    def uproot(self, key: Key) -> None:
-        self.foreign.delete(key.path(self.prefix))
-
-    def overwrite(self, key: Key, value: bytes) -> None:
-        self.foreign.set(key.path(self.prefix), value)
-
-    def litter(self, directory: Directory) -> None:
-        path = directory.path(self.prefix)
-        for name in ("x" * 5000, "ÿ", "日本語", "a b", "%00", "-", "10.0.0.0_0", "::", "..."):
-            self.foreign.create(f"{path}/{name}", b"\xff" * 900_000, makepath=True)
-        self.foreign.ensure_path(path + "/deep" * 200)
-        self.foreign.create(f"{path}/sequence", sequence=True, ephemeral=True)
-        for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600"):
-            with suppress(ZookeeperError):  # what ZooKeeper refuses can't disturb anybody
-                self.foreign.create(f"{path}/{name}", b"")
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def start(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()
-
-    def close(self) -> None:
-        self.foreign.stop()
-        self.foreign.close()
+WITHIN_SESSION = LIFE - 0.5
+"""Seconds: a failover that takes no longer costs no session."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +44,13 @@ def store(server: ZooKeeper) -> Iterator[ZooKeeperUnderTest]:
     store.close()
 
 
+@pytest.fixture
+def peers(store: ZooKeeperUnderTest) -> Iterator[Peers]:
+    peers = Peers(store)
+    yield peers
+    peers.close()
+
+
 class TestZooKeeper(BackendContract):
     """All that holds for a store that is well."""
 
@@ -97,3 +61,341 @@ class TestZooKeeperProcesses(ProcessDeath):
 
 class TestZooKeeperFaults(ServerFaults):
     """A server that dies or freezes."""
+
+
+def alone(
+    *hosts: str, prefix: str = "/exabgp", life: float = LIFE, options: Mapping[str, object] | None = None
+) -> Peer:
+    """Return a session that is not under the suite's care."""
+    seen = Recorder()
+    settings = StoreSettings("node1", "run1", hosts, prefix, life, options or {})
+    return Peer(ZooKeeperBackend(settings, seen), seen)
+
+
+def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperUnderTest) -> None:
+    """Word for word ExaZK's tree, as in a migration (S2)."""
+    agent, exazk = alone(server.address), store.foreign
+    agent.watch(MEMBERS)
+    agent.watch(MAINTENANCE)
+    agent.backend.open()
+    try:
+        exazk.ensure_path("/exabgp/service/apex")
+        exazk.create("/exabgp/service/apex/10.20.255.2", ephemeral=True)
+        assert agent.wait_claim(Key(MEMBERS, "10.20.255.2"), Claim.OTHER, NOTICE).value == b""
+        agent.register(Key(MEMBERS, "10.20.255.1"))
+        agent.wait_claim(Key(MEMBERS, "10.20.255.1"), Claim.OURS, NOTICE)
+        assert set(exazk.get_children("/exabgp/service/apex")) == {"10.20.255.1", "10.20.255.2"}
+        assert exazk.exists("/exabgp/service/apex/10.20.255.1").ephemeralOwner != 0
+        exazk.create("/exabgp/maintenance/apex/node1", makepath=True)
+        entry = agent.seen.wait_names(MAINTENANCE, ["node1"], NOTICE)["node1"]
+        assert Maintenance.load(entry.value) == Maintenance()
+        assert agent.backend.erase(Key(MAINTENANCE, "node1"), PATIENCE)
+        agent.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+        assert exazk.exists("/exabgp/maintenance/apex/all").ephemeralOwner == 0
+    finally:
+        agent.backend.close(2.0)
+        exazk.delete("/exabgp", recursive=True)
+
+
+def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: ZooKeeperUnderTest) -> None:
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    assert isinstance(one.backend, ZooKeeperBackend)
+    mark = one.seen.mark()
+    thief = KazooClient(store.server.address, client_id=one.backend._session.link.client.client_id)
+    thief.start()
+    thief.stop()
+    thief.close()
+    one.seen.wait_for(
+        lambda: one.seen.states(mark)[-2:] == [StoreState.LOST, StoreState.CONNECTED],
+        PATIENCE,
+        "lost and back",
+    )
+    one.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
+    one.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_a_directory_that_is_deleted_and_made_again_is_still_watched(
+    peers: Peers, store: ZooKeeperUnderTest
+) -> None:
+    """Three levels of it, twice: a watch on what is not there yet is a watch as well."""
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    for _ in range(2):
+        store.foreign.ensure_path(MEMBERS.path(store.prefix))
+        store.foreign.delete(store.prefix, recursive=True)
+        one.seen.wait_names(MEMBERS, [], PATIENCE)
+        store.plant(member(1), b"")
+        one.seen.wait_names(MEMBERS, [member(1).name], NOTICE)
+
+
+def test_a_registration_survives_the_deletion_of_its_directory(
+    peers: Peers, store: ZooKeeperUnderTest
+) -> None:
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    mark = one.seen.mark()
+    store.foreign.delete(store.prefix, recursive=True)
+    one.seen.wait_for(lambda: {} in one.seen.snapshots(MEMBERS, mark), NOTICE, "its absence is seen")
+    one.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_persistent_litter_on_the_own_key_is_a_conflict_until_it_is_gone(
+    peers: Peers, store: ZooKeeperUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also a deep one, which no agent can remove; nothing is tried in a loop."""
+    path = member(1).path(store.prefix)
+    store.foreign.ensure_path(f"{path}/deep/tree")
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.wait_claim(member(1), Claim.OTHER, PATIENCE)
+    store.foreign.delete(path, recursive=True)
+    one.wait_claim(member(1), Claim.OURS, NOTICE)
+    assert caplog.records == []
+
+
+def test_a_maintenance_key_with_znodes_below_it_says_why_it_stays(
+    peers: Peers, store: ZooKeeperUnderTest
+) -> None:
+    key = Key(MAINTENANCE, "node1")
+    store.foreign.ensure_path(f"{key.path(store.prefix)}/below")
+    operator = peers.join("operator")
+    with pytest.raises(StoreError, match=r"erasing /test\d+/maintenance/apex/node1: .*znodes below it"):
+        operator.backend.erase(key, PATIENCE)
+
+
+def test_an_ephemeral_maintenance_key_becomes_persistent_when_it_is_written(
+    peers: Peers, store: ZooKeeperUnderTest
+) -> None:
+    key = Key(MAINTENANCE, "all")
+    store.plant(key, b"")
+    peers.join("operator").backend.write(key, b"to last", PATIENCE)
+    value, stat = store.foreign.get(key.path(store.prefix))
+    assert (value, stat.ephemeralOwner) == (b"to last", 0)
+
+
+def test_no_more_entries_are_handed_over_than_may_be(
+    peers: Peers, store: ZooKeeperUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(znodes, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(znodes, "BATCH", 2)
+    for name in "edcba":
+        store.foreign.create(Key(MEMBERS, name).path(store.prefix), name.encode(), makepath=True)
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    seen = one.seen.wait_names(MEMBERS, ["a", "b", "c"], PATIENCE)
+    assert [entry.value for entry in seen.values()] == [b"a", b"b", b"c"]
+
+
+def test_a_value_that_no_server_takes_is_refused(peers: Peers) -> None:
+    """A server would hang up on it, and again at each attempt."""
+    operator = peers.join("operator")
+    mark = operator.seen.mark()
+    with pytest.raises(StoreError, match="1500000 bytes is too large"):
+        operator.backend.write(Key(MAINTENANCE, "all"), b"x" * 1_500_000, PATIENCE)
+    assert operator.backend.read(MAINTENANCE, PATIENCE) == {}
+    assert operator.seen.events(mark) == []
+
+
+def test_the_server_decides_how_long_a_session_lives(server: ZooKeeper) -> None:
+    """Its least is two ticks of 2 s: LOST is told by that, not by what was asked for."""
+    hasty = alone(server.address, life=1.0)
+    hasty.backend.open()
+    try:
+        hasty.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        assert detail(hasty) == f"{server.address}, session life 4 s"
+    finally:
+        hasty.backend.close(2.0)
+
+
+def test_an_idle_agent_asks_for_signs_of_life_alone(peers: Peers, store: ZooKeeperUnderTest) -> None:
+    """Four in a session's life; no polling beyond."""
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+
+    def received() -> int:
+        return sum(int(count) for count in re.findall(r"recved=(\d+)", store.server.ask("cons")))
+
+    before, began = received(), time.monotonic()
+    eventually(lambda: time.monotonic() - began > LIFE, 2 * LIFE, "a session's life has passed")
+    foreign = 2  # kazoo's pings for the foreign client, whose session lives for 20 s
+    assert 3 <= received() - before <= 5 + foreign
+
+
+def test_a_server_that_lost_its_data_is_used_again(tmp_path: Path) -> None:
+    """It refuses sessions that have seen more than it knows: only a new one gets in."""
+    server = ZooKeeper(tmp_path)
+    server.start()
+    one = alone(server.address)
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.backend.open()
+    try:
+        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        mark = one.seen.mark()
+        server.kill()
+        shutil.rmtree(tmp_path / "data")
+        server.start()
+        one.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
+        one.wait_claim(member(1), Claim.OURS, NOTICE)
+    finally:
+        one.backend.close(2.0)
+        server.stop()
+
+
+@pytest.fixture
+def ensemble(tmp_path: Path) -> Iterator[Ensemble]:
+    ensemble = Ensemble(tmp_path)
+    ensemble.start()
+    yield ensemble
+    ensemble.stop()
+
+
+def test_an_ensemble_that_loses_its_leader_then_its_quorum(ensemble: Ensemble) -> None:
+    """A leader's death costs no session; without a quorum nothing seems gone; then all is as it was."""
+    one, two = alone(*ensemble.hosts), alone(*ensemble.hosts)
+    try:
+        for peer in (one, two):
+            peer.watch(MEMBERS)
+            peer.backend.open()
+        one.register(member(1))
+        for peer in (one, two):
+            peer.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        mark = one.seen.mark()
+        with two.seen.never_without(MEMBERS, member(1).name):
+            first = ensemble.leader()
+            first.kill()
+            ensemble.leader()
+            one.register(member(2))
+            two.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+            assert StoreState.LOST not in one.seen.states(mark)
+            second = ensemble.leader()
+            second.kill()
+            for peer in (one, two):
+                peer.seen.wait_state(StoreState.LOST, PATIENCE)
+            first.start()
+            for peer in (one, two):
+                peer.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+            one.backend.deregister(member(2))
+            two.seen.wait_names(MEMBERS, [member(1).name], NOTICE)
+    finally:
+        for peer in (one, two):
+            peer.backend.close(2.0)
+
+
+def test_a_frozen_member_of_an_ensemble_is_left_for_another_in_time(ensemble: Ensemble) -> None:
+    """It takes requests and answers none: the session moves before it ends."""
+    one = alone(*ensemble.hosts)
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.backend.open()
+    try:
+        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        mark = one.seen.mark()
+        (frozen,) = [server for server in ensemble.servers if detail(one).startswith(server.address)]
+        frozen.pause()
+        one.seen.wait_for(
+            lambda: one.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED],
+            WITHIN_SESSION,
+            "moved",
+        )
+        assert not detail(one).startswith(frozen.address)
+        one.register(member(2))
+        one.wait_claim(member(2), Claim.OURS, PATIENCE)
+    finally:
+        one.backend.close(2.0)
+
+
+def test_of_several_hosts_one_that_answers_is_enough(server: ZooKeeper) -> None:
+    with socket.create_server((HOST, 0)) as silent:  # takes connections, and says nothing
+        hosts = (f"{HOST}:{silent.getsockname()[1]}", f"{HOST}:1", "nowhere.invalid:2181", server.address)
+        one = alone(*hosts)
+        one.backend.open()
+        try:
+            one.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+            assert detail(one).startswith(server.address)
+        finally:
+            one.backend.close(2.0)
+
+
+@pytest.mark.parametrize(
+    ("host", "cause"),
+    [
+        ("127.0.0.1:1", r"127\.0\.0\.1:1: Connection refused"),
+        ("[::1]:1", r"\[::1\]:1: Connection refused"),
+        ("nowhere.invalid:2181", r"nowhere\.invalid: .*name"),  # is not known, or cannot be resolved
+    ],
+)
+def test_what_keeps_us_from_a_host_is_told_once(
+    host: str, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = alone(host)
+    one.backend.open()
+    try:
+        one.seen.wait_state(StoreState.LOST, PATIENCE)
+        assert re.fullmatch(f"(?i){cause}.*", detail(one))
+        with pytest.raises(StoreError, match=r"/exabgp/service/apex: not done within 1\.5 s: ") as error:
+            one.backend.read(MEMBERS, 1.5)
+        assert re.search(f"(?i){cause}", str(error.value))
+        assert one.seen.states() == [StoreState.LOST], "each attempt fails alike: no news"
+        assert caplog.records == [], "kazoo's warnings, once a second, are no news either"
+    finally:
+        one.backend.close(2.0)
+
+
+def test_a_host_that_says_nothing_is_named() -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        address = f"{HOST}:{silent.getsockname()[1]}"
+        one = alone(address, life=6.0)
+        one.backend.open()
+        try:
+            one.seen.wait_state(StoreState.LOST, PATIENCE)
+            assert detail(one) == f"{address}: no answer for 2.0 s"
+        finally:
+            began = time.monotonic()
+            one.backend.close(2.0)
+            assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "complaint"),
+    [
+        ("h:x", {}, "host 'h:x'"),
+        ("h:1/chroot", {}, "host 'h:1/chroot'"),
+        ("h", {"nope": 1}, "nope: there is no such option. The options are: .*auth, user, password_file"),
+        ("h", {"tls": "maybe"}, "tls: "),
+        ("h", {"auth": "kerberos"}, "auth: .*'digest' or 'sasl'"),
+        ("h", {"auth": "digest"}, "auth and user go together"),
+        ("h", {"auth": "digest", "user": "a:b", "password_env": "HOME"}, "'a:b': a colon"),
+        ("h", {"auth": "digest", "user": "a"}, "password_file and password_env"),
+        ("h", {"auth": "digest", "user": "a", "password_env": "UNSET_VARIABLE"}, "UNSET_VARIABLE"),
+        ("h", {"auth": "digest", "user": "a", "password_file": "/nowhere"}, "/nowhere: No such file"),
+        ("h", {"password_env": "HOME"}, "goes with auth"),
+        ("h", {"ca": "/etc/passwd"}, "ca needs tls: true"),
+    ],
+)
+def test_options_that_can_never_work_are_refused(
+    host: str, options: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(StoreConfigError, match=complaint):
+        alone(host, options=options)
+
+
+@pytest.mark.parametrize("prefix", ["", "exabgp", "/", "/a//b", "/a/../b", "/a\nb"])
+def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
+    with pytest.raises(StoreConfigError, match="no absolute path"):
+        alone("h", prefix=prefix)
+
+
+def test_sasl_without_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(StoreConfigError, match="needs the Python package pure-sasl"):
+        alone("h", options={"auth": "sasl", "user": "a", "password_env": "HOME"})

@@ -11,6 +11,12 @@ from tests.servers.process import Process, free_port, wait_for
 
 HOST = "127.0.0.1"
 DEBIAN = Path("/usr/share/java/zookeeper.jar")
+BESIDES = (
+    "slf4j-simple.jar",
+    "netty-codec.jar",  # TLS needs these three, and Debian's manifest does not name them
+    "netty-resolver.jar",
+    "netty-transport-native-unix-common.jar",
+)
 FLAGS = (
     "-Xmx128m",
     "-XX:+UseSerialGC",
@@ -28,7 +34,7 @@ def class_path() -> str:
         assert jars, f"VIPAGENT_ZOOKEEPER={elsewhere} has no lib/*.jar"
         return ":".join(map(str, jars))
     assert DEBIAN.exists(), f"{DEBIAN} is missing: `apt-get install zookeeper`, or set VIPAGENT_ZOOKEEPER"
-    return f"{DEBIAN}:{DEBIAN.with_name('slf4j-simple.jar')}"
+    return ":".join([str(DEBIAN), *(str(DEBIAN.with_name(jar)) for jar in BESIDES)])
 
 
 class ZooKeeper:
@@ -131,6 +137,54 @@ class ZooKeeper:
     def stop(self) -> None:
         """End it for good, also a paused one."""
         self.process.kill()
+
+
+class TlsZooKeeper(ZooKeeper):
+    """A server that speaks TLS to clients, and demands that they have a certificate of the authority's."""
+
+    def __init__(self, directory: Path, authority: Path, own: Path, demand: str = "need") -> None:
+        """Prepare a server in a new directory.
+
+        Args:
+            directory: for its data, settings and log.
+            authority: whom it trusts; PEM.
+            own: its certificate and its key, in one PEM file; read anew at each start.
+            demand: `need` or `none`: whether clients are to show a certificate.
+        """
+        self.secure_port = free_port()
+        settings = {
+            "secureClientPort": self.secure_port,
+            "secureClientPortAddress": HOST,
+            "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+            "ssl.keyStore.location": own,
+            "ssl.keyStore.type": "PEM",
+            "ssl.trustStore.location": authority,
+            "ssl.trustStore.type": "PEM",
+            "ssl.clientAuth": demand,
+        }
+        super().__init__(directory, settings=settings)
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for clients; the port without TLS is for four-letter words."""
+        return f"{HOST}:{self.secure_port}"
+
+
+def digest_only() -> tuple[str, ...]:
+    """Return the JVM's flags for a server that serves nobody without a user and password."""
+    return ("-Dzookeeper.enforce.auth.enabled=true", "-Dzookeeper.enforce.auth.schemes=digest")
+
+
+def sasl_only(directory: Path, user: str, password: str) -> tuple[str, ...]:
+    """Return the JVM's flags for a server that serves this user alone, by SASL."""
+    users = directory / "jaas.conf"
+    login = "org.apache.zookeeper.server.auth.DigestLoginModule"
+    users.write_text(f'Server {{ {login} required user_{user}="{password}"; }};\n')
+    return (
+        f"-Djava.security.auth.login.config={users}",
+        "-Dzookeeper.authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
+        "-Dzookeeper.sessionRequireClientSASLAuth=true",
+    )
 
 
 class Ensemble:

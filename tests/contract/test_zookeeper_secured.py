@@ -1,0 +1,310 @@
+"""ZooKeeper that demands a login, SASL or certificates: who is let in, who is not, and how it heals (S3)."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
+
+from tests.contract.zookeepers import LIFE, ZooKeeperUnderTest, detail
+from tests.servers.certificates import Authority
+from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_only
+from vipagent.core.words import Claim, StoreState
+from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.layout import Key
+from vipagent.testing.contract import BackendContract
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
+from vipagent.testing.recorder import Recorder
+from vipagent.testing.store import PATIENCE
+from vipagent_zookeeper import ZooKeeperBackend, duty
+
+PASSWORD = "s3cret: with a colon"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def digest_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    server = ZooKeeper(tmp_path_factory.mktemp("digest"), java=digest_only())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def sasl_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    directory = tmp_path_factory.mktemp("sasl")
+    server = ZooKeeper(directory, java=sasl_only(directory, "agent", PASSWORD))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[TlsZooKeeper]:
+    server = TlsZooKeeper(tmp_path_factory.mktemp("tls"), authority.cert, authority.issue("server").both)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> Path:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    return file
+
+
+@pytest.fixture
+def certificates(authority: Authority) -> dict[str, object]:
+    """The options of a client that such a server lets in; they survive JSON."""
+    own = authority.issue("agent", "DNS:agent")
+    return {"tls": True, "ca": str(authority.cert), "certfile": str(own.cert), "keyfile": str(own.key)}
+
+
+class TestZooKeeperWithDigest(BackendContract):
+    """A server that demands a user and a password; what we make is ours, and readable."""
+
+    @pytest.fixture
+    def store(self, digest_server: ZooKeeper, password: Path) -> Iterator[ZooKeeperUnderTest]:
+        options = {"auth": "digest", "user": "agent", "password_file": str(password)}
+        store = ZooKeeperUnderTest(digest_server, options, auth_data=[("digest", f"agent:{PASSWORD}")])
+        yield store
+        store.close()
+
+
+class TestZooKeeperWithSasl(BackendContract):
+    """A server that demands SASL."""
+
+    @pytest.fixture
+    def store(self, sasl_server: ZooKeeper, password: Path) -> Iterator[ZooKeeperUnderTest]:
+        options = {"auth": "sasl", "user": "agent", "password_file": str(password)}
+        identity = {"mechanism": "DIGEST-MD5", "username": "agent", "password": PASSWORD}
+        store = ZooKeeperUnderTest(sasl_server, options, sasl_options=identity)
+        yield store
+        store.close()
+
+
+class TestZooKeeperWithTls(BackendContract):
+    """A server that demands certificates; whoever has one is its subject, and what it makes is its own."""
+
+    @pytest.fixture
+    def store(
+        self, tls_server: TlsZooKeeper, certificates: dict[str, object]
+    ) -> Iterator[ZooKeeperUnderTest]:
+        foreign = {name: certificates[name] for name in ("ca", "certfile", "keyfile")}
+        options = {**certificates, "acl": "creator"}
+        store = ZooKeeperUnderTest(tls_server, options, use_ssl=True, verify_certs=False, **foreign)
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def sessions() -> Iterator[list[Peer]]:
+    sessions: list[Peer] = []
+    yield sessions
+    for session in sessions:
+        session.backend.close(2.0)
+
+
+def opened(sessions: list[Peer], host: str, options: Mapping[str, object]) -> Peer:
+    """Return a session that has begun to connect, wants a member, and watches for it."""
+    seen = Recorder()
+    settings = StoreSettings("node1", "run1", (host,), "/secured", LIFE, options)
+    session = Peer(ZooKeeperBackend(settings, seen), seen)
+    sessions.append(session)
+    session.watch(MEMBERS)
+    session.register(member(1))
+    session.backend.open()
+    return session
+
+
+def serves(session: Peer) -> None:
+    """Assert that the session gets what it wants."""
+    session.wait_claim(member(1), Claim.OURS, PATIENCE)
+    session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+    assert session.backend.erase(Key(MAINTENANCE, "all"), PATIENCE)
+
+
+def refused(session: Peer, host: str, cause: str) -> None:
+    """Assert that the session is told, once, why it gets nothing; and the operator, too."""
+    session.seen.wait_state(StoreState.LOST, PATIENCE)
+    session.seen.wait_for(lambda: cause in detail(session), PATIENCE, f"the cause is {cause}")
+    with pytest.raises(StoreError, match=cause) as error:
+        session.backend.read(MEMBERS, 1.5)
+    assert f"{host}: " in str(error.value)
+    assert f"{host}: " in detail(session)
+    assert session.seen.snapshots(MEMBERS) == []
+    assert set(session.seen.states()) == {StoreState.LOST}
+    assert len(session.seen.states()) <= 2, "each attempt fails alike: no news"
+
+
+def test_what_an_agent_makes_is_its_own(
+    digest_server: ZooKeeper, password: Path, sessions: list[Peer]
+) -> None:
+    """Others may read it (unless told otherwise), and may not take its key away."""
+    options = {"auth": "digest", "user": "agent", "password_file": str(password)}
+    serves(opened(sessions, digest_server.address, options))
+    other = KazooClient(digest_server.address, auth_data=[("digest", "other:password")])
+    other.start()
+    try:
+        path = member(1).path("/secured")
+        assert other.exists(path)
+        assert other.get(path)
+        with pytest.raises(NoAuthError):
+            other.set(path, b"")
+        with pytest.raises(NoAuthError):
+            other.delete(path)
+    finally:
+        other.stop()
+        other.close()
+
+
+def test_what_the_world_may_not_read_stays_hidden(
+    digest_server: ZooKeeper, password: Path, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `world_read: false`; an agent without the password hears nothing rather than an empty set."""
+    monkeypatch.setenv("OTHERS_PASSWORD", "something else")
+    own = {"auth": "digest", "user": "agent", "password_file": str(password), "world_read": False}
+    settings = StoreSettings("node1", "run1", (digest_server.address,), "/hidden", LIFE, own)
+    seen, others_seen = Recorder(), Recorder()
+    session = Peer(ZooKeeperBackend(settings, seen), seen)
+    others = {"auth": "digest", "user": "agent", "password_env": "OTHERS_PASSWORD"}
+    settings = StoreSettings("node2", "run1", (digest_server.address,), "/hidden", LIFE, others)
+    other = Peer(ZooKeeperBackend(settings, others_seen), others_seen)
+    sessions += [session, other]
+    session.backend.open()
+    session.watch(MEMBERS)
+    session.register(member(1))
+    session.wait_claim(member(1), Claim.OURS, PATIENCE)
+    other.backend.open()
+    other.watch(MEMBERS)
+    with pytest.raises(StoreError, match="not allowed: user, password"):
+        other.backend.read(MEMBERS, PATIENCE)
+    assert other.seen.snapshots(MEMBERS) == []
+
+
+def test_a_wrong_digest_is_told_and_mended_without_a_restart(
+    digest_server: ZooKeeper,
+    password: Path,
+    sessions: list[Peer],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server takes any user and password, and refuses requests: the log says which, and why, once."""
+    monkeypatch.setattr(duty, "RETRY", 0.2)
+    options = {"auth": "digest", "user": "agent", "password_file": str(password)}
+    serves(opened(sessions, digest_server.address, options))
+    sessions.pop().backend.close(2.0)
+    password.write_text("wrong")
+    session = opened(sessions, digest_server.address, options)
+    session.seen.wait_names(MEMBERS, [], PATIENCE)
+    with pytest.raises(StoreError, match=r"writing /secured/maintenance/apex/all: .* not allowed: "):
+        session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+    password.write_text(PASSWORD)
+    serves(session)
+    (complaint,) = [record.getMessage() for record in caplog.records]
+    assert complaint.startswith(
+        f"zookeeper {digest_server.address}: registering {member(1).path('/secured')}: "
+    )
+    assert PASSWORD not in complaint
+
+
+def test_no_login_where_one_is_demanded(digest_server: ZooKeeper, sessions: list[Peer]) -> None:
+    session = opened(sessions, digest_server.address, {})
+    refused(session, digest_server.address, "authentication failed: no login that the server accepts")
+
+
+def test_a_wrong_sasl_password_is_told_and_mended_without_a_restart(
+    sasl_server: ZooKeeper, password: Path, sessions: list[Peer]
+) -> None:
+    """kazoo's client ends for good after each refusal: a new one is made, with the password as it is then."""
+    password.write_text("wrong")
+    options = {"auth": "sasl", "user": "agent", "password_file": str(password)}
+    session = opened(sessions, sasl_server.address, options)
+    refused(session, sasl_server.address, "authentication failed")
+    password.unlink()
+    session.seen.wait_for(
+        lambda: f"{password}: No such file" in detail(session), PATIENCE, "the file is missed"
+    )
+    password.write_text(PASSWORD)
+    serves(session)
+
+
+def test_a_client_without_a_certificate_is_refused(
+    tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer]
+) -> None:
+    options = {name: certificates[name] for name in ("tls", "ca")}
+    refused(opened(sessions, tls_server.address, options), tls_server.address, "TLS: ")
+
+
+def test_a_client_without_tls_is_refused(tls_server: TlsZooKeeper, sessions: list[Peer]) -> None:
+    refused(opened(sessions, tls_server.address, {}), tls_server.address, "it closed the connection")
+
+
+def test_a_server_without_tls_is_refused(
+    digest_server: ZooKeeper, certificates: dict[str, object], sessions: list[Peer]
+) -> None:
+    refused(opened(sessions, digest_server.address, certificates), digest_server.address, "does it speak TLS")
+
+
+def test_a_certificate_of_another_authority_is_refused(
+    tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer], tmp_path: Path
+) -> None:
+    """Unless it need not be verified."""
+    options = {**certificates, "ca": str(Authority(tmp_path / "others").cert)}
+    session = opened(sessions, tls_server.address, options)
+    refused(session, tls_server.address, "certificate verify failed")
+    serves(opened(sessions, tls_server.address, {**options, "verify": False}))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("IP:127.0.0.1", -1, "certificate has expired"),
+        ("DNS:somebody.else", 2, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+)
+def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
+    authority: Authority,
+    certificates: dict[str, object],
+    sessions: list[Peer],
+    tmp_path: Path,
+    bad: tuple[str, int, str],
+) -> None:
+    subjects, days, cause = bad
+    own = tmp_path / "own.pem"
+    own.write_bytes(authority.issue("bad", subjects, days).both.read_bytes())
+    server = TlsZooKeeper(tmp_path / "server", authority.cert, own)
+    server.start()
+    try:
+        session = opened(sessions, server.address, certificates)
+        refused(session, server.address, cause)
+        own.write_bytes(authority.issue("good").both.read_bytes())
+        server.restart()
+        serves(session)
+    finally:
+        server.stop()
+
+
+def test_an_encrypted_key_needs_its_password(
+    authority: Authority, tls_server: TlsZooKeeper, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for nowhere, least of all at a terminal."""
+    own = authority.issue("encrypted", "DNS:agent", password=PASSWORD)
+    options = {"tls": True, "ca": str(authority.cert), "certfile": str(own.cert), "keyfile": str(own.key)}
+    session = opened(sessions, tls_server.address, options)
+    session.seen.wait_for(
+        lambda: "key_password_file or key_password_env is needed" in detail(session), PATIENCE
+    )
+    monkeypatch.setenv("KEY_PASSWORD", PASSWORD)
+    serves(opened(sessions, tls_server.address, {**options, "key_password_env": "KEY_PASSWORD"}))
+
+
+def test_an_unreadable_file_is_refused_at_once(certificates: dict[str, object]) -> None:
+    with pytest.raises(StoreConfigError, match="ca: /nowhere: No such file"):
+        opened([], "localhost", {**certificates, "ca": "/nowhere"})

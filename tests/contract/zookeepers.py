@@ -1,0 +1,86 @@
+"""ZooKeeper as a store under test, and a foreign client of it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import count
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import ZookeeperError
+
+from tests.servers.zookeeper import ZooKeeper
+from vipagent.store.backend import StoreSettings
+from vipagent.store.layout import Directory, Key
+from vipagent.testing.peers import Peer
+from vipagent.testing.recorder import SessionSeen
+from vipagent.testing.store import ServedStore
+from vipagent_zookeeper import ZooKeeperBackend
+
+LIFE = 4.0
+PREFIXES = count(1)
+
+
+def detail(session: Peer) -> str:
+    """Return what was told last about the session; empty if nothing was."""
+    told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
+    return told[-1] if told else ""
+
+
+class ZooKeeperUnderTest(ServedStore):
+    """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
+
+    factory = ZooKeeperBackend
+    vanishing = LIFE + 3.0  # a server looks at its sessions once in a tick of 2 s
+
+    def __init__(
+        self, server: ZooKeeper, options: Mapping[str, object] | None = None, **foreign: object
+    ) -> None:
+        """Connect the foreign client.
+
+        Args:
+            server: it runs.
+            options: the backend's.
+            foreign: kazoo's arguments for the foreign client.
+        """
+        self.server = server
+        self.options = dict(options or {})
+        self.prefix = f"/test{next(PREFIXES)}"
+        self.foreign = KazooClient(server.address, timeout=20.0, **foreign)
+        self.foreign.start()
+
+    def settings(self, node: str, instance: str) -> StoreSettings:
+        return StoreSettings(node, instance, (self.server.address,), self.prefix, LIFE, self.options)
+
+    def plant(self, key: Key, value: bytes) -> None:
+        self.foreign.create(key.path(self.prefix), value, ephemeral=True, makepath=True)
+
+    def uproot(self, key: Key) -> None:
+        self.foreign.delete(key.path(self.prefix))
+
+    def overwrite(self, key: Key, value: bytes) -> None:
+        self.foreign.set(key.path(self.prefix), value)
+
+    def litter(self, directory: Directory) -> None:
+        path = directory.path(self.prefix)
+        for name in ("x" * 5000, "ÿ", "日本語", "a b", "%00", "-", "10.0.0.0_0", "::", "..."):
+            self.foreign.create(f"{path}/{name}", b"\xff" * 900_000, makepath=True)
+        self.foreign.ensure_path(path + "/deep" * 200)
+        self.foreign.create(f"{path}/sequence", sequence=True, ephemeral=True)
+        for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600"):
+            with suppress(ZookeeperError):  # what ZooKeeper refuses can't disturb anybody
+                self.foreign.create(f"{path}/{name}", b"")
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def start(self) -> None:
+        self.server.start()
+
+    def pause(self) -> None:
+        self.server.pause()
+
+    def resume(self) -> None:
+        self.server.resume()
+
+    def close(self) -> None:
+        self.foreign.stop()
+        self.foreign.close()
