@@ -2,12 +2,13 @@
 
 import time
 
+from vipagent.store.access import parse_options
 from vipagent.store.backend import Backend, Entry, Listener, Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent_consul import commands
 from vipagent_consul.hosts import Hosts
 from vipagent_consul.keeper import Keeper
-from vipagent_consul.options import check_prefix, parse_hosts, parse_options
+from vipagent_consul.options import ConsulOptions, check_prefix, parse_endpoints
 from vipagent_consul.registrations import Registrations
 from vipagent_consul.session import SessionKind
 from vipagent_consul.state import SessionState
@@ -25,8 +26,8 @@ class ConsulBackend(Backend):
         """
         super().__init__(settings, listener)
         check_prefix(settings.prefix)
-        options = parse_options(settings.options)
-        endpoints = parse_hosts(settings.hosts)
+        options = parse_options(ConsulOptions, settings.options)
+        endpoints = parse_endpoints(settings.hosts)
         kind = SessionKind(settings, options)
         self._commanded = Hosts(endpoints, options)
         self._registrations = Registrations(settings, self._poke)

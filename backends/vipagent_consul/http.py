@@ -212,6 +212,11 @@ class _Connection(http.client.HTTPConnection):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's: it is not for two threads
 
 
+def in_words(error: Exception) -> str:
+    """Say for people what went wrong; what is no StoreError is an answer that nobody thought of."""
+    return str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+
+
 def _cause(error: Exception, within: float) -> str:
     """Say for people why there was no answer."""
     match error:

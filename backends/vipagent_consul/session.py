@@ -12,7 +12,7 @@ import time
 from vipagent.store.backend import StoreSettings
 from vipagent_consul.client import Client, SessionGone
 from vipagent_consul.http import Refused
-from vipagent_consul.options import Options
+from vipagent_consul.options import ConsulOptions
 
 MIN_CHECK = 1.0
 """Seconds of the shortest check: a sign of life is sent three times in it."""
@@ -23,7 +23,7 @@ ACCEPTED = 0.5
 class SessionKind:
     """How sessions of this agent are made and kept, as its options say."""
 
-    def __init__(self, settings: StoreSettings, options: Options) -> None:
+    def __init__(self, settings: StoreSettings, options: ConsulOptions) -> None:
         self._settings = settings
         self._options = options
         self._check = f"{options.service}:{settings.node}:{settings.instance}"
@@ -82,12 +82,11 @@ class SessionKind:
             raise SessionGone("Consul has lost the check of this agent's service")
         client.renew_session(session)
 
-    def end(self, client: Client, session: str) -> None:
-        """End the session, whose keys go at once, and tidy up.
+    def tidy(self, client: Client) -> None:
+        """Remove what sessions leave behind.
 
         Raises:
             StoreError: Consul is out of reach, or refuses.
         """
-        client.destroy_session(session)
         if self._has_check:
             client.deregister_service(self._check)

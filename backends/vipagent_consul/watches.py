@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vipagent.core.words import Claim
-from vipagent.store.backend import MAX_ENTRIES, Entry, Snapshot, StoreError
+from vipagent.store.backend import MAX_ENTRIES, Entry, Snapshot
 from vipagent.store.layout import Directory
 from vipagent_consul.backoff import delay
 from vipagent_consul.client import Client, Held
+from vipagent_consul.http import in_words
 from vipagent_consul.registrations import Registrations
 from vipagent_consul.state import SessionState, View
 
@@ -101,11 +102,11 @@ class Watch:
             try:
                 with view.link.client(CALL) as self._client:
                     self._read(self._client, view)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  no answer may end the thread: the view would be stale
                 if asked is self._asked:  # else it was cut on purpose
                     failures += 1
                 if failures > 1:  # one connection may end for a reason of its own
-                    self._state.doubt(self.directory, str(error))
+                    self._state.doubt(self.directory, in_words(error))
                     self._verify()
                 self._state.pause(view, delay(failures - 1), lambda: self._stopped)
 
