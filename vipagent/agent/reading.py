@@ -33,12 +33,5 @@ def maintenance_seen(snapshot: Snapshot, node: str) -> MaintenanceSeen:
         service=of_service is not None,
         node=of_node is not None,
         now=of_node is not None and Maintenance.load(of_node.value).now,
-        why=_told(key) if deciding else "",
+        why=key.in_words() if deciding else "",
     )
-
-
-def _told(key: Maintenance) -> str:
-    by = f" by {key.by}" if key.by else ""
-    since = f" since {key.since}" if key.since else ""
-    because = f": {key.reason}" if key.reason else ""
-    return f"in maintenance{by}{since}{because}"

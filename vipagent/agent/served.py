@@ -49,6 +49,8 @@ class ServedService:
         self._timer: asyncio.TimerHandle | None = None
         self._announced: dict[str, actions.Preference] = {}
         self._strangers: frozenset[str] = frozenset()
+        self._why = ("", "")
+        self._since = datetime.now(UTC)
 
     def start(self) -> None:
         """Watch the store's directories and start to check."""
@@ -159,11 +161,14 @@ class ServedService:
             }
             log.error("conflict: another node holds this VIP's registration", extra={"fields": fields})
         core = self.config.core
+        why = report.check, _detail(report, core.require_bgp)
+        if why != self._why:
+            self._why, self._since = why, datetime.now(UTC)
         state = NodeState(
             node=core.node,
             check=report.check,
-            detail=_detail(report, core.require_bgp),
-            since=datetime.now(UTC).isoformat(timespec="seconds"),
+            detail=why[1],
+            since=self._since.isoformat(timespec="seconds"),
             neighbors=report.neighbors,
             vips={vip: VipState(seen.reason, seen.rank, seen.owned) for vip, seen in report.vips.items()},
             instance=self._world.backend.settings.instance,

@@ -6,7 +6,11 @@ import click
 
 
 @click.command()
-@click.option("--steps", is_flag=True, help="Walk through all steps and end: status 0 if each went well.")
+@click.option(
+    "--steps",
+    is_flag=True,
+    help="Walk through all steps and end, with status 0 if each went well; so it does without a terminal.",
+)
 def command(steps: bool) -> None:
     """Show three load balancers and a switch, with real BGP, on loopback: no root, no server."""
     try:
@@ -14,4 +18,4 @@ def command(steps: bool) -> None:
     except ImportError as error:
         click.echo(f"the demo needs {error.name}: pip install 'vipagent[demo]'", err=True)
         sys.exit(2)
-    sys.exit(run(walk=steps))
+    sys.exit(run(walk=steps or not sys.stdin.isatty()))

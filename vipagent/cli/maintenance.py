@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
-from vipagent.cli.summary import announced, in_words, is_node, summarize
+from vipagent.cli.summary import announced, is_node, summarize
 from vipagent.config.settings import AgentConfig
 from vipagent.config.values import node_name
 from vipagent.store.backend import Backend
@@ -90,7 +90,7 @@ def list_(target: AgentConfig, service: str | None) -> None:
             entries = backend.read(Directory(Kind.MAINTENANCE, name), ANSWER_WITHIN)
             for key in sorted(filter(_meant, entries)):
                 node = None if key == WHOLE_SERVICE else key
-                click.echo(f"{_name(name, node)}: {in_words(Maintenance.load(entries[key].value))}")
+                click.echo(f"{_name(name, node)}: {Maintenance.load(entries[key].value).in_words()}")
 
 
 def _wait(backend: Backend, latest: Latest, service: str, node: str | None, timeout: float) -> list[str]:

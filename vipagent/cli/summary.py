@@ -126,14 +126,6 @@ def announced(status: ServiceStatus, node: str | None) -> list[str]:
     ]
 
 
-def in_words(maintenance: Maintenance) -> str:
-    """Return who has put something in maintenance, since when, and why."""
-    by = f" by {maintenance.by}" if maintenance.by else ""
-    since = f" since {maintenance.since}" if maintenance.since else ""
-    because = f": {maintenance.reason}" if maintenance.reason else ""
-    return f"in maintenance{by}{since}{because}"
-
-
 def is_node(text: str) -> bool:
     """Say whether a key can be a node's name."""
     try:
@@ -178,7 +170,7 @@ def _node(
         return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors)
     registered = node in owners.values()
     said = ["registered, no vipagent"] if registered else []
-    said += [in_words(maintenance)] if maintenance is not None else []
+    said += [maintenance.in_words()] if maintenance is not None else []
     return NodeStatus(node, NO_AGENT if registered else ABSENT, "; ".join(said), "", None)
 
 

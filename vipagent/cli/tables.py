@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vipagent.cli.summary import SERVING, NodeStatus, ServiceStatus, VipStatus, in_words
+from vipagent.cli.summary import SERVING, NodeStatus, ServiceStatus, VipStatus
 
 
 def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
@@ -25,7 +25,7 @@ def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType
 def _service(status: ServiceStatus) -> Iterable[RenderableType]:
     title = Text(f"service {status.service}", "bold")
     if status.maintenance is not None:
-        title.append(f"  {in_words(status.maintenance)}", "bold yellow")
+        title.append(f"  {status.maintenance.in_words()}", "bold yellow")
     yield title
     yield _vips(status.vips)
     yield _nodes(status.nodes)

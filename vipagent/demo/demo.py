@@ -41,6 +41,7 @@ class Demo:
         self._changed = asyncio.Event()
         self._results: list[Result] = []
         self._hint = ""
+        self._drawn = False
         self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
@@ -49,7 +50,8 @@ class Demo:
         await asyncio.to_thread(self._cluster.start_switch)
 
     async def close(self) -> None:
-        """End every process; the switch's connection ends with it."""
+        """End every process; the switch's connection ends with it. The last picture stays."""
+        self._drawn = True
         await asyncio.to_thread(self._cluster.stop)
         self._operator.close()
 
@@ -125,6 +127,8 @@ class Demo:
                 self._draw()
 
     def _draw(self) -> None:
+        if self._drawn:
+            return
         living = [node.name for node in NODES if self._cluster.runs(node)]
         self._live.update(render(self._table, living, self._results, self._hint), refresh=True)
 

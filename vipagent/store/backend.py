@@ -44,10 +44,10 @@ class Entry:
     """One entry of a snapshot."""
 
     value: bytes = b""
-    """The stored value as it is: possibly hostile, at most `MAX_VALUE` bytes of it; empty where it was not read."""
+    """The stored value as it is, possibly hostile; at most `MAX_VALUE` bytes, empty where it was not read."""
     claim: Claim = Claim.OTHER
-    """`OURS` if this session (or an earlier one of this very instance) holds the entry, judged by the store's own
-    notion of a holder (ephemeral owner, lease, session, lock) before the value is asked; else by `claim_of(value)`."""
+    """`OURS` if this session (or an earlier one of this very instance) holds the entry. The store's own notion
+    of a holder (ephemeral owner, lease, session, lock) is asked first, then the value, by `claim_of`."""
 
 
 Snapshot = Mapping[str, Entry]
@@ -83,8 +83,8 @@ class Backend(ABC):
 
     `open`, `register`, `deregister` and `watch` return at once and never raise for a fault of the store: they
     note a wish, which the backend fulfils as soon as it can and keeps fulfilled. They may be called before
-    `open` and while the store is away. `read`, `write` and `erase` are for operators' commands: they block for
-    at most `timeout` seconds and raise `StoreError`. The agent's loop never calls them.
+    `open` and while the store is away. `read`, `write` and `erase` are for operators' commands: they block
+    for at most `timeout` seconds and raise `StoreError`. The agent's loop never calls them.
 
     The constructor validates `settings.options`, raises `StoreConfigError`, and does no I/O.
     """
@@ -101,11 +101,11 @@ class Backend(ABC):
     def register(self, key: Key, value: bytes) -> None:
         """Keep an ephemeral entry at `key` until `deregister`: through lost sessions and deleted entries.
 
-        Called again with another value: update the entry in place, without a moment of absence. If an entry is
-        there already (G3): one of this very instance's earlier sessions is replaced at once; one of the same
-        node's other run (`Claim.SAME_NODE`) is replaced at once if this wish was never fulfilled before, and
-        left alone if it was (then it is a twin's); anybody else's is left alone, and the entry made as soon as
-        that one is gone.
+        Called again with another value: update the entry in place, without a moment of absence. If an entry
+        is there already (G3): one of this very instance's earlier sessions is replaced at once; one of the
+        same node's other run (`Claim.SAME_NODE`) is replaced at once if this wish was never fulfilled before,
+        and left alone if it was (then it is a twin's); anybody else's is left alone, and the entry made as
+        soon as that one is gone.
         """
 
     @abstractmethod

@@ -1,9 +1,9 @@
 """Where things lie in a store: ExaZK's tree, the same in every store (S2).
 
-    <prefix>/service/<service>/<vip>         ephemeral: the VIP's owner lives
-    <prefix>/maintenance/<service>/<node>    persistent: the node is in maintenance
-    <prefix>/maintenance/<service>/all       persistent: the service is in maintenance
-    <prefix>/state/<service>/<node>          ephemeral: what the node does, and why
+<prefix>/service/<service>/<vip>         ephemeral: the VIP's owner lives
+<prefix>/maintenance/<service>/<node>    persistent: the node is in maintenance
+<prefix>/maintenance/<service>/all       persistent: the service is in maintenance
+<prefix>/state/<service>/<node>          ephemeral: what the node does, and why
 """
 
 from dataclasses import dataclass

@@ -79,7 +79,7 @@ class MemoryStore:
             return {key.name: held.value for key, held in self._entries.items() if key.directory == directory}
 
     def _settle(self) -> None:
-        """Fulfil wishes and hand over snapshots until nothing changes; a listener's own call only adds a turn."""
+        """Fulfil wishes and hand over snapshots until nothing changes; a listener's call only adds a turn."""
         self._changed = True
         if self._settling:
             return

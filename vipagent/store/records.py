@@ -59,6 +59,13 @@ class Maintenance:
         """Return the value to store."""
         return _dump(asdict(self))
 
+    def in_words(self) -> str:
+        """Return who has put something in maintenance, since when, and why."""
+        by = f" by {self.by}" if self.by else ""
+        since = f" since {self.since}" if self.since else ""
+        because = f": {self.reason}" if self.reason else ""
+        return f"in maintenance{by}{since}{because}"
+
     @classmethod
     def load(cls, value: bytes) -> "Maintenance":
         """Read a maintenance key: that it exists is what counts, so nothing in it can undo it."""
@@ -136,7 +143,11 @@ def _vip_state(fields: Mapping[str, object]) -> VipState:
 
 
 def _dump(fields: Mapping[str, object]) -> bytes:
-    said = {name: value for name, value in fields.items() if value is not None and value is not False and value != ""}
+    said = {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value is not False and value != ""
+    }
     return json.dumps(said).encode()
 
 

@@ -20,7 +20,7 @@ def holder(
     factory = f"{store.factory.__module__}:{store.factory.__qualname__}"
     order = {**asdict(store.settings(node, instance)), "register": names}
     command = [sys.executable, "-m", "vipagent.testing.holder", factory]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603  no shell
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         try:
             assert child.stdin is not None
             assert child.stdout is not None
