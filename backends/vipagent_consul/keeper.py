@@ -65,12 +65,9 @@ class Keeper:
         if (client := self._client) is not None:
             client.cut()
         self._thread.join(max(0.0, deadline - time.monotonic()) / 2)
-        sessions = filter(None, [self._session, *self._past])
-        for last_call in [
-            *(partial(Client.destroy_session, session=each) for each in sessions),
-            self._kind.tidy,
-        ]:
-            self._at_last(last_call, deadline)
+        for session in filter(None, [self._session, *self._past]):
+            self._at_last(partial(Client.destroy_session, session=session), deadline)
+        self._at_last(self._kind.tidy, deadline)
 
     def _at_last(self, call: Callable[[Client], None], deadline: float) -> None:
         """Make a call through whichever host answers in time."""
