@@ -42,7 +42,7 @@ class Facts:
     """What ExaBGP was last asked for, by VIP; None: to withdraw it. Not in it: nothing yet in this run."""
     displaced: set[str] = field(default_factory=set)
     """Owned VIPs that another agent under this node's name has taken from us (G3)."""
-    _preceding: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _preceding: dict[tuple[str, bool], tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def serving(self) -> bool:
@@ -63,11 +63,18 @@ class Facts:
             return False
         return member.claim is Claim.OTHER or vip in self.displaced
 
+    @property
+    def counted(self) -> bool:
+        """Whether the others see a registration of ours, and so count on this node."""
+        return any(self.view.lives(vip) and not self.conflicts(vip) for vip in self.settings.owned)
+
     def preceding(self, vip: str) -> tuple[int, ...]:
-        """Return the seats that take this orphan before we do."""
-        if vip not in self._preceding:
-            self._preceding[vip] = preceding(self.settings.seats, vip, self.settings.owned)
-        return self._preceding[vip]
+        """Return the seats that take this orphan before we do: all of them, unless the others know of us."""
+        key = vip, self.counted
+        if key not in self._preceding:
+            ours = self.settings.owned if self.counted else ()
+            self._preceding[key] = preceding(self.settings.seats, vip, ours)
+        return self._preceding[key]
 
 
 def verdict(facts: Facts, vip: str, moment: Moment) -> Verdict:

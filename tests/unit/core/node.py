@@ -69,26 +69,31 @@ class Node:
         self._pump()
         return todo
 
-    def session(self, *, established: bool) -> None:
+    def bgp(self, *, established: bool) -> None:
         """Bring the BGP session of the node's ExaBGP up, or take it down."""
         self._hear(self.exabgp.session(self.now, established=established))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and all happen that falls into it."""
         end = self.now + seconds
-        while (at := self._next()) <= end:
+        while (at := self.next_at()) <= end:
             self.now = max(self.now, at)
-            if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
-                self._hear(self.exabgp.turn(self.now))
-            if self.timer is not None and self.now >= self.timer:
-                self.timer = None
-                self.feed(events.TimerFired())
-            self._pump()
+            self.turn()
         self.now = end
 
-    def _next(self) -> float:
+    def next_at(self) -> float:
+        """Return when something is going to happen here."""
         times = (self.timer, self._speaker.deadline(), self.exabgp.turn_at)
         return min((at for at in times if at is not None), default=float("inf"))
+
+    def turn(self) -> None:
+        """Do what is due now."""
+        if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
+            self._hear(self.exabgp.turn(self.now))
+        if self.timer is not None and self.now >= self.timer:
+            self.timer = None
+            self.feed(events.TimerFired())
+        self._pump()
 
     def _hear(self, lines: list[str]) -> None:
         for line in lines:

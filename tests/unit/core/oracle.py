@@ -17,6 +17,8 @@ from vipagent.core.words import (
 
 ROUTE_WORDS = (Announce, Withdraw, Register, Deregister)
 OWNER = Preference(0)
+ROUNDING = 1e-6
+"""Seconds."""
 
 
 @dataclass
@@ -131,7 +133,7 @@ class Oracle:
             assert owner_is_back, "H1: given up too early"
 
     def _lived(self, vip: str, now: float) -> float:
-        return now - self._since[vip] if vip in self._members else -1.0
+        return now - self._since[vip] + ROUNDING if vip in self._members else -1.0
 
     def _loss_of_the_store_changes_nothing(self, event: events.Event, todo: list[Action]) -> None:
         if not isinstance(event, events.StoreChanged) or event.state is StoreState.CONNECTED:

@@ -139,7 +139,7 @@ class OneNode(RuleBasedStateMachine):
 
     @rule()
     def session_flaps(self) -> None:
-        self.node.session(established=not self.exabgp.established)
+        self.node.bgp(established=not self.exabgp.established)
 
     @precondition(lambda self: self.exabgp.acks)
     @rule(vip=st.sampled_from(VIPS))
@@ -173,7 +173,7 @@ class OneNode(RuleBasedStateMachine):
             return
         self.exabgp.refused.clear()
         self.exabgp.delay = 0.01
-        self.node.session(established=True)
+        self.node.bgp(established=True)
         self.node.wait(LONG)
         for vip, preference in self.node.wished.items():
             line = route.announce(ROUTES, vip, preference) if preference else None
