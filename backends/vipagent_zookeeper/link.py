@@ -16,10 +16,7 @@ from vipagent_zookeeper.options import Hosts, ZooKeeperOptions
 from vipagent_zookeeper.wire import Wire
 
 GONE = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
-ENDS = {
-    KeeperState.EXPIRED_SESSION: "the session has expired",
-    KeeperState.AUTH_FAILED: "authentication failed",
-}
+EXPIRED = "the session has expired"
 
 Post = Callable[..., None]
 """Calls a function with arguments on the backend's loop, from any thread."""
@@ -45,7 +42,10 @@ class LinkEvents(Protocol):
         """The connection is gone; kazoo makes another."""
 
     def over(self, cause: str) -> None:
-        """The session is over, or refused: nothing more will come of this link."""
+        """The session is over, or refused: nothing more will come of this link.
+
+        `cause` is empty if it was blamed on a host before.
+        """
 
 
 class Link:
@@ -72,7 +72,8 @@ class Link:
         self._post = post
         self._reason = ""
         self._abandoned = False
-        self._wire = Wire((name for name, _ in hosts), options, lambda: self._tell(owner.dialled))
+        self._awaited: set[asyncio.Future[Any]] = set()
+        self._wire = Wire((name for name, _ in hosts), options, self._dialled)
         self.client = KazooClient(
             hosts=",".join(f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name, port in hosts),
             timeout=life,
@@ -102,11 +103,14 @@ class Link:
             KazooException: the server refuses.
         """
         future = asyncio.get_running_loop().create_future()
+        self._awaited.add(future)
         asked.rawlink(lambda result: self._post(_settle, future, result))
         try:
             return await future
         except GONE as error:
             raise Disconnected(type(error).__name__) from error
+        finally:
+            self._awaited.discard(future)
 
     def renew_login(self) -> None:
         """Log in again if the password has changed: a server takes any digest, and refuses requests instead.
@@ -138,6 +142,9 @@ class Link:
             The thread that sees to it; it needs a fraction of a second.
         """
         self._abandoned = True
+        for future in self._awaited:  # kazoo may drop what is under way while it stops
+            if not future.done():
+                future.set_exception(ConnectionClosedError())
         self.cut()
         undertaker = threading.Thread(target=self.stop, name="vipagent-zookeeper-end", daemon=True)
         undertaker.start()
@@ -151,7 +158,12 @@ class Link:
         elif state == KazooState.SUSPENDED:
             self._tell(self._owner.down)
         else:
-            self._tell(self._owner.over, ENDS.get(self.client.client_state, "the session has ended"))
+            expired = self.client.client_state == KeeperState.EXPIRED_SESSION
+            self._tell(self._owner.over, EXPIRED if expired else "")
+
+    def _dialled(self) -> None:
+        self._reason = ""
+        self._tell(self._owner.dialled)
 
     def _blame(self, peer: str, cause: str) -> None:
         reason, self._reason = self._reason, ""

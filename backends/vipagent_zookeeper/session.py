@@ -116,7 +116,9 @@ class Session(LinkEvents):
 
     def over(self, cause: str) -> None:
         """Make a new session."""
-        self._lose(self.trouble or f"{self.link.peer}: {cause}")
+        if cause:
+            self.causes[self.link.peer] = cause
+        self._lose(self.trouble)
 
     def renew_login(self) -> None:
         """Take notice of a password that has changed."""

@@ -67,6 +67,7 @@ class Wire:
         context = self._options.tls_context()
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
+            self._check_open()
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.settimeout(DIAL)
             self._socket.connect((host, port))
@@ -76,12 +77,15 @@ class Wire:
                 )
                 self._socket = encrypted  # before the handshake, which `hang_up` must be able to end
                 encrypted.do_handshake()
-            if self._closed:
-                raise ConnectionAbortedError("the agent is closing")
+            self._check_open()
         except OSError:
             self._socket.close()
             raise
         return self._socket
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionAbortedError("this session is given up")
 
     def _name_of(self, host: str) -> str:
         """Return the name behind an address (kazoo before 2.10 says only that, and TLS needs the name)."""
