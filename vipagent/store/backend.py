@@ -46,7 +46,7 @@ class Entry:
     value: bytes = b""
     """The stored value as it is, possibly hostile; at most `MAX_VALUE` bytes, empty where it was not read."""
     claim: Claim = Claim.OTHER
-    """`OURS` if this session (or an earlier one of this very instance) holds the entry. The store's own notion
+    """`OURS` if this session (or an earlier one of this very instance) holds the entry. The store's own idea
     of a holder (ephemeral owner, lease, session, lock) is asked first, then the value, by `claim_of`."""
 
 
