@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from vipagent_etcd import keyvalues
 from vipagent_etcd.errors import Compacted, Refused
-from vipagent_etcd.gateway import Gateway
+from vipagent_etcd.gateway import Gateway, deadline
 from vipagent_etcd.keyvalues import LARGEST_TXN, KeyValue, Message, Span
 from vipagent_etcd.registrations import Registrations
 from vipagent_etcd.watches import Watches
@@ -114,15 +114,16 @@ class Follower:
             self._ready()
             await asyncio.Event().wait()
         async with aclosing(self._gateway.follow("/v3/watch", *keyvalues.watching(spans))) as messages:
-            async for message in messages:
-                _raise_if_cancelled(message)
-                if message.get("created"):
-                    self._begin(listing)
-                    listing = []
+            async with deadline(self._gateway.patience):
+                early = await _confirmed(messages, len(spans))
+            self._begin(listing)
+            for message in early:
                 self._take(message)
-                if 0 in self._watches.spans.values():
-                    await asyncio.sleep(BREATH)
-                    return
+            while 0 not in self._watches.spans.values():
+                message = await anext(messages)
+                _raise_if_cancelled(message)
+                self._take(message)
+        await asyncio.sleep(BREATH)
 
     def _begin(self, listing: Listing) -> None:
         """Tell what was listed: the watch stands."""
@@ -141,6 +142,17 @@ class Follower:
             found = change.found
             self._told = max(self._told, found.revision)
             self._registrations.observe(found.key, None if change.deleted else found, found.revision)
+
+
+async def _confirmed(messages: AsyncGenerator[Message, None], watches: int) -> list[Message]:
+    """Wait until so many watches stand, and return what they have told meanwhile."""
+    early: list[Message] = []
+    while watches:
+        message = await anext(messages)
+        _raise_if_cancelled(message)
+        watches -= "created" in message
+        early.append(message)
+    return early
 
 
 def _raise_if_cancelled(message: Message) -> None:

@@ -18,6 +18,9 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, or of one message of a stream: what is longer cannot be read."""
 WITH_LEADER = {"Grpc-Metadata-hasleader": "true"}
 """Without it a member that has lost its quorum keeps a watch open, and silent."""
+WHOLE_REQUEST = {"Connection": "close"}
+"""For a stream with several requests: without it, Go's HTTP server throws away what it has not read yet of
+them once it answers the first, which it does as soon as it can (of 250 watches, a few were never made)."""
 AUTHENTICATE = "/v3/auth/authenticate"
 AUTHENTICATION_IS_OFF = 9  # gRPC's FAILED_PRECONDITION
 
@@ -63,7 +66,7 @@ class Gateway:
             Unreachable: no answer in time, or none of etcd's.
             Refused: etcd's refusal.
         """
-        async with self._turn, _deadline(self.patience):
+        async with self._turn, deadline(self.patience):
             try:
                 return await self._ask_as_somebody(path, request)
             except Refused as refusal:
@@ -72,21 +75,17 @@ class Gateway:
                 return await self._ask_as_somebody(path, request)
 
     async def follow(self, path: str, *requests: Message) -> AsyncGenerator[Message, None]:
-        """Open a stream with these requests, and yield its messages; the first is waited for with patience.
+        """Open a stream with these requests, and yield its messages; how long to wait is the caller's.
 
         Raises:
-            Unreachable: it ended, or did not begin in time.
-            Refused: etcd's refusal, then or later.
+            Unreachable: there is none, or it ended.
+            Refused: etcd's refusal, at first or later.
         """
         body = b"\n".join(json.dumps(request).encode() for request in requests)
         async with HttpConnection(self.server, self._access.dialling) as connection:
-            async with self._turn, _deadline(self.patience):
-                headers = await self._headers()
+            async with self._turn:
+                headers = {**await self._headers(), **WHOLE_REQUEST}
             async with aclosing(_messages(connection, path, body, headers)) as messages:
-                async with _deadline(self.patience):
-                    first = await anext(messages, None)
-                if first is not None:
-                    yield first
                 async for message in messages:
                     yield message
         raise Unreachable("it ended the stream")
@@ -127,7 +126,12 @@ class Gateway:
 
 
 @asynccontextmanager
-async def _deadline(patience: float) -> AsyncIterator[None]:
+async def deadline(patience: float) -> AsyncIterator[None]:
+    """Give up after so many seconds.
+
+    Raises:
+        Unreachable: they are over.
+    """
     try:
         async with asyncio.timeout(patience):
             yield

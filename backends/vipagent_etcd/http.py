@@ -23,7 +23,7 @@ SILENCE = 15
 """Seconds of silence after which the kernel asks whether the other side is still there; it asks thrice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Server:
     """One of the configured hosts."""
 

@@ -1,80 +1,12 @@
 """etcd passes the suite against a real server."""
 
-import base64
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
+from tests.contract.etcds import EtcdUnderTest
 from tests.servers.etcd import Etcd
-from vipagent.store.backend import StoreSettings
-from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
-from vipagent.testing.store import ServedStore
-from vipagent_etcd import EtcdBackend
-
-LIFE = 3.0
-PREFIXES = count(1)
-
-
-def b64(data: bytes | str) -> str:
-    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
-
-
-class EtcdUnderTest(ServedStore):
-    """A server, a prefix that is fresh for each test, and a foreign client with a lease of its own."""
-
-    factory = EtcdBackend
-    vanishing = LIFE + 2.0  # a server looks for expired leases every 0.5 s, and revokes by consensus
-
-    def __init__(self, server: Etcd) -> None:
-        self.server = server
-        self.prefix = f"/test{next(PREFIXES)}"
-        self.lease = server.ask("/v3/lease/grant", {"TTL": 600})["ID"]
-
-    def settings(self, node: str, instance: str) -> StoreSettings:
-        return StoreSettings(node, instance, (self.server.address,), self.prefix, LIFE)
-
-    def plant(self, key: Key, value: bytes) -> None:
-        self.put(key.path(self.prefix).encode(), value, lease=self.lease)
-
-    def put(self, key: bytes, value: bytes, **fields: object) -> None:
-        self.server.ask("/v3/kv/put", {"key": b64(key), "value": b64(value), **fields})
-
-    def uproot(self, key: Key) -> None:
-        self.server.ask("/v3/kv/deleterange", {"key": b64(key.path(self.prefix))})
-
-    def overwrite(self, key: Key, value: bytes) -> None:
-        self.put(key.path(self.prefix).encode(), value, ignore_lease=True)
-
-    def litter(self, directory: Directory) -> None:
-        path = directory.path(self.prefix).encode()
-        names = (
-            b"",
-            b"line\nbreak",
-            b"\x00",
-            b"\xff\xfe",
-            b"x" * 5000,
-            "日本語".encode(),
-            b"..",
-            b"10.0.0.0_0",
-        )
-        for name in names:
-            self.put(path + b"/" + name, b"\xff" * 900_000)
-        self.put(path, b"the directory itself")
-        self.put(path + b"/deep" * 500, b"")
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def start(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()
 
 
 @pytest.fixture(scope="module")

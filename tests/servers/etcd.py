@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -104,6 +105,12 @@ class Etcd:
         with urllib.request.urlopen(request, timeout=within, context=self._trust()) as answer:
             said: dict[str, Any] = json.load(answer)
             return said
+
+    def metric(self, name: str) -> float:
+        """Return the sum of a metric's values; 0 if there is none of this name."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=5.0, context=self._trust()) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
 
     @property
     def serves(self) -> bool:

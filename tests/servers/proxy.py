@@ -1,0 +1,142 @@
+"""A TCP proxy in this process, for connections that hang, lag or break where the server is well."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tests.servers.process import free_port, wait_for
+from vipagent.store.loop import LoopThread
+
+HOST = "127.0.0.1"
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    """Both sides of one connection."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    flowing: asyncio.Event = field(default_factory=asyncio.Event)
+    first: bytes = b""
+    """What the client said first."""
+
+
+class Proxy:
+    """Passes on what comes to `address`, as long as it is not told otherwise."""
+
+    def __init__(self, target: str) -> None:
+        """Start.
+
+        Args:
+            target: `HOST:PORT` of the server.
+        """
+        host, _, port = target.rpartition(":")
+        self._target = host, int(port)
+        self._port = free_port()
+        self._loop = LoopThread("proxy")
+        self._ending = asyncio.Event()
+        self._connections: set[_Connection] = set()
+        self._accepting: set[asyncio.Task[None]] = set()
+        self._swallowed: bytes | None = None
+        self._listening = False
+        self._refusing = False
+        self.refused = 0
+        """Connections that were ended at once."""
+        self._loop.start(self._serve)
+        wait_for("the proxy listens", lambda: self._listening)
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for clients."""
+        return f"{HOST}:{self._port}"
+
+    def swallow(self, saying: bytes = b"") -> None:
+        """Pass nothing on, on connections old and new that begin with a piece that has this in it."""
+        self._loop.post(self._swallow, saying)
+
+    def resume(self) -> None:
+        """Pass on what was held back, and what comes."""
+        self._loop.post(self._resume)
+
+    def refuse(self) -> None:
+        """End all present connections, and each later one at once, until `resume`."""
+        self._loop.post(self._refuse)
+
+    def count(self, saying: bytes = b"") -> int:
+        """Return the number of connections that began with a piece that has this in it."""
+        return sum(saying in connection.first for connection in list(self._connections))
+
+    def cut(self) -> None:
+        """End all present connections."""
+        self._loop.post(self._cut)
+
+    def close(self) -> None:
+        """End it."""
+        self._loop.post(self._ending.set)
+        assert self._loop.join(5.0)
+
+    async def _serve(self) -> None:
+        async with await asyncio.start_server(self._accept, HOST, self._port) as server:
+            self._listening = True
+            await self._ending.wait()
+            server.close()
+            self._resume()
+            self._cut()
+            if self._accepting:
+                await asyncio.wait(self._accepting)
+
+    async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            self.refused += 1
+            client.transport.abort()
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+        with suppress(OSError):
+            answers, server = await asyncio.open_connection(*self._target)
+            connection = _Connection(client, server)
+            self._connections.add(connection)
+            connection.first = await reader.read(65536)
+            self._judge(connection)
+            await connection.flowing.wait()
+            server.write(connection.first)
+            await asyncio.gather(_pass_on(connection, reader, server), _pass_on(connection, answers, client))
+            self._connections.discard(connection)
+        client.transport.abort()
+
+    def _judge(self, connection: _Connection) -> None:
+        if self._swallowed is not None and self._swallowed in connection.first:
+            connection.flowing.clear()
+        else:
+            connection.flowing.set()
+
+    def _swallow(self, saying: bytes) -> None:
+        self._swallowed = saying
+        for connection in self._connections:
+            self._judge(connection)
+
+    def _resume(self) -> None:
+        self._swallowed, self._refusing = None, False
+        for connection in self._connections:
+            self._judge(connection)
+
+    def _refuse(self) -> None:
+        self._refusing = True
+        self._cut()
+
+    def _cut(self) -> None:
+        for connection in self._connections:
+            connection.client.transport.abort()
+            connection.server.transport.abort()
+
+
+async def _pass_on(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Pass on one direction until its end, which is passed on, too."""
+    with suppress(OSError):
+        while data := await source.read(65536):
+            await connection.flowing.wait()
+            sink.write(data)
+            await sink.drain()
+    sink.transport.abort()
