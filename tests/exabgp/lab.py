@@ -68,11 +68,15 @@ class Lab:
         at = (self.switch.address, self.switch.port)
         self.nodes = [Node(n, directory / peer.name, site, at, peer) for n, peer in enumerate(peers, 1)]
 
-    def start(self) -> None:
-        """Start all, and wait for the steady state."""
+    def launch(self) -> None:
+        """Start all, and do not wait."""
         self.switch.start()
         for node in self.nodes:
             node.exabgp.start()
+
+    def start(self) -> None:
+        """Start all, and wait for the steady state."""
+        self.launch()
         self.wait_for(self.steady(), 20)
 
     def stop(self) -> None:

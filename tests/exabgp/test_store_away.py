@@ -79,22 +79,25 @@ def test_takeovers_work_again_after_an_outage(outage: Outage) -> None:
         lab.wait_for(lab.without(lab.nodes[0]), 5)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_an_agent_that_finds_no_store_announces_its_own_vip_and_registers_once_it_can(
-    version: str, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    zookeeper = ZooKeeper(tmp_path_factory.mktemp("zookeeper"), tick=1000)
-    store = zookeeper_options(zookeeper, "/late")
-    site = Site(Settings(version), store, ("--start-grace", str(START_GRACE)))
-    lab = Lab(tmp_path_factory.mktemp("lab"), site)
-    try:
+    with ExitStack() as stack:
+        zookeeper = ZooKeeper(tmp_path_factory.mktemp("zookeeper"), tick=1000)
+        stack.callback(zookeeper.stop)
+        labs = {}
+        for version in VERSIONS:
+            store = zookeeper_options(zookeeper, f"/{version}")
+            site = Site(Settings(version), store, ("--start-grace", str(START_GRACE)))
+            lab = labs[f"/{version}"] = Lab(tmp_path_factory.mktemp("lab"), site)
+            stack.callback(lab.stop)
         since = time.time()
-        lab.start()
-        assert min(change.at for change in lab.changes(since)) > since + START_GRACE
+        for lab in labs.values():
+            lab.launch()
+        for lab in labs.values():
+            lab.wait_for(lab.steady(), 20)
+            assert min(change.at for change in lab.changes(since)) > since + START_GRACE
         zookeeper.start()
-        with Registry(zookeeper.address, "/late") as registry:
-            wait_for("all are registered", lambda: registry.members() == set(lab.steady()))
-        assert len(lab.changes(since)) == len(lab.nodes)
-    finally:
-        lab.stop()
-        zookeeper.stop()
+        Outage(zookeeper, labs).wait_until_registered(10)
+        for lab in labs.values():
+            assert len(lab.changes(since)) == len(lab.nodes)

@@ -21,12 +21,12 @@ from tests.servers.process import free_port, wait_for
 
 SWITCH, ADDRESS = "127.0.0.100", "127.0.0.11"
 SEEDS = 100
-AT_ONCE = 10
+AT_ONCE = 20
 """Seeds that go through one loss of the session together, each with prefixes of its own."""
 PREFIXES = 6
 """Per seed."""
 MEDS = (None, 100, 200, 300)
-MANY, COMMANDS = 500, 20_000
+SERVICES, EACH, COMMANDS = 25, 40, 20_000
 
 Wish = Mapping[str, int]
 """The MED of each VIP that is to be announced."""
@@ -65,6 +65,7 @@ class Single:
         self._store.mkdir()
         self.switch.start()
         self.exabgp.start()
+        wait_for("the agent has started", lambda: "started" in self.exabgp.heard("agent"))
 
     def stop(self) -> None:
         """End all."""
@@ -114,7 +115,7 @@ def burst(boxes: list[Single], chances: list[random.Random], length: int) -> Wis
 def test_after_bursts_and_losses_of_the_session_the_table_is_as_wished(tmp_path: Path) -> None:
     with singles(tmp_path) as boxes:
         for box in boxes:
-            box.wish({})
+            box.wish({"10.0.0.1": 100})
             box.start()
         for first in range(0, SEEDS, AT_ONCE):
             chances = [random.Random(seed) for seed in range(first, first + AT_ONCE)]
@@ -137,17 +138,20 @@ def test_after_bursts_and_losses_of_the_session_the_table_is_as_wished(tmp_path:
 def test_twenty_thousand_commands_through_one_agents_life(tmp_path: Path) -> None:
     """ExaBGP blocks for good once 13,107 of its replies are unread."""
     disabled = tmp_path / "disabled"
-    vips = [f"10.1.{number // 250}.{number % 250}" for number in range(MANY)]
-    service = {"auth_ip": vips, "rise": 1, "interval": 0.2, "fast_interval": 0.2, "disable": str(disabled)}
+    shared = {"rise": 1, "settle": 0, "interval": 0.2, "fast_interval": 0.2, "disable": str(disabled)}
+    pools = {
+        f"s{service}": [f"10.1.{service}.{number}" for number in range(EACH)] for service in range(SERVICES)
+    }
+    routes = SERVICES * EACH
     with singles(tmp_path) as boxes:
         for box in boxes:
-            box.configure({"many": service})
+            box.configure({name: {**shared, "auth_ip": pool[0], "vip": pool} for name, pool in pools.items()})
             box.start()
         pids = [box.exabgp.child() for box in boxes]
-        for _ in range(COMMANDS // MANY // 2):
-            for wanted in (MANY, 0):
+        for _ in range(COMMANDS // routes // 2):
+            for wanted in (routes, 0):
                 for box in boxes:
-                    wait_for(f"{box.version}: {wanted} routes", lambda: len(box.table()) == wanted, 30, 0.05)  # noqa: B023
+                    wait_for(f"{box.version}: {wanted} routes", lambda: len(box.table()) == wanted, 30, 0.1)  # noqa: B023
                 disabled.unlink() if disabled.exists() else disabled.touch()
         assert all(len(box.switch.changes()) >= COMMANDS for box in boxes)
         assert [box.exabgp.child() for box in boxes] == pids

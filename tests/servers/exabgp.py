@@ -82,6 +82,7 @@ class ExaBGP:
         }
         command = [str(executable(settings.version)), str(configuration)]
         self.process = Process("exabgp", command, directory / "exabgp.log", environment)
+        self._commands = [list(command) for command in processes.values()]
         self._children: set[tuple[int, str]] = set()
 
     def start(self) -> None:
@@ -93,7 +94,7 @@ class ExaBGP:
         if not self.process.running:
             return []
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        children = [int(pid) for pid in task.read_text().split()]
+        children = [int(pid) for pid in task.read_text().split() if _command(pid) in self._commands]
         self._children.update((pid, _birth(pid)) for pid in children)
         return children
 
@@ -168,6 +169,13 @@ def _configuration(
         f"  api {{\n    processes [ {' '.join(processes)} ];\n    neighbor-changes;\n  }}\n"
         f"}}\n"
     )
+
+
+def _command(pid: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    except OSError:
+        return []
 
 
 def _birth(pid: int) -> str:
