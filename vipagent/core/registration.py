@@ -41,4 +41,4 @@ class Registrations:
     def _flaps(self, hold: FlapHold, able_since: float, moment: Moment) -> bool:
         if not hold.seconds or moment.reached(able_since + hold.seconds):
             return False
-        return sum(loss > moment.now - hold.window for loss in self._losses) >= hold.count
+        return sum(loss > able_since - hold.window for loss in self._losses) >= hold.count

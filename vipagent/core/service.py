@@ -82,7 +82,7 @@ class Service:
                 if self._facts.health.state in HOOKED:
                     actions.append(RunHook(self._facts.health.state))
             case events.Reconfigured(settings):
-                actions.extend(self._reconfigure(settings))
+                actions.extend(self._reconfigure(settings, now))
             case _:
                 self._learn(event, now)
         actions.extend(self._decide(now))
@@ -130,19 +130,22 @@ class Service:
         elif seen.now:
             facts.drain_until = now
         if before is not None and before.service and not seen.service:
-            facts.view.doubt(now)
+            facts.view.expect(facts.settings.pool, now)  # all of them had left on purpose
         facts.maintenance = seen
 
-    def _reconfigure(self, settings: ServiceSettings) -> Iterable[Action]:
+    def _reconfigure(self, settings: ServiceSettings, now: float) -> Iterable[Action]:
         """Take the new settings; what is no longer in them is given up, all else is decided as ever (E3)."""
         facts = self._facts
-        gone = facts.told.keys() - set(settings.pool)
+        before, after = set(facts.settings.pool), set(settings.pool)
         foreign = self._registrations.wished - set(settings.owned)
         facts.reconfigure(settings)
+        facts.view.forget(foreign)
+        if unheard_of := after - before | foreign & after:
+            facts.view.expect(unheard_of, now)
         for vip in sorted(foreign):
             yield self._give_up(vip, Reason.REMOVED)
-        for vip in sorted(gone):
-            del facts.told[vip]
+        for vip in sorted(before - after):
+            facts.told.pop(vip, None)
             self._registrations.accepted.discard(vip)
             yield Withdraw(vip, Reason.REMOVED)
 
@@ -154,7 +157,7 @@ class Service:
         given_up = sorted(self._registrations.wished - wanted)
         if given_up:
             self._registrations.lost(now)
-        actions: list[Action] = [self._give_up(vip, verdicts[vip].reason) for vip in given_up]
+        actions: list[Action] = [self._give_up(vip, self._why(verdicts[vip])) for vip in given_up]
         actions += routes
         actions += [Register(vip) for vip in sorted(wanted - self._registrations.wished)]
         self._registrations.wished |= wanted
@@ -174,6 +177,12 @@ class Service:
             yield Withdraw(vip, decided.reason)
         else:
             yield Announce(vip, decided.preference, decided.reason)
+
+    def _why(self, decided: Verdict) -> Reason:
+        """Say why a VIP is registered no more; it may be announced all the same."""
+        if decided.reason is not Reason.OWNER:
+            return decided.reason
+        return Reason.REFUSED if self._facts.serving else Reason.NO_BGP
 
     def _give_up(self, vip: str, reason: Reason) -> Deregister:
         self._registrations.wished.discard(vip)

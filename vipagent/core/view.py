@@ -1,6 +1,6 @@
 """What a node knows of the service's members: an unknown set is not an empty one (Shape 6, L1, L3, L4)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from vipagent.core.events import Member
 from vipagent.core.moment import Moment
@@ -52,10 +52,18 @@ class View:
         self.members = members
         self._since = {vip: self._since.get(vip, now) for vip in members}
 
-    def doubt(self, now: float) -> None:
-        """Give everybody `settle` to come back, as after a first connection: all had left on purpose."""
-        self._presumed = None
+    def expect(self, vips: Iterable[str], now: float) -> None:
+        """Give the owners of these VIPs `settle` to come (back), as after a first connection."""
+        if self.fresh and now >= self._settled_at:
+            self._presumed = frozenset()
+        if self._presumed is not None:
+            self._presumed = self._presumed.union(vips)
         self._settled_at = now + self.settle
+
+    def forget(self, vips: Collection[str]) -> None:
+        """Take these VIPs' members for gone without waiting for the store to say so."""
+        self.members = {vip: member for vip, member in self.members.items() if vip not in vips}
+        self._since = {vip: since for vip, since in self._since.items() if vip not in vips}
 
     def presumes(self, vip: str, moment: Moment) -> bool:
         """Say whether the VIP's owner may be on its way back, so that its absence means nothing yet (L3)."""

@@ -83,6 +83,8 @@ class Reason(StrEnum):
     MAINTENANCE_SERVICE = "maintenance-service"
     MAINTENANCE_NODE = "maintenance-node"
     NO_BGP = "no-bgp"
+    REFUSED = "refused"
+    """ExaBGP does not accept the route."""
     STORE_LOST = "store-lost"
     STORE_UNKNOWN = "store-unknown"
     """The store was never reached, so nobody knows who else serves this VIP."""

@@ -1,0 +1,157 @@
+"""The contract's rules, chapter "Announcing": one example or more for each."""
+
+import pytest
+
+from tests.unit.core.pools import OWN, SECOND, THIRD
+from tests.unit.core.story import EVERYBODY, reading, serving, taking_over
+from vipagent.core import events
+from vipagent.core.words import StoreState
+
+ALL_FOUR = ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")
+FOUR = tuple((vip,) for vip in ALL_FOUR)
+
+
+def test_a1_a_good_check_announces_the_own_vip() -> None:
+    node = reading()
+    assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+
+
+def test_a1_does_not_depend_on_the_store_being_reachable() -> None:
+    node = serving()
+    node.store(StoreState.LOST)
+    assert node.bad() == ["deregister 10.0.0.1: check-down", "withdraw 10.0.0.1: check-down"]
+    assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+
+
+def test_a1_a_disabled_node_announces_nothing() -> None:
+    node = taking_over()
+    assert node.disabled() == [
+        "deregister 10.0.0.1: disabled",
+        "withdraw 10.0.0.1: disabled",
+        "withdraw 10.0.0.2: disabled",
+    ]
+
+
+def test_a1_a_node_may_own_several_vips() -> None:
+    node = reading(owned=("10.0.0.1", "10.0.1.1"), seats=(("10.0.0.1", "10.0.1.1"), ("10.0.0.2",)))
+    assert node.good() == [
+        "announce 10.0.0.1 at rank 0: owner",
+        "announce 10.0.1.1 at rank 0: owner",
+        "register 10.0.0.1",
+        "register 10.0.1.1",
+    ]
+
+
+def test_a1_a_node_alone_in_its_pool_serves() -> None:
+    node = reading(seats=(("10.0.0.1",),))
+    assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+
+
+def test_a2_every_survivor_takes_an_orphan_over() -> None:
+    node = serving(takeover="all")
+    assert node.members(OWN, THIRD) == ["announce 10.0.0.2 at rank 1: takeover"]
+
+
+def test_a2_no_survivor_does_so_with_a_failed_check() -> None:
+    node = serving()
+    node.bad()
+    assert node.members(THIRD) == []
+    assert node.reason(SECOND) == "check-down"
+
+
+@pytest.mark.parametrize(
+    ("alive", "line"),
+    [
+        ("1 2 3 4", ""),
+        ("1 2", "announce 10.0.0.4 at rank 1: takeover"),
+        ("1 2 3", "announce 10.0.0.4 at rank 2: takeover"),
+        ("1", "announce 10.0.0.3 at rank 1: takeover"),
+        ("1 2", "announce 10.0.0.3 at rank 2: takeover"),
+        ("1 2 4", "announce 10.0.0.3 at rank 3: takeover"),
+        ("1 4", "announce 10.0.0.2 at rank 1: takeover"),
+    ],
+)
+def test_a2_a3_ranked_survivors_follow_the_order_of_preference(alive: str, line: str) -> None:
+    """For 10.0.0.4 that is 10.0.0.3's node, ours, 10.0.0.2's; for 10.0.0.3: 10.0.0.2's, 10.0.0.4's, ours."""
+    node = serving(takeover="ranked", seats=FOUR)
+    said = node.members(*(f"10.0.0.{number}" for number in alive.split()))
+    assert (line in said) if line else (said == [])
+
+
+def test_a2_one_survivor_alone_takes_an_orphan() -> None:
+    node = serving(takeover="one", seats=FOUR)
+    assert node.members(OWN, SECOND, "10.0.0.4") == [], "10.0.0.2's node comes before us"
+    assert node.reason(THIRD) == "standby"
+    assert node.members(OWN, "10.0.0.4") == ["announce 10.0.0.2 at rank 1: takeover"]
+    assert node.reason(THIRD) == "standby", "10.0.0.4's node comes before us, too"
+    assert node.members(OWN) == [
+        "announce 10.0.0.3 at rank 1: takeover",
+        "announce 10.0.0.4 at rank 1: takeover",
+    ]
+
+
+def test_a2_one_keeps_an_orphan_until_the_better_taker_surely_has_it() -> None:
+    """Who has just registered settles for 6 s first (L3), and is given another 2 s to be seen (H1)."""
+    node = serving(takeover="one")
+    assert node.members(OWN) == [
+        "announce 10.0.0.2 at rank 1: takeover",
+        "announce 10.0.0.3 at rank 1: takeover",
+    ]
+    assert node.members(OWN, SECOND) == [], "10.0.0.2's node is the one for 10.0.0.3"
+    assert node.wait(7.9) == ["withdraw 10.0.0.2: standby"], "its owner is back"
+    assert node.wait(0.2) == ["withdraw 10.0.0.3: standby"]
+
+
+def test_a2_who_is_not_registered_comes_after_all_who_are() -> None:
+    """Otherwise the others, who do not know of us, and we would announce an orphan at one rank."""
+    node = reading(accepted=False, takeover="ranked", seats=FOUR)
+    node.good()
+    node.wait(60)
+    assert node.members(SECOND, THIRD) == ["announce 10.0.0.4 at rank 3: takeover"]
+    assert node.members(OWN, SECOND, THIRD) == ["announce 10.0.0.4 at rank 2: takeover"]
+
+
+def test_a2_a_node_that_owns_nothing_helps_where_nobody_else_can() -> None:
+    node = serving(owned=(), takeover="one")
+    assert node.members(SECOND, THIRD) == [], "others are there to take 10.0.0.1"
+    assert node.members() == [f"announce {vip} at rank 1: takeover" for vip in EVERYBODY]
+
+
+def test_a4_hot_standby_announces_before_it_is_needed() -> None:
+    node = serving(standby="hot", takeover="ranked")
+    node.bad()
+    assert node.good() == [
+        "announce 10.0.0.1 at rank 0: owner",
+        "announce 10.0.0.2 at rank 1: hot-standby",
+        "announce 10.0.0.3 at rank 2: hot-standby",
+        "register 10.0.0.1",
+    ]
+
+
+def test_a4_hot_standby_stays_where_it_is_when_the_owner_dies_and_returns() -> None:
+    node = serving(standby="hot")
+    assert node.members(OWN, THIRD) == []
+    assert node.reason(SECOND) == "takeover"
+    assert node.members(*EVERYBODY) + node.wait(60) == []
+    assert node.reason(SECOND) == "hot-standby"
+
+
+@pytest.mark.parametrize("stranger", ["0.0.0.0/0", "203.0.113.9", "10.0.0.1/32", "", "x\nannounce"])
+def test_a5_a_member_that_is_not_configured_means_nothing(stranger: str) -> None:
+    node = serving()
+    assert node.tell(events.MembersSeen({vip: events.Member() for vip in EVERYBODY[1:]})) == []
+    assert node.members(*EVERYBODY, stranger) == []
+    assert node.members(*EVERYBODY) + node.wait(60) == []
+
+
+def test_a6_what_is_told_again_changes_nothing() -> None:
+    node = taking_over()
+    assert node.members(OWN, THIRD) == []
+    assert node.maintenance() + node.store(StoreState.CONNECTED) + node.neighbors(1) + node.wait(60) == []
+    assert node.tell(events.RouteAccepted(OWN)) == []
+
+
+def test_a6_another_preference_replaces_the_route_without_a_withdrawal() -> None:
+    node = serving(takeover="ranked")
+    assert node.members(OWN, SECOND) == ["announce 10.0.0.3 at rank 2: takeover"]
+    assert "announce 10.0.0.3 at rank 1: takeover" in node.members(OWN)

@@ -1,0 +1,102 @@
+"""The contract's rules, chapter "ExaBGP", as far as the core is concerned; the rest is the speaker's."""
+
+from dataclasses import replace
+
+from tests.unit.core.pools import OWN, SEATS, SECOND, THIRD
+from tests.unit.core.story import EVERYBODY, reading, serving, taking_over
+from vipagent.core import events
+from vipagent.core.words import Standby
+
+
+def test_e2_what_an_earlier_run_may_have_announced_is_withdrawn_unless_it_is_wanted() -> None:
+    node = reading()
+    node.members(THIRD)
+    assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+    assert node.wait(2) == ["withdraw 10.0.0.3: standby"], "its owner is there"
+    assert node.wait(4) == ["announce 10.0.0.2 at rank 1: takeover"], "kept until this is sure"
+
+
+def test_e2_a_node_that_comes_up_with_a_failed_check_withdraws_all() -> None:
+    node = reading(fall=2)
+    assert node.bad() == []
+    assert node.bad() == [f"withdraw {vip}: check-down" for vip in EVERYBODY]
+
+
+def test_e3_a_stop_deregisters_and_withdraws_everything() -> None:
+    node = taking_over()
+    assert node.tell(events.StopAsked()) == [
+        "deregister 10.0.0.1: stopping",
+        "withdraw 10.0.0.1: stopping",
+        "withdraw 10.0.0.2: stopping",
+    ]
+    assert node.good() + node.members() + node.wait(60) == []
+
+
+def test_e3_a_stop_withdraws_what_only_an_earlier_run_announced() -> None:
+    node = reading()
+    assert node.tell(events.StopAsked()) == [f"withdraw {vip}: stopping" for vip in EVERYBODY]
+
+
+def test_e3_the_same_configuration_touches_nothing() -> None:
+    node = taking_over()
+    assert node.tell(events.Reconfigured(node.core.settings)) + node.wait(60) == []
+
+
+def test_e3_a_vip_that_is_no_longer_configured_goes() -> None:
+    node = taking_over()
+    smaller = replace(node.core.settings, seats=((OWN,), (THIRD,)))
+    assert node.tell(events.Reconfigured(smaller)) == ["withdraw 10.0.0.2: removed"]
+    assert node.members(OWN) == ["announce 10.0.0.3 at rank 1: takeover"]
+
+
+def test_e3_an_owned_vip_that_is_no_longer_configured_is_deregistered_first() -> None:
+    node = serving(owned=(OWN, "10.0.1.1"), seats=((OWN, "10.0.1.1"), (SECOND,)))
+    smaller = replace(node.core.settings, owned=(OWN,), seats=((OWN,), (SECOND,)))
+    assert node.tell(events.Reconfigured(smaller)) == [
+        "deregister 10.0.1.1: removed",
+        "withdraw 10.0.1.1: removed",
+    ]
+
+
+def test_e3_a_vip_that_another_node_owns_from_now_on_is_left_to_it() -> None:
+    node = serving(owned=(OWN, "10.0.1.1"), seats=((OWN, "10.0.1.1"), (SECOND,)))
+    moved = replace(node.core.settings, owned=(OWN,), seats=((OWN,), (SECOND, "10.0.1.1")))
+    assert node.tell(events.Reconfigured(moved)) == ["deregister 10.0.1.1: removed"], "still announced"
+    assert node.wait(6) == ["announce 10.0.1.1 at rank 1: takeover"]
+    assert node.members(OWN, SECOND, "10.0.1.1") + node.wait(1.9) == []
+    assert node.wait(0.1) == ["withdraw 10.0.1.1: standby"]
+
+
+def test_e3_a_new_vip_of_another_node_is_no_orphan_before_the_store_was_asked() -> None:
+    node = serving()
+    larger = replace(node.core.settings, seats=(*SEATS, ("10.0.0.4",)))
+    assert node.tell(events.Reconfigured(larger)) == []
+    assert node.reason("10.0.0.4") == "settling"
+    assert node.wait(5) == []
+    assert node.members(*EVERYBODY) == [], "its node's agent has not been told yet, maybe"
+    assert node.wait(1) == ["announce 10.0.0.4 at rank 1: takeover"]
+
+
+def test_e3_a_new_vip_does_not_delay_another_s_takeover() -> None:
+    node = serving()
+    node.tell(events.Reconfigured(replace(node.core.settings, seats=(*SEATS, ("10.0.0.4",)))))
+    assert node.members(OWN, THIRD) == ["announce 10.0.0.2 at rank 1: takeover"]
+
+
+def test_e3_another_policy_applies_to_what_is_announced() -> None:
+    node = taking_over()
+    assert node.tell(events.Reconfigured(replace(node.core.settings, standby=Standby.HOT))) == [
+        "announce 10.0.0.3 at rank 1: hot-standby"
+    ]
+
+
+def test_a_timer_that_fires_early_is_set_again() -> None:
+    """A loop's clock may be a hair behind the time that it was asked for."""
+    node = taking_over()
+    node.members(*EVERYBODY)
+    due = node.timer
+    assert due == node.now + 2
+    node.now = due - 1e-9
+    node.timer = None
+    assert node.tell(events.TimerFired()) == []
+    assert node.timer == due
