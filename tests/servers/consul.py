@@ -43,12 +43,13 @@ class Consul:
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.port, self.gossip, rpc = free_port(), free_port(), free_port()
+        self.name = f"consul-{self.port}"
         self._tls, self._token = tls, token
         ports = {"server": rpc, "serf_lan": self.gossip, "serf_wan": -1, "dns": -1, "grpc": -1, "http": -1}
         ports["https" if tls else "http"] = self.port
         configuration = {
             "data_dir": str(directory / "data"),
-            "node_name": f"consul-{self.port}",
+            "node_name": self.name,
             "server": True,
             "bootstrap_expect": 1,
             "bind_addr": HOST,
@@ -167,13 +168,11 @@ class Cluster:
 
     def leader(self) -> Consul:
         """Wait until there is a leader, and return it."""
-        return wait_for(
-            "one of three Consuls leads",
-            lambda: next(
-                (server for server in self.servers if server.process.running and server.leads), None
-            ),
-            30.0,
-        )
+
+        def leaders() -> list[Consul]:
+            return [server for server in self.servers if server.process.running and server.leads]
+
+        return wait_for("one of three Consuls leads", leaders, 30.0)[0]
 
     def stop(self) -> None:
         """End all three for good."""

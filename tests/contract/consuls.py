@@ -1,0 +1,91 @@
+"""Consul as a store under test, and a foreign client of it."""
+
+from collections.abc import Mapping
+from itertools import count
+from urllib.parse import quote
+
+from tests.servers.consul import Consul
+from vipagent.store.backend import StoreSettings
+from vipagent.store.layout import Directory, Key
+from vipagent.testing.peers import Peer
+from vipagent.testing.recorder import SessionSeen
+from vipagent.testing.store import ServedStore
+from vipagent_consul import ConsulBackend
+
+LIFE = 2.0
+PREFIXES = count(1)
+
+
+def detail(session: Peer) -> str:
+    """Return what was told last about the session; empty if nothing was."""
+    told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
+    return told[-1] if told else ""
+
+
+class ConsulUnderTest(ServedStore):
+    """A server, a prefix that is fresh for each test, and a foreign client with a session of its own."""
+
+    factory = ConsulBackend
+    vanishing = LIFE + 1.0
+
+    def __init__(
+        self,
+        server: Consul,
+        options: Mapping[str, object] | None = None,
+        hosts: tuple[str, ...] = (),
+        prefix: str = "",
+    ) -> None:
+        """Make the foreign client's session.
+
+        Args:
+            server: it runs.
+            options: the backend's.
+            hosts: what the backend is told to ask, if not this server.
+            prefix: another store's, to share it.
+        """
+        self.server = server
+        self.options = dict(options or {})
+        self.hosts = hosts or (server.address,)
+        self.prefix = prefix or f"/test{next(PREFIXES)}"
+        created = server.call("session/create", body={"Behavior": "delete", "NodeChecks": []})
+        assert isinstance(created, dict)
+        self.foreign = created["ID"]
+
+    def settings(self, node: str, instance: str) -> StoreSettings:
+        return StoreSettings(node, instance, self.hosts, self.prefix, LIFE, self.options)
+
+    def url(self, key: Key | Directory) -> str:
+        return f"kv{quote(key.path(self.prefix))}"
+
+    def plant(self, key: Key, value: bytes) -> None:
+        assert self.server.call(f"{self.url(key)}?acquire={self.foreign}", body=value) is True
+
+    def uproot(self, key: Key) -> None:
+        self.server.call(self.url(key), "DELETE")
+
+    def overwrite(self, key: Key, value: bytes) -> None:
+        self.server.call(self.url(key), body=value)
+
+    def litter(self, directory: Directory) -> None:
+        path = self.url(directory)
+        for name in ("", "x" * 5000, "%C3%BF", "%FF%FE", "%ED%A0%80", "a%20b", "-", "10.0.0.0_0", "..."):
+            self.server.call(f"{path}/{name}", body=b"\xff" * 500_000)
+        for name in ("deep/" * 200, "deep/folder/", "deep/key", "flags?flags=18446744073709551615"):
+            self.server.call(f"{path}/{name}")
+        self.server.call(path, body=b"the directory's name as a key")
+        self.server.call(f"{path}-2/10.0.0.99", body=b"a directory whose name begins alike")
+        for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600", "\x7f\x1b[31m"):  # PUT refuses them
+            key = directory.path(self.prefix).strip("/") + f"/{name}"
+            self.server.call("txn", body=[{"KV": {"Verb": "set", "Key": key, "Value": "AAAA"}}])
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def start(self) -> None:
+        self.server.start()
+
+    def pause(self) -> None:
+        self.server.pause()
+
+    def resume(self) -> None:
+        self.server.resume()

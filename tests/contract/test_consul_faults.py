@@ -1,0 +1,350 @@
+"""What can befall Consul's sessions; each test has the number of the pitfall that it rules out."""
+
+import gc
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.contract.consuls import LIFE, ConsulUnderTest, detail
+from tests.servers.consul import Consul
+from tests.servers.proxy import Proxy
+from vipagent.core.words import Claim, StoreState
+from vipagent.store.layout import Key
+from vipagent.testing.death import holder
+from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, eventually, member
+from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent_consul import http, watches
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
+    server = Consul(tmp_path_factory.mktemp("consul"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(server: Consul) -> ConsulUnderTest:
+    return ConsulUnderTest(server)
+
+
+@pytest.fixture
+def peers(store: ConsulUnderTest) -> Iterator[Peers]:
+    peers = Peers(store)
+    yield peers
+    peers.close()
+
+
+def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
+    """Return an agent that has one member, and watches all members."""
+    agent = peers.join(node)
+    agent.watch(MEMBERS)
+    agent.register(member(last))
+    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+    return agent
+
+
+def sessions(store: ConsulUnderTest, node: str) -> list[dict[str, object]]:
+    found = store.server.call("session/list", "GET")
+    assert isinstance(found, list)
+    return [each for each in found if each["Name"] == f"vipagent {node}"]
+
+
+def end_sessions(store: ConsulUnderTest, node: str) -> None:
+    """End a node's sessions behind its back."""
+    for each in sessions(store, node):
+        store.server.call(f"session/destroy/{each['ID']}")
+
+
+@pytest.mark.timeout(60)
+def test_21_a_time_to_live_counts_double(server: Consul) -> None:
+    """Without a check, Consul keeps a dead agent's entry for one to two times the 10 s that are the least."""
+    store = ConsulUnderTest(server, {"session": "ttl"})
+    peers = Peers(store)
+    watcher = peers.join("node2")
+    watcher.watch(MEMBERS)
+    with holder(store, "node1", "killed", [member(1).name]) as child:
+        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        child.kill()
+        killed = time.monotonic()
+        watcher.seen.wait_names(MEMBERS, [], 21.0)
+        assert time.monotonic() - killed > 10.0
+    assert "10 s to live, which Consul may count double" in detail(watcher)
+    peers.close()
+
+
+def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
+    """LOST is told after the time to live itself: from then on Consul may have ended the session."""
+    proxy = Proxy(server.address)
+    store = ConsulUnderTest(server, {"session": "ttl"}, (proxy.address,))
+    peers = Peers(store)
+    agent = peers.join("node1")
+    proxy.swallow()
+    began = time.monotonic()
+    agent.seen.wait_state(StoreState.LOST, 10.0 + LATE)
+    assert time.monotonic() - began > 10.0 - 10.0 / 3 - 0.5
+    proxy.close()
+    peers.close()
+
+
+def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
+    """The session was ended, its check still passes: that is noticed, and all is made anew."""
+    agent, other = registered(peers), peers.join("node2")
+    other.watch(MEMBERS)
+    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    mark = agent.seen.mark()
+    end_sessions(store, "node1")
+    (check,) = (name for name in _checks(store) if ":node1:" in name)
+    store.server.call(f"agent/check/pass/{check}")
+    other.seen.wait_names(MEMBERS, [], NOTICE)
+    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + NOTICE)
+    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+    assert agent.seen.states(mark) == [StoreState.LOST, StoreState.CONNECTED]
+
+
+def _checks(store: ConsulUnderTest) -> dict[str, object]:
+    found = store.server.call("agent/checks", "GET")
+    assert isinstance(found, dict)
+    return found
+
+
+def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
+    """A key is free at once when its session ends, and goes with it."""
+    first, second = registered(peers), peers.join("node2")
+    (session,) = sessions(store, "node1")
+    assert (session["LockDelay"], session["Behavior"]) == (1_000_000, "delete")
+    second.watch(MEMBERS)
+    second.register(member(1))
+    second.wait_claim(member(1), Claim.OTHER, NOTICE)
+    first.backend.close(2.0)
+    second.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_24_an_invalid_session_while_registering(peers: Peers, store: ConsulUnderTest) -> None:
+    """What Consul says of a dead session is acted on at once: no sign of life is waited for."""
+    agent = registered(peers)
+    for turn in range(2, 6):
+        end_sessions(store, "node1")
+        agent.register(member(turn))
+        agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, turn + 1)], NOTICE)
+    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+    assert len(sessions(store, "node1")) == 1
+
+
+def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
+    """Its session lives on in Consul, but is not ours any more: the entry changes hands without a gap."""
+    agent, other = registered(peers), peers.join("node2")
+    (stale,) = sessions(store, "node1")
+    path = member(1).path(store.prefix).strip("/")
+    other.watch(MEMBERS)
+    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    with other.seen.never_without(MEMBERS, member(1).name):
+        again = peers.join("node1")
+        again.register(member(1))
+        eventually(lambda: _holder(store, path) != stale["ID"], NOTICE, "the new run has the key")
+    assert agent.wait_claim(member(1), Claim.SAME_NODE, NOTICE).value == again.value
+
+
+def _holder(store: ConsulUnderTest, path: str) -> object:
+    found = store.server.call(f"kv/{path}", "GET")
+    assert isinstance(found, list)
+    return found[0].get("Session")
+
+
+def test_25_an_idle_query_is_no_fault(
+    peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consul answers up to a sixteenth of the wait late: the time-out allows for it."""
+    monkeypatch.setattr(watches, "WAIT", 1)
+    monkeypatch.setattr(watches, "CALL", 0.1)
+    queries = _count_queries(monkeypatch)
+    agent = registered(peers)
+    mark, before = agent.seen.mark(), len(queries)
+    eventually(lambda: len(queries) >= before + 5, PATIENCE, "five queries have waited in vain")
+    assert agent.seen.events(mark) == []
+
+
+def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> None:
+    """Servers are restored from an older snapshot: the view is right at once, and stays so."""
+    agent = registered(peers)
+    saved = store.server.ask("snapshot")
+    assert saved
+    for last in range(2, 30):
+        agent.register(member(last))
+    agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, 30)], PATIENCE)
+    other = peers.join("node2")
+    assert store.server.ask("snapshot", "PUT", saved) is not None
+    agent.wait_claim(member(29), Claim.OURS, RECOVERY)  # what the snapshot lacks is made again
+    store.plant(member(40), b"new")
+    agent.seen.wait_for(lambda: agent.entry(member(40)), NOTICE, "what comes after the restore is seen")
+    other.watch(MEMBERS)
+    names = [member(last).name for last in (*range(1, 30), 40)]
+    other.seen.wait_names(MEMBERS, names, PATIENCE)
+    agent.seen.wait_names(MEMBERS, names, NOTICE)
+
+
+def test_25_an_empty_directory_is_woken_by_any_write(
+    peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy Consul does not make busy agents, and what counts is still seen in time."""
+    agent = peers.join("node1")
+    agent.watch(MAINTENANCE)
+    agent.seen.wait_names(MAINTENANCE, [], PATIENCE)
+    queries = _count_queries(monkeypatch)
+    ending = threading.Event()
+
+    def write() -> None:
+        while not ending.is_set():
+            store.server.call("kv/elsewhere", body=b"x")
+
+    writer = threading.Thread(target=write)
+    began = time.monotonic()
+    writer.start()
+    try:
+        eventually(lambda: time.monotonic() - began > 3.0, PATIENCE, "3 s of writing")
+        assert len(queries) < 40, "4 a second, and each looks twice at what is empty"
+        store.plant(Key(MAINTENANCE, "node9"), b"")
+        agent.seen.wait_names(MAINTENANCE, ["node9"], NOTICE)
+    finally:
+        ending.set()
+        writer.join()
+
+
+def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which the target of every query to the key store is added."""
+    queries: list[str] = []
+    exchange = http.Channel._exchange
+
+    def counting(channel: http.Channel, request: http.Request, within: float) -> http.Response:
+        if request.target.startswith("/v1/kv/"):
+            queries.append(request.target)
+        return exchange(channel, request, within)
+
+    monkeypatch.setattr(http.Channel, "_exchange", counting)
+    return queries
+
+
+@pytest.fixture
+def proxy(server: Consul) -> Iterator[Proxy]:
+    proxy = Proxy(server.address)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def behind(store: ConsulUnderTest, proxy: Proxy) -> Iterator[Peers]:
+    """Agents whose way to Consul is the proxy."""
+    behind = Peers(ConsulUnderTest(store.server, {}, (proxy.address,), store.prefix))
+    yield behind
+    behind.close()
+
+
+def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: Proxy) -> None:
+    """LOST by our own clock; all is right soon after the way is back, without a restart."""
+    agent = registered(behind)
+    mark = agent.seen.mark()
+    proxy.swallow()
+    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+    assert "no answer within" in detail(agent)
+    peers.join("node2").register(member(2))
+    assert agent.seen.snapshots(MEMBERS, mark) == []
+    proxy.resume()
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
+    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> None:
+    """It gets a new connection in time, and so does each watch; the session lives on."""
+    agent = registered(behind)
+    mark = agent.seen.mark()
+    proxy.swallow(b"/v1/agent/service/register")  # what the session's connection began with
+    agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
+    assert agent.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED]
+    agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
+
+
+def test_03_only_a_watch_is_swallowed(
+    behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is well and hears nothing of it: the query's own time-out ends that."""
+    monkeypatch.setattr(watches, "WAIT", 2)
+    monkeypatch.setattr(watches, "CALL", 0.5)
+    agent = registered(behind)
+    proxy.swallow(b"/v1/kv/")
+    peers.join("node2").register(member(2))
+    agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
+    proxy.resume()
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY)
+    assert agent.seen.state == StoreState.CONNECTED
+
+
+def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
+    """The first host hangs: the second is asked before the session is lost, and the entry changes over."""
+    peers = Peers(ConsulUnderTest(store.server, {}, (proxy.address, store.server.address), store.prefix))
+    agent, other = registered(peers), Peers(store).join("node2")
+    other.watch(MEMBERS)
+    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    mark = agent.seen.mark()
+    with other.seen.never_without(MEMBERS, member(1).name):
+        proxy.swallow()
+        agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
+        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        eventually(
+            lambda: len(sessions(store, "node1")) == 1, NOTICE, "the session at the first host is ended"
+        )
+    assert StoreState.LOST not in agent.seen.states(mark)
+    assert store.server.address in detail(agent)
+    other.backend.close(2.0)
+    peers.close()
+
+
+def test_07_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:
+    """Nothing is left in Consul: no session, no service, no entry."""
+    registered(peers).backend.close(2.0)
+    assert sessions(store, "node1") == []
+    assert not any(":node1:" in check for check in _checks(store))
+
+
+@pytest.mark.timeout(120)
+def test_200_reconnections_leak_nothing(behind: Peers, proxy: Proxy) -> None:
+    """Neither threads nor descriptors nor memory."""
+    agent = registered(behind)
+    _reconnect(agent, proxy, 20)  # whatever is made once is made by now
+    threads, descriptors = threading.active_count(), _descriptors()
+    tracemalloc.start()
+    try:
+        _reconnect(agent, proxy, 200)
+        eventually(lambda: threading.active_count() <= threads, PATIENCE, "no thread more than before")
+        eventually(lambda: _descriptors() <= descriptors + 2, PATIENCE, "no descriptor more than before")
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 200 * 1024, "less than 1 KB a reconnection, with what is in use just now"
+
+
+def _reconnect(agent: Peer, proxy: Proxy, times: int) -> None:
+    """Cut all connections; a change that the agent makes then shows that they are there again."""
+    for turn in range(times):
+        value, mark = f"turn {turn}".encode(), agent.seen.mark()
+        proxy.cut()
+        agent.backend.register(member(1), value)
+        agent.seen.wait_for(partial(_has_value, agent, value), PATIENCE, "the change is seen")
+        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+    agent.seen._events.clear()
+
+
+def _has_value(agent: Peer, value: bytes) -> bool:
+    entry = agent.entry(member(1))
+    return entry is not None and entry.value == value
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
