@@ -77,13 +77,14 @@ def test_options_not_given_are_left_to_the_schema() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("--aut-ip 10.0.0.1", "command line: No such option"),
+        ("--aut-ip=10.0.0.1", "command line: --aut-ip: unknown option: did you mean --auth-ip?"),
+        ("-xh", "command line: -xh: unknown option: see vipagent run --help"),
         ("--vip", "command line: Option '--vip' requires an argument"),
         (
             "--config a.yaml --med 1 --vip 10.0.0.1",
-            "command line: --config stands alone: remove --med, --vip, or put",
+            "command line: --config: stands alone: remove --med, --vip, or put",
         ),
-        ("stray", "command line: Got unexpected extra argument"),
+        ("stray", "command line: 'stray' belongs to no option: see"),
         ("--service apex --med x --node node1", "command line: --med: 'x' is no whole number"),
         ("--config /nowhere/a.yaml", "/nowhere/a.yaml: cannot be read: No such file or directory"),
     ],

@@ -8,19 +8,9 @@ from textwrap import dedent
 
 import pytest
 
+from tests.outside import environment, install
+
 GOOD = "from vipagent.store.memory import MemoryBackend as Good"
-
-
-def install(
-    site: Path, distribution: str, entry_points: dict[str, str], extras: tuple[str, ...] = ()
-) -> None:
-    """Put a distribution's metadata where Python finds it."""
-    info = site / f"{distribution}-1.0.dist-info"
-    info.mkdir(parents=True)
-    provides = "".join(f"Provides-Extra: {extra}\n" for extra in extras)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n{provides}")
-    lines = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[vipagent.backends]\n{lines}")
 
 
 @pytest.fixture
@@ -51,10 +41,9 @@ def site(tmp_path: Path) -> Path:
 
 def python(site: Path, *arguments: str) -> str:
     """Run Python with these distributions in its environment."""
-    environment = {"PYTHONPATH": f"{site}:{Path(__file__).parents[2]}", "XDG_CACHE_HOME": str(site / "cache")}
     command = [sys.executable, *arguments]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, timeout=60
+        command, env=environment(site), capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 

@@ -145,8 +145,8 @@ def _backend(draft: _Draft) -> Iterator[Problem]:
     except StoreConfigError as error:
         yield draft.place.problem(("backend",), name, str(error))
         return
-    if draft.agent.broken & {"hosts", "prefix", "session_timeout", "store"}:
-        return
+    if draft.agent.broken & {"hosts", "store"}:
+        return  # of the rest the defaults will do
     try:
         backend(_store(draft), Deaf())
     except StoreConfigError as error:

@@ -54,11 +54,15 @@ def shared_vips(services: Mapping[str, ServiceSection], place: Place) -> Iterato
                 yield place.below("services").problem((name, "vip"), vip, text)
 
 
-def _owner(service: ServiceSection, node: str) -> Iterator[Finding]:
-    """Each node owns at least one VIP, and a mapping of nodes to VIPs says which."""
+def _some_own(service: ServiceSection, _node: str) -> Iterator[Finding]:
+    """Each node owns at least one VIP."""
+    if not service.auth_ip and not isinstance(service.vip, dict):
+        yield ("auth_ip",), None, "is missing: the VIP that this node owns"
+
+
+def _own_entry(service: ServiceSection, node: str) -> Iterator[Finding]:
+    """A mapping of nodes to VIPs says which VIPs are this node's."""
     if not isinstance(service.vip, dict):
-        if not service.auth_ip:
-            yield ("auth_ip",), None, "is missing: the VIP that this node owns"
         return
     entry = service.vip.get(node, ())
     if not entry:
@@ -68,9 +72,12 @@ def _owner(service: ServiceSection, node: str) -> Iterator[Finding]:
         yield ("auth_ip",), ", ".join(service.auth_ip), text
 
 
-def _twice(service: ServiceSection, _node: str) -> Iterator[Finding]:
+def _own_twice(service: ServiceSection, _node: str) -> Iterator[Finding]:
     for vip in _repeated(service.auth_ip):
         yield ("auth_ip",), vip, "is there twice"
+
+
+def _twice(service: ServiceSection, _node: str) -> Iterator[Finding]:
     named = service.vip
     if not isinstance(named, dict):
         for vip in _repeated(named):
@@ -116,9 +123,12 @@ def _next_hops(service: ServiceSection, _node: str) -> Iterator[Finding]:
     for version in {version for version in versions if versions.count(version) > 1}:
         both = ", ".join(hop for hop in given if addresses.version(hop) == version)
         yield ("next_hop",), both, f"are two of one family: one IPv{version} address at most"
+
+
+def _useless_next_hops(service: ServiceSection, _node: str) -> Iterator[Finding]:
     families = {addresses.version(vip) for vip in pool.everything(service)}
-    for hop in given:
-        if families and addresses.version(hop) not in families:
+    for hop in service.next_hop:
+        if hop != "self" and families and addresses.version(hop) not in families:
             yield ("next_hop",), hop, f"is of no use: the service has no IPv{addresses.version(hop)} VIP"
 
 
@@ -133,11 +143,14 @@ def _lowest_rank(service: ServiceSection) -> int:
 
 
 RULES = (
-    Rule(frozenset({"auth_ip", "vip", "node"}), _owner),
-    Rule(frozenset({"auth_ip", "vip"}), _twice),
+    Rule(frozenset({"auth_ip", "vip"}), _some_own),
+    Rule(frozenset({"auth_ip", "vip", "node"}), _own_entry),
+    Rule(frozenset({"auth_ip"}), _own_twice),
+    Rule(frozenset({"vip"}), _twice),
     Rule(frozenset({"prepend", "local_as"}), _prepending),
     Rule(frozenset({"prepend", "auth_ip", "vip", "takeover"}), _longest_path),
     Rule(frozenset({"med", "med_step", "auth_ip", "vip", "takeover"}), _worst_med),
-    Rule(frozenset({"next_hop", "auth_ip", "vip"}), _next_hops),
+    Rule(frozenset({"next_hop"}), _next_hops),
+    Rule(frozenset({"next_hop", "auth_ip", "vip"}), _useless_next_hops),
     Rule(frozenset({"command", "check"}), _one_check),
 )

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
-from stevedore.driver import DriverManager
-from stevedore.exception import MultipleMatches, NoMatches
 from stevedore.named import NamedExtensionManager
 
 from vipagent.core.words import StoreState
@@ -56,17 +54,22 @@ def load(name: str) -> type[Backend]:
         StoreConfigError: there is none, or its client library is missing; the message says which would do.
     """
     try:
-        backend: object = DriverManager(
-            NAMESPACE, name, on_load_failure_callback=_raise, warn_on_missing_entrypoint=False
-        ).driver
-    except NoMatches:
-        raise StoreConfigError(f"is no backend: there are {', '.join(names()) or 'none'}") from None
-    except MultipleMatches:
-        raise StoreConfigError(f"comes from several distributions: {_distribution(name)}; keep one") from None
+        manager: NamedExtensionManager[object] = NamedExtensionManager(
+            NAMESPACE,
+            names=[name],
+            on_load_failure_callback=_raise,
+            on_missing_entrypoints_callback=lambda _names: None,  # the message is ours
+        )
     except ImportError as error:
         raise StoreConfigError(_missing(name, error)) from error
     except Exception as error:  # a plug-in is anybody's code
         raise StoreConfigError(f"cannot be loaded: {type(error).__name__}: {error}") from error
+    found = manager.extensions
+    if not found:
+        raise StoreConfigError(f"is no backend: there are {', '.join(names()) or 'none'}")
+    if len(found) > 1:
+        raise StoreConfigError(f"comes from several distributions: {_distribution(name)}; keep one")
+    backend = found[0].plugin
     if not (isinstance(backend, type) and issubclass(backend, Backend)):
         raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.backend.Backend")
     return backend

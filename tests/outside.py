@@ -1,0 +1,24 @@
+"""Backends by other authors: real distributions, on a path of their own."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def install(
+    site: Path, distribution: str, entry_points: Mapping[str, str], extras: tuple[str, ...] = ()
+) -> None:
+    """Put a distribution's metadata where Python finds it."""
+    info = site / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    provides = "".join(f"Provides-Extra: {extra}\n" for extra in extras)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n{provides}")
+    lines = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
+    (info / "entry_points.txt").write_text(f"[vipagent.backends]\n{lines}")
+
+
+def environment(site: Path) -> dict[str, str]:
+    """Return an environment in which Python finds what is installed there; stevedore's cache is there."""
+    return {**os.environ, "PYTHONPATH": f"{site}:{ROOT}", "XDG_CACHE_HOME": str(site / "cache")}
