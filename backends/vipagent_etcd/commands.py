@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from vipagent.store.backend import StoreConfigError, StoreError
-from vipagent_etcd.errors import EtcdError, Refused
+from vipagent_etcd.errors import EtcdError, Refused, Silent
 from vipagent_etcd.gateway import Access, Gateway
 from vipagent_etcd.http import Server
 
@@ -36,7 +36,8 @@ async def command(
                 async with Gateway(server, access, share) as gateway:
                     return await request(gateway)
             except (EtcdError, StoreConfigError) as error:
-                causes[server] = str(error)
+                if server not in causes or not isinstance(error, Silent):  # else the real cause is known
+                    causes[server] = str(error)
                 if isinstance(error, Refused) and not error.passing:
                     raise StoreError(_list(causes)) from error
         if time.monotonic() + PAUSE > until:

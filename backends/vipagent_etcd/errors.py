@@ -25,12 +25,19 @@ EXPLAINED = {
 }
 
 
+CLOSED = "it closed the connection"
+
+
 class EtcdError(Exception):
     """A request without success; the text is the cause."""
 
 
 class Unreachable(EtcdError):
     """No answer, or none that etcd would give: the request's fate is unknown."""
+
+
+class Silent(Unreachable):
+    """No answer in time."""
 
 
 class Refused(EtcdError):
@@ -43,7 +50,7 @@ class Refused(EtcdError):
             message: the server's.
             code: gRPC's.
         """
-        super().__init__(next((words for said, words in EXPLAINED.items() if said in message), message))
+        super().__init__(explanation(message) or message)
         self.code = code
         self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_IDENTITY)
         self.passing = code in UNAVAILABLE
@@ -54,15 +61,20 @@ class Compacted(EtcdError):
     """The watch would have to begin at a revision that is compacted away: list, and begin from there."""
 
 
+def explanation(message: str) -> str:
+    """Return an operator's words for what a server said; the empty string if there are no better ones."""
+    return next((words for said, words in EXPLAINED.items() if said in message), "")
+
+
 def in_words(error: OSError) -> str:
-    """Say what the network did."""
+    """Say what the network did; how exactly a connection ended is left to chance, so it is not told."""
     match error:
         case ConnectionRefusedError():
             return "connection refused"
         case ssl.SSLCertVerificationError():
             return f"its certificate is not accepted: {error.verify_message or error}"
-        case ssl.SSLError():
-            return f"no TLS: {error.reason or error}"
+        case ConnectionError() | ssl.SSLError():
+            return CLOSED
         case gaierror():
             return f"the name does not resolve: {error.strerror}"
         case _:

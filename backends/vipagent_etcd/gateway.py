@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from vipagent_etcd.errors import Refused, Unreachable
+from vipagent_etcd.errors import Refused, Silent, Unreachable, explanation
 from vipagent_etcd.http import Dialling, HttpConnection, Server
 from vipagent_etcd.keyvalues import Message
 from vipagent_etcd.options import EtcdOptions
@@ -130,13 +130,13 @@ async def deadline(patience: float) -> AsyncIterator[None]:
     """Give up after so many seconds.
 
     Raises:
-        Unreachable: they are over.
+        Silent: they are over.
     """
     try:
         async with asyncio.timeout(patience):
             yield
     except TimeoutError:
-        raise Unreachable(f"no answer within {patience:g} s") from None
+        raise Silent(f"no answer within {patience:.2g} s") from None
 
 
 async def _messages(
@@ -170,6 +170,8 @@ def _message(status: int, line: bytearray) -> Message:
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
+        if told := explanation(line.decode(errors="replace")):
+            raise Refused(told, 0)
         raise Unreachable(f"HTTP {status} and no JSON: is this a client port of etcd 3.4 or later?")
     if status == OK and "error" not in said:
         result = said.get("result", said)

@@ -11,14 +11,18 @@ from typing import Self
 
 import h11
 
-from vipagent_etcd.errors import Unreachable, in_words
+from vipagent_etcd.errors import CLOSED, Unreachable, in_words
 from vipagent_etcd.names import Resolver
 
+DOUBTS = {
+    False: "does it want TLS?",
+    True: "does it speak TLS, and does it want a certificate of ours (certfile, keyfile), or another one?",
+}
+"""What a server may mean that closes a connection before it has ever answered."""
 LARGEST_HEAD = 64 * 1024
 """Bytes of an answer's head."""
 CHUNK = 64 * 1024
 """Bytes that are read at once."""
-CLOSED = "it closed the connection"
 SILENCE = 15
 """Seconds of silence after which the kernel asks whether the other side is still there; it asks thrice."""
 
@@ -56,6 +60,8 @@ class HttpConnection:
         self._http = h11.Connection(h11.CLIENT)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._encrypts = False
+        self._has_answered = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,6 +94,7 @@ class HttpConnection:
             await writer.drain()
             while not isinstance(answer := await self._event(reader), h11.Response):
                 pass  # 100 Continue and the like
+            self._has_answered = True
             return answer.status_code, self._body(reader)
 
     async def _body(self, reader: asyncio.StreamReader) -> Body:
@@ -100,7 +107,7 @@ class HttpConnection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._http.receive_data(await reader.read(CHUNK))
         if isinstance(event, h11.ConnectionClosed):
-            raise Unreachable(CLOSED)
+            raise ConnectionResetError
         return event
 
     @contextmanager
@@ -110,11 +117,13 @@ class HttpConnection:
             yield
         except OSError as error:
             self.close()
-            raise Unreachable(in_words(error)) from error
+            raise Unreachable(self._explain(error)) from error
         except h11.RemoteProtocolError as error:
             cut = self._reader is not None and self._reader.at_eof()
             self.close()
-            raise Unreachable(CLOSED if cut else f"no proper HTTP: {error}") from error
+            raise Unreachable(
+                self._explain(ConnectionResetError()) if cut else f"no proper HTTP: {error}"
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -130,7 +139,11 @@ class HttpConnection:
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Try the host's addresses one after the other."""
         host, port = self._server.host, self._server.port
-        context = self._dialling.tls()
+        try:
+            context = self._dialling.tls()
+        except OSError as error:
+            raise Unreachable(f"our ca, certfile or keyfile cannot be used: {error}") from error
+        self._encrypts = context is not None
         failure = OSError("the name has no address")
         for address in await self._dialling.resolver.addresses(host, port):
             try:
@@ -140,6 +153,12 @@ class HttpConnection:
             except OSError as error:
                 failure = error
         raise failure
+
+    def _explain(self, error: OSError) -> str:
+        told = in_words(error)
+        if told == CLOSED and not self._has_answered:
+            told += f": {DOUBTS[self._encrypts]}"
+        return told
 
     def _is_idle(self) -> bool:
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:

@@ -8,16 +8,26 @@ from typing import Any
 from tests.servers.etcd import Etcd
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
+from vipagent.testing.peers import Peer
+from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import ServedStore
 from vipagent_etcd import EtcdBackend
 
 LIFE = 3.0
 PREFIXES = count(1)
+RENEWED = "etcd_debugging_lease_renewed_total"
+"""A server's count of keep-alives."""
 
 
 def b64(data: bytes | str) -> str:
     """Return what the gateway takes for bytes."""
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
+
+
+def detail(agent: Peer) -> str:
+    """Return what was told last about an agent's session; empty as long as nothing was."""
+    told = [event.detail for event in agent.seen.events() if isinstance(event, SessionSeen)]
+    return told[-1] if told else ""
 
 
 class EtcdUnderTest(ServedStore):

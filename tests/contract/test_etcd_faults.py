@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.contract.etcds import LIFE, EtcdUnderTest
+from tests.contract.etcds import LIFE, RENEWED, EtcdUnderTest, detail
 from tests.servers.etcd import Etcd
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
@@ -20,11 +20,8 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, eventually, member
-from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import following, names, watches
-
-RENEWED = "etcd_debugging_lease_renewed_total"
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +58,6 @@ def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
     agent.register(member(last))
     agent.wait_claim(member(last), Claim.OURS, PATIENCE)
     return agent
-
-
-def detail(agent: Peer) -> str:
-    """Return what was told last about the session."""
-    return next(event.detail for event in reversed(agent.seen.events()) if isinstance(event, SessionSeen))
 
 
 class TestLeases:
@@ -147,6 +139,7 @@ class TestWatches:
             agent.seen.wait_names(service, [], PATIENCE)
         other.register(Key(services[-1], "10.0.0.1"))
         agent.seen.wait_names(services[-1], ["10.0.0.1"], NOTICE)
+        assert agent.seen.states() == [StoreState.CONNECTED], "at the first attempt"
 
     def test_of_a_huge_directory_the_first_entries_are_handed_over(
         self, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch

@@ -28,22 +28,28 @@ class Authority:
         )
 
     def issue(
-        self, name: str, subjects: str = "DNS:localhost,IP:127.0.0.1", days: int = 2, password: str = ""
+        self,
+        name: str,
+        subjects: str = "DNS:localhost,IP:127.0.0.1",
+        days: int = 2,
+        password: str = "",
+        attribute: str = "CN",
     ) -> Certificate:
         """Return a new certificate.
 
         Args:
-            name: its common name, and that of its files.
+            name: its name, and that of its files.
             subjects: whom it is valid for, as openssl's subjectAltName.
             days: how long from now; below 0, it has expired.
             password: encrypts the key.
+            attribute: what its name is: the common name, or `O` for one that has none.
         """
         found = Certificate(*(self._directory / f"{name}.{end}" for end in ("crt", "key", "pem")))
         request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
         extensions.write_text(f"subjectAltName={subjects}")
         encryption = ("-passout", f"pass:{password}") if password else ("-nodes",)
         self._openssl(
-            *("req", "-newkey", "rsa:2048", *encryption, "-subj", f"/CN={name}"),
+            *("req", "-newkey", "rsa:2048", *encryption, "-subj", f"/{attribute}={name}"),
             *("-keyout", found.key, "-out", request),
         )
         self._openssl(
