@@ -49,7 +49,10 @@ class Agent:
         self._store = StoreState.LOST
 
     async def run(self) -> None:
-        """Serve until ExaBGP is gone or `stop` is called; then deregister, withdraw, and return."""
+        """Serve until ExaBGP is gone or `stop` is called; then deregister, withdraw, and return.
+
+        What is still to do then is `close`.
+        """
         self._pipe.open()
         for service in self._config.services:
             self._add(service)
@@ -57,7 +60,10 @@ class Agent:
         await self._ended.wait()
         for served in self._services.values():
             served.stop()
-        await self._last_words()
+        await self.spoken(LAST_WORDS)  # no longer: ExaBGP may be stopping itself (E3)
+
+    def close(self) -> None:
+        """End the store's session and let go of ExaBGP's pipes; it may take `CLOSE_TIMEOUT` seconds."""
         self._backend.close(CLOSE_TIMEOUT)
         self._pipe.close()
         if self._timer:
@@ -67,18 +73,28 @@ class Agent:
         """Ask `run` to return."""
         self._ended.set()
 
-    def reconfigure(self, config: AgentConfig) -> None:
-        """Take another configuration; routes that stay the same are not touched (E3).
+    async def spoken(self, within: float) -> bool:
+        """Wait `within` seconds at most until ExaBGP has taken everything; return whether it has."""
+        deadline = self._loop.time() + within
+        while not self._pipe.ended and self._speaker.busy and self._loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return not self._speaker.busy
+
+    def check(self, config: AgentConfig) -> None:
+        """Refuse what `reconfigure` cannot take.
 
         Raises:
-            ValueError: something changed that needs a restart of the agent; nothing was done.
+            ValueError: something changed that needs a restart of the agent.
         """
         store = replace(config.store, instance=self._config.store.instance)
         if (config.backend, store) != (self._config.backend, self._config.store):
             raise ValueError(
                 "the node's name and the store's options change only with a restart of the agent"
             )
-        self._config = replace(config, store=store)
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Take another configuration that passed `check`; routes that stay the same are not touched (E3)."""
+        self._config = replace(config, store=self._config.store)
         wanted = {service.name: service for service in config.services}
         for name in self._services.keys() - wanted.keys():
             self._remove(name)
@@ -118,6 +134,9 @@ class Agent:
                 if outcome:
                     self._settled(outcome)
                 self._pump()
+            case messages.Answer():
+                self._speaker.answered(self._loop.time())
+                self._pump()
             case messages.NeighborState(peer, established):
                 self._neighbor(peer, established)
 
@@ -155,9 +174,3 @@ class Agent:
     def _orphaned(self) -> None:
         log.warning("ExaBGP is gone: end of file")
         self.stop()
-
-    async def _last_words(self) -> None:
-        """Wait for ExaBGP to take the withdrawals, but not for long: it may be stopping itself (E3)."""
-        deadline = self._loop.time() + LAST_WORDS
-        while not self._pipe.ended and self._speaker.busy and self._loop.time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 SHOW_NEIGHBORS = "show neighbor summary"
 """The one question that 4.2 and 5 both answer at any time: a line a neighbour, then `done`."""
+SUMMARY_HEAD = ["Peer", "AS"]
 SUMMARY_WORDS = 6
 
 
@@ -25,7 +26,12 @@ class NeighborState:
     established: bool
 
 
-Message = Reply | NeighborState | None
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to the question begins; a reply comes at its end, if replies are on."""
+
+
+Message = Reply | NeighborState | Answer | None
 
 
 def parse(line: str) -> Message:
@@ -51,8 +57,10 @@ def _neighbor_state(text: str) -> NeighborState | None:
         return None
 
 
-def _summary_line(words: list[str]) -> NeighborState | None:
-    """Read one neighbour's line of the summary: peer, AS, time or `down`, state, sent, received."""
+def _summary_line(words: list[str]) -> NeighborState | Answer | None:
+    """Read the summary's head, or a neighbour's line: peer, AS, time or `down`, state, sent, received."""
+    if words[:2] == SUMMARY_HEAD:
+        return Answer()
     if len(words) != SUMMARY_WORDS:
         return None
     with contextlib.suppress(ValueError):

@@ -6,8 +6,13 @@ skipped (measured). So only the latest wish per prefix is kept, one command per 
 withdrawal is said again about a second later, and everything is said again after a neighbour came up, and now
 and then: announcements in another spelling, because ExaBGP drops what it believes to have said already.
 
-The first thing said is a question: who is established? An agent that was started anew is not told (E5), and
-the answer, or its absence, shows whether replies are on.
+Replies come in the order of the commands and say no more than `done` or `error`. Where one is missing (4.2
+drops some bad routes without a word; or ExaBGP is stopped), those that came may have been other commands'. So
+everything is in doubt then, and said again, one by one.
+
+The first thing said, and said again when a reply is missing, is a question: who is established? An agent that
+was started anew is not told (E5); its answer is known by its first line, so replies that come before it are
+old ones; and whether a reply follows it shows whether replies are on.
 """
 
 from collections import deque
@@ -19,8 +24,12 @@ WINDOW = 32
 """Commands in flight at most: what is written always fits into ExaBGP's pipe (64 KiB)."""
 REPLY_TIMEOUT = 5.0
 """Seconds: 4.2 never answers some bad routes, so a missing reply is a failure, not a reason to wait on."""
-SILENCE = 2.0
-"""Seconds without any reply ever after which replies count as turned off (`exabgp.api.ack`)."""
+ALONE_TIMEOUT = 1.0
+"""Seconds for the reply to the only command in flight: all others wait for it; tens of ms are usual."""
+SILENCE = 5.0
+"""Seconds without any answer ever after which replies count as turned off (`exabgp.api.ack`)."""
+DEAF = 60.0
+"""Seconds after which no answer is expected any more from an ExaBGP that gave some before."""
 SILENT_DELAY = 0.2
 """Seconds after which a command counts as carried out where no replies come: longer than a flush."""
 REPEAT_WITHDRAW = 1.0
@@ -58,16 +67,25 @@ class _Slot:
     spelling: str = ""
     busy: bool = False
     repeat: bool = False
+    doubtful: bool = False
+    """To be said while nothing else is in flight: its last reply is missing, or was another's."""
     failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
     vip: str
-    """Empty: the question."""
     line: str
     withdrawn: bool
     at: float
+
+
+@dataclass(slots=True)
+class _Question:
+    """Who is established? Asked at `at`, and answered, but for its reply, at `answered`."""
+
+    at: float
+    answered: float | None = None
 
 
 @dataclass
@@ -78,7 +96,8 @@ class Speaker:
     """Whether replies count as turned off."""
     heard: bool = False
     """Whether any reply ever came."""
-    _asked: bool = False
+    _to_ask: bool = True
+    _question: _Question | None = None
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _ready: dict[str, None] = field(default_factory=dict)
     _later: dict[str, float] = field(default_factory=dict)
@@ -97,8 +116,13 @@ class Speaker:
         """Note that a BGP session came up: its table may not be what was acknowledged."""
         self._reconcile_at = now + AFTER_UP
 
+    def answered(self, now: float) -> None:
+        """Note the first line of the question's answer: where replies are on, its own comes at once."""
+        if self._question:
+            self._question.answered = now
+
     def replied(self, error: str, now: float) -> Outcome | None:
-        """Take the reply to the oldest command in flight.
+        """Take the reply to the question or to the oldest command in flight.
 
         Args:
             error: what went wrong, or nothing.
@@ -107,39 +131,35 @@ class Speaker:
         Returns:
             What became of the command; None for a reply that belongs to no command of ours.
         """
-        self.heard, self.silent = True, False
-        return self._settle(error, now) if self._in_flight else None
+        first, self.heard, self.silent = not self.heard, True, False
+        if self._question is None:
+            return self._settle(self._in_flight.popleft(), error, now) if self._in_flight else None
+        if first or self._question.answered is not None:
+            self._question = None
+        return None
 
     def overdue(self, now: float) -> list[Outcome]:
-        """Return what became of the commands that were never answered."""
-        outcomes = []
-        while self._in_flight and now >= self._in_flight[0].at + self._patience:
-            if not self.heard:
-                self.silent = True
-            error = "" if self.silent else f"no reply within {REPLY_TIMEOUT:g} s"
-            outcome = self._settle(error, now)
-            if outcome:
-                outcomes.append(outcome)
+        """Wake up what waits for its time; return what became of the commands that were never answered."""
+        self._wake(now)
+        outcomes: list[Outcome] = []
+        while (at := self._patience_ends()) is not None and now >= at:
+            if self._question:
+                self.silent = self._question.answered is not None or not self.heard
+                self._question = None
+            elif self.silent:
+                outcomes.append(self._settle(self._in_flight.popleft(), "", now))
+            else:
+                outcomes += self._lose_track(now)
         return outcomes
 
     def commands(self, now: float) -> list[str]:
         """Return the command lines to write now, and count them as written."""
-        self._wake(now)
-        if not self._asked:
-            self._asked = True
-            self._in_flight.append(_Sent("", SHOW_NEIGHBORS, withdrawn=False, at=now))
+        if self._to_ask:
+            self._to_ask, self._question = False, _Question(now)
             return [SHOW_NEIGHBORS]
-        if self._in_flight and not self._in_flight[0].vip:
-            return []  # its answer may overtake, or be overtaken
-        lines = []
-        while self._ready and len(self._in_flight) < WINDOW:
-            vip = next(iter(self._ready))
-            del self._ready[vip]
-            slot = self._slots[vip]
-            slot.busy = True
-            self._in_flight.append(_Sent(vip, slot.line, slot.withdrawn, now))
-            lines.append(slot.line + slot.spelling)
-        return lines
+        if self._question:
+            return []
+        return [self._send(vip, now) for vip in self._sendable()]
 
     @property
     def busy(self) -> bool:
@@ -148,42 +168,50 @@ class Speaker:
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
-        times = list(self._later.values())
-        if self._in_flight:
-            times.append(self._in_flight[0].at + self._patience)
-        if self._reconcile_at is not None:
-            times.append(self._reconcile_at)
-        return min(times, default=None)
+        times = [*self._later.values(), self._patience_ends(), self._reconcile_at]
+        return min((at for at in times if at is not None), default=None)
 
-    @property
-    def _patience(self) -> float:
+    def _patience_ends(self) -> float | None:
+        if self._question:
+            if self._question.answered is not None:
+                return self._question.answered + SILENT_DELAY
+            return self._question.at + (DEAF if self.heard else SILENCE)
+        if not self._in_flight:
+            return None
+        oldest = self._in_flight[0]
         if self.silent:
-            return SILENT_DELAY
-        return REPLY_TIMEOUT if self.heard else SILENCE
+            return oldest.at + SILENT_DELAY
+        return oldest.at + (ALONE_TIMEOUT if self._slots[oldest.vip].doubtful else REPLY_TIMEOUT)
 
     def _wish(self, vip: str, line: str, *, withdrawn: bool) -> None:
-        slot = self._slots.get(vip)
-        if slot is not None and slot.line == line:
+        slot = self._slots.setdefault(vip, _Slot("", withdrawn))
+        if slot.line == line:
             return
-        if slot is None:
-            slot = self._slots[vip] = _Slot(line, withdrawn)
-        slot.line, slot.withdrawn, slot.spelling, slot.failures, slot.repeat = (
-            line,
-            withdrawn,
-            "",
-            0,
-            withdrawn,
-        )
+        slot.line, slot.withdrawn, slot.repeat = line, withdrawn, withdrawn
+        slot.spelling, slot.failures = "", 0
         self._later.pop(vip, None)
         if not slot.busy:
             self._ready[vip] = None
 
-    def _settle(self, error: str, now: float) -> Outcome | None:
-        sent = self._in_flight.popleft()
-        if not sent.vip:
-            return None
+    def _sendable(self) -> list[str]:
+        """Return whose turn it is: the undoubted in company, the doubtful alone."""
+        if any(self._slots[sent.vip].doubtful for sent in self._in_flight):
+            return []
+        undoubted = [vip for vip in self._ready if not self._slots[vip].doubtful]
+        if undoubted or self._in_flight:
+            return undoubted[: WINDOW - len(self._in_flight)]
+        return list(self._ready)[:1]
+
+    def _send(self, vip: str, now: float) -> str:
+        del self._ready[vip]
+        slot = self._slots[vip]
+        slot.busy = True
+        self._in_flight.append(_Sent(vip, slot.line, slot.withdrawn, now))
+        return slot.line + slot.spelling
+
+    def _settle(self, sent: _Sent, error: str, now: float) -> Outcome:
         slot = self._slots[sent.vip]
-        slot.busy = False
+        slot.busy = slot.doubtful = False
         wished = slot.line == sent.line
         if not wished:
             self._ready[sent.vip] = None
@@ -196,6 +224,18 @@ class Speaker:
                 slot.repeat = False
                 self._later[sent.vip] = now + REPEAT_WITHDRAW
         return Outcome(sent.vip, sent.line, error, wished, not sent.withdrawn)
+
+    def _lose_track(self, now: float) -> list[Outcome]:
+        """Give up what is in flight; unless it was alone, it is unknown which replies were whose."""
+        lost, self._in_flight = self._in_flight, deque()
+        alone = self._slots[lost[0].vip].doubtful
+        outcomes = [self._settle(sent, f"no reply within {now - sent.at:.1f} s", now) for sent in lost]
+        for vip in [lost[0].vip] if alone else self._slots:
+            self._slots[vip].doubtful = True
+            if vip not in self._later:
+                self._say_again(vip)
+        self._to_ask = True
+        return outcomes
 
     def _wake(self, now: float) -> None:
         for vip in [vip for vip, at in self._later.items() if now >= at]:

@@ -101,6 +101,8 @@ class Node:
                 case messages.Reply(error):
                     self._settled(self._speaker.replied(error, self.now))
                     self._pump()
+                case messages.Answer():
+                    self._speaker.answered(self.now)
                 case messages.NeighborState(peer, established):
                     if self._neighbors.changed(peer, established):
                         if established:

@@ -147,14 +147,23 @@ class OneNode(RuleBasedStateMachine):
         self.exabgp.refused ^= {prefix(vip)}
 
     @precondition(lambda self: self.exabgp.acks)
-    @rule(delay=st.sampled_from([0.001, 0.05, 0.5, 1.5]))
+    @rule(delay=st.sampled_from([0.001, 0.05, 0.5, 3.0]))
     def exabgp_is_slow_or_quick(self, delay: float) -> None:
         self.exabgp.delay = delay
+
+    @rule()
+    def exabgp_stops_or_goes_on(self) -> None:
+        if self.exabgp.stalled:
+            self.exabgp.resume(self.node.now)
+        else:
+            self.node.wait(self.exabgp.delay)  # it has answered at least once
+            self.exabgp.stall()
 
     @rule(settings=settings_of_a_service)
     def reconfigure(self, settings: ServiceSettings) -> None:
         self._feed(events.Reconfigured(settings))
 
+    @precondition(lambda self: not self.exabgp.stalled)
     @rule(serving=st.booleans())
     def agent_dies_and_exabgp_starts_it_again(self, serving: bool) -> None:
         self.exabgp.pipe, self.exabgp.turn_at = [], None
@@ -173,6 +182,7 @@ class OneNode(RuleBasedStateMachine):
             return
         self.exabgp.refused.clear()
         self.exabgp.delay = 0.01
+        self.exabgp.resume(self.node.now)
         self.node.bgp(established=True)
         self.node.wait(LONG)
         for vip, preference in self.node.wished.items():

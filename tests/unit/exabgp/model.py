@@ -62,6 +62,10 @@ class ExaBGP:
         self._send(flush, now)
         return said
 
+    def stall(self) -> None:
+        """Stop to read, as if stopped by a signal."""
+        self.stalled, self.turn_at = True, None
+
     def resume(self, now: float) -> None:
         """Go on after a stop."""
         self.stalled = False
