@@ -1,7 +1,9 @@
+import asyncio
 import io
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,6 +16,7 @@ from vipagent.cli.main import cli
 from vipagent.cli.options import given
 from vipagent.config.problems import ConfigError
 from vipagent.config.schema import AgentSection, Option, ServiceSection
+from vipagent.config.settings import AgentConfig
 
 __all__ = ["pretended"]
 
@@ -33,6 +36,10 @@ def vipagent(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
     )
+
+
+def load(arguments: Sequence[str]) -> AgentConfig:
+    return asyncio.run(cli_run.load(arguments))
 
 
 def test_the_options_are_those_of_the_schema_and_of_healthcheck() -> None:
@@ -114,24 +121,32 @@ def test_the_child_s_answer_is_the_configuration(tmp_path: Path) -> None:
     path.write_text("{node: node1, backend: zookeeper, services: {apex: {auth_ip: 10.0.0.1}}}")
     arguments = ["--config", str(path)]
     try:
-        config = cli_run.load(arguments)
+        config = load(arguments)
     except ConfigError as error:
         assert "pip install 'vipagent[zookeeper]'" in str(error)  # noqa: PT017 - where only the core is installed
     else:
         assert config.services[0].core.owned == ("10.0.0.1",)
     path.write_text("{node: all, backend: nosuch}")
     with pytest.raises(ConfigError) as refused:
-        cli_run.load(arguments)
+        load(arguments)
     assert [problem.key for problem in refused.value.problems] == ["node", "backend", "services"]
 
 
-def test_a_child_that_fails_is_a_problem_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_fails_is_a_problem_not_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    (line,) = refusal(cli_run.load, [])
+    (line,) = refusal(load, [])
     assert line.startswith("configuration: cannot be read: ")
     assert "No such file" in line
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert "non-zero exit status 1" in refusal(cli_run.load, [])[0]
+    assert "ended with status 1" in refusal(load, [])[0]
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr(cli_run, "TIME_LIMIT", 0.1)
+    assert "takes more than 0.1 s" in refusal(load, [])[0]
 
 
 def test_nothing_that_a_plugin_prints_gets_into_the_answer() -> None:

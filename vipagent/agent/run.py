@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from vipagent.agent import addresses, logs
 from vipagent.agent.agent import Agent
+from vipagent.agent.changes import Changes
 from vipagent.agent.parent import run_by_exabgp
 from vipagent.agent.parked import wait_for_better
 from vipagent.agent.watchdog import Watchdog
@@ -26,13 +27,15 @@ from vipagent.store.plugins import load as load_backend
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[], AgentConfig]
+Load = Callable[[], Awaitable[AgentConfig]]
 """Reads the configuration; raises `ConfigError`."""
 
 UMASK = 0o022
 """ExaBGP runs its processes with 0137, which makes directories that nobody can enter."""
-REMOVAL = 0.6
-"""Seconds that the end waits for the VIPs to leave the loopback interface: 0.3 s is usual (E3)."""
+ENDING = 1.3
+"""Seconds, after the withdrawals, for the store's session to end and the VIPs to leave the loopback (E3)."""
+SPOKEN = 30.0
+"""Seconds that ExaBGP gets to take a reload's withdrawals, or their VIPs stay on the loopback interface."""
 
 
 def run(load: Load, source: Path | None) -> None:
@@ -47,86 +50,123 @@ def run(load: Load, source: Path | None) -> None:
     """
     os.umask(UMASK)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, every check's status would read 0
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is not read yet need not be read again
     faulthandler.enable()
     logs.configure(LogSettings())
-    supervised = run_by_exabgp()
-    if not supervised:
+    if not run_by_exabgp():
         _refuse_at_once(load)
     reader, writer = take_over_stdio()
-    while not asyncio.run(_live(load, source, reader, writer)):
-        log.warning("reading the configuration again")
+    with contextlib.suppress(asyncio.CancelledError):  # stopped before there was anything to end
+        asyncio.run(_run(load, source, reader, writer))
 
 
 def _refuse_at_once(load: Load) -> None:
     try:
-        _prepare(load)
+        asyncio.run(_prepare(load))
     except ConfigError as error:
         print(describe(error.problems), file=sys.stderr)
         sys.exit(2)
 
 
-def _prepare(load: Load) -> tuple[AgentConfig, type[Backend]]:
-    config = load()
+async def _prepare(load: Load) -> tuple[AgentConfig, type[Backend]]:
+    config = await load()
     instance = dataclasses.replace(config.store, instance=uuid.uuid4().hex)
     return dataclasses.replace(config, store=instance), load_backend(config.backend)
 
 
-async def _live(load: Load, source: Path | None, reader: int, writer: int) -> bool:
-    """Live one life; return whether that was the last, or another configuration is to be tried."""
-    try:
-        config, backend = _prepare(load)
-    except ConfigError as error:
-        return await wait_for_better(error, source, reader, writer)
+async def _run(load: Load, source: Path | None, reader: int, writer: int) -> None:
+    loop, changes = asyncio.get_running_loop(), Changes(source)
+
+    def stop() -> None:
+        life.cancel()
+
+    loop.add_signal_handler(signal.SIGHUP, changes.hung_up.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    life = loop.create_task(_live(load, changes, reader, writer, stop))
+    await life
+
+
+async def _live(load: Load, changes: Changes, reader: int, writer: int, stop: Callable[[], None]) -> None:
+    config, backend = await _start(load, changes, reader, writer, stop)
     logs.configure(config.log)
-    life = _Life(Agent(config, backend, reader, writer), load)
-    await life.live(config)
-    return True
+    await _Life(Agent(config, backend, reader, writer), load, changes).live(config)
+
+
+async def _start(
+    load: Load, changes: Changes, reader: int, writer: int, stop: Callable[[], None]
+) -> tuple[AgentConfig, type[Backend]]:
+    """Return, however long that takes, a configuration that is good."""
+    while True:
+        changes.reading()
+        try:
+            return await _prepare(load)
+        except ConfigError as error:
+            await wait_for_better(error, changes, reader, writer, stop)
 
 
 class _Life:
     """A running agent: its signals, its watchdog, and its VIPs on the loopback interface."""
 
-    def __init__(self, agent: Agent, load: Load) -> None:
+    def __init__(self, agent: Agent, load: Load, changes: Changes) -> None:
+        self._loop = asyncio.get_running_loop()
         self._agent = agent
         self._load = load
+        self._changes = changes
         self._addresses: frozenset[str] = frozenset()
-        self._reload: asyncio.Task[None] | None = None
 
     async def live(self, config: AgentConfig) -> None:
         """Run the agent; its addresses are there from before the first announcement to after the last one."""
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._agent.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+            self._loop.add_signal_handler(number, self._agent.stop)
         watchdog = Watchdog(config.watchdog)
         watchdog.start()
         self._addresses = await addresses.add(_on_loopback(config))
+        reloading = self._loop.create_task(self._reload())
         gc.collect()
         gc.freeze()  # what start-up made stays: no collection need look at it again
         log.info("started", extra={"fields": {"node": config.store.node, "backend": config.backend}})
         try:
             await self._agent.run()
         finally:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REMOVAL):
-                    await addresses.remove(self._addresses)
+            reloading.cancel()
+            await self._end()
             watchdog.stop()
 
-    def _hang_up(self) -> None:
-        self._reload = asyncio.get_running_loop().create_task(self._take_new())
+    async def _end(self) -> None:
+        """Close the agent while a child removes the addresses."""
+        removal = self._loop.create_task(addresses.remove(self._addresses))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENDING):
+                await asyncio.sleep(0)  # the child is started
+                self._agent.close()
+                await removal
 
-    async def _take_new(self) -> None:
-        """Take a new configuration, or say what is wrong with it and go on with the old one (E3)."""
-        try:
-            config = self._load()
-            self._addresses |= await addresses.add(_on_loopback(config))
-            self._agent.reconfigure(config)
-            logs.configure(config.log)
-        except (ConfigError, ValueError) as error:
-            for line in str(error).splitlines():
-                log.error("the new configuration is refused, the old one stays: %s", line)
-        else:
-            log.info("reloaded")
+    async def _reload(self) -> None:
+        """Take a new configuration at each SIGHUP, or say why not and go on with the old one (E3)."""
+        while True:
+            await self._changes.hung_up.wait()
+            self._changes.reading()
+            try:
+                await self._take(await self._load())
+            except (ConfigError, ValueError) as error:
+                for line in str(error).splitlines():
+                    log.error("the new configuration is refused, the old one stays: %s", line)
+            except Exception:  # the agent, and the next attempt, go on (E6)
+                log.exception("internal error")
+            else:
+                log.info("reloaded")
+
+    async def _take(self, config: AgentConfig) -> None:
+        """Take a new configuration: new addresses come before it, old ones go after their withdrawals."""
+        self._agent.check(config)
+        wanted = _on_loopback(config)
+        self._addresses |= await addresses.add(wanted - self._addresses)
+        self._agent.reconfigure(config)
+        logs.configure(config.log)
+        gone = self._addresses - wanted
+        if gone and await self._agent.spoken(SPOKEN):
+            self._addresses -= await addresses.remove(gone)
 
 
 def _on_loopback(config: AgentConfig) -> frozenset[str]:

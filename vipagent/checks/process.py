@@ -36,7 +36,11 @@ class Finished:
 
 
 async def run(
-    command: str | Sequence[str], env: Mapping[str, str], time_limit: float, keep: int = KEPT
+    command: str | Sequence[str],
+    env: Mapping[str, str],
+    time_limit: float,
+    keep: int = KEPT,
+    errors: int | None = subprocess.STDOUT,
 ) -> Finished:
     """Run a command and return how it ended.
 
@@ -49,12 +53,14 @@ async def run(
         env: added to the agent's own environment.
         time_limit: seconds.
         keep: bytes of its output that are kept.
+        errors: where its stderr goes: by default to where stdout goes; None: to the agent's own.
 
     Raises:
         OSError: it cannot be started.
         ValueError: it cannot be a command (a NUL in it).
     """
-    child = _Child(["/bin/sh", "-c", command] if isinstance(command, str) else command, env, keep)
+    arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+    child = _Child(_start(arguments, env, errors), keep)
     in_time = False
     try:
         with contextlib.suppress(TimeoutError):
@@ -72,10 +78,10 @@ class _Child:
     By a pidfd: the child watchers of asyncio take a thread for each child, up to Python 3.11 at least.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], keep: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], keep: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._keep = keep
-        self._process = _start(command, env)
+        self._process = process
         self._pipe = cast("FileIO", self._process.stdout)
         self.output = b""
         self.ended = asyncio.Event()
@@ -126,13 +132,13 @@ class _Child:
         self.ended.set()
 
 
-def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], env: Mapping[str, str], errors: int | None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         bufsize=0,
         env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         start_new_session=True,
     )

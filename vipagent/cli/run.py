@@ -1,7 +1,6 @@
 """`vipagent run`: the ExaBGP process. Its arguments are read by a child (`vipagent.cli.reader`)."""
 
 import pickle
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,11 +10,14 @@ from pathlib import Path
 import click
 
 from vipagent.agent.run import run
+from vipagent.checks import process
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
-TIME_LIMIT = 8.0
-"""Seconds that the child gets: less than the watchdog's. 0.4 s is usual."""
+TIME_LIMIT = 20.0
+"""Seconds that the child gets: 0.4 s is usual, but a machine that starts is busy."""
+LONGEST = 64 * 1024 * 1024
+"""Bytes of its answer."""
 
 
 class _Unread(click.Command):
@@ -40,23 +42,29 @@ def command(arguments: tuple[str, ...]) -> None:
     run(partial(load, arguments), source(arguments))
 
 
-def load(arguments: Sequence[str]) -> AgentConfig:
-    """Have a child read what the arguments say.
+async def load(arguments: Sequence[str]) -> AgentConfig:
+    """Have a child read what the arguments say; the loop turns on meanwhile.
 
     Raises:
         ConfigError: they, or the file that they name, cannot be used.
     """
     reader = [sys.executable, "-P", "-m", "vipagent.cli.reader", *arguments]
     try:
-        finished = subprocess.run(
-            reader, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TIME_LIMIT, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError([Problem("configuration", "", None, f"cannot be read: {error}")]) from error
-    outcome = pickle.loads(finished.stdout)  # noqa: S301 - our own child has written it
+        finished = await process.run(reader, {}, TIME_LIMIT, keep=LONGEST, errors=None)
+    except (OSError, ValueError) as error:
+        raise _failure(str(error)) from error
+    if finished.status is None:
+        raise _failure(f"it takes more than {TIME_LIMIT:g} s")
+    if finished.status != 0:
+        raise _failure(f"the program that reads it ended with status {finished.status}")
+    outcome = pickle.loads(finished.output)  # noqa: S301 - our own child has written it
     if isinstance(outcome, AgentConfig):
         return outcome
     raise ConfigError(outcome)
+
+
+def _failure(text: str) -> ConfigError:
+    return ConfigError([Problem("configuration", "", None, f"cannot be read: {text}")])
 
 
 def source(arguments: Sequence[str]) -> Path | None:
