@@ -1,16 +1,18 @@
 """What `settings.options`, `hosts` and `prefix` may say for Consul: sessions, the ACL token, TLS (S3)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from annotated_types import Ge, Le
 
 from vipagent.store import access
 from vipagent.store.backend import StoreConfigError
 
 DEFAULT_HOSTS = ("127.0.0.1:8500",)
 DEFAULT_PORT = 8500
+SERVICE = re.compile("[A-Za-z0-9-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, kw_only=True)
 class ConsulOptions(access.TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
@@ -33,20 +36,21 @@ class ConsulOptions(access.TlsOptions):
     serf_health: bool = True
     """End the session, too, when Consul's gossip gives up the Consul agent that is asked: 5 to 6 s after the
     death of its machine. Without it, such a death is noticed by `ttl` alone."""
-    ttl: Annotated[int, Field(ge=10, le=86400)] = 10
+    ttl: Annotated[int, Ge(10), Le(86400)] = 10
     """Seconds of the session's own time to live. Consul ends it after one to two times as long."""
-    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] = "vipagent"
+    service: str = "vipagent"
     """Name of the agent's own service in Consul's catalog (with `session: check`)."""
     token_file: Path | None = None
     token_env: str | None = None
 
-    @model_validator(mode="after")
-    def _consistent_token(self) -> Self:
+    def __post_init__(self) -> None:
         """Refuse what can never work."""
+        super().__post_init__()
         if self.token_file and self.token_env:
             raise ValueError("token_file and token_env: one of them is enough")
+        if not SERVICE.fullmatch(self.service):
+            raise ValueError(f"service {self.service!r}: letters, digits and dashes are needed, 63 at most")
         self.token()
-        return self
 
     def token(self) -> str:
         """Return the ACL token as it is now (its file may change while the agent runs); empty: none.

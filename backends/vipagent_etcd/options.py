@@ -1,9 +1,7 @@
 """What `settings.options` and `settings.hosts` may say for etcd (S3)."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
-
-from pydantic import model_validator
 
 from vipagent.store.access import TlsOptions, parse_hosts, secret
 from vipagent.store.backend import StoreConfigError
@@ -13,6 +11,7 @@ DEFAULT_HOSTS = ("127.0.0.1:2379",)
 DEFAULT_PORT = 2379
 
 
+@dataclass(frozen=True, kw_only=True)
 class EtcdOptions(TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
@@ -20,16 +19,15 @@ class EtcdOptions(TlsOptions):
     password_file: Path | None = None
     password_env: str | None = None
 
-    @model_validator(mode="after")
-    def _consistent_identity(self) -> Self:
+    def __post_init__(self) -> None:
         """Refuse what can never work."""
+        super().__post_init__()
         if self.password_file and self.password_env:
             raise ValueError("password_file and password_env: one of them is enough")
         if bool(self.user) != bool(self.password_file or self.password_env):
             raise ValueError("user goes with password_file or password_env, and they with it")
         if self.user:
             secret("password", self.password_file, self.password_env)
-        return self
 
     @property
     def password(self) -> str:

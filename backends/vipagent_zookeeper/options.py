@@ -1,11 +1,11 @@
 """What `settings.options`, `hosts` and `prefix` may say for ZooKeeper (S3)."""
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from kazoo.security import ACL, ANYONE_ID_UNSAFE, AUTH_IDS, Permissions
-from pydantic import model_validator
 
 from vipagent.store.access import TlsOptions, parse_hosts, secret
 from vipagent.store.backend import StoreConfigError
@@ -16,6 +16,7 @@ DEFAULT_PORT = 2181
 Hosts = tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
 class ZooKeeperOptions(TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
@@ -29,9 +30,9 @@ class ZooKeeperOptions(TlsOptions):
     world_read: bool = True
     """With `acl: creator`: anybody may read."""
 
-    @model_validator(mode="after")
-    def _consistent_identity(self) -> Self:
+    def __post_init__(self) -> None:
         """Refuse what can never work."""
+        super().__post_init__()
         if bool(self.user) != (self.auth is not None):
             raise ValueError("auth and user go together")
         if ":" in self.user:
@@ -42,7 +43,6 @@ class ZooKeeperOptions(TlsOptions):
             self._password()
         if self.auth == "sasl" and importlib.util.find_spec("puresasl") is None:
             raise ValueError("auth: sasl needs the Python package pure-sasl")
-        return self
 
     def digest_logins(self) -> set[tuple[str, str]]:
         """Return schemes and logins for kazoo, with the password as it is now.

@@ -7,21 +7,21 @@ that a new password or certificate needs no restart.
 import os
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from vipagent.store.backend import StoreConfigError
 
-Model = TypeVar("Model", bound=BaseModel)
+Options = TypeVar("Options", bound="TlsOptions")
 
 
-class TlsOptions(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class TlsOptions:
     """Options of a store that is reached by TLS."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     tls: bool = False
     ca: Path | None = None
@@ -35,8 +35,7 @@ class TlsOptions(BaseModel):
     verify: bool = True
     """Whether the server's certificate and its host name are checked."""
 
-    @model_validator(mode="after")
-    def _consistent_tls(self) -> Self:
+    def __post_init__(self) -> None:
         """Refuse what can never work."""
         for name in ("ca", "certfile", "keyfile", "key_password_file"):
             file = getattr(self, name)
@@ -48,7 +47,6 @@ class TlsOptions(BaseModel):
             raise ValueError("keyfile needs certfile")
         if self.key_password_file and self.key_password_env:
             raise ValueError("key_password_file and key_password_env: one of them is enough")
-        return self
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Return a context made from the files as they are now; None without TLS.
@@ -101,17 +99,22 @@ def check_readable(name: str, file: Path) -> None:
         raise StoreConfigError(f"{name}: {file}: {error.strerror}") from None
 
 
-def parse_options(model: type[Model], options: Mapping[str, object]) -> Model:
+def parse_options(kind: type[Options], options: Mapping[str, object]) -> Options:
     """Validate a backend's options.
 
     Raises:
         StoreConfigError: with every problem, and the options that there are.
     """
+    if not options:
+        return kind()
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - 6 MB that most agents do without
+
     try:
-        return model.model_validate(dict(options))
+        return TypeAdapter(kind).validate_python(dict(options))
     except ValidationError as error:
         problems = "; ".join(_in_words(problem) for problem in error.errors())
-        raise StoreConfigError(f"{problems}. The options are: {', '.join(model.model_fields)}") from None
+        known = ", ".join(field.name for field in fields(kind))
+        raise StoreConfigError(f"{problems}. The options are: {known}") from None
 
 
 def parse_hosts(hosts: tuple[str, ...], default_port: int) -> tuple[tuple[str, int], ...]:
@@ -131,7 +134,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
         name, port = parts.hostname, parts.port
     except ValueError as error:
         raise StoreConfigError(f"host {text!r}: {error}") from None
-    if not name or parts.netloc != text or "@" in text or port == 0:
+    if not name or parts.netloc != text or "@" in text or " " in text or port == 0:
         raise StoreConfigError(f"host {text!r} is not HOST:PORT")
     return name, port or default_port
 
@@ -139,7 +142,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 def _in_words(problem: Mapping[str, Any]) -> str:
     """Say what is wrong with an option; what an unknown one holds is not repeated: it may be a secret."""
     where = ".".join(map(str, problem["loc"]))
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"{where}: there is no such option"
     if problem["type"] == "value_error":
         return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
