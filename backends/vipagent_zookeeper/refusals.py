@@ -5,6 +5,7 @@ MEANINGS = {
     "InvalidACLError": "the server knows no identity of ours: set auth, or acl: open",
     "AuthFailedError": "authentication failed: wrong user or password",
     "SessionClosedRequireSaslError": "authentication failed: no login that the server accepts",
+    "Invalid error code": "authentication failed, or another refusal that this version of kazoo does not know",
     "NotEmptyError": "there are znodes below it; remove them first",
     "NoChildrenForEphemeralsError": "a znode above it is ephemeral, and cannot have any below it",
 }
@@ -12,5 +13,5 @@ MEANINGS = {
 
 def explain(error: BaseException | None) -> str:
     """Say what a refusal means; what is not known is said as kazoo does."""
-    name = type(error).__name__
-    return MEANINGS.get(name) or str(error) or name
+    name, text = type(error).__name__, str(error)
+    return MEANINGS.get(name) or MEANINGS.get(text) or text or name

@@ -89,6 +89,7 @@ class TestZooKeeperWithSasl(BackendContract):
         store.close()
 
 
+@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")  # by kazoo 2.9 for the foreign client
 class TestZooKeeperWithTls(BackendContract):
     """A server that demands certificates; whoever has one is its subject, and what it makes is its own."""
 
@@ -216,7 +217,7 @@ def test_a_wrong_digest_is_told_and_mended_without_a_restart(
 
 def test_no_login_where_one_is_demanded(digest_server: ZooKeeper, sessions: list[Peer]) -> None:
     session = opened(sessions, digest_server.address, {})
-    refused(session, digest_server.address, "authentication failed: no login that the server accepts")
+    refused(session, digest_server.address, "authentication failed")
 
 
 def test_a_wrong_sasl_password_is_told_and_mended_without_a_restart(
