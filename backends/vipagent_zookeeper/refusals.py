@@ -5,7 +5,7 @@ MEANINGS = {
     "InvalidACLError": "the server knows no identity of ours: set auth, or acl: open",
     "AuthFailedError": "authentication failed: wrong user or password",
     "SessionClosedRequireSaslError": "authentication failed: no login that the server accepts",
-    "Invalid error code": "authentication failed, or another refusal that this version of kazoo does not know",
+    "Invalid error code": "authentication failed, or another refusal that this kazoo does not know",
     "NotEmptyError": "there are znodes below it; remove them first",
     "NoChildrenForEphemeralsError": "a znode above it is ephemeral, and cannot have any below it",
 }
