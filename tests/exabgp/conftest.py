@@ -55,9 +55,9 @@ def lab(running_lab: Lab, registry: Registry) -> Lab:
         node.fails.unlink(missing_ok=True)
         if not node.exabgp.process.running:
             node.exabgp.start()
-    running_lab.wait_for(running_lab.steady(), 20)
     vips = set(running_lab.steady())
-    wait_for(f"{vips} are registered", lambda: registry.members() >= vips)
+    wait_for(f"{vips} are registered", lambda: registry.members() >= vips, 20)
+    running_lab.wait_for(running_lab.steady(), 20)
     return running_lab
 
 

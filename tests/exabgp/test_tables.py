@@ -72,6 +72,15 @@ class Single:
         self.exabgp.stop()
         self.switch.stop()
 
+    def wait_for(self, wish: Wish, when: str) -> None:
+        """Wait until the switch has learned exactly what is wished."""
+        try:
+            wait_for("as wished", lambda: self.table() == wish, within=15, every=0.1)
+        except AssertionError:
+            wrong = differences(self.table(), wish)
+            said = self.exabgp.heard("agent")[-5000:]
+            raise AssertionError(f"ExaBGP {self.version}, {when}: found, wished: {wrong}\n{said}") from None
+
     def table(self) -> Wish:
         """Return what the switch has learned."""
         return {
@@ -127,12 +136,7 @@ def test_after_bursts_and_losses_of_the_session_the_table_is_as_wished(tmp_path:
                 box.switch.enable("node1")
             wish = burst(boxes, chances, chances[0].randint(1, 2))
             for box in boxes:
-                wait_for(
-                    f"{box.version}, seeds from {first}: the table is as wished",
-                    lambda: differences(box.table(), wish) == {},  # noqa: B023
-                    within=10,
-                    every=0.1,
-                )
+                box.wait_for(wish, f"seeds from {first}")
 
 
 def test_twenty_thousand_commands_through_one_agents_life(tmp_path: Path) -> None:

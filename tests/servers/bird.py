@@ -16,7 +16,7 @@ END_OF_REPLY = re.compile(rb"(?:^|\n)\d{4} [^\n]*\n$")
 PREFIX = re.compile(r"^\s*([0-9a-f.:]+/\d+)\s")
 PATH = re.compile(r"\[(\w+) .*?\]")
 ATTRIBUTE = re.compile(r"^BGP\.(\w+): (.*)$")
-CHANGE = re.compile(r"^(\S+ \S+) <TRACE> (\w+)\.ipv[46] > (added|removed) \[\w+\] (\S+) ")
+CHANGE = re.compile(r"^(\S+ \S+) <TRACE> (\w+)\.ipv[46] > (added|removed)(?: \[\w+\])? (\S+) ")
 CODE = re.compile(r"^\d{4}[- ]")
 
 

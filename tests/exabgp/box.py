@@ -1,0 +1,123 @@
+"""One load balancer alone, whose agent has a configuration file, and its switch."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.exabgp.lab import SWITCH, agent
+from tests.servers import bird
+from tests.servers.bird import Bird, Peer
+from tests.servers.exabgp import VERSIONS, ExaBGP, Settings
+from tests.servers.process import free_port, wait_for
+
+ADDRESS = "127.0.0.11"
+OTHERS_ROUTE = "10.99.0.1"
+OTHER = f"""
+import sys
+print("announce route {OTHERS_ROUTE}/32 next-hop self", flush=True)
+for line in sys.stdin:
+    pass
+"""
+"""Another API process of the same ExaBGP."""
+
+Services = Mapping[str, Mapping[str, object]]
+Table = Mapping[str, int | None]
+"""The MED of each VIP that is announced."""
+
+
+class Box:
+    """A load balancer, its switch and its store.
+
+    Args:
+        directory: for everything of it.
+        version: of ExaBGP.
+        environment: for ExaBGP and its API processes.
+    """
+
+    def __init__(self, directory: Path, version: str, environment: Mapping[str, str] | None = None) -> None:
+        self.version = version
+        self.file = directory / "agent.yaml"
+        self.store = directory / "store"
+        self.store.mkdir(parents=True)
+        self._command = agent("run", "--config", str(self.file))
+        processes = {"agent": self._command, "other": [sys.executable, "-c", OTHER]}
+        peer = Peer("node1", ADDRESS, bird.ASN + 1, free_port(ADDRESS))
+        self.switch = Bird(directory / "switch", SWITCH, [peer])
+        at = (self.switch.address, self.switch.port)
+        self.exabgp = ExaBGP(
+            Settings(version, environment=environment or {}), directory / peer.name, peer, at, processes
+        )
+
+    def write(self, text: str) -> None:
+        """Replace the agent's configuration in one go."""
+        draft = self.file.with_suffix(".new")
+        draft.write_text(text)
+        draft.replace(self.file)
+
+    def configure(self, services: Services, **top: object) -> None:
+        """Replace it by a good one: JSON is YAML, too."""
+        shared = {"node": "node1", "backend": "file", "hosts": [str(self.store)]}
+        self.write(json.dumps({**shared, **top, "services": services}))
+
+    def launch(self) -> None:
+        """Start all, and wait until the other API process has its route announced."""
+        self.switch.start()
+        self.exabgp.start()
+        self.wait_for({OTHERS_ROUTE: None}, 20)
+
+    def stop(self) -> None:
+        """End all."""
+        self.exabgp.stop()
+        self.switch.stop()
+
+    def pid(self) -> int:
+        """Wait for the agent, and return its pid."""
+        return wait_for(
+            "ExaBGP runs the agent", lambda: next(filter(self._is_agent, self.exabgp.children()), 0)
+        )
+
+    def reload(self) -> None:
+        """Let the agent read its configuration."""
+        os.kill(self.pid(), signal.SIGHUP)
+
+    def table(self) -> Table:
+        """Return what the switch has learned."""
+        return {prefix.partition("/")[0]: routes[0].med for prefix, routes in self.switch.routes().items()}
+
+    def wait_for(self, table: Table, within: float = 10.0) -> None:
+        """Wait until the switch has learned exactly that."""
+        self.wait_until(f"the table is {table}", lambda: self.table() == table, within)
+
+    def wait_to_hear(self, words: str, times: int = 1, within: float = 10.0) -> None:
+        """Wait until the agent has said something so often."""
+        self.wait_until(f"{words!r} is said", lambda: self.said().count(words) >= times, within)
+
+    def said(self) -> str:
+        """Return what the agent has logged so far."""
+        return self.exabgp.heard("agent")
+
+    def wait_until(self, what: str, probe: Callable[[], bool], within: float = 10.0) -> None:
+        """Wait for a condition; what the agent said is in the failure's report."""
+        try:
+            wait_for(f"ExaBGP {self.version}: {what}", probe, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the table is {self.table()}\n{self.said()[-5000:]}") from None
+
+    def _is_agent(self, pid: int) -> bool:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1] == [
+            word.encode() for word in self._command
+        ]
+
+
+@contextmanager
+def boxes(directory: Path, environment: Mapping[str, str] | None = None) -> Iterator[list[Box]]:
+    """Provide a load balancer of each version."""
+    with ExitStack() as stack:
+        made = [Box(directory / version, version, environment) for version in VERSIONS]
+        for box in made:
+            stack.callback(box.stop)
+        yield made

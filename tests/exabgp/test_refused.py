@@ -1,0 +1,68 @@
+"""A configuration that cannot be used leaves ExaBGP and its other processes alone, and heals (E6)."""
+
+import time
+from pathlib import Path
+
+from tests.exabgp.box import OTHERS_ROUTE, boxes
+from tests.outside import environment, install
+
+VIP = "10.20.255.1"
+GOOD = {"apex": {"auth_ip": VIP, "rise": 1}}
+ALONE = {OTHERS_ROUTE: None}
+"""The table while the agent announces nothing."""
+BAD = {
+    "node: [": "expected the node content",
+    "node: all": "'all' is reserved for the maintenance of a whole service",
+    "backend: nosuch": "'nosuch' is no backend: there are",
+    "services: {apex: {auth_ip: 10.0.0.300}}": "'10.0.0.300' is no IP address",
+    "services: {apex: {auth_ip: [10.0.0.1, 10.0.0.1]}}": "'10.0.0.1' is there twice",
+    "services: {apex: {auth_ip: 10.0.0.1, prepend: 2}}": "2 needs local_as",
+    "servics: {}": "servics: unknown key: did you mean services?",
+    'services: {apex: {auth_ip: 10.0.0.1, community: "1:1\\nannounce"}}': "has a control character in it",
+}
+"""What a file may be, and what is said of it."""
+
+
+def test_a_bad_configuration_harms_nobody_says_why_and_heals(tmp_path: Path) -> None:
+    with boxes(tmp_path) as both:
+        for box in both:
+            box.launch()
+        since, pids = time.time(), [box.pid() for box in both]
+        for box in both:
+            box.wait_to_hear("agent.yaml: cannot be read: No such file or directory")
+        for text, complaint in BAD.items():
+            for box in both:
+                box.write(text)
+                box.reload()
+            for box in both:
+                box.wait_to_hear(complaint)
+        for box in both:
+            assert box.table() == ALONE
+            box.configure(GOOD)
+        for box in both:  # without a signal
+            box.wait_for({**ALONE, VIP: 100})
+            assert [change.prefix for change in box.switch.changes(since)] == [f"{VIP}/32"]
+        assert [box.pid() for box in both] == pids
+
+
+def test_a_library_that_is_installed_later_is_found_at_a_sighup(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "outside_redis.py").write_text(
+        "import late_client\nfrom vipagent_file import FileBackend\nclass Redis(FileBackend): pass\n"
+    )
+    install(site, "outside", {"redis": "outside_redis:Redis"}, extras=("redis",))
+    with boxes(tmp_path, environment(site)) as both:
+        for box in both:
+            box.configure(GOOD, backend="redis")
+            box.launch()
+        pids = [box.pid() for box in both]
+        for box in both:
+            box.wait_to_hear("'redis' needs the library late_client: pip install 'outside[redis]'")
+            assert box.table() == ALONE
+        (site / "late_client.py").touch()
+        for box in both:
+            box.reload()
+        for box in both:
+            box.wait_for({**ALONE, VIP: 100})
+        assert [box.pid() for box in both] == pids
