@@ -1,6 +1,6 @@
-"""Which directories have changed: inotify, by a library."""
+"""Which paths have changed: inotify, by a library."""
 
-import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
-    FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+
+from vipagent_file.folders import HIDDEN
 
 WANTED: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
@@ -25,10 +26,13 @@ WANTED: list[type[FileSystemEvent]] = [
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
-    FileModifiedEvent,
     FileMovedEvent,
 ]
-"""Not what reading a file causes: looking at a change must not be one."""
+"""Not what reading a file causes: looking at a change must not be one. Closed is: closed after writing."""
+
+
+# watchdog 7 warns that it watches a new folder twice, when one is made in another new one: no harm is done.
+warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
 
 
 class Changes(FileSystemEventHandler):
@@ -62,4 +66,6 @@ class Changes(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Take an event from the library."""
         for name in filter(None, (event.src_path, event.dest_path)):
-            self._tell(Path(os.fsdecode(str(name))))
+            path = Path(str(name))
+            if not path.name.startswith(HIDDEN):
+                self._tell(path)

@@ -1,128 +1,82 @@
 """One ephemeral entry: a file that is held open and locked for as long as it is wished."""
 
 import os
-import tempfile
-from collections.abc import Callable
 from contextlib import suppress
-from enum import Enum, auto
 from pathlib import Path
 
 from vipagent.core.words import Claim
-from vipagent.store.backend import MAX_VALUE
+from vipagent.store.backend import StoreSettings
+from vipagent.store.layout import Kind
 from vipagent.store.records import claim_of
 from vipagent_file import locks
-from vipagent_file.folders import HIDDEN, is_at, opened
-
-MODE = 0o664
-"""Files are for everybody to read: agents may run as different users of a group."""
-
-
-class Occupied(Enum):
-    """By whom an entry's name is taken."""
-
-    BY_NOBODY = auto()
-    BY_THE_DEAD = auto()
-    BY_AN_EARLIER_RUN = auto()
-    """A live run of this very node: the later one replaces it (G3)."""
-    BY_ANOTHER = auto()
+from vipagent_file.folders import is_at, look, make, put
 
 
 class Holding:
     """A wish for an entry, and its file once there is one.
 
     Args:
-        path: the entry's file.
-        node: this node's name.
-        instance: this run of the agent.
+        root: the store's directory.
+        below: where the entry's file is in it.
+        kind: what the entry is.
+        settings: who we are.
     """
 
-    def __init__(self, path: Path, node: str, instance: str) -> None:
-        self.path = path
-        self._node = node
-        self._instance = instance
+    def __init__(self, root: Path, below: Path, kind: Kind, settings: StoreSettings) -> None:
+        self._root = root
+        self._below = below
+        self._path = root / below
+        self._kind = kind
+        self._settings = settings
         self._value = b""
+        self._written = b""
         self._descriptor: int | None = None
         self._fulfilled = False
-
-    @property
-    def inode(self) -> int | None:
-        """The file's inode; None: there is no file yet."""
-        return None if self._descriptor is None else os.fstat(self._descriptor).st_ino
+        self.inode: int | None = None
+        """The inode of the file that is held; None: there is none yet."""
 
     def wish(self, value: bytes) -> None:
-        """Take the value that the entry shall have, and write it if the entry is there."""
+        """Take the value that the entry shall have; `fulfil` writes it."""
         self._value = value
-        if self._descriptor is not None:
-            _write(self._descriptor, value)
 
     def fulfil(self) -> None:
-        """Make the entry if it is not there and may be made (G3).
+        """Make the entry if it is not there and may be made (G3), or give it its new value.
 
         Raises:
-            OSError: the directory does not allow it.
+            OSError: the folder does not allow it, or not now (TimeoutError).
         """
-        if self._descriptor is not None and is_at(self._descriptor, self.path):
+        if self._is_there() and self._written == self._value:
             return
-        self._let_go()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        match self._occupied():
-            case Occupied.BY_NOBODY:
-                self._descriptor = self._create(self.path.hardlink_to)
-            case Occupied.BY_THE_DEAD:
-                self._descriptor = self._revive()
-            case Occupied.BY_AN_EARLIER_RUN if not self._fulfilled:
-                self._descriptor = self._create(lambda made: made.rename(self.path))
-        self._fulfilled = self._fulfilled or self._descriptor is not None
+        with locks.names_of(make(self._root, self._below.parent)):
+            if self._may_be_made():
+                held = put(self._path, self._value, locks.take)
+                self._let_go()
+                self._descriptor, self.inode = held, os.fstat(held).st_ino
+                self._written, self._fulfilled = self._value, True
 
     def end(self) -> None:
         """Remove the entry if it is ours."""
-        if self._descriptor is not None and is_at(self._descriptor, self.path):
-            with suppress(OSError):
-                self.path.unlink()
+        with suppress(OSError), locks.names_of(self._path.parent):
+            if self._is_there():
+                self._path.unlink()
         self._let_go()
 
-    def _occupied(self) -> Occupied:
-        """Say by whom the entry's name is taken."""
-        try:
-            with opened(self.path, os.O_RDONLY) as descriptor:
-                if not locks.held(descriptor):
-                    return Occupied.BY_THE_DEAD
-                claim = claim_of(os.read(descriptor, MAX_VALUE), self._node, self._instance)
-        except FileNotFoundError:
-            return Occupied.BY_NOBODY
-        return Occupied.BY_ANOTHER if claim is Claim.OTHER else Occupied.BY_AN_EARLIER_RUN
+    def _is_there(self) -> bool:
+        """Say whether the file that we hold still has its name."""
+        return self.inode is not None and is_at(self._path, self.inode)
 
-    def _revive(self) -> int | None:
-        """Take over a dead agent's file, unless somebody else does."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        if locks.take(descriptor) and is_at(descriptor, self.path):
-            _write(descriptor, self._value)
-            return descriptor
-        os.close(descriptor)
-        return None
-
-    def _create(self, name: Callable[[Path], object]) -> int | None:
-        """Make a locked file, and only then give it its name: nobody ever sees it without its holder."""
-        descriptor, made = tempfile.mkstemp(prefix=HIDDEN, dir=self.path.parent)
-        os.fchmod(descriptor, MODE)
-        locks.take(descriptor)
-        _write(descriptor, self._value)
-        try:
-            name(Path(made))
-        except FileExistsError:  # somebody was quicker
-            os.close(descriptor)
-            return None
-        finally:
-            Path(made).unlink(missing_ok=True)
-        return descriptor
+    def _may_be_made(self) -> bool:
+        if self._is_there():
+            return True
+        found = look(self._path, self._kind)
+        if found is None:
+            return not os.path.lexists(self._path)
+        if not found.alive:
+            return True
+        earlier = claim_of(found.value, self._settings.node, self._settings.instance) is not Claim.OTHER
+        return earlier and not self._fulfilled
 
     def _let_go(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _write(descriptor: int, value: bytes) -> None:
-    """Replace the value; who reads in between is told of the change that follows."""
-    os.pwrite(descriptor, value, 0)
-    os.ftruncate(descriptor, len(value))
+            self._descriptor = self.inode = None

@@ -1,6 +1,7 @@
 """The embedded store passes the suite; what is special about files and locks is told here."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
-from vipagent.store.backend import StoreConfigError, StoreSettings
+from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath
 from vipagent.testing.death import holder
@@ -17,7 +18,9 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
 from vipagent_file import FileBackend, locks
-from vipagent_file.backend import LOOKS
+from vipagent_file.looks import LATER
+
+pytestmark = pytest.mark.filterwarnings("ignore:Callback with id .* already exists:RuntimeWarning")
 
 
 class FilesUnderTest(SharedStore):
@@ -38,7 +41,7 @@ class FilesUnderTest(SharedStore):
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path.with_name(".planted"), os.O_RDWR | os.O_CREAT, 0o644)
-        assert locks.take(descriptor)
+        locks.take(descriptor)
         os.write(descriptor, value)
         path.with_name(".planted").rename(path)
         self._planted[path] = descriptor
@@ -107,7 +110,7 @@ def test_a_death_long_after_the_last_change_is_noticed(peers: Peers, store: File
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
         watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-        time.sleep(2 * max(LOOKS))  # so that no look that an earlier change caused is still to come
+        time.sleep(max(LATER) + 0.5)  # so that no look that an earlier change caused is still to come
         child.kill()
         watcher.seen.wait_names(MEMBERS, [], NOTICE)
 
@@ -125,6 +128,80 @@ def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: Files
     one.wait_claim(member(1), Claim.OURS, PATIENCE)
 
 
+def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: FilesUnderTest) -> None:
+    agents = [peers.join(f"node{n}") for n in (1, 2, 3)]
+    names = [member(last).name for last in (1, 2, 3)]
+    for last, agent in enumerate(agents, 1):
+        agent.watch(MEMBERS)
+        agent.register(member(last))
+    for _ in range(5):
+        for agent in agents:
+            agent.seen.wait_names(MEMBERS, names, PATIENCE)
+        shutil.rmtree(store.root, ignore_errors=True)  # agents make it anew while it is removed
+        agents[0].register(member(4))
+        for agent in agents:
+            agent.seen.wait_names(MEMBERS, [*names, member(4).name], PATIENCE)
+        agents[0].backend.deregister(member(4))
+
+
+def test_nobody_reads_half_a_value(peers: Peers) -> None:
+    one, two = peers.join("node1"), peers.join("node2")
+    two.watch(MEMBERS)
+    values = [b"long" * 10_000, b"short"]
+    for turn in range(200):
+        one.backend.register(member(1), values[turn % 2])
+    one.register(member(1))
+    two.seen.wait_for(lambda: (entry := two.entry(member(1))) and entry.value == one.value, PATIENCE)
+    seen = {entry.value for snapshot in two.seen.snapshots(MEMBERS) for entry in snapshot.values()}
+    assert seen <= {*values, one.value}
+
+
+def test_of_several_that_register_one_name_at_once_one_has_it(peers: Peers) -> None:
+    agents = [peers.join(f"node{n}") for n in range(4)]
+    for agent in agents:
+        agent.watch(MEMBERS)
+    for _ in range(20):
+        for agent in agents:
+            agent.register(member(1))
+            agent.register(member(2))
+        for agent in agents:
+            agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+        for key in (member(1), member(2)):
+            claims = [entry.claim for agent in agents if (entry := agent.entry(key))]
+            assert sorted(claims) == [Claim.OTHER, Claim.OTHER, Claim.OTHER, Claim.OURS]
+        for agent in agents:
+            agent.backend.deregister(member(1))
+            agent.backend.deregister(member(2))
+        for agent in agents:
+            agent.seen.wait_names(MEMBERS, [], PATIENCE)
+
+
+def test_a_folder_that_a_stopped_agent_keeps_is_waited_for(peers: Peers, store: FilesUnderTest) -> None:
+    one, two = peers.join("node1"), peers.join("node2")
+    two.watch(MEMBERS)
+    one.register(member(1))
+    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    with locks.names_of(store.path(member(1)).parent):
+        one.register(member(2))
+        one.backend.deregister(member(1))
+        two.seen.wait_names(MEMBERS, [], 2 * NOTICE)
+        with pytest.raises(StoreError, match="another agent, stopped perhaps, keeps it locked"):
+            one.backend.write(Key(MEMBERS, "10.0.0.3"), b"", PATIENCE)
+    two.seen.wait_names(MEMBERS, [member(2).name], 2 * NOTICE)
+
+
+def test_what_cannot_be_read_is_not_taken_for_dead(peers: Peers, store: FilesUnderTest) -> None:
+    path = store.path(member(1))
+    path.mkdir(parents=True)
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.register(member(2))
+    one.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
+    path.rmdir()
+    one.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
 def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
@@ -136,6 +213,7 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
         seen.wait_state(StoreState.LOST, PATIENCE)
         assert seen.snapshots(MEMBERS) == [], "what is unknown is not empty"
         blocked.unlink()
+        blocked.mkdir()
         seen.wait_state(StoreState.CONNECTED, PATIENCE)
         seen.wait_names(MEMBERS, [], NOTICE)
     finally:
@@ -173,6 +251,21 @@ def _inode(descriptor: Path) -> int:
         return descriptor.stat().st_ino
     except OSError:  # it was the listing's own
         return 0
+
+
+def test_modes_do_not_depend_on_the_umask(peers: Peers, store: FilesUnderTest) -> None:
+    """Those of ExaBGP's helpers is 0137: no folder of theirs could be entered."""
+    old = os.umask(0o137)
+    try:
+        one = peers.join("node1")
+        one.watch(MEMBERS)
+        one.register(member(1))
+        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    finally:
+        os.umask(old)
+    made = [store.root, *store.root.rglob("*")]
+    assert len(made) == 5
+    assert {path.stat().st_mode & 0o7777 for path in made if path.is_dir()} == {0o775}
 
 
 def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnderTest) -> None:
