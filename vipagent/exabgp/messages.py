@@ -7,8 +7,6 @@ from ipaddress import ip_address
 
 SHOW_NEIGHBORS = "show neighbor summary"
 """The one question that 4.2 and 5 both answer at any time: a line a neighbour, then `done`."""
-SUMMARY_HEAD = ["Peer", "AS"]
-SUMMARY_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +56,14 @@ def _neighbor_state(text: str) -> NeighborState | None:
 
 
 def _summary_line(words: list[str]) -> NeighborState | Answer | None:
-    """Read the summary's head, or a neighbour's line: peer, AS, time or `down`, state, sent, received."""
-    if words[:2] == SUMMARY_HEAD:
-        return Answer()
-    if len(words) != SUMMARY_WORDS:
-        return None
+    """Read the summary's head, or a neighbour's line: peer, AS, time up, state, sent, received.
+
+    The time may be `down`, `0:00:03`, or the three words `1 day, 0:00:03`.
+    """
     with contextlib.suppress(ValueError):
-        return NeighborState(str(ip_address(words[0])), words[3] == "established")
+        match words:
+            case ["Peer", "AS", *_]:
+                return Answer()
+            case [peer, number, _, *_, state, sent, received] if (number + sent + received).isdigit():
+                return NeighborState(str(ip_address(peer)), state == "established")
     return None

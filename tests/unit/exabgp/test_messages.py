@@ -1,0 +1,94 @@
+"""What ExaBGP was seen to write, 4.2.25 and 5.0.15, and what it never should."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, parse
+from vipagent.testing.simulation.exabgp import state_line
+
+
+@pytest.mark.parametrize("line", ["done", " done ", "done\r"])
+def test_done(line: str) -> None:
+    assert parse(line) == Reply()
+
+
+def test_error() -> None:
+    message = parse("error")
+    assert isinstance(message, Reply)
+    assert message.error
+
+
+def test_the_summary_s_head() -> None:
+    head = "Peer            AS        up/down state       |     #sent     #recvd"
+    assert parse(head) == Answer()
+
+
+@pytest.mark.parametrize(
+    ("line", "peer", "established"),
+    [
+        ("127.0.0.101     65000     0:00:01 established           3          2", "127.0.0.101", True),
+        ("127.0.0.101     65000        down idle                  0          0", "127.0.0.101", False),
+        ("127.0.0.101     65000        down active                0          0", "127.0.0.101", False),
+        ("127.0.0.101     65000  1 day, 0:00:03 established           3          2", "127.0.0.101", True),
+        ("127.0.0.101     65000 99 days, 10:00:03 established         3          2", "127.0.0.101", True),
+        ("2001:db8::1     65000     0:00:01 established           3          2", "2001:db8::1", True),
+    ],
+)
+def test_a_neighbour_s_line_of_the_summary(line: str, peer: str, established: bool) -> None:
+    assert parse(line) == NeighborState(peer, established)
+
+
+@pytest.mark.parametrize(("state", "established"), [("up", True), ("connected", False), ("down", False)])
+def test_a_neighbour_s_state(state: str, established: bool) -> None:
+    assert parse(state_line(state)) == NeighborState("192.0.2.1", established)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "exabgp 5.0.15",
+        "neighbor 127.0.0.100 up",
+        '{ "exabgp": "5.0.0", "type": "notification", "notification": "shutdown" }',
+        '{ "type": "state" }',
+        '{ "type": "state", "neighbor": [] }',
+        '{ "type": "state", "neighbor": { "address": null, "state": "up" } }',
+        '{ "type": "state", "neighbor": { "address": { "peer": "192.0.2.1" } } }',
+        "{",
+        "{" * 100_000,
+        '{"a":' * 100_000,
+        "Done",
+        "done done",
+        "a b c established 1 2",
+        "127.0.0.101 65000 established 3 2",
+        "127.0.0.101 65000 0:00:03 established 3 x",
+    ],
+)
+def test_anything_else_is_no_business_of_ours(line: str) -> None:
+    assert parse(line) is None
+
+
+def known(message: Message) -> bool:
+    return message is None or isinstance(message, Reply | NeighborState | Answer)
+
+
+nested = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["type", "neighbor", "address", "peer", "state"]), inner)
+    ),
+)
+
+
+@given(line=st.text())
+def test_no_line_raises(line: str) -> None:
+    assert known(parse(line))
+
+
+@given(value=st.fixed_dictionaries({"type": st.just("state"), "neighbor": nested}))
+def test_no_state_raises(value: object) -> None:
+    assert known(parse(json.dumps(value)))
