@@ -18,7 +18,7 @@ from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.layout import Key
 from vipagent.store.records import Maintenance
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
-from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, eventually, member
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_zookeeper import ZooKeeperBackend, znodes
@@ -229,6 +229,22 @@ def test_an_idle_agent_asks_for_signs_of_life_alone(peers: Peers, store: ZooKeep
     assert 3 <= received() - before <= 5 + foreign
 
 
+def test_a_busy_agent_notices_a_frozen_server_as_well(peers: Peers, store: ZooKeeperUnderTest) -> None:
+    """kazoo takes its own requests for signs of life, and would never notice."""
+    one = peers.join("node1")
+    mark = one.seen.mark()
+    store.pause()
+    try:
+        began = time.monotonic()
+        while StoreState.LOST not in one.seen.states(mark):
+            assert time.monotonic() - began < LIFE + 2.0, one.seen.events(mark)
+            one.backend.register(Key(STATES, "node1"), f"{time.monotonic()}".encode())
+            time.sleep(0.05)  # as busy as this
+    finally:
+        store.resume()
+    one.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+
+
 def test_a_server_that_lost_its_data_is_used_again(tmp_path: Path) -> None:
     """It refuses sessions that have seen more than it knows: only a new one gets in."""
     server = ZooKeeper(tmp_path)
@@ -363,6 +379,21 @@ def test_a_host_that_says_nothing_is_named() -> None:
             began = time.monotonic()
             one.backend.close(2.0)
             assert time.monotonic() - began < 1.0
+
+
+def test_a_host_that_takes_no_connection_is_named_and_left_at_once() -> None:
+    """Its queue is full, as if packets were lost on the way."""
+    with socket.create_server((HOST, 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        address = f"{HOST}:{full.getsockname()[1]}"
+        one = alone(address)
+        one.backend.open()
+        try:
+            one.seen.wait_state(StoreState.LOST, PATIENCE)
+            assert detail(one) == f"{address}: no answer to a connection"
+        finally:
+            began = time.monotonic()
+            one.backend.close(2.0)
+            assert time.monotonic() - began < 0.9, "an attempt takes 1 s"
 
 
 @pytest.mark.parametrize(
