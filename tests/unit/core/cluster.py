@@ -3,10 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tests.unit.core.node import Node, Watch, prefix
-from tests.unit.core.oracle import Oracle
 from tests.unit.core.pools import service
-from tests.unit.exabgp.model import ExaBGP
 from vipagent.agent.reading import maintenance_seen, members_seen
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
@@ -15,6 +12,9 @@ from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
 from vipagent.store.memory import MemoryBackend, MemoryStore
 from vipagent.store.records import Registration
+from vipagent.testing.simulation.exabgp import ExaBGP
+from vipagent.testing.simulation.node import Node, Watch, prefix
+from vipagent.testing.simulation.oracle import Oracle
 
 MEMBERS, MAINTENANCE = Directory(Kind.MEMBERS, "apex"), Directory(Kind.MAINTENANCE, "apex")
 SESSION_TIMEOUT = 6.0

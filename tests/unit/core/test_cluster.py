@@ -12,14 +12,14 @@ from hypothesis.stateful import (
 )
 
 from tests.unit.core.cluster import Cluster
-from tests.unit.core.node import prefix
 from tests.unit.core.runs import examples
-from tests.unit.exabgp.model import ExaBGP
 from vipagent.core import events
 from vipagent.core.preference import order
 from vipagent.core.settings import FlapHold
 from vipagent.core.words import CheckResult, Standby, Takeover
 from vipagent.store.layout import WHOLE_SERVICE
+from vipagent.testing.simulation.exabgp import ExaBGP
+from vipagent.testing.simulation.node import prefix
 
 POOLS = (
     (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)),

@@ -12,16 +12,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.unit.core.node import ROUTES, Node, prefix
-from tests.unit.core.oracle import Oracle, touches_routes
 from tests.unit.core.pools import service
 from tests.unit.core.runs import examples
-from tests.unit.exabgp.model import ExaBGP
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
 from vipagent.exabgp import route
+from vipagent.testing.simulation.exabgp import ExaBGP
+from vipagent.testing.simulation.node import ROUTES, Node, prefix
+from vipagent.testing.simulation.oracle import Oracle, touches_routes
 
 POOLS = (
     ((("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)), ("10.0.0.1",)),

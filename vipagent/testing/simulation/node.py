@@ -1,14 +1,15 @@
 """A node in virtual time: the real core and speaker, coupled as in the agent, and a modelled ExaBGP."""
 
 from collections.abc import Callable
+from functools import cache
 
-from tests.unit.exabgp.model import ExaBGP
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.exabgp import messages, route
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.speaker import Outcome, Speaker
+from vipagent.testing.simulation.exabgp import ExaBGP
 
 ROUTES = route.RouteSettings()
 
@@ -18,6 +19,18 @@ Watch = Callable[[events.Event, list[actions.Action], float], None]
 def prefix(vip: str) -> str:
     """Return a VIP as ExaBGP writes it."""
     return f"{vip}/32"
+
+
+@cache
+def announcement(vip: str, preference: actions.Preference) -> str:
+    """Return the command that announces a VIP."""
+    return route.announce(ROUTES, vip, preference)
+
+
+@cache
+def withdrawal(vip: str) -> str:
+    """Return the command that withdraws a VIP."""
+    return route.withdraw(ROUTES, vip)
 
 
 class Node:
@@ -71,7 +84,7 @@ class Node:
 
     def bgp(self, *, established: bool) -> None:
         """Bring the BGP session of the node's ExaBGP up, or take it down."""
-        self._hear(self.exabgp.session(self.now, established=established))
+        self.hear(self.exabgp.session(self.now, established=established))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and all happen that falls into it."""
@@ -89,13 +102,14 @@ class Node:
     def turn(self) -> None:
         """Do what is due now."""
         if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
-            self._hear(self.exabgp.turn(self.now))
+            self.hear(self.exabgp.turn(self.now))
         if self.timer is not None and self.now >= self.timer:
             self.timer = None
             self.feed(events.TimerFired())
         self._pump()
 
-    def _hear(self, lines: list[str]) -> None:
+    def hear(self, lines: list[str]) -> None:
+        """Take what ExaBGP says."""
         for line in lines:
             match messages.parse(line):
                 case messages.Reply(error):
@@ -103,6 +117,7 @@ class Node:
                     self._pump()
                 case messages.Answer():
                     self._speaker.answered(self.now)
+                    self._pump()
                 case messages.NeighborState(peer, established):
                     if self._neighbors.changed(peer, established):
                         if established:
@@ -121,9 +136,9 @@ class Node:
     def _carry_out(self, action: actions.Action) -> None:
         match action:
             case actions.Announce(vip, preference):
-                self._speaker.announce(vip, route.announce(ROUTES, vip, preference))
+                self._speaker.announce(vip, announcement(vip, preference))
             case actions.Withdraw(vip):
-                self._speaker.withdraw(vip, route.withdraw(ROUTES, vip))
+                self._speaker.withdraw(vip, withdrawal(vip))
             case actions.Register(vip):
                 self.registered.add(vip)
             case actions.Deregister(vip):

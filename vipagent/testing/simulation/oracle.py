@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from vipagent.core import actions, events
-from vipagent.core.actions import Action, Announce, Deregister, Preference, Register, Withdraw
+from vipagent.core.actions import Action, Announce, Deregister, Preference, Register, SetTimer, Withdraw
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import (
     CheckResult,
@@ -41,14 +41,16 @@ class Oracle:
     _neighbors: int = 0
     _accepted: set[str] = field(default_factory=set)
     _stopping: bool = False
+    _timer: float = float("inf")
 
     def saw(self, event: events.Event, todo: list[Action], now: float) -> None:
         """Check one event and what the core made of it."""
-        before = dict(self.wished)
+        before, overdue = dict(self.wished), now >= self._timer
         self._learn(event, now)
         for action in todo:
             self._follow(action, now, before)
-        self._loss_of_the_store_changes_nothing(event, todo)
+        if not overdue:
+            self._loss_of_the_store_changes_nothing(event, todo)
         self._own_vip_is_announced(now)
         self._nothing_is_announced_in_maintenance()
         self._registered_means_served()
@@ -120,6 +122,8 @@ class Oracle:
             case Deregister(vip):
                 assert vip in self.registered
                 self.registered.discard(vip)
+            case SetTimer(at):
+                self._timer = float("inf") if at is None else at
 
     def _may_give_up(self, vip: str, now: float) -> None:
         """H1: only after its owner, or with `one` a taker before us, has been there for long enough."""
