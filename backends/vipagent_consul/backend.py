@@ -33,7 +33,9 @@ class ConsulBackend(Backend):
         self._registrations = Registrations(settings, self._poke)
         self._state = SessionState(listener, kind.life, self._cut)
         self._watches = Watches(settings.prefix, self._state, self._registrations, self._verify)
-        self._keeper = Keeper(kind, Hosts(endpoints, options), self._state, self._registrations)
+        self._keeper = Keeper(
+            kind, Hosts(endpoints, options, kind.life / 6), self._state, self._registrations
+        )
 
     def open(self) -> None:
         """See `Backend.open`."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vipagent.store.backend import MAX_ENTRIES, StoreError
-from vipagent_consul.backoff import delay
 from vipagent_consul.client import Client, Held
 from vipagent_consul.hosts import Hosts
 from vipagent_consul.http import Denied
@@ -23,18 +22,17 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
         StoreError: Consul denies it, or no host has carried it out within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    failures = 0
     while True:
         left = deadline - time.monotonic()
         try:
             with hosts.link().client(max(0.01, min(left, MAX_TRY))) as client:
-                return command(client)
+                result = command(client)
+                hosts.succeeded()
+                return result
         except Denied:
             raise
         except StoreError:
-            failures += 1
-            hosts.advance()
-            pause = delay(failures - len(hosts))
+            pause = hosts.failed()
             if time.monotonic() + pause >= deadline:
                 raise
             time.sleep(pause)

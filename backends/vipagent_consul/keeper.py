@@ -7,16 +7,17 @@ from contextlib import suppress
 from functools import partial
 
 from vipagent.store.backend import StoreError
-from vipagent_consul.backoff import MAX_DELAY, delay
+from vipagent_consul.backoff import delay
 from vipagent_consul.client import Client, Link, SessionGone
 from vipagent_consul.hosts import Hosts
-from vipagent_consul.http import Denied, in_words
+from vipagent_consul.http import in_words
+from vipagent_consul.options import Endpoint
 from vipagent_consul.registrations import Registrations
 from vipagent_consul.session import SessionKind
 from vipagent_consul.state import SESSION, SessionState
 
 REGISTRATIONS = "registrations"
-"""Who doubts when an entry may not be written."""
+"""Who doubts when an entry cannot be written."""
 MAX_CALL = 2.0
 """Seconds that a call may take at most."""
 
@@ -32,15 +33,17 @@ class Keeper:
         self._state = state
         self._registrations = registrations
         self._timeout = min(MAX_CALL, kind.life / 3)
-        self._work = threading.Event()
+        self._called = threading.Event()
         self._closing = threading.Event()
         self._client: Client | None = None
-        self._link: Link | None = None  # of the present session
         self._session = ""
+        self._home: Endpoint | None = None  # the Consul agent of the present session
         self._past: list[str] = []  # sessions that are still to be ended
+        self._heard = False  # the Consul agent has taken the sign of life, whatever its servers say
         self._due = 0.0
         self._barred = 0.0
-        self._failures = 0  # since Consul has confirmed a session that was there already
+        self._refusals = 0  # of work for the wishes, in a row
+        self._failures = 0  # sessions that ended, since Consul has confirmed one that was there already
         self._thread = threading.Thread(target=self._run, name="vipagent-consul-session", daemon=True)
 
     def start(self) -> None:
@@ -49,12 +52,12 @@ class Keeper:
 
     def poke(self) -> None:
         """There is something to do."""
-        self._work.set()
+        self._called.set()
 
     def verify(self) -> None:
         """Somebody else's connection fails: look at the session now."""
         self._due = 0.0
-        self._work.set()
+        self._called.set()
 
     def close(self, deadline: float) -> None:
         """End the thread and the session, by monotonic `deadline`."""
@@ -78,20 +81,20 @@ class Keeper:
             with suppress(StoreError), self._hosts.link().client(left * 0.8) as client:
                 call(client)
                 return
-            self._hosts.advance()
+            self._hosts.failed()
 
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
+                self._heard = False
                 link = self._hosts.link()
                 with link.client(self._timeout) as self._client:
                     self._serve(self._client, link)
             except Exception as error:  # noqa: BLE001  whatever an answer does to us, it is tried again
                 if not self._closing.is_set():
                     self._state.doubt(SESSION, in_words(error))
-                    self._hosts.advance()
-                    self._failures += 1
-                    self._closing.wait(delay(self._failures - len(self._hosts)))
+                    wait = self._hosts.leaderless() if self._heard else self._hosts.silent()
+                    self._closing.wait(wait)
 
     def _serve(self, client: Client, link: Link) -> None:
         """Keep a session on this connection until it fails."""
@@ -113,51 +116,59 @@ class Keeper:
 
     def _take_up(self, client: Client, link: Link) -> None:
         """Go on with the session if it is of this Consul agent, else make one."""
-        if self._session and self._link is not None and self._link.endpoint != link.endpoint:
-            self._retire()  # its check lies with an agent that is out of reach
-        self._link = link
-        if self._session:
+        if self._session and self._home == link.endpoint:
             self._keep(client, link)
             return
         began = time.monotonic()
-        self._session = self._kind.create(client)
-        self._registrations.begin(self._session)
+        session = self._kind.create(client)
+        if self._session:
+            self._retire()  # its check lies with a Consul agent that is out of reach
+        self._session, self._home = session, link.endpoint
+        self._registrations.begin(session)
         self._confirm(began, link)
 
     def _turn(self, client: Client, link: Link) -> None:
         """Do what is most urgent, or wait for it."""
         now = time.monotonic()
+        work = self._registrations.pending or self._past
         if now >= self._due:
             self._keep(client, link)
-        elif self._registrations.pending and now >= self._barred:
-            self._fulfil(client)
-        elif self._past and not self._registrations.pending:  # by now its entries are the new session's
-            client.destroy_session(self._past[0])
-            del self._past[0]
+        elif work and now >= self._barred:
+            self._work_off(client)
         else:
-            next_turn = min(self._due, self._barred) if self._registrations.pending else self._due
-            self._wait(next_turn - now)
+            self._wait((min(self._due, self._barred) if work else self._due) - now)
 
     def _keep(self, client: Client, link: Link) -> None:
         began = time.monotonic()
-        self._kind.keep(client, self._session)
+        self._heard = False
+        self._heard = self._kind.give_sign(client)
+        client.renew_session(self._session)
         self._failures = 0
+        self._hosts.succeeded()
         self._confirm(began, link)
 
     def _confirm(self, began: float, link: Link) -> None:
         self._due = began + self._kind.life / 3
         self._state.confirm(began, link, f"{link.endpoint}: {self._kind.describe()}")
 
-    def _fulfil(self, client: Client) -> None:
+    def _work_off(self, client: Client) -> None:
+        """Make a wish true, or end a past session once all wishes are; see to the session if that fails."""
         try:
-            self._registrations.fulfil_next(client, self._session)
-        except Denied as error:
+            if self._registrations.pending:
+                self._registrations.fulfil_next(client, self._session)
+            else:
+                client.destroy_session(self._past[0])
+                del self._past[0]
+        except StoreError as error:
             self._state.doubt(REGISTRATIONS, str(error))
-            self._barred = time.monotonic() + MAX_DELAY
+            self._refusals += 1
+            self._barred = time.monotonic() + delay(self._refusals - 1)
+            self._due = 0.0
         else:
+            self._refusals = 0
             if not self._registrations.pending:
                 self._state.settle(REGISTRATIONS)
 
     def _wait(self, seconds: float) -> None:
-        self._work.wait(max(0.0, seconds))
-        self._work.clear()
+        self._called.wait(max(0.0, seconds))
+        self._called.clear()

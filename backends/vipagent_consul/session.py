@@ -71,16 +71,18 @@ class SessionKind:
                     raise
                 time.sleep(0.02)
 
-    def keep(self, client: Client, session: str) -> None:
-        """Give a sign of life, and see that the session is there: a passing check does not say that.
+    def give_sign(self, client: Client) -> bool:
+        """Give the sign of life that the Consul agent itself takes; return whether there is one to give.
+
+        It says nothing of the session, which can be gone while its check passes.
 
         Raises:
-            SessionGone: it is not.
-            StoreError: Consul is out of reach, or refuses.
+            SessionGone: the check is gone, and the session with it.
+            StoreError: the Consul agent is out of reach, or refuses.
         """
         if self._has_check and not client.pass_check(self._check):
             raise SessionGone("Consul has lost the check of this agent's service")
-        client.renew_session(session)
+        return self._has_check
 
     def tidy(self, client: Client) -> None:
         """Remove what sessions leave behind.
