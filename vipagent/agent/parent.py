@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+WRAPPERS = frozenset({"sh", "bash", "dash", "env", "sudo", "su", "runuser"})
+"""What may stand between ExaBGP and this process."""
+
 
 def run_by_exabgp() -> bool:
     """Say whether a parent of this process, shells in between included, is ExaBGP."""
@@ -11,23 +14,28 @@ def run_by_exabgp() -> bool:
         arguments = _arguments(pid)
         if _is_exabgp(arguments):
             return True
-        if not arguments or Path(arguments[0]).name not in {"sh", "bash", "dash", "env"}:
+        if Path(arguments[0]).name not in WRAPPERS:
             return False
         pid = _parent(pid)
     return False
 
 
 def _is_exabgp(arguments: list[str]) -> bool:
-    """Recognize `exabgp …`, `python3 /usr/sbin/exabgp …`, `python3 -m exabgp …` and what they exec."""
-    program = [Path(argument).name for argument in arguments[:4]]
-    return "exabgp" in program or any("/exabgp/application/" in argument for argument in arguments[:4])
+    """Recognize `exabgp …`, `python3 /usr/sbin/exabgp …`, `python3 -m exabgp …` and what they exec.
+
+    The word may stand elsewhere, too: `sudo -u exabgp …`, `vi exabgp.conf`.
+    """
+    program = arguments[0]
+    if Path(program).name.startswith(("python", "pypy")):
+        program = next((argument for argument in arguments[1:] if not argument.startswith("-")), "")
+    return Path(program).name == "exabgp" or "/exabgp/application/" in program
 
 
 def _arguments(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except OSError:
-        return []
+        return [""]
 
 
 def _parent(pid: int) -> int:
