@@ -11,6 +11,8 @@ from vipagent_consul.http import Denied
 
 MAX_TRY = 2.0
 """Seconds that one host may take."""
+MIN_TRY = 0.2
+"""Seconds without which none is asked again."""
 
 T = TypeVar("T")
 
@@ -33,8 +35,8 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
             raise
         except StoreError:
             pause = hosts.failed()
-            if time.monotonic() + pause >= deadline:
-                raise
+            if time.monotonic() + pause + MIN_TRY >= deadline:
+                raise  # a hasty last try would only say that it was hasty
             time.sleep(pause)
 
 

@@ -1,15 +1,17 @@
 """Consul as a store under test, and a foreign client of it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from urllib.parse import quote
 
 from tests.servers.consul import Consul
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.peers import Peer
+from vipagent.testing.peers import MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import ServedStore
+from vipagent.testing.store import PATIENCE, ServedStore
 from vipagent_consul import ConsulBackend
 
 LIFE = 2.0
@@ -20,6 +22,23 @@ def detail(session: Peer) -> str:
     """Return what was told last about the session; empty if nothing was."""
     told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
     return told[-1] if told else ""
+
+
+def wait_detail(session: Peer, pattern: str) -> None:
+    """Wait until what was told last about the session begins with a match of `pattern`."""
+    session.seen.wait_for(lambda: re.match(pattern, detail(session)), PATIENCE, f"it says {pattern!r}")
+
+
+@contextmanager
+def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
+    """Yield an agent with a wish and a watch, that may or may not get in."""
+    peers = Peers(store)
+    agent = peers.make("node1")
+    agent.watch(MEMBERS)
+    agent.register(member(1))
+    agent.backend.open()
+    yield agent
+    peers.close()
 
 
 class ConsulUnderTest(ServedStore):

@@ -1,0 +1,227 @@
+"""Consul servers that demand a token: let in, refused in words, let in again (S3)."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.contract.consuls import LIFE, ConsulUnderTest, opened, wait_detail
+from tests.servers.consul import HOST, Consul
+from vipagent.core.words import Claim, StoreState
+from vipagent.store.backend import StoreError, StoreSettings
+from vipagent.store.layout import WHOLE_SERVICE, Key
+from vipagent.testing.faults import LATE
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
+from vipagent.testing.recorder import Recorder
+from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent_consul import ConsulBackend
+
+MASTER = "3b1f6a52-0000-4000-8000-000000000001"
+
+
+class Tokens:
+    """A server whose ACLs deny what no token allows."""
+
+    def __init__(self, server: Consul) -> None:
+        self.server = server
+        self._count = 0
+
+    def make(self, rules: str) -> tuple[str, str]:
+        """Return the accessor and the secret of a new token with these rules."""
+        self._count += 1
+        name = f"policy-{self._count}"
+        self.server.call("acl/policy", body={"Name": name, "Rules": rules})
+        token = self.server.call("acl/token", body={"Policies": [{"Name": name}]})
+        assert isinstance(token, dict)
+        return token["AccessorID"], token["SecretID"]
+
+    def revoke(self, accessor: str) -> None:
+        self.server.call(f"acl/token/{accessor}", "DELETE")
+
+
+def rules(prefix: str) -> str:
+    """What an agent needs, as the documentation says."""
+    return f"""
+        key_prefix "{prefix.strip("/")}/" {{ policy = "write" }}
+        session_prefix "" {{ policy = "write" }}
+        service "vipagent" {{ policy = "write" }}
+    """
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tokens]:
+    acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": MASTER, "agent": MASTER}}
+    server = Consul(tmp_path_factory.mktemp("acl"), {"acl": acl}, token=MASTER)
+    server.start()
+    yield Tokens(server)
+    server.stop()
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    return tmp_path / "token"
+
+
+@pytest.fixture
+def store(guarded: Tokens, token_file: Path) -> ConsulUnderTest:
+    token_file.write_text("not yet made\n")
+    return ConsulUnderTest(guarded.server, {"token_file": str(token_file)})
+
+
+@pytest.fixture
+def agent(store: ConsulUnderTest) -> Iterator[Peer]:
+    """Opened with a file that holds no valid token yet."""
+    with opened(store) as agent:
+        yield agent
+
+
+def test_a_token_from_a_file(agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path) -> None:
+    token_file.write_text(guarded.make(rules(store.prefix))[1] + "\n")
+    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
+    assert set(agent.backend.read(MAINTENANCE, PATIENCE)) == {WHOLE_SERVICE}
+    assert agent.backend.erase(Key(MAINTENANCE, WHOLE_SERVICE), PATIENCE)
+    agent.backend.deregister(member(1))
+    agent.seen.wait_names(MEMBERS, [], NOTICE)
+
+
+def test_a_token_from_the_environment(
+    guarded: Tokens, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIPAGENT_TOKEN", guarded.make(rules(store.prefix))[1])
+    store.options = {"token_env": "VIPAGENT_TOKEN"}
+    with opened(store) as agent:
+        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+
+
+def test_08_the_environment_overrides_nothing(
+    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever other tools of Consul's, or of HTTP, may have been told there."""
+    token_file.write_text(guarded.make(rules(store.prefix))[1])
+    for name, value in {
+        "CONSUL_HTTP_TOKEN": "another",
+        "CONSUL_HTTP_ADDR": f"{HOST}:1",
+        "CONSUL_HTTP_SSL": "true",
+        "CONSUL_HTTP_SSL_VERIFY": "true",
+        "REQUESTS_CA_BUNDLE": "/nowhere",
+        "CURL_CA_BUNDLE": "/nowhere",
+        "HTTP_PROXY": f"http://{HOST}:1",
+        "http_proxy": f"http://{HOST}:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+
+
+def test_08_no_token_from_the_environment(
+    guarded: Tokens, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who configures none sends none."""
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", MASTER)
+    store.options = {}
+    with opened(store) as agent:
+        wait_detail(agent, ".*Permission denied")
+
+
+def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
+    """No log of a proxy or a server shall have it: it is not in the address, nor in what is sent."""
+    seen: list[tuple[str, Mapping[str, str]]] = []
+
+    class Recording(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            seen.append((self.path, dict(self.headers)))
+            self.send_error(403, "not today")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer((HOST, 0), Recording)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    (tmp_path / "token").write_text("s3cret")
+    settings = StoreSettings(
+        "node1", "run1", (f"{HOST}:{server.server_port}",), options={"token_file": str(tmp_path / "token")}
+    )
+    recorder = Recorder()
+    backend = ConsulBackend(settings, recorder)
+    try:
+        backend.open()
+        recorder.wait_state(StoreState.LOST, PATIENCE)
+    finally:
+        backend.close(2.0)
+        server.shutdown()
+        serving.join()
+        server.server_close()
+    assert seen
+    for path, headers in seen:
+        assert "s3cret" not in path
+        assert headers["X-Consul-Token"] == "s3cret"
+    assert not any("s3cret" in str(event) for event in recorder.events())
+
+
+def test_a_wrong_token_is_told_and_repaired_without_a_restart(
+    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+) -> None:
+    wait_detail(agent, f"{store.server.address}: Consul denies it: ACL not found")
+    assert set(agent.seen.states()) == {StoreState.LOST}
+    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies it"):
+        agent.backend.read(MEMBERS, PATIENCE)
+    token_file.write_text(guarded.make(rules(store.prefix))[1])
+    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+
+
+def test_a_token_file_that_vanishes_is_told(
+    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+) -> None:
+    wait_detail(agent, ".*denies it")
+    token_file.unlink()
+    wait_detail(agent, f".*token_file: {token_file}: No such file")
+    token_file.write_text("\n")
+    wait_detail(agent, f".*token_file: {token_file} is empty")
+    token_file.write_text(guarded.make(rules(store.prefix))[1])
+    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+
+
+def test_a_token_that_expires_is_replaced(
+    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+) -> None:
+    """The session is kept from being renewed; the file's new token takes it up again."""
+    accessor, secret = guarded.make(rules(store.prefix))
+    token_file.write_text(secret)
+    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    mark = agent.seen.mark()
+    guarded.revoke(accessor)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+    assert agent.seen.snapshots(MEMBERS, mark) == []
+    token_file.write_text(guarded.make(rules(store.prefix))[1])
+    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+    agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
+
+
+def test_06_what_a_token_may_not_see_is_not_empty(
+    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+) -> None:
+    """Consul leaves hidden keys out of a list without a word: that would make an orphan of every VIP."""
+    token_file.write_text(guarded.make(rules("/another"))[1])
+    wait_detail(agent, f"{store.server.address}: Consul denies")
+    assert agent.seen.snapshots(MEMBERS) == []
+    with pytest.raises(StoreError, match="denies"):
+        agent.backend.read(MEMBERS, PATIENCE)
+    with pytest.raises(StoreError, match="denies"):
+        agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
+
+
+def test_a_token_that_may_only_read(
+    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+) -> None:
+    """What can't be registered is told, and registered as soon as the policy allows it."""
+    token_file.write_text(guarded.make(rules(store.prefix).replace('"write"', '"read"', 1))[1])
+    wait_detail(agent, f".*: Consul denies writing the key {store.prefix.strip('/')}/service/apex/10.0.0.1")
+    policy = guarded.server.call("acl/policies", "GET")
+    assert isinstance(policy, list)
+    (mine,) = (each for each in policy if each["Name"] == f"policy-{guarded._count}")
+    body = {"ID": mine["ID"], "Name": mine["Name"], "Rules": rules(store.prefix)}
+    guarded.server.call(f"acl/policy/{mine['ID']}", body=body)
+    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
