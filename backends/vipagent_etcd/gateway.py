@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Self
 
 from vipagent_etcd.errors import Refused, Silent, Unreachable, explanation
 from vipagent_etcd.http import Dialling, HttpConnection, Server
 from vipagent_etcd.keyvalues import Message
+from vipagent_etcd.names import Resolver
 from vipagent_etcd.options import EtcdOptions
 
 OK = 200
@@ -29,7 +31,7 @@ AUTHENTICATION_IS_OFF = 9  # gRPC's FAILED_PRECONDITION
 class Access:
     """What it takes to be let in by any of the servers."""
 
-    dialling: Dialling
+    resolver: Resolver
     options: EtcdOptions
 
 
@@ -46,8 +48,9 @@ class Gateway:
         """
         self.server = server
         self.patience = patience
-        self._access = access
-        self._connection = HttpConnection(server, access.dialling)
+        self._options = access.options
+        self._dialling = Dialling(access.resolver, cache(access.options.tls_context))
+        self._connection = HttpConnection(server, self._dialling)
         self._turn = asyncio.Lock()
         self._token = ""
 
@@ -82,7 +85,7 @@ class Gateway:
             Refused: etcd's refusal, at first or later.
         """
         body = b"\n".join(json.dumps(request).encode() for request in requests)
-        async with HttpConnection(self.server, self._access.dialling) as connection:
+        async with HttpConnection(self.server, self._dialling) as connection:
             async with self._turn:
                 headers = {**await self._headers(), **WHOLE_REQUEST}
             async with aclosing(_messages(connection, path, body, headers)) as messages:
@@ -94,21 +97,20 @@ class Gateway:
         """Drop a token that the server no longer takes; return whether another one might help."""
         if refusal.stale_identity:
             self._token = ""
-        return refusal.stale_identity and bool(self._access.options.user)
+        return refusal.stale_identity and bool(self._options.user)
 
     async def _ask_as_somebody(self, path: str, request: Message) -> Message:
         return await self._post(path, request, await self._headers())
 
     async def _headers(self) -> dict[str, str]:
-        if self._access.options.user and not self._token:
+        if self._options.user and not self._token:
             self._token = await self._log_in()
         return {**WITH_LEADER, "Authorization": self._token} if self._token else WITH_LEADER
 
     async def _log_in(self) -> str:
         """Return a token; an empty one from a server that takes everybody."""
-        options = self._access.options
         try:
-            identity = {"name": options.user, "password": options.password}
+            identity = {"name": self._options.user, "password": self._options.password}
             answer = await self._post(AUTHENTICATE, identity, WITH_LEADER)
         except Refused as refusal:
             if refusal.code != AUTHENTICATION_IS_OFF:

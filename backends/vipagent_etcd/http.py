@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection with one server: asyncio's streams, and h11, which is httpx's own parser."""
 
 import asyncio
+import random
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -44,7 +45,7 @@ class Dialling:
 
     resolver: Resolver
     tls: Callable[[], ssl.SSLContext | None]
-    """Makes the context from the files as they are now; None: in the clear."""
+    """Returns the context; None: in the clear."""
 
 
 Body = AsyncGenerator[bytes, None]
@@ -145,7 +146,8 @@ class HttpConnection:
             raise Unreachable(f"our ca, certfile or keyfile cannot be used: {error}") from error
         self._encrypts = context is not None
         failure = OSError("the name has no address")
-        for address in await self._dialling.resolver.addresses(host, port):
+        addresses = await self._dialling.resolver.addresses(host, port)
+        for address in random.sample(addresses, len(addresses)):  # one that hangs takes all the time there is
             try:
                 return await asyncio.open_connection(
                     address, port, ssl=context, server_hostname=host if context else None

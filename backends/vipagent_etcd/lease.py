@@ -71,13 +71,13 @@ class Lease:
         """Prolong it, and return the store's revision.
 
         Raises:
-            LeaseGone: the server has it no more (it says so by an answer without a TTL).
+            LeaseGone: the server has it no more.
         """
         if not self._held:
             raise LeaseGone("there is no lease")
         sent = self._clock()
         answer = await gateway.ask("/v3/lease/keepalive", {"ID": str(self.number)})
-        granted = int(answer.get("TTL", 0))
+        granted = int(answer.get("TTL", 0))  # 0, and HTTP 200, if it has run out
         if granted <= 0:
             self.forget()
             raise LeaseGone("the lease has run out")

@@ -97,8 +97,10 @@ class Session:
             except (EtcdError, StoreConfigError) as fault:
                 self._failed(server, str(fault))
             except Exception as error:
-                log.exception("etcd: %s", server)
-                self._failed(server, f"{type(error).__name__}: {error}")
+                cause = f"not understood: {type(error).__name__}: {error}"
+                if self._causes.get(server) != cause:
+                    log.exception("etcd: %s", server)
+                self._failed(server, cause)
             self._turn += 1
             self._failures += 1
 

@@ -1,12 +1,15 @@
 """What can befall etcd and the way to it; what is a known pitfall has its number in the name."""
 
 import os
+import resource
+import shutil
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +24,7 @@ from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import following, names, watches
+from vipagent_etcd import following, names, session, watches
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +264,56 @@ class TestTheWay:
         assert time.monotonic() - began > 0.4, "and not much more often, either"
         proxy.resume()
         agent.seen.wait_state(StoreState.CONNECTED, RECOVERY)
+
+
+class TestServer:
+    """A server that comes back as another."""
+
+    def test_pitfall_1_a_server_that_has_lost_its_data(self, tmp_path: Path) -> None:
+        """Its revisions begin anew, and there is neither lease nor entry: all is made again."""
+        server = Etcd(tmp_path / "etcd")
+        server.start()
+        peers = Peers(EtcdUnderTest(server))
+        try:
+            agent = registered(peers)
+            for last in range(2, 9):
+                agent.register(member(last))
+            names = [member(last).name for last in range(1, 9)]
+            agent.seen.wait_names(MEMBERS, names, PATIENCE)
+            mark = agent.seen.mark()
+            server.kill()
+            shutil.rmtree(tmp_path / "etcd" / "data")
+            server.start()
+            agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
+            agent.seen.wait_names(MEMBERS, names, RECOVERY, mark)
+        finally:
+            peers.close()
+            server.stop()
+
+    def test_200_reconnections_leak_nothing(
+        self, proxy: Proxy, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "PAUSE", (0.01, 0.02))
+        store.hosts = (proxy.address,)
+        agent = registered(peers)
+        at_first: tuple[int, int] = (0, 0)
+        for turn in range(200):
+            mark = agent.seen.mark()
+            proxy.cut()
+            agent.seen.wait_state(StoreState.UNSURE, NOTICE, mark)
+            agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
+            agent.seen.wait_names(MEMBERS, [member(1).name], RECOVERY, mark)
+            if turn == 20:  # whatever is made once is made by now
+                at_first = threading.active_count(), resident()
+        assert threading.active_count() == at_first[0]
+        assert resident() - at_first[1] < 2 * 1024 * 1024, "bytes of memory more"
+        eventually(lambda: proxy.count() <= 2, NOTICE, "two connections, as ever")
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process uses."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 class TestHosts:
