@@ -82,7 +82,7 @@ class ExaBGP:
         }
         command = [str(executable(settings.version)), str(configuration)]
         self.process = Process("exabgp", command, directory / "exabgp.log", environment)
-        self._commands = [list(command) for command in processes.values()]
+        self._commands = {name: list(command) for name, command in processes.items()}
         self._children: set[tuple[int, str]] = set()
 
     def start(self) -> None:
@@ -94,13 +94,19 @@ class ExaBGP:
         if not self.process.running:
             return []
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        children = [int(pid) for pid in task.read_text().split() if _command(pid) in self._commands]
+        children = [int(pid) for pid in task.read_text().split() if _command(pid) in self._commands.values()]
         self._children.update((pid, _birth(pid)) for pid in children)
         return children
 
-    def child(self) -> int:
-        """Wait for its only API process, and return that pid."""
-        return wait_for("ExaBGP runs its API process", lambda: next(iter(self.children()), 0))
+    def child(self, name: str | None = None) -> int:
+        """Wait for the API process of this name, by default its only one, and return that pid."""
+
+        def found() -> list[int]:
+            return [
+                pid for pid in self.children() if name is None or _command(str(pid)) == self._commands[name]
+            ]
+
+        return wait_for("ExaBGP runs its API process", found)[0]
 
     def kill(self) -> None:
         """`kill -9` of ExaBGP alone; its API processes see the end of their pipes."""

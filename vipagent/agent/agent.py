@@ -9,7 +9,7 @@ from vipagent.agent.served import ServedService, World
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import events
 from vipagent.core.words import StoreState
-from vipagent.exabgp import messages
+from vipagent.exabgp import messages, route
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.pipe import Pipe
 from vipagent.exabgp.speaker import Outcome, Speaker
@@ -96,8 +96,9 @@ class Agent:
         """Take another configuration that passed `check`; routes that stay the same are not touched (E3)."""
         self._config = replace(config, store=self._config.store)
         wanted = {service.name: service for service in config.services}
-        for name in self._services.keys() - wanted.keys():
-            self._remove(name)
+        for name, served in list(self._services.items()):
+            if name not in wanted or not route.replaces(wanted[name].routes, served.config.routes):
+                self._remove(name)
         for name, service in wanted.items():
             if name not in self._services:
                 self._add(service)

@@ -113,14 +113,14 @@ class _Life:
         self._agent = agent
         self._load = load
         self._changes = changes
+        self._watchdog = Watchdog()
         self._addresses: frozenset[str] = frozenset()
 
     async def live(self, config: AgentConfig) -> None:
         """Run the agent; its addresses are there from before the first announcement to after the last one."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._agent.stop)
-        watchdog = Watchdog(config.watchdog)
-        watchdog.start()
+        self._watchdog.start(config.watchdog)
         self._addresses = await addresses.add(_on_loopback(config))
         reloading = self._loop.create_task(self._reload())
         gc.collect()
@@ -131,7 +131,7 @@ class _Life:
         finally:
             reloading.cancel()
             await self._end()
-            watchdog.stop()
+            self._watchdog.stop()
 
     async def _end(self) -> None:
         """Close the agent while a child removes the addresses."""
@@ -164,6 +164,7 @@ class _Life:
         self._addresses |= await addresses.add(wanted - self._addresses)
         self._agent.reconfigure(config)
         logs.configure(config.log)
+        self._watchdog.start(config.watchdog)
         gone = self._addresses - wanted
         if gone and await self._agent.spoken(SPOKEN):
             self._addresses -= await addresses.remove(gone)

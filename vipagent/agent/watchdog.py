@@ -8,24 +8,24 @@ SETTLED = 15.0
 
 
 class Watchdog:
-    """Arms a timer that the loop cannot stop by hanging, and arms it anew as long as the loop turns.
+    """Arms a timer that the loop cannot stop by hanging, and arms it anew as long as the loop turns."""
 
-    Args:
-        timeout: seconds without a turn of the loop; 0 turns it off.
-    """
-
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
+        self._settled = self._loop.time() + SETTLED
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Arm it; the stacks go to stderr before the end."""
-        if self._timeout:
-            young = self._started + SETTLED - self._loop.time()
-            faulthandler.dump_traceback_later(max(self._timeout, young), exit=True)
-            self._timer = self._loop.call_later(self._timeout / 2, self.start)
+    def start(self, timeout: float) -> None:
+        """Arm it, or arm it anew; the stacks go to stderr before the end.
+
+        Args:
+            timeout: seconds without a turn of the loop; 0 turns it off.
+        """
+        self.stop()
+        if timeout:
+            young = self._settled - self._loop.time()
+            faulthandler.dump_traceback_later(max(timeout, young), exit=True)
+            self._timer = self._loop.call_later(timeout / 2, self.start, timeout)
 
     def stop(self) -> None:
         """Disarm it."""

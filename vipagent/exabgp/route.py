@@ -62,6 +62,11 @@ def withdraw(settings: RouteSettings, vip: str) -> str:
     return f"{_addressed(settings)}withdraw route {_route(settings, vip)}"
 
 
+def replaces(new: RouteSettings, old: RouteSettings) -> bool:
+    """Say whether an announcement with `new` takes the place of one with `old`: else both would be there."""
+    return (new.path_id, new.neighbors) == (old.path_id, old.neighbors)
+
+
 def _route(settings: RouteSettings, vip: str) -> str:
     path = "" if settings.path_id is None else f" path-information {settings.path_id}"
     return f"{ip_network(vip)}{path}"

@@ -1,0 +1,52 @@
+"""A loop that hangs ends its process, with the stacks on stderr; one that turns does not (E7)."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import asyncio, time
+from vipagent.agent import watchdog
+
+def culprit(seconds):
+    time.sleep(seconds)
+
+async def main():
+    watchdog.SETTLED = {settled}
+    dog = watchdog.Watchdog()
+    dog.start(0.3)
+    await asyncio.sleep(1)
+    {then}
+    print("alive")
+
+asyncio.run(main())
+"""
+
+
+def run(then: str, settled: float = 0.0) -> tuple[int, str, str]:
+    """Run a program under a watchdog of 0.3 s; return its status, and what it said."""
+    program = PROGRAM.format(settled=settled, then=then)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_a_loop_that_hangs_ends_the_process_and_names_the_culprit() -> None:
+    status, said, stacks = run("culprit(60)")
+    assert (status, said) == (1, "")
+    assert "Timeout" in stacks
+    assert "in culprit" in stacks
+
+
+def test_a_loop_that_turns_is_left_alone() -> None:
+    assert run("await asyncio.sleep(1)") == (0, "alive\n", "")
+
+
+def test_nobody_is_ended_young() -> None:
+    assert run("culprit(1)", settled=60.0) == (0, "alive\n", "")
+
+
+def test_another_timeout_or_none_takes_the_place_of_the_first() -> None:
+    assert run("dog.start(60); culprit(1)") == (0, "alive\n", "")
+    assert run("dog.start(0); culprit(1)") == (0, "alive\n", "")
+    assert run("dog.stop(); culprit(1)") == (0, "alive\n", "")
