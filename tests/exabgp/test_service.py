@@ -99,9 +99,11 @@ def test_maintenance_now_skips_the_drain(lab: Lab) -> None:
     lab.wait_for(lab.steady(), 5)
 
 
-@pytest.mark.parametrize("name", ["all", "node2"])
-def test_a_foreign_maintenance_znode_without_a_value_counts(lab: Lab, registry: Registry, name: str) -> None:
-    registry.put("maintenance", name)
+@pytest.mark.parametrize(("name", "value"), [("all", b""), ("node2", b'{"now": [')], ids=["all", "node2"])
+def test_a_foreign_maintenance_znode_counts_whatever_its_value(
+    lab: Lab, registry: Registry, name: str, value: bytes
+) -> None:
+    registry.put("maintenance", name, value)
     try:
         lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + 1)
     finally:
@@ -109,11 +111,12 @@ def test_a_foreign_maintenance_znode_without_a_value_counts(lab: Lab, registry: 
     lab.wait_for(lab.steady(), 5)
 
 
-def test_a_bare_foreign_registration_is_a_live_member(lab: Lab, registry: Registry) -> None:
+@pytest.mark.parametrize("value", [b"", b'{"node": ["node1"]}' * 10_000], ids=["bare", "hostile"])
+def test_a_foreign_registration_is_a_live_member(lab: Lab, registry: Registry, value: bytes) -> None:
     node = lab.nodes[2]
     node.exabgp.terminate()
     lab.wait_for(lab.without(node), NOTICED)
-    registry.put("service", node.vip, ephemeral=True)
+    registry.put("service", node.vip, value, ephemeral=True)
     try:
         # It is served by somebody who does not speak to our switch: nobody here announces it any more.
         left = {other.vip: {other.name: 100} for other in lab.nodes[:2]}
