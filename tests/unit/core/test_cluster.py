@@ -187,5 +187,5 @@ class SomeNodes(RuleBasedStateMachine):
 
 def test_some_nodes() -> None:
     SomeNodes.tried = 0
-    run_state_machine_as_test(SomeNodes, settings=examples(500))
+    run_state_machine_as_test(SomeNodes, settings=examples(400))
     assert SomeNodes.tried >= 40_000, SomeNodes.tried
