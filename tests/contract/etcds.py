@@ -6,11 +6,12 @@ from itertools import count
 from typing import Any
 
 from tests.servers.etcd import Etcd
+from vipagent.core.words import Claim
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.peers import Peer
+from vipagent.testing.peers import MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import ServedStore
+from vipagent.testing.store import PATIENCE, ServedStore
 from vipagent_etcd import EtcdBackend
 
 LIFE = 3.0
@@ -108,3 +109,12 @@ class EtcdUnderTest(ServedStore):
 
     def resume(self) -> None:
         self.server.resume()
+
+
+def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
+    """Return an agent that has one member, and watches all members."""
+    agent = peers.join(node)
+    agent.watch(MEMBERS)
+    agent.register(member(last))
+    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+    return agent

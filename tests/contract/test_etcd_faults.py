@@ -1,30 +1,23 @@
-"""What can befall etcd and the way to it; what is a known pitfall has its number in the name."""
+"""What can befall leases, watches and a server; what is a known pitfall has its number in the name."""
 
 import os
-import resource
 import shutil
 import signal
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.contract.etcds import LIFE, RENEWED, EtcdUnderTest, detail
+from tests.contract.etcds import RENEWED, EtcdUnderTest, detail, registered
 from tests.servers.etcd import Etcd
-from tests.servers.process import free_port
-from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
-from vipagent.store.backend import StoreError
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
-from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, eventually, member
+from vipagent.testing.faults import RECOVERY
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import following, names, session, watches
+from vipagent_etcd import following, gateway, watches
+from vipagent_etcd.errors import Refused, Unreachable
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +38,6 @@ def peers(store: EtcdUnderTest) -> Iterator[Peers]:
     peers = Peers(store)
     yield peers
     peers.close()
-
-
-@pytest.fixture
-def proxy(server: Etcd) -> Iterator[Proxy]:
-    proxy = Proxy(server.address)
-    yield proxy
-    proxy.close()
-
-
-def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
-    """Return an agent that has one member, and watches all members."""
-    agent = peers.join(node)
-    agent.watch(MEMBERS)
-    agent.register(member(last))
-    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
-    return agent
 
 
 class TestLeases:
@@ -181,91 +158,6 @@ class TestWatches:
         assert store.get(member(1)) == {}
 
 
-class TestTheWay:
-    """Pitfalls 2, 3 and 4, on a way to the server that swallows, breaks, or leads nowhere."""
-
-    @pytest.fixture
-    def store(self, server: Etcd, proxy: Proxy) -> EtcdUnderTest:
-        return EtcdUnderTest(server, hosts=(proxy.address,))
-
-    def test_pitfall_2_a_way_that_swallows_everything(
-        self, peers: Peers, store: EtcdUnderTest, proxy: Proxy
-    ) -> None:
-        """LOST by our own clock, though every connection stands; all is well again when the way is."""
-        agent = registered(peers)
-        mark, began = agent.seen.mark(), time.monotonic()
-        proxy.swallow()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
-        assert time.monotonic() - began > LIFE * 2 / 3 - 0.1, "not before its time"
-        assert agent.seen.states(mark)[0] == StoreState.UNSURE
-        assert agent.seen.snapshots(MEMBERS, mark) == []
-        assert f"{proxy.address}: no answer within" in detail(agent)
-        store.plant(member(2), b"")
-        proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-
-    def test_a_way_that_breaks(self, peers: Peers, proxy: Proxy) -> None:
-        """Back in a moment, on the same lease: nobody sees the entry go."""
-        agent = registered(peers)
-        with agent.seen.never_without(MEMBERS, member(1).name):
-            for _ in range(5):
-                mark = agent.seen.mark()
-                proxy.cut()
-                agent.seen.wait_state(StoreState.UNSURE, NOTICE, mark)
-                agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-                agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
-                assert StoreState.LOST not in agent.seen.states(mark)
-
-    def test_pitfall_3_a_failed_keep_alive_ends_the_watch(
-        self, peers: Peers, server: Etcd, proxy: Proxy
-    ) -> None:
-        """The watch's connection is as good as ever; what asks for the lease is swallowed."""
-        agent = registered(peers)
-        mark = agent.seen.mark()
-        proxy.swallow(b"/v3/lease")
-        agent.seen.wait_for(lambda: agent.seen.states(mark) == [StoreState.UNSURE], LIFE, "UNSURE")
-        eventually(lambda: proxy.count(b"/v3/watch") == 0, NOTICE, "the watch's connection has ended")
-        proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-
-    def test_pitfall_1_a_watch_that_is_swallowed_alone_is_found_out(
-        self, peers: Peers, store: EtcdUnderTest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The lease is kept, the session seems well: a listing tells the truth after a while."""
-        monkeypatch.setattr(following, "RENEWAL", 2.0)
-        agent = registered(peers)
-        mark = agent.seen.mark()
-        proxy.swallow(b"/v3/watch")
-        store.plant(member(2), b"")
-        eventually(lambda: proxy.count(b"/v3/watch") == 2, PATIENCE, "the watch is opened anew")
-        proxy.resume()
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-
-    def test_pitfall_4_a_watch_that_is_not_confirmed_is_no_session(self, peers: Peers, proxy: Proxy) -> None:
-        """As with a proxy that keeps answers until they are complete, which a watch's never is."""
-        proxy.swallow(b"/v3/watch")
-        agent = peers.make("node1")
-        agent.watch(MEMBERS)
-        agent.backend.open()
-        agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
-        assert StoreState.CONNECTED not in agent.seen.states()
-        proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
-
-    def test_backing_off_is_capped_near_a_second(self, peers: Peers, server: Etcd, proxy: Proxy) -> None:
-        """Long after the fault began, the next attempt is still near."""
-        agent = registered(peers)
-        proxy.refuse()
-        before = proxy.refused
-        eventually(lambda: proxy.refused >= before + 8, PATIENCE, "eight attempts")
-        began, before = time.monotonic(), proxy.refused
-        eventually(lambda: proxy.refused >= before + 2, 2.5, "two attempts more")
-        assert time.monotonic() - began > 0.4, "and not much more often, either"
-        proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY)
-
-
 class TestServer:
     """A server that comes back as another."""
 
@@ -290,112 +182,24 @@ class TestServer:
             peers.close()
             server.stop()
 
-    def test_200_reconnections_leak_nothing(
-        self, proxy: Proxy, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(session, "PAUSE", (0.01, 0.02))
-        store.hosts = (proxy.address,)
-        agent = registered(peers)
-        at_first: tuple[int, int] = (0, 0)
-        for turn in range(200):
-            mark = agent.seen.mark()
-            proxy.cut()
-            agent.seen.wait_state(StoreState.UNSURE, NOTICE, mark)
-            agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-            agent.seen.wait_names(MEMBERS, [member(1).name], RECOVERY, mark)
-            if turn == 20:  # whatever is made once is made by now
-                at_first = threading.active_count(), resident()
-        assert threading.active_count() == at_first[0]
-        assert resident() - at_first[1] < 2 * 1024 * 1024, "bytes of memory more"
-        eventually(lambda: proxy.count() <= 2, NOTICE, "two connections, as ever")
+
+@pytest.mark.parametrize(
+    ("status", "line", "code"),
+    [
+        (404, b'{"error":"gone","message":"gone","code":5}', 5),  # a request, etcd 3.4 and 3.5
+        (404, b'{"code":5,"message":"gone","details":[]}', 5),  # a request, etcd 3.6
+        (200, b'{"error":{"grpc_code":14,"http_code":503,"message":"gone"}}', 14),  # a stream, etcd 3.4
+        (200, b'{"error":{"code":14,"message":"gone","details":[]}}', 14),  # a stream, etcd 3.6
+        (500, b'{"message":"gone"}', 0),
+    ],
+)
+def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: int) -> None:
+    with pytest.raises(Refused, match="^gone$") as refusal:
+        gateway._message(status, bytearray(line))
+    assert refusal.value.code == code
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process uses."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-class TestHosts:
-    """Hosts that are wrong, named in the message with the cause, and right later: without a restart."""
-
-    def test_a_name_that_does_not_resolve(
-        self, peers: Peers, store: EtcdUnderTest, server: Etcd, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        addresses: dict[str, str] = {}
-
-        def lookup(host: str, port: int, flags: int = 0) -> names.Found:
-            return real(addresses.get(host, host), port, flags)
-
-        real = names._lookup
-        monkeypatch.setattr(names, "_lookup", lookup)
-        store.hosts = (f"etcd.invalid:{server.port}",)
-        agent = opened(peers)
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert f"etcd.invalid:{server.port}: the name does not resolve" in detail(agent)
-        with pytest.raises(StoreError, match=r"etcd\.invalid.*does not resolve"):
-            agent.backend.read(MEMBERS, 1.0)
-        addresses["etcd.invalid"] = "127.0.0.1"
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
-
-    def test_a_name_server_that_is_silent_holds_up_nothing(
-        self, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The session is LOST in time, and closed in time (E3)."""
-        answer = threading.Event()
-
-        def lookup(host: str, port: int, flags: int = 0) -> names.Found:
-            if not flags:
-                answer.wait(30.0)
-            raise socket.gaierror(socket.EAI_AGAIN, "no name server")
-
-        monkeypatch.setattr(names, "_lookup", lookup)
-        store.hosts = ("etcd.invalid:2379",)
-        agent = opened(peers)
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert "etcd.invalid:2379: no answer within" in detail(agent)
-        began = time.monotonic()
-        agent.backend.close(1.5)
-        assert time.monotonic() - began < 1.7
-        answer.set()
-
-    def test_a_port_where_nobody_listens(self, peers: Peers, store: EtcdUnderTest) -> None:
-        port = free_port()
-        store.hosts = (f"127.0.0.1:{port}",)
-        agent = opened(peers)
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert detail(agent) == f"127.0.0.1:{port}: connection refused"
-
-    def test_a_port_of_something_else(self, peers: Peers, store: EtcdUnderTest) -> None:
-        """A web server, say."""
-        with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as web:
-            threading.Thread(target=web.serve_forever, daemon=True).start()
-            store.hosts = (f"127.0.0.1:{web.server_address[1]}",)
-            agent = opened(peers)
-            agent.seen.wait_state(StoreState.LOST, PATIENCE)
-            assert "no JSON: is this a client port of etcd 3.4 or later?" in detail(agent)
-            web.shutdown()
-
-    def test_one_good_host_among_bad_ones_is_found(
-        self, peers: Peers, store: EtcdUnderTest, server: Etcd
-    ) -> None:
-        store.hosts = (f"127.0.0.1:{free_port()}", "etcd.invalid:2379", server.address)
-        agent = opened(peers)
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-        assert server.address in detail(agent)
-
-    def test_pitfall_8_proxies_of_the_environment_are_not_for_us(
-        self, peers: Peers, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-        registered(peers)
-
-
-def opened(peers: Peers) -> Peer:
-    """Return an agent that has begun to connect, and wants a member."""
-    agent = peers.make("node1")
-    agent.watch(MEMBERS)
-    agent.register(member(1))
-    agent.backend.open()
-    return agent
+@pytest.mark.parametrize("line", [b"", b"<html>", b"[1]", b'"text"', b"[" * 100_000, b"\xff\x00"])
+def test_what_is_no_answer_of_etcd_s_is_a_fault_of_the_way(line: bytes) -> None:
+    with pytest.raises(Unreachable, match="no JSON"):
+        gateway._message(200, bytearray(line))

@@ -1,54 +1,21 @@
-"""etcd that demands a password or certificates: who is let in, who is not, and how it heals (S3)."""
+"""etcd that demands a password: who is let in, who is not, and how it heals (S3)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.etcds import LIFE, RENEWED, EtcdUnderTest, b64, detail
-from tests.servers.certificates import Authority
-from tests.servers.etcd import Certificates, Etcd
+from tests.contract.etcd_access import PASSWORD, demand_passwords, opened, permit, refused, serves
+from tests.contract.etcds import RENEWED, EtcdUnderTest, detail
+from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
-from vipagent.store.layout import Key
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.faults import RECOVERY
-from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, eventually, member
+from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import EtcdBackend
-
-PASSWORD = "s3cret: with a colon"
-PREFIX = "/secured"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-def certificates(authority: Authority, name: str, attribute: str = "CN") -> Certificates:
-    own = authority.issue(name, attribute=attribute)
-    return Certificates(own.cert, own.key, authority.cert, demands_clients=True)
-
-
-def demand_passwords(server: Etcd) -> None:
-    """Have a new server demand a user and a password; `agent` may do all below /test… and PREFIX."""
-    for user, password in (("root", "root"), ("agent", PASSWORD)):
-        server.ask("/v3/auth/user/add", {"name": user, "password": password})
-        server.ask("/v3/auth/role/add", {"name": user})
-        server.ask("/v3/auth/user/grant", {"user": user, "role": user})
-    for prefix in ("/test", PREFIX):
-        permit(server, prefix)
-    server.ask("/v3/auth/enable", {})
-    server.identity = "root:root"
-
-
-def permit(server: Etcd, prefix: str) -> None:
-    """Let `agent` read and write all that begins with a prefix."""
-    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    permission = {"permType": "READWRITE", "key": b64(prefix), "range_end": b64(end)}
-    server.ask("/v3/auth/role/grant", {"name": "agent", "perm": permission})
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +27,10 @@ def password_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Etcd]:
-    server = Etcd(tmp_path_factory.mktemp("tls"), certificates=certificates(authority, "server"))
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Etcd]:
+    """A server that may be changed."""
+    server = Etcd(tmp_path / "etcd")
     server.start()
     yield server
     server.stop()
@@ -82,10 +50,11 @@ def login(password: Path) -> dict[str, object]:
 
 
 @pytest.fixture
-def own(authority: Authority) -> dict[str, object]:
-    """The options of an agent with a certificate; they survive JSON."""
-    issued = authority.issue("agent", "DNS:agent")
-    return {"tls": True, "ca": str(authority.cert), "certfile": str(issued.cert), "keyfile": str(issued.key)}
+def sessions() -> Iterator[list[Peer]]:
+    sessions: list[Peer] = []
+    yield sessions
+    for session in sessions:
+        session.backend.close(2.0)
 
 
 class TestEtcdWithPassword(BackendContract):
@@ -94,56 +63,6 @@ class TestEtcdWithPassword(BackendContract):
     @pytest.fixture
     def store(self, password_server: Etcd, login: dict[str, object]) -> EtcdUnderTest:
         return EtcdUnderTest(password_server, login)
-
-
-class TestEtcdWithTls(BackendContract):
-    """A server that demands certificates."""
-
-    @pytest.fixture
-    def store(self, tls_server: Etcd, own: dict[str, object]) -> EtcdUnderTest:
-        return EtcdUnderTest(tls_server, own)
-
-
-@pytest.fixture
-def sessions() -> Iterator[list[Peer]]:
-    sessions: list[Peer] = []
-    yield sessions
-    for session in sessions:
-        session.backend.close(2.0)
-
-
-def opened(sessions: list[Peer], host: str, options: Mapping[str, object], prefix: str = PREFIX) -> Peer:
-    """Return a session that has begun to connect, wants a member, and watches for it."""
-    seen = Recorder()
-    settings = StoreSettings("node1", f"run{len(sessions)}", (host,), prefix, LIFE, options)
-    session = Peer(EtcdBackend(settings, seen), seen)
-    sessions.append(session)
-    session.watch(MEMBERS)
-    session.register(member(1))
-    session.backend.open()
-    return session
-
-
-def serves(session: Peer) -> None:
-    """Assert that the session gets what it wants."""
-    session.wait_claim(member(1), Claim.OURS, PATIENCE)
-    session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
-    assert session.backend.erase(Key(MAINTENANCE, "all"), PATIENCE)
-
-
-def refused(session: Peer, host: str, cause: str) -> None:
-    """Assert that the session is told, once, why it gets nothing; and the operator, too."""
-    session.seen.wait_state(StoreState.LOST, PATIENCE)
-    session.seen.wait_for(lambda: cause in detail(session), PATIENCE, f"the cause is {cause}")
-    with pytest.raises(StoreError) as error:
-        session.backend.read(MEMBERS, 1.5)
-    for told in (str(error.value), detail(session)):
-        assert f"{host}: " in told
-        assert cause in told
-        assert PASSWORD not in told
-    assert session.seen.snapshots(MEMBERS) == []
-    assert set(session.seen.states()) == {StoreState.LOST}
-    assert len(session.seen.states()) <= 2, "each attempt fails alike: no news"
 
 
 class TestPasswords:
@@ -229,122 +148,6 @@ class TestPasswords:
         session.register(member(2))
         session.wait_claim(member(2), Claim.OURS, NOTICE)
         assert session.seen.states(mark) == []
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Etcd]:
-    """A server that may be changed."""
-    server = Etcd(tmp_path / "etcd")
-    server.start()
-    yield server
-    server.stop()
-
-
-class TestCertificates:
-    """TLS, with certificates on both sides."""
-
-    def test_pitfall_19_with_passwords_too_a_certificate_has_no_common_name(
-        self, authority: Authority, login: dict[str, object], sessions: list[Peer], tmp_path: Path
-    ) -> None:
-        """The gateway refuses others; the message says what to do."""
-        server = Etcd(tmp_path / "both", certificates=certificates(authority, "nameless", "O"))
-        server.start()
-        try:
-            demand_passwords(server)
-            named, nameless = authority.issue("named"), authority.issue("agents", attribute="O")
-            both = {**login, "tls": True, "ca": str(authority.cert)}
-            session = opened(sessions, server.address, {**both, "certfile": str(named.both)})
-            refused(session, server.address, "no client certificate that has a CommonName")
-            serves(opened(sessions, server.address, {**both, "certfile": str(nameless.both)}))
-        finally:
-            server.stop()
-
-    def test_a_client_without_a_certificate_is_refused(
-        self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer]
-    ) -> None:
-        options = {name: own[name] for name in ("tls", "ca")}
-        session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "does it want a certificate of ours")
-
-    def test_a_client_without_tls_is_refused(self, tls_server: Etcd, sessions: list[Peer]) -> None:
-        refused(opened(sessions, tls_server.address, {}), tls_server.address, "does it want TLS?")
-
-    def test_a_server_without_tls_is_refused(
-        self, server: Etcd, own: dict[str, object], sessions: list[Peer]
-    ) -> None:
-        refused(opened(sessions, server.address, own), server.address, "does it speak TLS")
-
-    def test_a_certificate_of_another_authority_is_refused(
-        self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer], tmp_path: Path
-    ) -> None:
-        """Unless it need not be verified."""
-        options = {**own, "ca": str(Authority(tmp_path / "others").cert)}
-        session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "its certificate is not accepted")
-        serves(opened(sessions, tls_server.address, {**options, "verify": False}))
-
-    def test_pitfall_8_authorities_of_the_environment_are_not_for_us(
-        self,
-        tls_server: Etcd,
-        own: dict[str, object],
-        sessions: list[Peer],
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        others = Authority(tmp_path / "others").cert
-        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            monkeypatch.setenv(name, str(others))
-        serves(opened(sessions, tls_server.address, own))
-        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            monkeypatch.setenv(name, str(own["ca"]))
-        session = opened(sessions, tls_server.address, {**own, "ca": str(others)})
-        refused(session, tls_server.address, "its certificate is not accepted")
-
-    @pytest.mark.parametrize(
-        "bad",
-        [
-            ("IP:127.0.0.1", -1, "certificate has expired"),
-            ("DNS:somebody.else", 2, "certificate is not valid for '127.0.0.1'"),
-        ],
-    )
-    def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
-        self,
-        authority: Authority,
-        own: dict[str, object],
-        sessions: list[Peer],
-        tmp_path: Path,
-        bad: tuple[str, int, str],
-    ) -> None:
-        subjects, days, cause = bad
-        expired, good = authority.issue("bad", subjects, days), authority.issue("good")
-        shown = Certificates(tmp_path / "shown.crt", tmp_path / "shown.key", authority.cert)
-        server = Etcd(tmp_path / "etcd", certificates=shown)
-
-        def show(certificate: Path, key: Path) -> None:
-            shown.cert.write_bytes(certificate.read_bytes())
-            shown.key.write_bytes(key.read_bytes())
-
-        show(good.cert, good.key)
-        server.start()
-        try:
-            show(expired.cert, expired.key)  # etcd reads its files at each handshake
-            session = opened(sessions, server.address, own)
-            refused(session, server.address, cause)
-            show(good.cert, good.key)
-            serves(session)
-        finally:
-            server.stop()
-
-    def test_an_encrypted_key_needs_its_password(
-        self, authority: Authority, tls_server: Etcd, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """It is asked for nowhere, least of all at a terminal."""
-        issued = authority.issue("encrypted", "DNS:agent", password=PASSWORD)
-        options = {"tls": True, "ca": str(authority.cert), "certfile": str(issued.both)}
-        session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "key_password_file or key_password_env is needed")
-        monkeypatch.setenv("KEY_PASSWORD", PASSWORD)
-        serves(opened(sessions, tls_server.address, {**options, "key_password_env": "KEY_PASSWORD"}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,183 @@
+"""etcd that demands certificates: who is let in, who is not, and how it heals (S3)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.etcd_access import PASSWORD, demand_passwords, opened, refused, serves
+from tests.contract.etcds import EtcdUnderTest
+from tests.servers.certificates import Authority
+from tests.servers.etcd import Certificates, Etcd
+from vipagent.testing.contract import BackendContract
+from vipagent.testing.peers import Peer
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def certificates(authority: Authority, name: str, attribute: str = "CN") -> Certificates:
+    own = authority.issue(name, attribute=attribute)
+    return Certificates(own.cert, own.key, authority.cert, demands_clients=True)
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Etcd]:
+    server = Etcd(tmp_path_factory.mktemp("tls"), certificates=certificates(authority, "server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Etcd]:
+    """A server that may be changed."""
+    server = Etcd(tmp_path / "etcd")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own(authority: Authority) -> dict[str, object]:
+    """The options of an agent with a certificate; they survive JSON."""
+    issued = authority.issue("agent", "DNS:agent")
+    return {"tls": True, "ca": str(authority.cert), "certfile": str(issued.cert), "keyfile": str(issued.key)}
+
+
+@pytest.fixture
+def sessions() -> Iterator[list[Peer]]:
+    sessions: list[Peer] = []
+    yield sessions
+    for session in sessions:
+        session.backend.close(2.0)
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> Path:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    return file
+
+
+@pytest.fixture
+def login(password: Path) -> dict[str, object]:
+    """The options of an agent that such a server lets in."""
+    return {"user": "agent", "password_file": str(password)}
+
+
+class TestEtcdWithTls(BackendContract):
+    """A server that demands certificates."""
+
+    @pytest.fixture
+    def store(self, tls_server: Etcd, own: dict[str, object]) -> EtcdUnderTest:
+        return EtcdUnderTest(tls_server, own)
+
+
+class TestCertificates:
+    """TLS, with certificates on both sides."""
+
+    def test_pitfall_19_with_passwords_too_a_certificate_has_no_common_name(
+        self, authority: Authority, login: dict[str, object], sessions: list[Peer], tmp_path: Path
+    ) -> None:
+        """The gateway refuses others; the message says what to do."""
+        server = Etcd(tmp_path / "both", certificates=certificates(authority, "nameless", "O"))
+        server.start()
+        try:
+            demand_passwords(server)
+            named, nameless = authority.issue("named"), authority.issue("agents", attribute="O")
+            both = {**login, "tls": True, "ca": str(authority.cert)}
+            session = opened(sessions, server.address, {**both, "certfile": str(named.both)})
+            refused(session, server.address, "no client certificate that has a CommonName")
+            serves(opened(sessions, server.address, {**both, "certfile": str(nameless.both)}))
+        finally:
+            server.stop()
+
+    def test_a_client_without_a_certificate_is_refused(
+        self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer]
+    ) -> None:
+        options = {name: own[name] for name in ("tls", "ca")}
+        session = opened(sessions, tls_server.address, options)
+        refused(session, tls_server.address, "does it want a certificate of ours")
+
+    def test_a_client_without_tls_is_refused(self, tls_server: Etcd, sessions: list[Peer]) -> None:
+        refused(opened(sessions, tls_server.address, {}), tls_server.address, "does it want TLS?")
+
+    def test_a_server_without_tls_is_refused(
+        self, server: Etcd, own: dict[str, object], sessions: list[Peer]
+    ) -> None:
+        refused(opened(sessions, server.address, own), server.address, "does it speak TLS")
+
+    def test_a_certificate_of_another_authority_is_refused(
+        self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer], tmp_path: Path
+    ) -> None:
+        """Unless it need not be verified."""
+        options = {**own, "ca": str(Authority(tmp_path / "others").cert)}
+        session = opened(sessions, tls_server.address, options)
+        refused(session, tls_server.address, "its certificate is not accepted")
+        serves(opened(sessions, tls_server.address, {**options, "verify": False}))
+
+    def test_pitfall_8_authorities_of_the_environment_are_not_for_us(
+        self,
+        tls_server: Etcd,
+        own: dict[str, object],
+        sessions: list[Peer],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        others = Authority(tmp_path / "others").cert
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.setenv(name, str(others))
+        serves(opened(sessions, tls_server.address, own))
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.setenv(name, str(own["ca"]))
+        session = opened(sessions, tls_server.address, {**own, "ca": str(others)})
+        refused(session, tls_server.address, "its certificate is not accepted")
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            ("IP:127.0.0.1", -1, "certificate has expired"),
+            ("DNS:somebody.else", 2, "certificate is not valid for '127.0.0.1'"),
+        ],
+    )
+    def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
+        self,
+        authority: Authority,
+        own: dict[str, object],
+        sessions: list[Peer],
+        tmp_path: Path,
+        bad: tuple[str, int, str],
+    ) -> None:
+        subjects, days, cause = bad
+        expired, good = authority.issue("bad", subjects, days), authority.issue("good")
+        shown = Certificates(tmp_path / "shown.crt", tmp_path / "shown.key", authority.cert)
+        server = Etcd(tmp_path / "etcd", certificates=shown)
+
+        def show(certificate: Path, key: Path) -> None:
+            shown.cert.write_bytes(certificate.read_bytes())
+            shown.key.write_bytes(key.read_bytes())
+
+        show(good.cert, good.key)
+        server.start()
+        try:
+            show(expired.cert, expired.key)  # etcd reads its files at each handshake
+            session = opened(sessions, server.address, own)
+            refused(session, server.address, cause)
+            show(good.cert, good.key)
+            serves(session)
+        finally:
+            server.stop()
+
+    def test_an_encrypted_key_needs_its_password(
+        self, authority: Authority, tls_server: Etcd, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is asked for nowhere, least of all at a terminal."""
+        issued = authority.issue("encrypted", "DNS:agent", password=PASSWORD)
+        options = {"tls": True, "ca": str(authority.cert), "certfile": str(issued.both)}
+        session = opened(sessions, tls_server.address, options)
+        refused(session, tls_server.address, "key_password_file or key_password_env is needed")
+        monkeypatch.setenv("KEY_PASSWORD", PASSWORD)
+        serves(opened(sessions, tls_server.address, {**options, "key_password_env": "KEY_PASSWORD"}))
