@@ -1,4 +1,4 @@
-"""A child process of a test: started, watched, stopped by pid; what it said is kept for the failure's report."""
+"""A child process of a test: started, watched, stopped by pid; what it said is kept for a failure."""
 
 import signal
 import socket
@@ -34,7 +34,9 @@ def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: flo
 class Process:
     """One child process in its own session, its output in a file."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.command = list(command)
         self.log = log
@@ -57,7 +59,12 @@ class Process:
         assert not self.running, f"{self.name} runs already"
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, start_new_session=True
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                start_new_session=True,
             )
 
     def signal(self, number: signal.Signals) -> None:
