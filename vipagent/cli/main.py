@@ -13,6 +13,7 @@ COMMANDS = {
     "check-config": "vipagent.cli.check_config",
     "backends": "vipagent.cli.backends",
     "demo": "vipagent.cli.demo",
+    "simulate": "vipagent.cli.simulate",
 }
 """Each module has its command in `command`."""
 

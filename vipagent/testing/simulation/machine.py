@@ -136,9 +136,13 @@ class Machine:
         self.check.go_on()
 
     def stall_exabgp(self) -> ExaBGP | None:
-        """SIGSTOP ExaBGP; returns who is to be continued."""
+        """SIGSTOP ExaBGP; returns who is to be continued.
+
+        Without replies nobody notices: what piles up meanwhile goes out in one flush, possibly in the wrong
+        order, which is repaired only when all is said again (`vipagent.exabgp.speaker.RECONCILE`).
+        """
         exabgp = self.exabgp
-        if exabgp is None or exabgp.stalled:
+        if exabgp is None or exabgp.stalled or not exabgp.acks:
             return None
         self._note("ExaBGP stands still")
         exabgp.stall()

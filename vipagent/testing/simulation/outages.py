@@ -104,16 +104,15 @@ class Outages:
         return self._of_one(since) if one else max(settled, self._gone(vip, since, owner) + self.delay)
 
     def _of_owner(self, vip: str, since: float, owner: Machine, now: float) -> float | None:
-        if self._contested(vip):
+        able, alone = owner.hindrances.able_since, owner.hindrances.self_reliant_since
+        sees_a_conflict = able is None and owner.agent is not None and vip in owner.agent.report.conflicts
+        if self._contested(vip) or sees_a_conflict:  # the store may be away, and the conflict over
             self._excused_until[vip] = now
             return None
         since = max(since, self._excused_until.get(vip, 0.0))
-        able, alone = owner.hindrances.able_since, owner.hindrances.self_reliant_since
         if able is not None:
             return max(since, able) + self.delay
-        if alone is None or self._settings.on_store_loss is OnStoreLoss.WITHDRAW or owner.agent is None:
-            return None
-        if vip in owner.agent.report.conflicts:  # it can't see that it is over
+        if alone is None or self._settings.on_store_loss is OnStoreLoss.WITHDRAW:
             return None
         return max(since, alone + self._settings.start_grace) + self.delay
 
