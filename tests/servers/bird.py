@@ -58,7 +58,9 @@ class Change:
 class Bird:
     """One BIRD, with one BGP session for each peer."""
 
-    def __init__(self, directory: Path, address: str, peers: Sequence[Peer], hold: int = 240) -> None:
+    def __init__(
+        self, directory: Path, address: str, peers: Sequence[Peer], hold: int = 240, asn: int = ASN
+    ) -> None:
         """Prepare a switch in a directory.
 
         Args:
@@ -66,6 +68,7 @@ class Bird:
             address: where it listens, on a free port.
             peers: the load balancers.
             hold: BGP hold time that it proposes, in seconds.
+            asn: its AS number.
         """
         program = shutil.which("bird", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         assert program, "no BIRD: `apt-get install bird2`"
@@ -76,7 +79,7 @@ class Bird:
         self._socket = directory / "bird.ctl"
         self._log = directory / "bird.log"
         configuration = directory / "bird.conf"
-        configuration.write_text("".join(self._configuration(hold)))
+        configuration.write_text("".join(self._configuration(hold, asn)))
         command = [
             program,
             "-f",
@@ -140,13 +143,13 @@ class Bird:
         except OSError:
             return False
 
-    def _configuration(self, hold: int) -> Iterator[str]:
+    def _configuration(self, hold: int, asn: int) -> Iterator[str]:
         yield f'log "{self._log}" all;\ntimeformat log iso long us;\n'
         yield f"router id {ROUTER_ID};\nprotocol device {{}}\n"
         for peer in self.peers:
             yield (
                 f"protocol bgp {peer.name} {{\n"
-                f"  local {self.address} port {self.port} as {ASN};\n"
+                f"  local {self.address} port {self.port} as {asn};\n"
                 f"  neighbor {peer.address} port {peer.port} as {peer.asn};\n"
                 f"  strict bind yes; multihop; hold time {hold};\n"
                 f"  connect delay time 1; connect retry time 1; error wait time 1, 1;\n"

@@ -47,6 +47,18 @@ class Settings:
     """For ExaBGP and its API processes."""
 
 
+def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
+    """Return ExaBGP's environment: its own settings, and where it listens."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("exabgp")} | {
+        "exabgp_daemon_user": pwd.getpwuid(os.getuid()).pw_name,
+        "exabgp_tcp_bind": speaker.address,
+        "exabgp_tcp_port": str(speaker.port),
+        "exabgp_api_cli": "false",
+        "exabgp_api_ack": str(settings.ack).lower(),
+        **settings.environment,
+    }
+
+
 class ExaBGP:
     """One load balancer's ExaBGP: one neighbour (the switch), any number of API processes.
 
@@ -72,16 +84,8 @@ class ExaBGP:
             _script(directory, name, command)
         configuration = directory / "exabgp.conf"
         configuration.write_text(_configuration(settings, directory, speaker, switch, list(processes)))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("exabgp")} | {
-            "exabgp_daemon_user": pwd.getpwuid(os.getuid()).pw_name,
-            "exabgp_tcp_bind": speaker.address,
-            "exabgp_tcp_port": str(speaker.port),
-            "exabgp_api_cli": "false",
-            "exabgp_api_ack": str(settings.ack).lower(),
-            **settings.environment,
-        }
         command = [str(executable(settings.version)), str(configuration)]
-        self.process = Process("exabgp", command, directory / "exabgp.log", environment)
+        self.process = Process("exabgp", command, directory / "exabgp.log", environment(settings, speaker))
         self._commands = {name: list(command) for name, command in processes.items()}
         self._children: set[tuple[int, str]] = set()
 

@@ -1,0 +1,178 @@
+"""The files in conf/, as they are but for addresses, ports and paths: three load balancers run by them."""
+
+import json
+import os
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.exabgp.lab import OWN, SWITCH, TAKEN, Table, agent
+from tests.servers.bird import Bird, Peer
+from tests.servers.exabgp import VERSIONS, Settings, environment, executable
+from tests.servers.process import Process, free_port, wait_for
+from tests.servers.zookeeper import ZooKeeper
+
+CONF = Path(__file__).parents[2] / "conf"
+SWITCH_AS, BOX_AS = 64500, 64501
+SESSION, HOLD = 6, 9
+"""Seconds, as the files have it."""
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """What is asked for by the checks."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+class Node:
+    """One load balancer, run by a copy of its two files."""
+
+    def __init__(self, name: str, directory: Path, version: str, peer: Peer) -> None:
+        self.name = name
+        self.config = directory / f"{name}.yaml"
+        self.vip = f"198.51.100.{name[-1]}"
+        scripts = sysconfig.get_path("scripts")  # where `vipagent` is
+        env = environment(Settings(version), peer)
+        env["PATH"] = f"{scripts}:{os.environ['PATH']}"
+        command = [str(executable(version)), str(directory / f"exabgp-{name}.conf")]
+        self.exabgp = Process(f"exabgp-{name}", command, directory / f"{name}.log", env)
+
+    def crash(self) -> None:
+        """`kill -9` of the agent and ExaBGP in one go."""
+        self.exabgp.signal(signal.SIGSTOP)  # or it would start the agent again
+        pid = self.exabgp.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        self.exabgp.kill()
+
+
+class Rack:
+    """Three load balancers of one ExaBGP version, their switch, ZooKeeper and what the checks ask for."""
+
+    def __init__(self, directory: Path, version: str) -> None:
+        self.version = version
+        self.zookeeper = ZooKeeper(directory / "zookeeper", tick=1000)
+        peers = [
+            Peer(f"node{n}", f"127.0.0.{10 + n}", BOX_AS, free_port(f"127.0.0.{10 + n}")) for n in (1, 2, 3)
+        ]
+        self.switch = Bird(directory / "switch", SWITCH, peers, asn=SWITCH_AS)
+        self.web = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+        self._copy(directory)
+        self.nodes = [Node(peer.name, directory, version, peer) for peer in peers]
+
+    def _copy(self, directory: Path) -> None:
+        """Copy the files; nothing but this is replaced in them, longer addresses first."""
+        replaced = {
+            **{f"192.0.2.{number}:2181": self.zookeeper.address for number in (21, 22, 23)},
+            **{f"192.0.2.{number}": f"127.0.0.{number}" for number in (11, 12, 13)},
+            "192.0.2.1": SWITCH,
+            "connect 179;": f"connect {self.switch.port};",
+            "http://127.0.0.1:8080/": f"http://127.0.0.1:{self.web.server_port}/",
+            "/etc/vipagent/": f"{directory}/",
+            "/run/vipagent/": f"{directory}/",
+        }
+        for source in CONF.iterdir():
+            text = source.read_text()
+            for old, new in replaced.items():
+                text = text.replace(old, new)
+            (directory / source.name).write_text(text)
+
+    def launch(self) -> None:
+        """Start all, and do not wait."""
+        Thread(target=self.web.serve_forever, daemon=True).start()
+        self.zookeeper.launch()
+        self.switch.start()
+        for node in self.nodes:
+            node.exabgp.start()
+
+    def stop(self) -> None:
+        """End all."""
+        for node in self.nodes:
+            node.exabgp.terminate()
+        self.switch.stop()
+        self.zookeeper.stop()
+        self.web.shutdown()
+        self.web.server_close()
+
+    def table(self) -> Table:
+        """Return what the switch has learned: for each VIP who announces it, with which MED."""
+        return {
+            prefix.removesuffix("/32"): {route.peer: route.med for route in routes}
+            for prefix, routes in self.switch.routes().items()
+        }
+
+    def wait_for(self, what: str, table: Table, within: float) -> None:
+        """Wait until the switch has learned exactly that."""
+        try:
+            wait_for(what, lambda: self.table() == table, within)
+        except AssertionError as error:
+            said = "\n".join(node.exabgp.said()[-3000:] for node in self.nodes)
+            raise AssertionError(f"ExaBGP {self.version}: {error}; found {self.table()}\n{said}") from None
+
+
+@pytest.fixture(scope="module")
+def racks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Rack]]:
+    with ExitStack() as stack:
+        racks = [Rack(tmp_path_factory.mktemp(f"conf{version}"), version) for version in VERSIONS]
+        for rack in racks:
+            stack.callback(rack.stop)
+            rack.launch()
+        yield racks
+
+
+def operate(*words: str) -> str:
+    """Run a command as an operator does; return what it says."""
+    done = subprocess.run(agent(*words), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_files_serve_a_site(racks: list[Rack]) -> None:
+    for rack in racks:
+        steady = {node.vip: {node.name: OWN} for node in rack.nodes}
+        rack.wait_for("each node announces its own VIP", steady, 40)
+
+    for rack in racks:
+        rack.nodes[0].crash()
+    for rack in racks:
+        rack.wait_for("the others take over", without_first(rack), SESSION + HOLD + 10)
+
+    with ThreadPoolExecutor() as operators:
+        list(operators.map(exercise, racks))
+
+
+def exercise(rack: Rack) -> None:
+    """Have the second node of two in maintenance for a while, by the file that its agent has."""
+    dead, second, third = rack.nodes
+    there = ("apex", "--node", second.name, "--config", str(second.config))
+    operate("maintenance", "on", *there, "--reason", "an exercise", "--wait")
+    alone = {dead.vip: {third.name: TAKEN}, second.vip: {third.name: TAKEN}, third.vip: {third.name: OWN}}
+    rack.wait_for("the last node serves alone", alone, 5)
+    [apex] = json.loads(operate("status", "--config", str(third.config), "--json"))
+    announced = {vip["vip"]: [by["node"] for by in vip["announced_by"]] for vip in apex["vips"]}
+    assert announced == {vip: [third.name] for vip in alone}
+    nodes = {node["node"]: node for node in apex["nodes"]}
+    assert nodes[third.name]["state"] == "serving"
+    assert "an exercise" in nodes[second.name]["why"]
+    operate("maintenance", "off", *there)
+    rack.wait_for("the second node is back", without_first(rack), 10)
+
+
+def without_first(rack: Rack) -> Table:
+    """Return the table when the first node is gone."""
+    dead, *left = rack.nodes
+    taken = {dead.vip: {node.name: TAKEN for node in left}}
+    return taken | {node.vip: {node.name: OWN} for node in left}
