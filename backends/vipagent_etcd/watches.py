@@ -11,6 +11,8 @@ from vipagent_etcd.keyvalues import Change, KeyValue, Span
 LARGEST_NAME = 1024
 """Characters of a name that is handed over: longer ones are nobody's VIP and nobody's node."""
 
+NAME_ONLY = Entry()
+
 Judge = Callable[[KeyValue], Claim]
 HandOver = Callable[[Directory, Snapshot], None]
 
@@ -57,8 +59,8 @@ class Watched:
     def snapshot(self, judge: Judge) -> Snapshot:
         """Return the entries; of those that nobody needs, the names."""
         return {
-            name: Entry(found.value, judge(found)) if self._needs(name) else Entry()
-            for name, found in sorted(self.entries.items())
+            name: Entry(found.value, judge(found)) if self._needs(name) else NAME_ONLY
+            for name, found in self.entries.items()
         }
 
     def _needs(self, name: str) -> bool:

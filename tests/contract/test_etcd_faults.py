@@ -194,7 +194,7 @@ class TestServer:
     ],
 )
 def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: int) -> None:
-    with pytest.raises(Refused, match="^gone$") as refusal:
+    with pytest.raises(Refused, match=r"^gone$") as refusal:
         gateway._message(status, bytearray(line))
     assert refusal.value.code == code
 
