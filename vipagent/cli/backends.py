@@ -1,4 +1,4 @@
-"""`vipagent backends`: the kinds of store that are installed."""
+"""`vipagent backends`: the kinds of store that are installed, and whether one can be used from here."""
 
 import json
 from dataclasses import asdict
@@ -8,15 +8,41 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vipagent.cli.probe import probe
+from vipagent.cli.session import with_store
+from vipagent.config.settings import AgentConfig
 from vipagent.store.plugins import available
 
 
 @click.command()
-@click.option(
-    "--json", "as_json", is_flag=True, help="Machine-readable: a list of name, distribution, error."
-)
-def command(as_json: bool) -> None:
-    """List the backends that are installed, and what is missing to use them."""
+@click.option("--check", is_flag=True, help="Use the store that the other options name, and say how it went.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@with_store
+def command(target: AgentConfig, check: bool, as_json: bool) -> None:
+    """List the backends that are installed, and what is missing to use them.
+
+    With --check: is the store reachable, does it allow what an agent needs, and how fast is it?
+    """
+    if check:
+        _check(target, as_json=as_json)
+    else:
+        _list(as_json=as_json)
+
+
+def _check(target: AgentConfig, *, as_json: bool) -> None:
+    found = probe(target)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    click.echo(f"{found.backend}: {found.detail}")
+    click.echo(f"connected within {found.connected_within * 1000:.0f} ms")
+    click.echo(
+        f"a write takes {found.write * 1000:.1f} ms, and is noticed after {found.notice * 1000:.1f} ms"
+    )
+    click.echo(f"a registration is seen after {found.register * 1000:.1f} ms")
+
+
+def _list(*, as_json: bool) -> None:
     plugins = available()
     if as_json:
         click.echo(json.dumps([asdict(plugin) for plugin in plugins], indent=2))

@@ -103,11 +103,14 @@ class Latest:
         self._seen = 0
         self.store = "not connected yet"
         """The state of the session, in words; empty: connected."""
+        self.detail = ""
+        """What the session said last of itself."""
         self.entries: dict[Directory, Snapshot] = {}
 
     def session(self, state: StoreState, detail: str) -> None:
         """Take the session's state."""
         with self._news:
+            self.detail = detail
             self.store = "" if state is StoreState.CONNECTED else f"{state}: {detail}"
             self._wake()
 

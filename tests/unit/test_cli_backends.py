@@ -1,0 +1,37 @@
+"""`vipagent backends`: what is installed, and whether a store can be used."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from vipagent.cli.main import cli
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    outcome = CliRunner().invoke(cli, ["backends", *arguments])
+    return outcome.exit_code, outcome.output
+
+
+def test_the_project_s_own_backends_are_listed() -> None:
+    status, output = run("--json")
+    assert status == 0
+    assert {"file", "zookeeper", "etcd", "consul"} <= {plugin["name"] for plugin in json.loads(output)}
+
+
+def test_a_store_that_works_is_measured_and_left_clean(tmp_path: Path) -> None:
+    status, output = run("--check", "--json", "--hosts", str(tmp_path))
+    assert status == 0, output
+    found = json.loads(output)
+    assert found["backend"] == "file"
+    assert found["detail"] == str(tmp_path)
+    assert all(0 < found[what] < 5 for what in ("connected_within", "write", "notice", "register"))
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")] == []
+
+
+def test_a_store_that_does_not_is_named_with_the_cause(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    status, output = run("--check", "--hosts", str(blocked))
+    assert status == 1
+    assert str(blocked) in output
