@@ -3,7 +3,7 @@
 import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +12,8 @@ import consul
 from consul.callback import CB
 from consul.exceptions import ClientError, NotFound
 
-from vipagent.store.backend import MAX_VALUE
-from vipagent_consul.http import Channel, Denied, Refused
+from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
+from vipagent_consul.http import Channel, Denied, Limits, Refused
 from vipagent_consul.options import Endpoint
 
 
@@ -25,9 +25,14 @@ class Link:
     token: str
     tls: ssl.SSLContext | None
 
-    def client(self, timeout: float) -> "Client":
-        """Return a client whose calls take at most `timeout` seconds each; nothing is sent yet."""
-        return Client(Channel(self.endpoint, self.token, self.tls, timeout))
+    def client(self, timeout: float, until: float = float("inf")) -> "Client":
+        """Return a client; nothing is sent yet.
+
+        Args:
+            timeout: seconds that each call may take.
+            until: monotonic seconds at which none may last.
+        """
+        return Client(Channel(self.endpoint, self.token, self.tls, Limits(timeout, until)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Held:
     """The session that holds its lock; empty: none."""
     index: int
     """When it was written last, in Consul's own count."""
+
+
+def entry_names(found: Iterable[str]) -> list[str]:
+    """Return the names that can be entries, in their order: no path, and nothing but printable text (S1)."""
+    return sorted(name for name in found if name and "/" not in name and name.isprintable())[:MAX_ENTRIES]
 
 
 class SessionGone(Exception):
@@ -176,15 +186,14 @@ class Client:
             return False
 
     def version(self) -> str:
-        """Return the Consul agent's version; empty if that is not for us to know."""
+        """Return the Consul agent's version, as far as the token is let know it."""
         try:
-            version: object = self._library.agent.self()["Config"]["Version"]
+            return str(self._library.agent.self()["Config"]["Version"])
         except (Refused, KeyError, TypeError):
-            return ""
-        return str(version)
+            return "of an unknown version"
 
     def _list(self, path: str, index: int, wait: int, form: Mapping[str, bool]) -> tuple[int, list[Any]]:
-        patience = self._channel.timeout + wait + wait / 16
+        patience = self._channel.limits.timeout + wait + wait / 16
         at, found = self._library.kv.get(
             f"{path}/",
             index=index or None,

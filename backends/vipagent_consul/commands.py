@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from vipagent.store.backend import MAX_ENTRIES, StoreError
-from vipagent_consul.client import Client, Held
+from vipagent.store.backend import StoreError
+from vipagent_consul.client import Client, Held, entry_names
 from vipagent_consul.hosts import Hosts
 from vipagent_consul.http import Denied
 
@@ -25,9 +25,8 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
     """
     deadline = time.monotonic() + timeout
     while True:
-        left = deadline - time.monotonic()
         try:
-            with hosts.link().client(max(0.01, min(left, MAX_TRY))) as client:
+            with hosts.link().client(MAX_TRY, deadline) as client:
                 result = command(client)
                 hosts.succeeded()
                 return result
@@ -43,8 +42,7 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
 def read(client: Client, path: str) -> dict[str, Held]:
     """Return a directory's entries."""
     _, found = client.entries(path)
-    names = sorted(name for name in found if name and "/" not in name and name.isprintable())
-    return {name: found[name] for name in names[:MAX_ENTRIES]}
+    return {name: found[name] for name in entry_names(found)}
 
 
 def erase(client: Client, path: str) -> bool:

@@ -60,6 +60,15 @@ class Request(NamedTuple):
     body: bytes | None = None
 
 
+class Limits(NamedTuple):
+    """How long calls may take."""
+
+    timeout: float
+    """Seconds for each, all in all; a query that waits has its wait besides."""
+    until: float
+    """Monotonic seconds at which none may last."""
+
+
 class Channel:
     """One connection to one server, used by one thread at a time; any thread may cut it for good.
 
@@ -67,10 +76,9 @@ class Channel:
     on its version and on the call they have no token, or the environment's.
     """
 
-    def __init__(self, endpoint: Endpoint, token: str, tls: ssl.SSLContext | None, timeout: float) -> None:
+    def __init__(self, endpoint: Endpoint, token: str, tls: ssl.SSLContext | None, limits: Limits) -> None:
         self.endpoint = endpoint
-        self.timeout = timeout
-        """Seconds that a call may take, all in all."""
+        self.limits = limits
         self._headers = {"X-Consul-Token": token} if token else {}
         self._connection = _Connection(endpoint, tls)
 
@@ -84,7 +92,7 @@ class Channel:
     ) -> T:
         """Ask, and return what `callback` makes of the answer."""
         request = Request("GET", _target(path, params))
-        return self._call(callback, request, connections_timeout or self.timeout)
+        return self._call(callback, request, connections_timeout or self.limits.timeout)
 
     def put(
         self,
@@ -96,11 +104,11 @@ class Channel:
     ) -> T:
         """Write, and return what `callback` makes of the answer."""
         body = data.encode() if isinstance(data, str) else data
-        return self._call(callback, Request("PUT", _target(path, params), body), self.timeout)
+        return self._call(callback, Request("PUT", _target(path, params), body), self.limits.timeout)
 
     def delete(self, callback: Callable[[Response], T], path: str, params: Params = None, **_: object) -> T:
         """Delete, and return what `callback` makes of the answer."""
-        return self._call(callback, Request("DELETE", _target(path, params)), self.timeout)
+        return self._call(callback, Request("DELETE", _target(path, params)), self.limits.timeout)
 
     def cut(self) -> None:
         """End what is in flight, and all that would follow. For any thread."""
@@ -121,7 +129,9 @@ class Channel:
             raise Refused(f"{self.endpoint}: this is no answer of Consul's: {str(error)[:300]!r}") from None
 
     def _exchange(self, request: Request, within: float) -> Response:
-        self._connection.deadline = time.monotonic() + within
+        now = time.monotonic()
+        within = max(0.0, min(within, self.limits.until - now))
+        self._connection.deadline = now + within
         try:
             self._connection.arm()
             self._connection.request(request.method, request.target, request.body, self._headers)
@@ -164,8 +174,11 @@ class _Connection(http.client.HTTPConnection):
         self._tls = tls
         self._cut = False
 
-    def arm(self) -> None:
+    def arm(self, shares: int = 1) -> None:
         """Give the next step what is left of the call's time.
+
+        Args:
+            shares: with how many steps like this one it has to share that.
 
         Raises:
             TimeoutError: nothing is left.
@@ -177,7 +190,7 @@ class _Connection(http.client.HTTPConnection):
         if left <= 0:
             raise TimeoutError
         if self.sock is not None:
-            self.sock.settimeout(left)
+            self.sock.settimeout(left / shares)
 
     def connect(self) -> None:
         """Connect to the first of the name's addresses that answers.
@@ -185,15 +198,17 @@ class _Connection(http.client.HTTPConnection):
         The socket is known to `cut` before anything is waited for.
         """
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        for last, (family, kind, protocol, _, address) in enumerate(found, 1 - len(found)):
+        for others, (family, kind, protocol, _, address) in zip(
+            range(len(found) - 1, -1, -1), found, strict=True
+        ):
             self.sock = socket.socket(family, kind, protocol)
             try:
-                self.arm()
+                self.arm(others + 1)
                 self.sock.connect(address)
                 break
             except OSError:
                 self.sock.close()
-                if last == 0:
+                if not others:
                     raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:

@@ -12,7 +12,7 @@ from vipagent_consul.client import Client, Link, SessionGone
 from vipagent_consul.hosts import Hosts
 from vipagent_consul.http import in_words
 from vipagent_consul.options import Endpoint
-from vipagent_consul.registrations import Registrations
+from vipagent_consul.registrations import Contested, Registrations
 from vipagent_consul.session import SessionKind
 from vipagent_consul.state import SESSION, SessionState
 
@@ -40,6 +40,8 @@ class Keeper:
         self._home: Endpoint | None = None  # the Consul agent of the present session
         self._past: list[str] = []  # sessions that are still to be ended
         self._heard = False  # the Consul agent has taken the sign of life, whatever its servers say
+        self._detail = ""
+        self._deadline = 0.0  # of the end
         self._due = 0.0
         self._barred = 0.0
         self._refusals = 0  # of work for the wishes, in a row
@@ -60,28 +62,15 @@ class Keeper:
         self._called.set()
 
     def close(self, deadline: float) -> None:
-        """End the thread and the session, by monotonic `deadline`."""
+        """End the session, then the thread, by monotonic `deadline`."""
+        self._deadline = deadline
         self._closing.set()
         self.poke()
         if not self._thread.is_alive():
             return
         if (client := self._client) is not None:
             client.cut()
-        self._thread.join(max(0.0, deadline - time.monotonic()) / 2)
-        for session in filter(None, [self._session, *self._past]):
-            self._at_last(partial(Client.destroy_session, session=session), deadline)
-        self._at_last(self._kind.tidy, deadline)
-
-    def _at_last(self, call: Callable[[Client], None], deadline: float) -> None:
-        """Make a call through whichever host answers in time."""
-        for _ in range(len(self._hosts)):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return
-            with suppress(StoreError), self._hosts.link().client(left * 0.8) as client:
-                call(client)
-                return
-            self._hosts.failed()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -95,6 +84,18 @@ class Keeper:
                     self._state.doubt(SESSION, in_words(error))
                     wait = self._hosts.leaderless() if self._heard else self._hosts.silent()
                     self._closing.wait(wait)
+        for session in filter(None, [self._session, *self._past]):
+            self._at_last(partial(Client.destroy_session, session=session))
+        self._at_last(self._kind.tidy)
+
+    def _at_last(self, call: Callable[[Client], None]) -> None:
+        """Make a call through whichever host answers in time."""
+        for _ in range(len(self._hosts)):
+            left = self._deadline - time.monotonic()
+            with suppress(StoreError), self._hosts.link().client(left / 2, self._deadline) as client:
+                call(client)
+                return
+            self._hosts.failed()
 
     def _serve(self, client: Client, link: Link) -> None:
         """Keep a session on this connection until it fails."""
@@ -125,6 +126,7 @@ class Keeper:
             self._retire()  # its check lies with a Consul agent that is out of reach
         self._session, self._home = session, link.endpoint
         self._registrations.begin(session)
+        self._detail = f"{link.endpoint}: Consul {client.version()}"
         self._confirm(began, link)
 
     def _turn(self, client: Client, link: Link) -> None:
@@ -149,7 +151,7 @@ class Keeper:
 
     def _confirm(self, began: float, link: Link) -> None:
         self._due = began + self._kind.life / 3
-        self._state.confirm(began, link, f"{link.endpoint}: {self._kind.describe()}")
+        self._state.confirm(began, link, f"{self._detail}; {self._kind.describe()}")
 
     def _work_off(self, client: Client) -> None:
         """Make a wish true, or end a past session once all wishes are; see to the session if that fails."""
@@ -159,6 +161,9 @@ class Keeper:
             else:
                 client.destroy_session(self._past[0])
                 del self._past[0]
+        except Contested:
+            self._refusals += 1
+            self._barred = time.monotonic() + delay(self._refusals)
         except StoreError as error:
             self._state.doubt(REGISTRATIONS, str(error))
             self._refusals += 1

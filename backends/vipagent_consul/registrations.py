@@ -1,7 +1,6 @@
 """The wishes for entries, and what has to be done for each: always from the key as it lies there (G2, G3)."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -16,6 +15,10 @@ MAX_SESSIONS = 64
 """Sessions of this run that are known as ours, the last ones."""
 TRIES = 5
 """How often a key is looked at again at once if somebody else writes it at the same time."""
+
+
+class Contested(Exception):
+    """A key cannot be taken just now: others write it, or its last holder has left a lock-delay."""
 
 
 class Step(Enum):
@@ -48,7 +51,7 @@ class Registrations:
         self._lock = threading.Lock()
         self._wishes: dict[Key, Wish] = {}
         self._todo: dict[Key, None] = {}  # in the order of the wishes
-        self._sessions: deque[str] = deque(maxlen=MAX_SESSIONS)
+        self._sessions: tuple[str, ...] = ()  # the last one is the present one
 
     @property
     def pending(self) -> bool:
@@ -77,7 +80,7 @@ class Registrations:
     def begin(self, session: str) -> None:
         """Take up a new session: every wish is to be made true in it."""
         with self._lock:
-            self._sessions.append(session)
+            self._sessions = (*self._sessions[1 - MAX_SESSIONS :], session)
             for wish in self._wishes.values():
                 wish.written = None
             self._todo.update(dict.fromkeys(self._wishes))
@@ -111,6 +114,7 @@ class Registrations:
         Raises:
             StoreError: Consul is out of reach, or refuses.
             SessionGone: the session has ended.
+            Contested: it has to wait.
         """
         if (key := self._next()) is None:
             return
@@ -150,6 +154,7 @@ class Registrations:
             if done:  # else the key was no longer as it was seen
                 wish.fulfilled, wish.written = True, value
                 return
+        raise Contested(path)
 
     def _step(self, wish: Wish, held: Held | None) -> Step:
         """Say what to do about a wish whose key lies there like this."""

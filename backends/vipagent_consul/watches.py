@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vipagent.core.words import Claim
-from vipagent.store.backend import MAX_ENTRIES, Entry, Snapshot
+from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Directory
 from vipagent_consul.backoff import delay
-from vipagent_consul.client import Client, Held
+from vipagent_consul.client import Client, Held, entry_names
 from vipagent_consul.http import in_words
 from vipagent_consul.registrations import Registrations
 from vipagent_consul.state import SessionState, View
@@ -135,11 +135,10 @@ class Watch:
         return client.entries(self._path, index, WAIT)
 
     def _snapshot(self, asked: Asked | None, found: Mapping[str, Held | None]) -> Snapshot:
-        usable = (name for name in found if name and "/" not in name and name.isprintable())
         values = frozenset() if asked is None else asked.values
         return {
             name: self._entry(found[name]) if values is None or name in values else Entry()
-            for name in sorted(usable)[:MAX_ENTRIES]
+            for name in entry_names(found)
         }
 
     def _entry(self, held: Held | None) -> Entry:

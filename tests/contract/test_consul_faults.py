@@ -1,12 +1,14 @@
 """What can befall Consul's sessions; each test has the number of the pitfall that it rules out."""
 
 import gc
+import socket
 import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +127,26 @@ def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
     second.wait_claim(member(1), Claim.OTHER, NOTICE)
     first.backend.close(2.0)
     second.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
+    """Nothing wakes a watch when it is over: the key is tried again until it is free."""
+    theirs = store.server.call(
+        "session/create", body={"Behavior": "delete", "LockDelay": "2s", "NodeChecks": []}
+    )
+    assert isinstance(theirs, dict)
+    path = store.url(member(1))
+    assert store.server.call(f"{path}?acquire={theirs['ID']}", body=b"theirs") is True
+    agent = peers.join("node1")
+    agent.watch(MEMBERS)
+    agent.register(member(1))
+    agent.wait_claim(member(1), Claim.OTHER, PATIENCE)
+    mark = agent.seen.mark()
+    store.server.call(f"session/destroy/{theirs['ID']}")
+    agent.register(member(2))
+    agent.seen.wait_names(MEMBERS, [member(2).name], 2.0)
+    agent.wait_claim(member(1), Claim.OURS, 2.0 + NOTICE + 1.0)
+    assert agent.seen.states(mark) == []
 
 
 def test_24_an_invalid_session_while_registering(peers: Peers, store: ConsulUnderTest) -> None:
@@ -258,6 +280,28 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     proxy.resume()
     agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
     agent.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer holds up neither the clock nor the end."""
+    host = f"localhost:{proxy.address.rpartition(':')[2]}"
+    peers = Peers(ConsulUnderTest(store.server, {}, (host,), store.prefix))
+    agent = registered(peers)
+    answering, look_up = threading.Event(), socket.getaddrinfo
+
+    def hang(*args: Any, **kwargs: Any) -> Any:
+        answering.wait(PATIENCE)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        proxy.cut()
+        agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
+        began = time.monotonic()
+        agent.backend.close(1.0)
+        assert time.monotonic() - began < 1.5
+    finally:
+        answering.set()
 
 
 def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> None:

@@ -1,0 +1,93 @@
+"""Options, hosts and prefixes for Consul that can never work are refused before anything is sent."""
+
+from pathlib import Path
+
+import pytest
+
+from vipagent.store.access import parse_options
+from vipagent.store.backend import StoreConfigError, StoreSettings
+from vipagent.testing.recorder import Recorder
+from vipagent_consul import ConsulBackend
+from vipagent_consul.options import ConsulOptions, Endpoint, parse_endpoints
+from vipagent_consul.session import SessionKind
+
+
+def refusal(options: dict[str, object], **settings: object) -> str:
+    """Return what the constructor says."""
+    with pytest.raises(StoreConfigError) as refused:
+        ConsulBackend(StoreSettings("node1", "run1", options=options, **settings), Recorder())  # type: ignore[arg-type]
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"session": "lease"}, ["session", "'lease'", "'check' or 'ttl'"]),
+        ({"serf_health": "perhaps"}, ["serf_health", "'perhaps'", "boolean"]),
+        ({"ttl": 9}, ["ttl", "9", "greater than or equal to 10"]),
+        ({"ttl": 86401}, ["ttl", "86401", "less than or equal to 86400"]),
+        ({"ttl": "soon"}, ["ttl", "'soon'", "integer"]),
+        ({"service": "a b"}, ["service", "'a b'", "letters, digits and dashes"]),
+        ({"token_env": "VIPAGENT_UNSET"}, ["token_env", "VIPAGENT_UNSET", "not set"]),
+        ({"token_file": "/nowhere"}, ["token_file", "/nowhere", "No such file"]),
+        ({"token_file": "/dev/null"}, ["token_file", "/dev/null", "is empty"]),
+        ({"token_file": "/dev/null", "token_env": "X"}, ["token_file and token_env", "one of them"]),
+        ({"ca": "/dev/null"}, ["ca needs tls: true"]),
+        ({"tls": True, "ca": "/nowhere"}, ["ca", "/nowhere", "No such file"]),
+        ({"tls": True, "keyfile": "/dev/null"}, ["keyfile needs certfile"]),
+        ({"colour": "red"}, ["colour", "no such option", "token_file", "serf_health"]),
+    ],
+)
+def test_options_that_never_work(options: dict[str, object], words: list[str]) -> None:
+    said = refusal(options)
+    for word in words:
+        assert word in said
+
+
+def test_a_secret_that_was_given_is_not_repeated() -> None:
+    assert "s3cret" not in refusal({"token": "s3cret"})
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "not \u00e4scii", "\x1b[31m"])
+def test_a_token_that_is_no_header(tmp_path: Path, token: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(token)
+    said = refusal({"token_file": str(file)})
+    assert f"token_file: {file} holds no token" in said
+    assert token not in said
+
+
+@pytest.mark.parametrize(
+    "host", ["", "http://consul:8500", "consul:port", "consul:0", "consul:70000", "a b", "::1"]
+)
+def test_hosts_that_never_work(host: str) -> None:
+    assert repr(host) in refusal({}, hosts=(host,))
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "//", "/a//b", "/a/../b", "/a\nb"])
+def test_prefixes_that_never_work(prefix: str) -> None:
+    assert repr(prefix) in refusal({}, prefix=prefix)
+
+
+def test_hosts_and_their_default_port() -> None:
+    assert parse_endpoints(()) == (Endpoint("127.0.0.1", 8500),)
+    assert parse_endpoints(("consul", "[::1]:18500")) == (Endpoint("consul", 8500), Endpoint("::1", 18500))
+    assert [str(endpoint) for endpoint in parse_endpoints(("consul", "[::1]"))] == [
+        "consul:8500",
+        "[::1]:8500",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "asked", "life"),
+    [
+        ({}, 6.0, 6.0),
+        ({}, 0.1, 1.0),
+        ({"session": "ttl"}, 6.0, 10.0),
+        ({"session": "ttl"}, 12.5, 13.0),
+        ({"session": "ttl", "ttl": 20}, 6.0, 20.0),
+    ],
+)
+def test_21_the_life_that_is_granted(options: dict[str, object], asked: float, life: float) -> None:
+    settings = StoreSettings("node1", "run1", session_timeout=asked)
+    assert SessionKind(settings, parse_options(ConsulOptions, options)).life == life
