@@ -28,8 +28,8 @@ ALONE_TIMEOUT = 1.0
 """Seconds for the reply to the only command in flight: all others wait for it; tens of ms are usual."""
 SILENCE = 5.0
 """Seconds without any answer ever after which replies count as turned off (`exabgp.api.ack`)."""
-DEAF = 60.0
-"""Seconds after which no answer is expected any more from an ExaBGP that gave some before."""
+ASK_AGAIN = 60.0
+"""Seconds after which an ExaBGP that is stopped, or has lost the question, is asked once more."""
 SILENT_DELAY = 0.2
 """Seconds after which a command counts as carried out where no replies come: longer than a flush."""
 REPEAT_WITHDRAW = 1.0
@@ -96,8 +96,12 @@ class Speaker:
     """Whether replies count as turned off."""
     heard: bool = False
     """Whether any reply ever came."""
+    _answers: bool = False
+    """Whether the question was ever answered."""
     _to_ask: bool = True
     _question: _Question | None = None
+    _foreign: int = 0
+    """Replies to come that end the answers to older questions."""
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _ready: dict[str, None] = field(default_factory=dict)
     _later: dict[str, float] = field(default_factory=dict)
@@ -118,8 +122,11 @@ class Speaker:
 
     def answered(self, now: float) -> None:
         """Note the first line of the question's answer: where replies are on, its own comes at once."""
-        if self._question:
+        self._answers = True
+        if self._question and self._question.answered is None:
             self._question.answered = now
+        else:
+            self._foreign += 1
 
     def replied(self, error: str, now: float) -> Outcome | None:
         """Take the reply to the question or to the oldest command in flight.
@@ -132,9 +139,11 @@ class Speaker:
             What became of the command; None for a reply that belongs to no command of ours.
         """
         first, self.heard, self.silent = not self.heard, True, False
-        if self._question is None:
+        if self._foreign:
+            self._foreign -= 1
+        elif self._question is None:
             return self._settle(self._in_flight.popleft(), error, now) if self._in_flight else None
-        if first or self._question.answered is not None:
+        elif first or self._question.answered is not None:
             self._question = None
         return None
 
@@ -144,7 +153,8 @@ class Speaker:
         outcomes: list[Outcome] = []
         while (at := self._patience_ends()) is not None and now >= at:
             if self._question:
-                self.silent = self._question.answered is not None or not self.heard
+                self._to_ask = self._answers and self._question.answered is None
+                self.silent = not self._to_ask
                 self._question = None
             elif self.silent:
                 outcomes.append(self._settle(self._in_flight.popleft(), "", now))
@@ -175,7 +185,7 @@ class Speaker:
         if self._question:
             if self._question.answered is not None:
                 return self._question.answered + SILENT_DELAY
-            return self._question.at + (DEAF if self.heard else SILENCE)
+            return self._question.at + (ASK_AGAIN if self._answers else SILENCE)
         if not self._in_flight:
             return None
         oldest = self._in_flight[0]
@@ -234,7 +244,7 @@ class Speaker:
             self._slots[vip].doubtful = True
             if vip not in self._later:
                 self._say_again(vip)
-        self._to_ask = True
+        self._to_ask = self._answers
         return outcomes
 
     def _wake(self, now: float) -> None:

@@ -3,7 +3,7 @@
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.speaker import (
     AFTER_UP,
-    DEAF,
+    ASK_AGAIN,
     OTHER_SPELLING,
     RECONCILE,
     REPLY_TIMEOUT,
@@ -311,12 +311,28 @@ def test_e1_an_exabgp_that_is_stopped_for_long_is_told_the_latest_wish_once() ->
     assert talk.answered() == ["+a"]
 
 
-def test_e1_nor_is_it_waited_for_for_ever() -> None:
+def test_e1_it_is_asked_once_more_and_its_two_answers_are_told_apart() -> None:
     talk = talking()
     talk.wish("+a")
     talk.wait(REPLY_TIMEOUT)
-    assert talk.wait(DEAF - 1) == []
-    assert talk.wait(1) == ["+a"]
+    assert talk.wait(ASK_AGAIN) == [SHOW_NEIGHBORS]
+    talk.done()
+    assert talk.answered() == ["+a"]
+    assert talk.fates() == ["+a failed"]
+    assert talk.answered() == [], "the reply to the second question, not to `+a`"
+    assert talk.fates() == []
+    talk.done()
+    assert talk.fates() == ["+a ok"]
+
+
+def test_e1_an_exabgp_that_does_not_know_the_question_is_not_asked_again() -> None:
+    talk = Talk()
+    talk.said()
+    assert talk.error() == []
+    assert talk.wish("+a") == ["+a"]
+    assert talk.wait(REPLY_TIMEOUT) == []
+    assert talk.fates() == ["+a failed"]
+    assert talk.wait(0.5) == ["+a"]
 
 
 def test_it_is_busy_until_all_is_answered() -> None:
