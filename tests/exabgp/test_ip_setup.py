@@ -1,0 +1,164 @@
+"""VIPs on the loopback interface, from before the first announcement until after the withdrawal (--ip-setup).
+
+All happens in a network namespace of its own.
+"""
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.exabgp.box import OTHERS_ROUTE, Box
+from tests.exabgp.conftest import zookeeper_options
+from tests.exabgp.lab import agent
+from tests.servers.process import Process, wait_for
+from tests.servers.zookeeper import ZooKeeper
+
+OWN, THERE, POOLED, LATER = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
+SIX = "2001:db8::1"
+CLONE_NEWNET = 0x40000000
+LOGGED = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
+END_WITHIN = 2.0
+"""Seconds (E3)."""
+
+Changes = list[tuple[bool, float]]
+"""For each: whether something came, or went, and when."""
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture
+def network() -> Iterator[None]:
+    """A network of this test's own, with nothing in it: the thread, and all that it starts, is in there."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+    try:
+        ip("link", "set", "lo", "up")
+        yield
+    finally:
+        assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        os.close(before)
+
+
+def ip(*arguments: str) -> str:
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=True, timeout=10).stdout
+
+
+def on_loopback() -> set[str]:
+    [interface] = json.loads(ip("-j", "address", "show", "dev", "lo"))
+    return {there["local"] for there in interface["addr_info"] if there["scope"] == "global"}
+
+
+class Addresses:
+    """What happens to the addresses of the loopback interface, and when."""
+
+    def __init__(self, directory: Path) -> None:
+        self.process = Process("ip", ["ip", "-ts", "monitor", "address"], directory / "addresses")
+
+    def start(self) -> None:
+        """Watch from now on. One address is put there meanwhile."""
+        self.process.start()
+        wait_for("an address is seen", self._added)
+
+    def changes(self, address: str) -> Changes:
+        """Return all that happened to an address."""
+        return [
+            (not gone, datetime.fromisoformat(at).astimezone().timestamp())
+            for at, gone, named in LOGGED.findall(self.process.said())
+            if named == address
+        ]
+
+    def _added(self) -> bool:
+        ip("address", "replace", f"{THERE}/32", "dev", "lo")
+        return bool(self.changes(THERE))
+
+
+@pytest.mark.usefixtures("network")
+def test_a_vip_is_there_before_its_announcement_and_goes_after_its_withdrawal(tmp_path: Path) -> None:
+    with everything(tmp_path) as (box, addresses):
+        addresses.start()
+        configure(box, OWN, OWN, THERE, POOLED, SIX)
+        box.launch()
+        box.wait_for({OTHERS_ROUTE: None, OWN: 100})
+        assert on_loopback() == {OWN, THERE, POOLED, SIX}
+        came(addresses, box, OWN)
+
+        configure(box, LATER, THERE, LATER)
+        box.reload()
+        box.wait_for({OTHERS_ROUTE: None, LATER: 100})
+        box.wait_until("what is no VIP any more is gone", lambda: on_loopback() == {THERE, LATER})
+        came(addresses, box, LATER)
+        went(addresses, box, OWN)
+
+        pid = box.pid()
+        os.kill(pid, signal.SIGTERM)
+        box.wait_until("another agent is there", lambda: box.pid() != pid)
+        went(addresses, box, LATER)
+        box.exabgp.terminate()
+        wait_for("only what was there before is left", lambda: on_loopback() == {THERE})
+        assert all(there for there, _ in addresses.changes(THERE))
+
+
+@pytest.mark.usefixtures("network")
+def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_nothing(tmp_path: Path) -> None:
+    zookeeper = ZooKeeper(tmp_path / "zookeeper", tick=1000)
+    options = ["--service", "apex", "--node", "node1", "--auth-ip", OWN, "--rise", "1", "--ip-setup"]
+    command = agent("run", *options, *zookeeper_options(zookeeper, "/exabgp"))
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as run,
+    ):
+        try:
+            zookeeper.start()
+            said = tmp_path / "log"
+            wait_for("it is registered", lambda: "register service=apex" in said.read_text(), 20)
+            assert on_loopback() == {OWN}
+            zookeeper.process.signal(signal.SIGSTOP)
+            run.terminate()
+            assert run.wait(END_WITHIN) == 0
+            assert on_loopback() == set()
+        finally:
+            run.kill()
+            zookeeper.process.signal(signal.SIGCONT)
+            zookeeper.stop()
+
+
+@contextmanager
+def everything(directory: Path) -> Iterator[tuple[Box, Addresses]]:
+    box, addresses = Box(directory / "box", "5"), Addresses(directory)
+    try:
+        yield box, addresses
+    finally:
+        box.stop()
+        addresses.process.terminate()
+
+
+def configure(box: Box, own: str, *pool: str) -> None:
+    checked = {"rise": 1, "command": "true", "interval": 0.3}
+    box.configure({"apex": {"auth_ip": own, "vip": pool, "settle": 60, "ip_setup": True, **checked}})
+
+
+def came(addresses: Addresses, box: Box, vip: str) -> None:
+    """Assert that an address came before its VIP was announced."""
+    assert first(addresses.changes(vip), True) < first(announcements(box, vip), True)
+
+
+def went(addresses: Addresses, box: Box, vip: str) -> None:
+    """Assert that an address went after its VIP was withdrawn."""
+    assert first(addresses.changes(vip), False) > first(announcements(box, vip), False)
+
+
+def announcements(box: Box, vip: str) -> Changes:
+    return [(change.added, change.at) for change in box.switch.changes() if change.prefix == f"{vip}/32"]
+
+
+def first(changes: Changes, there: bool) -> float:
+    return next(at for came, at in changes if came == there)
