@@ -1,0 +1,98 @@
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vipagent.agent import changes
+from vipagent.agent.changes import Changes
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "LOOK_EVERY", 0.01)
+
+
+def replaced(path: Path) -> None:
+    path.with_suffix(".new").write_text("a")
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replaced,
+        lambda path: path.write_text("b"),
+        lambda path: path.chmod(0o600),
+        lambda path: path.unlink(),
+    ],
+    ids=["replaced", "written", "mode", "gone"],
+)
+def test_any_change_of_the_file_calls_for_an_attempt(
+    tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("a")
+
+    async def run() -> None:
+        seen = Changes(path)
+        seen.reading()
+        due = asyncio.create_task(seen.due())
+        done, _ = await asyncio.wait([due], timeout=0.1)
+        assert not done
+        change(path)
+        await asyncio.wait_for(due, 10)
+
+    asyncio.run(run())
+
+
+def test_a_file_that_comes_into_being_calls_for_an_attempt(tmp_path: Path) -> None:
+    async def run() -> None:
+        seen = Changes(tmp_path / "agent.yaml")
+        seen.reading()
+        (tmp_path / "agent.yaml").touch()
+        await asyncio.wait_for(seen.due(), 10)
+
+    asyncio.run(run())
+
+
+def test_what_comes_while_the_configuration_is_read_is_not_missed(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("a")
+
+    async def run() -> None:
+        seen = Changes(path)
+        seen.reading()
+        path.write_text("b")  # reading goes on, and fails, before anybody waits
+        await asyncio.wait_for(seen.due(), 10)
+        seen.reading()
+        seen.hung_up.set()
+        await asyncio.wait_for(seen.due(), 10)
+
+    asyncio.run(run())
+
+
+def test_a_sighup_does_not_wait_for_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "LOOK_EVERY", 60.0)
+
+    async def run() -> None:
+        seen = Changes(None)
+        seen.reading()
+        asyncio.get_running_loop().call_later(0.05, seen.hung_up.set)
+        await asyncio.wait_for(seen.due(), 10)
+
+    asyncio.run(run())
+
+
+def test_without_any_change_another_attempt_is_due_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "TRY_EVERY", 0.2)
+
+    async def run() -> float:
+        seen = Changes(None)
+        seen.reading()
+        started = time.monotonic()
+        await asyncio.wait_for(seen.due(), 10)
+        return time.monotonic() - started
+
+    assert asyncio.run(run()) >= 0.2
