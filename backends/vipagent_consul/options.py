@@ -41,7 +41,9 @@ class ConsulOptions(access.TlsOptions):
     service: str = "vipagent"
     """Name of the agent's own service in Consul's catalog (with `session: check`)."""
     token_file: Path | None = None
+    """The file with the ACL token; read again for each connection."""
     token_env: str | None = None
+    """The environment variable with the ACL token, instead of a file."""
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

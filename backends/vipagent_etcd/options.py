@@ -16,8 +16,11 @@ class EtcdOptions(TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
     user: str = ""
+    """The user of etcd's, where the servers demand one."""
     password_file: Path | None = None
+    """The file with the password; read again at each login."""
     password_env: str | None = None
+    """The environment variable with the password, instead of a file."""
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

@@ -23,8 +23,11 @@ class ZooKeeperOptions(TlsOptions):
     auth: Literal["digest", "sasl"] | None = None
     """`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`."""
     user: str = ""
+    """The name to log in with, by `auth`."""
     password_file: Path | None = None
+    """The file with the password; read again at each login."""
     password_env: str | None = None
+    """The environment variable with the password, instead of a file."""
     acl: Literal["open", "creator"] | None = None
     """Who may change what we create: anybody, or whoever has our identity (the default with `auth`)."""
     world_read: bool = True

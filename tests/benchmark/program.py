@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,15 +27,17 @@ class Program:
     Args:
         arguments: what follows `python -m`.
         log: where its stderr goes.
+        env: variables of its environment, besides ours.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+    def __init__(self, arguments: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         with log.open("ab") as stderr:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
+                env={**os.environ, **(env or {})},
             )
         self._commands: list[Command] = []
         self._news = threading.Condition()
@@ -49,36 +51,52 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
+        self.kill()
+
+    def kill(self) -> None:
+        """`kill -9`, and reap."""
         self._child.kill()
         self._child.wait()
+
+    def terminate(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._child.terminate()
+        self._child.wait(10)
+
+    def commands(self, word: str = "", since: float = 0.0) -> list[Command]:
+        """Return all commands so far with `word` in them that were written after `since`."""
+        return [command for command in self._commands if command.at >= since and word in command.line]
 
     def wait_for(self, word: str, since: float, within: float = 30.0) -> Command:
         """Return the first command with `word` in it that was written after `since`."""
         found: list[Command] = []
 
         def said() -> bool:
-            found[:] = [
-                command
-                for command in reversed(self._commands)
-                if command.at >= since and word in command.line
-            ]
+            found[:] = self.commands(word, since)
             return bool(found)
 
         self._await(said, within)
         if not found:
             raise AssertionError(f"{self._child.args!r} wrote no {word!r} within {within} s")
-        return found[-1]
+        return found[0]
 
     def resident(self) -> float:
         """Return the resident memory in MB."""
-        status = Path(f"/proc/{self._child.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+        return self._status("VmRSS") / 1024
+
+    def threads(self) -> int:
+        """Return the number of its threads."""
+        return self._status("Threads")
 
     def cpu(self) -> float:
         """Return the CPU seconds of the program and of all the children that it has waited for."""
         fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / TICKS
+
+    def _status(self, name: str) -> int:
+        status = Path(f"/proc/{self._child.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith(name))
+        return int(line.split()[1])
 
     def _await(self, said: Callable[[], bool], within: float) -> None:
         with self._news:

@@ -24,6 +24,7 @@ class TlsOptions:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     tls: bool = False
+    """Whether the servers are reached by TLS."""
     ca: Path | None = None
     """The authorities to trust; without it, the system's."""
     certfile: Path | None = None
@@ -31,7 +32,9 @@ class TlsOptions:
     keyfile: Path | None = None
     """Its key; without it, the key is in `certfile`."""
     key_password_file: Path | None = None
+    """The file with the key's password, if the key is encrypted."""
     key_password_env: str | None = None
+    """The environment variable with the key's password, instead of a file."""
     verify: bool = True
     """Whether the server's certificate and its host name are checked."""
 
