@@ -180,9 +180,9 @@ class Client:
         """Give the sign of life; False: there is no such check."""
         try:
             return bool(self._library.agent.check.ttl_pass(ident))
-        except Denied:
-            raise
-        except Refused:  # 500 in old versions, 404 in new ones
+        except Refused as error:  # old versions answer 500, new ones 404
+            if "does not have associated TTL" not in error.said:
+                raise
             return False
 
     def version(self) -> str:
@@ -193,13 +193,9 @@ class Client:
             return "of an unknown version"
 
     def _list(self, path: str, index: int, wait: int, form: Mapping[str, bool]) -> tuple[int, list[Any]]:
-        patience = self._channel.limits.timeout + wait + wait / 16
+        patience = self._channel.limits.timeout + (wait + wait / 16 if index else 0)
         at, found = self._library.kv.get(
-            f"{path}/",
-            index=index or None,
-            wait=f"{wait}s",
-            connections_timeout=patience,
-            **form,
+            f"{path}/", index=index or None, wait=f"{wait}s", connections_timeout=patience, **form
         )
         if not found:
             # A list leaves out what the ACLs hide, without a word; reading the directory's own key says it

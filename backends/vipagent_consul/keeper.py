@@ -162,6 +162,7 @@ class Keeper:
                 client.destroy_session(self._past[0])
                 del self._past[0]
         except Contested:
+            self._state.settle(REGISTRATIONS)
             self._refusals += 1
             self._barred = time.monotonic() + delay(self._refusals)
         except StoreError as error:

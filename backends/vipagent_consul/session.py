@@ -27,12 +27,10 @@ class SessionKind:
         self._settings = settings
         self._options = options
         self._check = f"{options.service}:{settings.node}:{settings.instance}"
-        self._ttl = options.ttl
-        if options.session == "check":
-            self.life = max(MIN_CHECK, settings.session_timeout)
-        else:
-            self._ttl = max(options.ttl, math.ceil(settings.session_timeout))
-            self.life = float(self._ttl)
+        self.ttl = max(options.ttl, math.ceil(settings.session_timeout))
+        """Seconds of the session's own time to live; never less than `life`, or it would not be renewed in time."""
+        self.life = max(MIN_CHECK, settings.session_timeout) if self._has_check else float(self.ttl)
+        """Seconds for which the session lives for certain after a sign of life."""
 
     @property
     def _has_check(self) -> bool:
@@ -40,7 +38,7 @@ class SessionKind:
 
     def describe(self) -> str:
         """Say for people what ends such a session."""
-        ends = [f"its own {self._ttl} s to live, which Consul may count double"]
+        ends = [f"its own {self.ttl} s to live, which Consul may count double"]
         if self._options.serf_health:
             ends.insert(0, "the gossip's loss of this Consul agent")
         if self._has_check:
@@ -62,7 +60,7 @@ class SessionKind:
         while True:
             try:
                 return client.create_session(
-                    f"vipagent {self._settings.node}", self._ttl, node_checks, service_checks
+                    f"vipagent {self._settings.node}", self.ttl, node_checks, service_checks
                 )
             except Refused as error:
                 # the Consul agent tells its servers about the check (or that it passes again) a moment later

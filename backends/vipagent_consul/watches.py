@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from vipagent.core.words import Claim
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Directory
 from vipagent_consul.backoff import delay
@@ -109,6 +108,7 @@ class Watch:
                     self._state.doubt(self.directory, in_words(error))
                     self._verify()
                 self._state.pause(view, delay(failures - 1), lambda: self._stopped)
+        self._state.settle(self.directory)
 
     def _read(self, client: Client, view: View) -> None:
         """Read until the view is over, or another question is asked."""
@@ -137,19 +137,16 @@ class Watch:
     def _snapshot(self, asked: Asked | None, found: Mapping[str, Held | None]) -> Snapshot:
         values = frozenset() if asked is None else asked.values
         return {
-            name: self._entry(found[name]) if values is None or name in values else Entry()
+            name: Entry(held.value, self._registrations.claim(held))
+            if (held := found[name]) is not None and (values is None or name in values)
+            else Entry()
             for name in entry_names(found)
         }
-
-    def _entry(self, held: Held | None) -> Entry:
-        if held is None:
-            return Entry(claim=Claim.OTHER)
-        return Entry(held.value, self._registrations.claim(held))
 
     def _hand_over(self, view: View, asked: Asked | None, snapshot: Snapshot) -> bool:
         """Tell the listener what it does not know; return whether to go on in this view."""
         with self._state.lock:
-            if asked is not self._asked or not self._state.current(view):
+            if self._stopped or asked is not self._asked or not self._state.current(view):
                 return False
             if asked is not None and self._told != (view.generation, snapshot):
                 self._told = view.generation, snapshot

@@ -7,6 +7,7 @@ from itertools import count
 from urllib.parse import quote
 
 from tests.servers.consul import Consul
+from vipagent.core.words import Claim
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.peers import MEMBERS, Peer, Peers, member
@@ -27,6 +28,15 @@ def detail(session: Peer) -> str:
 def wait_detail(session: Peer, pattern: str) -> None:
     """Wait until what was told last about the session begins with a match of `pattern`."""
     session.seen.wait_for(lambda: re.match(pattern, detail(session)), PATIENCE, f"it says {pattern!r}")
+
+
+def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
+    """Return an agent that has one member, and watches all members."""
+    agent = peers.join(node)
+    agent.watch(MEMBERS)
+    agent.register(member(last))
+    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+    return agent
 
 
 @contextmanager
@@ -96,6 +106,12 @@ class ConsulUnderTest(ServedStore):
         for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600", "\x7f\x1b[31m"):  # PUT refuses them
             key = directory.path(self.prefix).strip("/") + f"/{name}"
             self.server.call("txn", body=[{"KV": {"Verb": "set", "Key": key, "Value": "AAAA"}}])
+
+    def sessions(self, node: str) -> list[dict[str, object]]:
+        """Return what Consul says of a node's sessions."""
+        found = self.server.call("session/list", "GET")
+        assert isinstance(found, list)
+        return [each for each in found if each["Name"] == f"vipagent {node}"]
 
     def kill(self) -> None:
         self.server.kill()

@@ -1,25 +1,19 @@
 """What can befall Consul's sessions; each test has the number of the pitfall that it rules out."""
 
-import gc
-import socket
 import threading
 import time
-import tracemalloc
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.contract.consuls import LIFE, ConsulUnderTest, detail
+from tests.contract.consuls import LIFE, ConsulUnderTest, detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import Key
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
-from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, eventually, member
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_consul import http, watches
 
@@ -44,24 +38,9 @@ def peers(store: ConsulUnderTest) -> Iterator[Peers]:
     peers.close()
 
 
-def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
-    """Return an agent that has one member, and watches all members."""
-    agent = peers.join(node)
-    agent.watch(MEMBERS)
-    agent.register(member(last))
-    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
-    return agent
-
-
-def sessions(store: ConsulUnderTest, node: str) -> list[dict[str, object]]:
-    found = store.server.call("session/list", "GET")
-    assert isinstance(found, list)
-    return [each for each in found if each["Name"] == f"vipagent {node}"]
-
-
 def end_sessions(store: ConsulUnderTest, node: str) -> None:
     """End a node's sessions behind its back."""
-    for each in sessions(store, node):
+    for each in store.sessions(node):
         store.server.call(f"session/destroy/{each['ID']}")
 
 
@@ -120,7 +99,7 @@ def _checks(store: ConsulUnderTest) -> dict[str, object]:
 def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
     """A key is free at once when its session ends, and goes with it."""
     first, second = registered(peers), peers.join("node2")
-    (session,) = sessions(store, "node1")
+    (session,) = store.sessions("node1")
     assert (session["LockDelay"], session["Behavior"]) == (1_000_000, "delete")
     second.watch(MEMBERS)
     second.register(member(1))
@@ -157,13 +136,13 @@ def test_24_an_invalid_session_while_registering(peers: Peers, store: ConsulUnde
         agent.register(member(turn))
         agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, turn + 1)], NOTICE)
     agent.wait_claim(member(1), Claim.OURS, NOTICE)
-    assert len(sessions(store, "node1")) == 1
+    assert len(store.sessions("node1")) == 1
 
 
 def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
     """Its session lives on in Consul, but is not ours any more: the entry changes hands without a gap."""
     agent, other = registered(peers), peers.join("node2")
-    (stale,) = sessions(store, "node1")
+    (stale,) = store.sessions("node1")
     path = member(1).path(store.prefix).strip("/")
     other.watch(MEMBERS)
     other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
@@ -253,142 +232,8 @@ def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return queries
 
 
-@pytest.fixture
-def proxy(server: Consul) -> Iterator[Proxy]:
-    proxy = Proxy(server.address)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def behind(store: ConsulUnderTest, proxy: Proxy) -> Iterator[Peers]:
-    """Agents whose way to Consul is the proxy."""
-    behind = Peers(ConsulUnderTest(store.server, {}, (proxy.address,), store.prefix))
-    yield behind
-    behind.close()
-
-
-def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: Proxy) -> None:
-    """LOST by our own clock; all is right soon after the way is back, without a restart."""
-    agent = registered(behind)
-    mark = agent.seen.mark()
-    proxy.swallow()
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
-    assert "no answer within" in detail(agent)
-    peers.join("node2").register(member(2))
-    assert agent.seen.snapshots(MEMBERS, mark) == []
-    proxy.resume()
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-    agent.wait_claim(member(1), Claim.OURS, NOTICE)
-
-
-def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that does not answer holds up neither the clock nor the end."""
-    host = f"localhost:{proxy.address.rpartition(':')[2]}"
-    peers = Peers(ConsulUnderTest(store.server, {}, (host,), store.prefix))
-    agent = registered(peers)
-    answering, look_up = threading.Event(), socket.getaddrinfo
-
-    def hang(*args: Any, **kwargs: Any) -> Any:
-        answering.wait(PATIENCE)
-        return look_up(*args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
-    try:
-        proxy.cut()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
-        began = time.monotonic()
-        agent.backend.close(1.0)
-        assert time.monotonic() - began < 1.5
-    finally:
-        answering.set()
-
-
-def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> None:
-    """It gets a new connection in time, and so does each watch; the session lives on."""
-    agent = registered(behind)
-    mark = agent.seen.mark()
-    proxy.swallow(b"/v1/agent/service/register")  # what the session's connection began with
-    agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
-    assert agent.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED]
-    agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
-
-
-def test_03_only_a_watch_is_swallowed(
-    behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The session is well and hears nothing of it: the query's own time-out ends that."""
-    monkeypatch.setattr(watches, "WAIT", 2)
-    monkeypatch.setattr(watches, "CALL", 0.5)
-    agent = registered(behind)
-    proxy.swallow(b"/v1/kv/")
-    peers.join("node2").register(member(2))
-    agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
-    proxy.resume()
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY)
-    assert agent.seen.state == StoreState.CONNECTED
-
-
-def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
-    """The first host hangs: the second is asked before the session is lost, and the entry changes over."""
-    peers = Peers(ConsulUnderTest(store.server, {}, (proxy.address, store.server.address), store.prefix))
-    agent, other = registered(peers), Peers(store).join("node2")
-    other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    mark = agent.seen.mark()
-    with other.seen.never_without(MEMBERS, member(1).name):
-        proxy.swallow()
-        agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
-        eventually(
-            lambda: len(sessions(store, "node1")) == 1, NOTICE, "the session at the first host is ended"
-        )
-    assert StoreState.LOST not in agent.seen.states(mark)
-    assert store.server.address in detail(agent)
-    other.backend.close(2.0)
-    peers.close()
-
-
 def test_07_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:
     """Nothing is left in Consul: no session, no service, no entry."""
     registered(peers).backend.close(2.0)
-    assert sessions(store, "node1") == []
+    assert store.sessions("node1") == []
     assert not any(":node1:" in check for check in _checks(store))
-
-
-@pytest.mark.timeout(120)
-def test_200_reconnections_leak_nothing(behind: Peers, proxy: Proxy) -> None:
-    """Neither threads nor descriptors nor memory."""
-    agent = registered(behind)
-    _reconnect(agent, proxy, 20)  # whatever is made once is made by now
-    threads, descriptors = threading.active_count(), _descriptors()
-    tracemalloc.start()
-    try:
-        _reconnect(agent, proxy, 200)
-        eventually(lambda: threading.active_count() <= threads, PATIENCE, "no thread more than before")
-        eventually(lambda: _descriptors() <= descriptors + 2, PATIENCE, "no descriptor more than before")
-        gc.collect()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < 200 * 1024, "less than 1 KB a reconnection, with what is in use just now"
-
-
-def _reconnect(agent: Peer, proxy: Proxy, times: int) -> None:
-    """Cut all connections; a change that the agent makes then shows that they are there again."""
-    for turn in range(times):
-        value, mark = f"turn {turn}".encode(), agent.seen.mark()
-        proxy.cut()
-        agent.backend.register(member(1), value)
-        agent.seen.wait_for(partial(_has_value, agent, value), PATIENCE, "the change is seen")
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-    agent.seen._events.clear()
-
-
-def _has_value(agent: Peer, value: bytes) -> bool:
-    entry = agent.entry(member(1))
-    return entry is not None and entry.value == value
-
-
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))

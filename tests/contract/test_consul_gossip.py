@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.consuls import LIFE, ConsulUnderTest
+from tests.contract.consuls import LIFE, ConsulUnderTest, registered
 from tests.servers.consul import HOST, Consul
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
@@ -62,15 +62,6 @@ def away(store: ConsulUnderTest, local: Consul) -> Iterator[Peers]:
     away = Peers(remote)
     yield away
     away.close()
-
-
-def registered(peers: Peers) -> Peer:
-    """Return an agent that has one member, and watches all members."""
-    agent = peers.join("node1")
-    agent.watch(MEMBERS)
-    agent.register(member(1))
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-    return agent
 
 
 def test_22_a_consul_agent_that_leaves_and_returns(away: Peers, local: Consul) -> None:

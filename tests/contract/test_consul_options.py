@@ -79,15 +79,19 @@ def test_hosts_and_their_default_port() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "asked", "life"),
+    ("options", "asked", "life", "ttl"),
     [
-        ({}, 6.0, 6.0),
-        ({}, 0.1, 1.0),
-        ({"session": "ttl"}, 6.0, 10.0),
-        ({"session": "ttl"}, 12.5, 13.0),
-        ({"session": "ttl", "ttl": 20}, 6.0, 20.0),
+        ({}, 6.0, 6.0, 10),
+        ({}, 0.1, 1.0, 10),
+        ({}, 30.0, 30.0, 30),
+        ({"ttl": 60}, 30.0, 30.0, 60),
+        ({"session": "ttl"}, 6.0, 10.0, 10),
+        ({"session": "ttl"}, 12.5, 13.0, 13),
+        ({"session": "ttl", "ttl": 20}, 6.0, 20.0, 20),
     ],
 )
-def test_21_the_life_that_is_granted(options: dict[str, object], asked: float, life: float) -> None:
+def test_21_the_life_that_is_granted(options: dict[str, object], asked: float, life: float, ttl: int) -> None:
+    """Never more than the time to live: it is renewed three times in a life."""
     settings = StoreSettings("node1", "run1", session_timeout=asked)
-    assert SessionKind(settings, parse_options(ConsulOptions, options)).life == life
+    kind = SessionKind(settings, parse_options(ConsulOptions, options))
+    assert (kind.life, kind.ttl) == (life, ttl)
