@@ -74,3 +74,10 @@ def test_a_route_whose_path_identifier_changes_leaves_no_other_behind(both: list
 
 def meds(box: Box) -> list[int | None]:
     return [route.med for route in box.switch.routes().get(f"{SAME}/32", [])]
+
+
+def test_services_may_swap_their_vips(both: list[Box]) -> None:
+    swapped = {"same": {**START["gone"], "med": 7}, "gone": {**START["same"], "med": 8}}
+    reload_all(both, {**START, **swapped})
+    for box in both:
+        box.wait_for({OTHERS_ROUTE: None, GONE: 7, SAME: 8, DEARER: 100})

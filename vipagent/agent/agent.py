@@ -105,6 +105,8 @@ class Agent:
             elif service != self._services[name].config:
                 self._services[name].reconfigure(service)
         self._by_vip = {vip: served for served in self._services.values() for vip in served.config.core.pool}
+        for served in self._services.values():
+            served.wish()
 
     def _add(self, service: ServiceConfig) -> None:
         served = self._services[service.name] = ServedService(service, self._world)

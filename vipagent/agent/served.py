@@ -83,11 +83,14 @@ class ServedService:
         if config.core != before.core:
             self._watch()
             self.feed(events.Reconfigured(config.core))
-        for vip, preference in self._announced.items():
-            self._world.speaker.announce(vip, route.announce(config.routes, vip, preference))
         if config.check != before.check and self._checks:
             self._checks.cancel()
             self._checks = self._world.loop.create_task(self._check())
+
+    def wish(self) -> None:
+        """Wish once more what is announced: attributes may have changed, or VIPs their service."""
+        for vip, preference in self._announced.items():
+            self._world.speaker.announce(vip, route.announce(self.config.routes, vip, preference))
         self._world.pump()
 
     def stop(self) -> None:
