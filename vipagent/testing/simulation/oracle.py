@@ -41,6 +41,7 @@ class Oracle:
     _neighbors: int = 0
     _accepted: set[str] = field(default_factory=set)
     _stopping: bool = False
+    _drained_at: float = 0.0
     _timer: float = float("inf")
 
     def saw(self, event: events.Event, todo: list[Action], now: float) -> None:
@@ -67,7 +68,7 @@ class Oracle:
                 self._since = {vip: self._since.get(vip, now) for vip in seen}
                 self._members_read = self._fresh = True
             case events.MaintenanceSeen():
-                self._maintenance = event
+                self._take_maintenance(event, now)
             case events.NeighborsChanged(established):
                 self._neighbors = established
             case events.RouteAccepted(vip):
@@ -78,6 +79,14 @@ class Oracle:
                 self.settings = settings
             case events.StopAsked():
                 self._stopping = True
+
+    def _take_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
+        drained_before = self._maintenance is not None and self._maintenance.node
+        if seen.now:
+            self._drained_at = now
+        elif seen.node and not drained_before:
+            self._drained_at = now + self.settings.drain_delay
+        self._maintenance = seen
 
     def _count(self, result: CheckResult) -> None:
         self._results.append(result)
@@ -112,6 +121,8 @@ class Oracle:
                 assert vip not in self.registered, "G2: deregister first"
                 if before.get(vip) and vip not in self.settings.owned and reason is Reason.STANDBY:
                     self._may_give_up(vip, now)
+                if before.get(vip) and reason is Reason.MAINTENANCE_NODE:
+                    assert now + ROUNDING >= self._drained_at, "H2: withdrawn before it is drained"
                 self.wished[vip] = None
                 self._accepted.discard(vip)
                 if reason is Reason.REMOVED:
@@ -164,7 +175,9 @@ class Oracle:
         for vip in self.settings.owned:
             claim = self._members.get(vip, Claim.OURS)
             if claim is Claim.OURS or (claim is Claim.SAME_NODE and vip not in self._ever_ours):
-                assert self.wished[vip] == OWNER, f"A1: {vip} is not announced"
+                assert self.wished.get(vip) == OWNER, f"A1: {vip} is not announced"
+            elif claim is Claim.OTHER:
+                assert self.wished.get(vip) != OWNER, f"G3: {vip} is announced, though somebody else holds it"
 
     def _nothing_is_announced_in_maintenance(self) -> None:
         if self._stopping or (self._maintenance is not None and self._maintenance.service):
