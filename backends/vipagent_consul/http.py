@@ -120,7 +120,7 @@ class Channel:
 
     def _call(self, callback: Callable[[Response], T], request: Request, within: float) -> T:
         response = self._exchange(request, within)
-        self._judge(response)
+        self._judge(request, response)
         try:
             return callback(response)
         except (NotFound, ClientError):
@@ -150,13 +150,14 @@ class Channel:
             self._connection.arm()
         return body.decode(errors="replace")
 
-    def _judge(self, response: Response) -> None:
+    def _judge(self, request: Request, response: Response) -> None:
         """Raise what no caller has a use for; 404 and 409 (a transaction's condition) may be one."""
         if response.code in {http.client.OK, http.client.NOT_FOUND, http.client.CONFLICT}:
             return
         said = "".join(char if char.isprintable() else " " for char in response.body[:300]).strip()
         if response.code in {http.client.UNAUTHORIZED, http.client.FORBIDDEN}:
-            raise Denied(f"{self.endpoint}: Consul denies it: {said}", said)
+            what = f"{request.method} {request.target.partition('?')[0]}"
+            raise Denied(f"{self.endpoint}: Consul denies {what}: {said}", said)
         raise Refused(f"{self.endpoint}: Consul answers {response.code}: {said}", said)
 
 

@@ -28,7 +28,7 @@ class SessionKind:
         self._options = options
         self._check = f"{options.service}:{settings.node}:{settings.instance}"
         self.ttl = max(options.ttl, math.ceil(settings.session_timeout))
-        """Seconds of the session's own time to live; never less than `life`, or it would not be renewed in time."""
+        """Seconds of the session's own time to live; never less than `life`, in which it is renewed."""
         self.life = max(MIN_CHECK, settings.session_timeout) if self._has_check else float(self.ttl)
         """Seconds for which the session lives for certain after a sign of life."""
 

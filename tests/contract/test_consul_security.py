@@ -164,9 +164,9 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
 def test_a_wrong_token_is_told_and_repaired_without_a_restart(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    wait_detail(agent, f"{store.server.address}: Consul denies it: ACL not found")
+    wait_detail(agent, f"{store.server.address}: Consul denies PUT /v1/agent/service/register: ACL not found")
     assert set(agent.seen.states()) == {StoreState.LOST}
-    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies it"):
+    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies GET /v1/kv/"):
         agent.backend.read(MEMBERS, PATIENCE)
     token_file.write_text(guarded.make(rules(store.prefix))[1])
     agent.wait_claim(member(1), Claim.OURS, PATIENCE)
@@ -175,7 +175,7 @@ def test_a_wrong_token_is_told_and_repaired_without_a_restart(
 def test_a_token_file_that_vanishes_is_told(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    wait_detail(agent, ".*denies it")
+    wait_detail(agent, ".*Consul denies")
     token_file.unlink()
     wait_detail(agent, f".*token_file: {token_file}: No such file")
     token_file.write_text("\n")
