@@ -14,7 +14,7 @@ from vipagent.core.verdict import Facts, Verdict
 from vipagent.core.view import View
 from vipagent.core.words import Reason, StoreState
 from vipagent.exabgp.speaker import Speaker
-from vipagent.testing.simulation.run import breaks
+from vipagent.testing.simulation.run import breaks, explain, run
 
 SEEDS, FAULTS = 40, 30
 
@@ -118,3 +118,18 @@ def no_second_word(patch: pytest.MonkeyPatch) -> None:
 def test_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     assert any(breaks(seed, FAULTS) for seed in range(SEEDS))
+
+
+def test_a_failure_is_told_with_the_faults_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = 1
+    withdrawal_before_release(monkeypatch)
+    failure = run(seed, FAULTS)
+    assert failure is not None
+    assert "H1" in failure.broken
+    assert len(failure.plan.faults) < FAULTS / 2
+    told = str(failure)
+    assert told.startswith(f"seed {seed}: at ")
+    for fault in failure.plan.faults:
+        assert f"{fault.at:10.3f}  node{fault.node}  {fault.kind}" in told
+    assert "=> Withdraw 10.0." in failure.timeline
+    assert explain(failure.plan) == failure

@@ -1,5 +1,7 @@
 """The real core under faults drawn from seeds; more of them: `python -m vipagent.testing.simulation`."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,12 @@ def test_every_kind_of_fault_and_every_policy_is_drawn() -> None:
     assert {plan.machines[0].on_store_loss for plan in plans} == {"keep", "own", "withdraw"}
     assert {plan.machines[0].require_bgp for plan in plans} == {0, 1}
     assert any(len(machine.owned) > 1 for plan in plans for machine in plan.machines)
+
+
+def test_the_command_counts_what_it_did() -> None:
+    command = [sys.executable, "-m", "vipagent.testing.simulation", "--seeds", "4", "--faults", "10"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.startswith("4 seeds, 40 faults, 0 failures, ")
 
 
 def test_a_seed_is_the_same_run_every_time() -> None:
