@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.exabgp.lab import SERVICE, Lab, agent, never_without_route, vip
+from tests.exabgp.lab import OWN, SERVICE, Lab, agent, never_without_route, vip
 from tests.exabgp.registry import Registry
 from tests.servers.process import wait_for
 
@@ -72,24 +72,17 @@ def test_a_service_in_maintenance_is_withdrawn_everywhere_and_comes_back(lab: La
 def test_a_node_in_maintenance_is_drained_without_a_gap(lab: Lab, registry: Registry) -> None:
     node = lab.nodes[1]
     since = time.time()
+
+    def looks_elsewhere() -> bool:
+        routes = lab.switch.routes().get(f"{node.vip}/32", [])
+        return any(r.peer == node.name and "65535:0" in r.communities and r.med != OWN for r in routes)
+
     with maintenance(lab, "--node", node.name):
-        wait_for("the node has deregistered", lambda: node.vip not in registry.members(), NOTICED)
+        wait_for("its route asks the switch to look elsewhere", looks_elsewhere, NOTICED)
+        wait_for("it has deregistered", lambda: node.vip not in registry.members(), NOTICED)
         lab.wait_for(lab.without(node), 5)
     lab.wait_for(lab.steady(), 5)
     assert never_without_route(lab.changes(since, [node.vip]), [node.name])
-
-
-def test_a_draining_node_asks_its_neighbours_to_look_elsewhere(lab: Lab) -> None:
-    node = lab.nodes[2]
-
-    def draining() -> bool:
-        routes = lab.switch.routes().get(f"{node.vip}/32", [])
-        return any(r.peer == node.name and "65535:0" in r.communities and r.med != 100 for r in routes)
-
-    with maintenance(lab, "--node", node.name):
-        wait_for("the route says GRACEFUL_SHUTDOWN", draining, NOTICED)
-        lab.wait_for(lab.without(node), 5)
-    lab.wait_for(lab.steady(), 5)
 
 
 def test_maintenance_now_skips_the_drain(lab: Lab) -> None:
