@@ -9,12 +9,15 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from vipagent.store.backend import StoreConfigError
 
-Options = TypeVar("Options", bound="TlsOptions")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ def check_readable(name: str, file: Path) -> None:
 
 
 def parse_options(kind: type[Options], options: Mapping[str, object]) -> Options:
-    """Validate a backend's options.
+    """Validate a backend's options: the fields of a dataclass, usually of one that extends `TlsOptions`.
 
     Raises:
         StoreConfigError: with every problem, and the options that there are.
