@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,8 @@ class Program:
             )
         self._commands: list[Command] = []
         self._news = threading.Condition()
-        threading.Thread(target=self._acknowledge, daemon=True).start()
+        self._reader = threading.Thread(target=self._acknowledge, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> "Program":
         """Return the running program."""
@@ -57,6 +59,7 @@ class Program:
         """`kill -9`, and reap."""
         self._child.kill()
         self._child.wait()
+        self._reader.join(10)
 
     def terminate(self) -> None:
         """Ask it to end, and wait until it has."""
@@ -106,13 +109,11 @@ class Program:
         out, into = self._child.stdout, self._child.stdin
         if out is None or into is None:
             return
-        for line in out:
-            command = Command(time.monotonic(), line.decode().strip())
-            with self._news:
-                self._commands.append(command)
-                self._news.notify_all()
-            try:
+        with suppress(OSError), out, into:  # until it has ended
+            for line in out:
+                command = Command(time.monotonic(), line.decode().strip())
+                with self._news:
+                    self._commands.append(command)
+                    self._news.notify_all()
                 into.write(b"done\n")
                 into.flush()
-            except OSError:
-                return

@@ -1,0 +1,44 @@
+"""The contract suite against each store's real server: which test passed where."""
+
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.benchmark.stores.page import table
+
+CLASSES = {
+    "file": ("TestFile", "TestFileProcesses"),
+    "zookeeper": ("TestZooKeeper", "TestZooKeeperProcesses", "TestZooKeeperFaults"),
+    "etcd": ("TestEtcd", "TestEtcdProcesses", "TestEtcdFaults"),
+    "consul": ("TestConsul", "TestConsulProcesses", "TestConsulFaults"),
+}
+"""Each store's classes of the suite."""
+ABSENT = "no server"
+
+
+def passed(folder: Path) -> str:
+    """Run the suite, and return a table: a row for each test, a column for each store."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for backend in CLASSES:
+        for test, outcome in _run(backend, folder).items():
+            found[test][backend] = outcome
+    rows = (
+        [_words(test), *(outcomes.get(backend, ABSENT) for backend in CLASSES)]
+        for test, outcomes in found.items()
+    )
+    return table(["test", *CLASSES], rows)
+
+
+def _run(backend: str, folder: Path) -> dict[str, str]:
+    report = folder / f"{backend}.xml"
+    tests = [f"tests/contract/test_{backend}.py::{name}" for name in CLASSES[backend]]
+    command = [sys.executable, "-m", "pytest", "-q", *tests, f"--junitxml={report}"]
+    subprocess.run(command, check=False)  # what fails stands in the report
+    cases = ElementTree.parse(report).iter("testcase")
+    return {case.attrib["name"]: "FAILED" if len(case) else "passed" for case in cases}
+
+
+def _words(test: str) -> str:
+    return test.removeprefix("test_").replace("_", " ")
