@@ -60,6 +60,7 @@ class Agent:
         await self._ended.wait()
         for served in self._services.values():
             served.stop()
+        self._pipe.write(self._speaker.last_words(self._loop.time()))
         await self.spoken(LAST_WORDS)  # no longer: ExaBGP may be stopping itself (E3)
 
     def close(self) -> None:

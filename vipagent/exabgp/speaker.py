@@ -171,6 +171,10 @@ class Speaker:
             return []
         return [self._send(vip, now) for vip in self._sendable()]
 
+    def last_words(self, now: float) -> list[str]:
+        """Return all command lines that are still to be written: there is no time to wait for replies (E3)."""
+        return [self._send(vip, now) for vip in list(self._ready)]
+
     @property
     def busy(self) -> bool:
         """Whether a command is still to be written or answered."""

@@ -237,6 +237,19 @@ def test_e4_so_much_and_no_more_is_in_flight() -> None:
     assert talk.done(10) == wishes[WINDOW : WINDOW + 10]
 
 
+def test_e3_the_last_words_wait_for_no_reply() -> None:
+    talk = Talk()
+    talk.said()
+    talk.answered()
+    vips = [chr(ord("a") + number) for number in range(26)] + [chr(ord("A") + number) for number in range(26)]
+    assert len(vips) > WINDOW
+    said = talk.wish(*(f"-{vip}" for vip in vips))
+    said += talk.speaker.last_words(talk.now)
+    assert sorted(said) == sorted(f"-{vip}" for vip in vips)
+    talk.done(len(vips))
+    assert not talk.speaker.busy
+
+
 def test_e4_while_nothing_can_be_written_no_deadline_passes() -> None:
     """The pipe is full, so nobody asks for commands; time passes all the same, and nobody spins."""
     talk = talking()
