@@ -172,7 +172,7 @@ class Speaker:
         return [self._send(vip, now) for vip in self._sendable()]
 
     def last_words(self, now: float) -> list[str]:
-        """Return all command lines that are still to be written: there is no time to wait for replies (E3)."""
+        """Return all that is still to be written: there is no time to wait for replies (E3)."""
         return [self._send(vip, now) for vip in list(self._ready)]
 
     @property
