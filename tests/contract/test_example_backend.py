@@ -38,7 +38,7 @@ def python(example: Path) -> Path:
 
 
 def test_it_is_found_and_can_be_loaded(python: Path) -> None:
-    found = json.loads(_run(str(python), "-m", "vipagent", "backends", "--json"))
+    found = json.loads(_run(str(python), "-m", "vipagent", "backends", "--backend", "redis", "--json"))
     assert {"name": "redis", "distribution": "vipagent-redis 1.0", "error": ""} in found
 
 
