@@ -1,4 +1,4 @@
-"""What a client has asked of a server, read from what it sent: how many requests, how many only say "I live"."""
+"""What a client has asked of a server, read from what it sent, and how much of it only says "I live"."""
 
 import re
 import struct

@@ -1,0 +1,133 @@
+"""Whole agents on a store that fails them: what they say, what they announce, and that they recover."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import yaml
+
+from tests.benchmark.program import Command, Program
+from tests.servers.process import wait_for
+
+GRACE = 1.0
+"""Seconds of `start_grace`."""
+PATIENCE = 20.0
+UNRESOLVED = "store.invalid"
+"""A name that no resolver knows, until `resolving` is told."""
+RESOLVER = f'''
+import pathlib, socket
+asked = socket.getaddrinfo
+def getaddrinfo(host, *arguments, **named):
+    known = pathlib.Path(__file__).with_name("hosts").exists()
+    name = host.decode() if isinstance(host, bytes) else host
+    return asked("127.0.0.1" if known and name == "{UNRESOLVED}" else host, *arguments, **named)
+socket.getaddrinfo = getaddrinfo
+'''
+
+
+class Refused:
+    """One agent whose store refuses it until something is repaired.
+
+    Args:
+        folder: for its configuration and its log.
+        store: the keys of its configuration that say where the store is.
+    """
+
+    VIP = "10.20.255.1"
+
+    def __init__(self, folder: Path, store: Mapping[str, object]) -> None:
+        service = {"auth_ip": self.VIP, "vip": [self.VIP, "10.20.255.2"], "rise": 1, "start_grace": GRACE}
+        config = folder / "vipagent.yaml"
+        config.write_text(yaml.safe_dump({"node": "node1", **store, "services": {"apex": service}}))
+        self._log = folder / "agent.log"
+        self._hosts = folder / "hosts"
+        (folder / "sitecustomize.py").write_text(RESOLVER)
+        self._arguments = ["vipagent", "run", "--config", str(config)]
+        self._env = {"PYTHONPATH": str(folder)}
+
+    def resolve(self) -> None:
+        """Have the name known from now on."""
+        self._hosts.touch()
+
+    def recovers(self, message: str, repair: Callable[[], object], there: Callable[[], bool]) -> None:
+        """Assert what every store promises: words, the own VIP, and a registration after the repair.
+
+        Args:
+            message: a pattern that a line of the log has to match: host and cause.
+            repair: ends the cause.
+            there: whether the VIP is registered, as the server has it.
+        """
+        with Program(self._arguments, self._log, self._env) as agent:
+            wait_for(f"it says {message!r}", lambda: re.search(message, self._said()), PATIENCE)
+            own = agent.wait_for(f"announce route {self.VIP}", 0.0, PATIENCE)
+            repair()
+            wait_for("the VIP is registered", there, PATIENCE)
+            assert agent.commands(f" {self.VIP}/", own.at) == [own], "its route stays as it is"
+            assert "Traceback" not in self._said()
+
+    def _said(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+
+LIFE = 4.0
+"""Seconds of a session's life, where a node dies."""
+SPARE = 5.0
+"""Seconds, on top of it, for an ensemble to elect a leader and for the survivors to find it."""
+
+
+def one_dies(
+    folder: Path,
+    backend: str,
+    hosts: Sequence[str],
+    fault: Callable[[], object],
+    there: Callable[[str], bool],
+) -> None:
+    """Assert that a node's VIP is taken over by exactly one of two others, and that nothing else changes.
+
+    Args:
+        folder: for logs.
+        backend: the store's kind.
+        hosts: the store's servers.
+        fault: what befalls the store at the same moment.
+        there: whether a VIP is registered, as another client sees it.
+    """
+    vips = [f"10.20.255.{node}" for node in (1, 2, 3)]
+
+    def arguments(vip: str) -> list[str]:
+        own = ["run", "--service=apex", f"--node=node{vip[-1]}", f"--auth-ip={vip}", "--takeover=one"]
+        store = [f"--backend={backend}", f"--hosts={','.join(hosts)}", f"--session-timeout={LIFE}"]
+        return ["vipagent", *own, *store, *(f"--vip={vip}" for vip in vips), "--rise=1"]
+
+    with ExitStack() as stack:
+        victim, *survivors = [
+            stack.enter_context(Program(arguments(vip), folder / f"{vip}.log")) for vip in vips
+        ]
+        wait_for("all are registered", lambda: all(map(there, vips)), PATIENCE)
+        for survivor, vip in zip(survivors, vips[1:], strict=True):
+            survivor.wait_for(f"announce route {vip}", 0.0)
+            survivor.wait_for(f"withdraw route {vips[0]}", 0.0)  # it knows the owner
+        died = time.monotonic()
+        victim.kill()
+        fault()
+        taken = wait_for("a take-over", lambda: _changes(survivors, vips, died), LIFE + SPARE)
+        assert f"announce route {vips[0]}/" in taken[0].line
+        observed = time.monotonic() + LIFE
+        wait_for("the time for another change is over", lambda: time.monotonic() > observed, LIFE + 1)
+        assert _changes(survivors, vips, died) == taken
+
+
+def _changes(agents: Sequence[Program], vips: Sequence[str], since: float) -> list[Command]:
+    """Return announcements, and withdrawals of what was announced; not what is said again to be sure."""
+    found = []
+    for agent, own in zip(agents, vips[1:], strict=True):
+        announced = {own}
+        for command in agent.commands(since=since):
+            vip = command.line.split()[2].partition("/")[0]
+            if command.line.startswith("announce"):
+                announced.add(vip)
+                found.append(command)
+            elif vip in announced:
+                found.append(command)
+    return found

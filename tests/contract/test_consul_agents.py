@@ -1,0 +1,72 @@
+"""Whole agents on Consul: refused and let in again (S3, L2)."""
+
+import ssl
+from pathlib import Path
+
+from tests.benchmark.stores.options import options
+from tests.benchmark.stores.page import shown
+from tests.contract.agents import UNRESOLVED, Refused
+from tests.contract.test_consul_security import MASTER
+from tests.servers.certificates import Authority
+from tests.servers.consul import Consul
+
+
+def registered(server: Consul) -> bool:
+    """Say whether the agent's VIP is there, as another client sees it."""
+    return server.ask(f"kv/exabgp/service/apex/{Refused.VIP}") is not None
+
+
+def test_a_wrong_token(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("00000000-0000-4000-8000-000000000000")
+    acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": MASTER, "agent": MASTER}}
+    server = Consul(tmp_path / "server", {"acl": acl}, token=MASTER)
+    login = {"token_file": str(token)}
+    server.start()
+    try:
+        Refused(tmp_path, {"backend": "consul", "hosts": [server.address], "store": login}).recovers(
+            f"{server.address}: .*(ACL|denie)", lambda: token.write_text(MASTER), lambda: registered(server)
+        )
+    finally:
+        server.stop()
+
+
+def test_an_expired_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    expired, good = authority.issue("expired", days=-1), authority.issue("good")
+    cert, key = tmp_path / "own.crt", tmp_path / "own.key"
+    careless = ssl.create_default_context(cafile=authority.cert)
+    careless.check_hostname = False
+    careless.verify_mode = ssl.CERT_NONE  # the test's own requests are not what is tested
+    own = {"ca_file": str(authority.cert), "cert_file": str(cert), "key_file": str(key)}
+    server = Consul(tmp_path / "server", own, tls=careless)
+    trust = {"tls": True, "ca": str(authority.cert)}
+
+    def renew() -> None:
+        cert.write_bytes(good.cert.read_bytes())
+        key.write_bytes(good.key.read_bytes())
+        server.restart()
+
+    cert.write_bytes(expired.cert.read_bytes())
+    key.write_bytes(expired.key.read_bytes())
+    server.start()
+    try:
+        Refused(tmp_path, {"backend": "consul", "hosts": [server.address], "store": trust}).recovers(
+            f"{server.address}: .*certificate has expired", renew, lambda: registered(server)
+        )
+    finally:
+        server.stop()
+
+
+def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+    server = Consul(tmp_path / "server")
+    server.start()
+    try:
+        agent = Refused(tmp_path, {"backend": "consul", "hosts": [f"{UNRESOLVED}:{server.port}"]})
+        agent.recovers(f"{UNRESOLVED}:.*its name does not resolve", agent.resolve, lambda: registered(server))
+    finally:
+        server.stop()
+
+
+def test_the_page_has_the_options_as_they_are() -> None:
+    assert shown("options consul") == options("consul")
