@@ -1,8 +1,10 @@
 """`vipagent backends`: what is installed, and whether a store can be used."""
 
 import json
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from vipagent.cli.main import cli
@@ -17,6 +19,13 @@ def test_the_project_s_own_backends_are_listed() -> None:
     status, output = run("--json")
     assert status == 0
     assert {"file", "zookeeper", "etcd", "consul"} <= {plugin["name"] for plugin in json.loads(output)}
+
+
+def test_the_list_needs_no_store_that_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vipagent_file", None)  # as if its library were missing
+    status, output = run("--json")
+    assert status == 0
+    assert next(plugin["error"] for plugin in json.loads(output) if plugin["name"] == "file")
 
 
 def test_a_store_that_works_is_measured_and_left_clean(tmp_path: Path) -> None:

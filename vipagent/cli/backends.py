@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import click
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vipagent.cli.probe import probe
-from vipagent.cli.session import with_store
+from vipagent.cli.session import naming_store, reporting, store_of
 from vipagent.config.settings import AgentConfig
 from vipagent.store.plugins import available
 
@@ -17,16 +18,17 @@ from vipagent.store.plugins import available
 @click.command()
 @click.option("--check", is_flag=True, help="Use the store that the other options name, and say how it went.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-@with_store
-def command(target: AgentConfig, check: bool, as_json: bool) -> None:
+@naming_store
+def command(check: bool, as_json: bool, config: str | None, **options: Any) -> None:
     """List the backends that are installed, and what is missing to use them.
 
     With --check: is the store reachable, does it allow what an agent needs, and how fast is it?
     """
-    if check:
-        _check(target, as_json=as_json)
-    else:
+    if not check:
         _list(as_json=as_json)
+        return
+    with reporting():
+        _check(store_of(config, options), as_json=as_json)
 
 
 def _check(target: AgentConfig, *, as_json: bool) -> None:

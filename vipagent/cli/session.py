@@ -3,7 +3,7 @@
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -29,23 +29,39 @@ OPERATOR = "operator"
 """Whose session it is, where a node's name is wanted; it never registers anything."""
 
 
+def naming_store(function: F) -> F:
+    """Give a command the options that say where the store is, for `store_of`."""
+    config = click.option(
+        "--config", metavar="FILE", help="The agent's configuration, which says where the store is."
+    )
+    return config(store_options(function))
+
+
+def store_of(config: str | None, options: Mapping[str, Any]) -> AgentConfig:
+    """Return what the options of `naming_store` say.
+
+    Raises:
+        ConfigError: they, or the file, cannot be used.
+        click.UsageError: they contradict each other.
+    """
+    reaching = given({key: options[key] for key in STORE_KEYS})
+    if config is not None and reaching:
+        raise click.UsageError("--config says where the store is: leave the other options out")
+    return load_file(config) if config else load_store(reaching)
+
+
 def with_store(function: F) -> F:
     """Give a command the options that say where the store is, and the `target` that they mean.
 
     A store that does not answer ends the command with status 1, options that make no sense with status 2.
     """
 
-    @click.option(
-        "--config", metavar="FILE", help="The agent's configuration, which says where the store is."
-    )
-    @store_options
+    @naming_store
     @functools.wraps(function)
     def command(config: str | None, **options: Any) -> None:
-        reaching = given({key: options.pop(key) for key in STORE_KEYS})
-        if config is not None and reaching:
-            raise click.UsageError("--config says where the store is: leave the other options out")
+        own = {key: value for key, value in options.items() if key not in STORE_KEYS}
         with reporting():
-            function(target=load_file(config) if config else load_store(reaching), **options)
+            function(target=store_of(config, options), **own)
 
     return command  # type: ignore[return-value]
 
