@@ -166,7 +166,7 @@ class Oracle:
         read = self._members_read and maintenance is not None
         if self._stopping or self._check is not CheckState.UP:
             return
-        if not read and now < self.started + self.settings.start_grace:
+        if not read and now <= self.started + self.settings.start_grace:
             return
         if maintenance is not None and (maintenance.service or maintenance.node):
             return

@@ -60,7 +60,7 @@ def explain(plan: Plan) -> Failure:
 
 
 def _broken(plan: Plan, timeline: Timeline | None = None) -> str | None:
-    world = World(plan, timeline.add) if timeline else World(plan)
+    world = World(plan, timeline.add if timeline else None)
     try:
         world.run()
     except Exception as error:  # noqa: BLE001 - a rule is broken, or the core is

@@ -31,10 +31,10 @@ class World:
 
     Args:
         plan: what there is, and what befalls it.
-        record: takes what happens.
+        record: takes what happens, for people to read.
     """
 
-    def __init__(self, plan: Plan, record: Callable[[Entry], None] = lambda _: None) -> None:
+    def __init__(self, plan: Plan, record: Callable[[Entry], None] | None = None) -> None:
         self.clock = Clock()
         rng = plan.chance()
         self.server = Server(self.clock, rng, plan.session_life)
@@ -66,7 +66,8 @@ class World:
 
     def noted(self, who: str, what: str) -> None:
         """Something befell somebody."""
-        self._record(Entry(self.clock.now, who, what))
+        if self._record:
+            self._record(Entry(self.clock.now, who, what))
 
     def begun(self, settings: ServiceSettings) -> None:
         """An agent starts, which knows nothing."""
@@ -79,7 +80,8 @@ class World:
     def decided(self, node: str, event: events.Event, todo: list[Action]) -> None:
         """A core took an event."""
         now = self.clock.now
-        self._record(Entry(now, node, event, tuple(todo)))
+        if self._record:
+            self._record(Entry(now, node, event, tuple(todo)))
         for judge in self._judges[node]:
             judge(event, todo, now)
         for action in todo:
