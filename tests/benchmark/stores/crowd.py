@@ -13,9 +13,9 @@ from tests.benchmark.stores.sessions import name
 
 SINGLE, GROUP = range(1), range(1, 31)
 """Who dies first, and who next."""
-SURVIVORS = [range(first, first + 45) for first in range(31, 300, 45)]
-"""The others, some in each process."""
 TOTAL = 300
+SURVIVORS = [range(first, min(first + 45, TOTAL)) for first in range(31, TOTAL, 45)]
+"""The others, some in each process."""
 QUIET = 1.0
 """Seconds after which all that follows from a death has been sent."""
 
