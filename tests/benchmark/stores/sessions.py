@@ -22,6 +22,8 @@ MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 STATES = Directory(Kind.STATES, "apex")
 LIFE = 10.0
 """Seconds of a session's life: enough for hundreds of clients and their server on one machine."""
+PATIENCE = 120.0
+"""Seconds after which something is wrong."""
 
 
 class View:
@@ -76,14 +78,14 @@ def main() -> None:
     ]
     own = {name(number) for number in order["nodes"]}
     with news:
-        news.wait_for(lambda: all(view.members.keys() >= own for view in views))
+        assert news.wait_for(lambda: all(view.members.keys() >= own for view in views), PATIENCE)
         print("registered", flush=True)
-        news.wait_for(lambda: all(len(view.members) == order["total"] for view in views))
+        assert news.wait_for(lambda: all(len(view.members) == order["total"] for view in views), PATIENCE)
         print("complete", flush=True)
     for line in sys.stdin:
         names = json.loads(line)
         with news:
-            news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views))  # noqa: B023
+            assert news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views), PATIENCE)  # noqa: B023
         seen = [view.gone[name] for view in views for name in names]
         print(json.dumps([min(seen), max(seen)]), flush=True)
     for backend in backends:
