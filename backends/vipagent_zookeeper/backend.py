@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from vipagent.core.words import StoreState
 from vipagent.store.access import parse_options
-from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, StoreSettings
+from vipagent.store.backend import Backend, Listener, Snapshot, StoreConfigError, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.store.loop import LoopThread
 from vipagent_zookeeper.commands import Commands
@@ -17,6 +17,7 @@ from vipagent_zookeeper.link import Link
 from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
 from vipagent_zookeeper.registrations import Keeper, Registrations
 from vipagent_zookeeper.session import Session
+from vipagent_zookeeper.version import ask
 from vipagent_zookeeper.watches import Follower, Watches
 from vipagent_zookeeper.znodes import Znodes
 
@@ -81,6 +82,13 @@ class ZooKeeperBackend(Backend):
         """See `Backend.erase`."""
         path = key.path(self.settings.prefix)
         return self._command(f"erasing {path}", partial(self._commands.erase, path), timeout)
+
+    def version(self, timeout: float) -> str:
+        """See `Backend.version`."""
+        try:
+            return ask(self._hosts, self._options.tls_context(), timeout)
+        except (OSError, StoreConfigError) as error:
+            raise StoreError(f"zookeeper: {error}") from error
 
     def close(self, timeout: float) -> None:
         """See `Backend.close`."""

@@ -430,3 +430,14 @@ def test_sasl_without_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(StoreConfigError, match="needs the Python package pure-sasl"):
         alone("h", options={"auth": "sasl", "user": "a", "password_env": "HOME"})
+
+
+def test_the_server_s_version_is_told(peers: Peers) -> None:
+    assert re.fullmatch(r"ZooKeeper 3\.\d+\.\d+", peers.make("operator").backend.version(PATIENCE))
+
+
+def test_a_server_that_keeps_its_version_to_itself_is_no_trouble() -> None:
+    with socket.create_server((HOST, 0)) as mute:
+        hosts = (f"{HOST}:{mute.getsockname()[1]}",)
+        backend = ZooKeeperBackend(StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
+        assert backend.version(0.2) == ""

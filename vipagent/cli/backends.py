@@ -36,7 +36,7 @@ def _check(target: AgentConfig, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
         return
-    click.echo(f"{found.backend}: {found.detail}")
+    click.echo(", ".join(filter(None, (f"{found.backend}: {found.detail}", found.version))))
     click.echo(f"connected within {found.connected_within * 1000:.0f} ms")
     click.echo(
         f"a write takes {found.write * 1000:.1f} ms, and is noticed after {found.notice * 1000:.1f} ms"

@@ -24,6 +24,8 @@ class Findings:
     backend: str
     detail: str
     """What the session says of itself: host, version, negotiated life."""
+    version: str
+    """What answers there, where the session does not say; empty: it is not known, or there already."""
     connected_within: float
     write: float
     """From a write to its acknowledgement."""
@@ -50,9 +52,10 @@ def probe(target: AgentConfig) -> Findings:
         _wait(latest, lambda: keys in latest.entries and members in latest.entries, "cannot be reached")
         connected_within = time.monotonic() - start
         writes = sorted(_write(backend, latest, Key(keys, f"{run}-{number}")) for number in range(ROUNDS))
+        version = backend.version(ANSWER_WITHIN)
         registered = _register(backend, latest, Key(members, run))
     middle = writes[len(writes) // 2]
-    return Findings(target.backend, latest.detail, connected_within, *middle, registered)
+    return Findings(target.backend, latest.detail, version, connected_within, *middle, registered)
 
 
 def _write(backend: Backend, latest: Latest, key: Key) -> tuple[float, float]:

@@ -140,6 +140,10 @@ class Backend(ABC):
     def erase(self, key: Key, timeout: float) -> bool:
         """Remove a persistent entry; return whether there was one."""
 
+    def version(self, timeout: float) -> str:
+        """Return the store's software and version, if the session's `detail` has them not; for operators."""
+        return ""
+
     @abstractmethod
     def close(self, timeout: float) -> None:
         """Remove all of this session's entries, end the session and all threads, within `timeout` seconds.
