@@ -37,7 +37,7 @@ class Proxy:
         self._ending = asyncio.Event()
         self._connections: set[_Connection] = set()
         self._accepting: set[asyncio.Task[None]] = set()
-        self._swallowed: bytes | None = None
+        self._swallowed: tuple[bytes, ...] = ()
         self._listening = False
         self._refusing = False
         self.refused = 0
@@ -50,9 +50,9 @@ class Proxy:
         """`HOST:PORT` for clients."""
         return f"{HOST}:{self._port}"
 
-    def swallow(self, saying: bytes = b"") -> None:
-        """Pass nothing on, on connections old and new that begin with a piece that has this in it."""
-        self._loop.post(self._swallow, saying)
+    def swallow(self, *sayings: bytes) -> None:
+        """Pass nothing on, on connections old and new that begin with a piece that has one of these in it."""
+        self._loop.post(self._swallow, sayings or (b"",))
 
     def resume(self) -> None:
         """Pass on what was held back, and what comes."""
@@ -107,18 +107,18 @@ class Proxy:
         client.transport.abort()
 
     def _judge(self, connection: _Connection) -> None:
-        if self._swallowed is not None and self._swallowed in connection.first:
+        if any(saying in connection.first for saying in self._swallowed):
             connection.flowing.clear()
         else:
             connection.flowing.set()
 
-    def _swallow(self, saying: bytes) -> None:
-        self._swallowed = saying
+    def _swallow(self, sayings: tuple[bytes, ...]) -> None:
+        self._swallowed = sayings
         for connection in self._connections:
             self._judge(connection)
 
     def _resume(self) -> None:
-        self._swallowed, self._refusing = None, False
+        self._swallowed, self._refusing = (), False
         for connection in self._connections:
             self._judge(connection)
 

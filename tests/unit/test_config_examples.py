@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_the_files_differ_in_the_node_alone() -> None:
 def test_exabgp_takes_the_file(node: str) -> None:
     scripts = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "exabgp", "validate", str(CONF / f"exabgp-{node}.conf")]
+    validate = "--validate" if version("exabgp").startswith("4.") else "validate"
+    command = [sys.executable, "-m", "exabgp", validate, str(CONF / f"exabgp-{node}.conf")]
     validated = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
