@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from kazoo.client import KazooClient
@@ -139,7 +139,13 @@ def test_a_registration_survives_the_deletion_of_its_directory(
     one.register(member(1))
     one.wait_claim(member(1), Claim.OURS, PATIENCE)
     mark = one.seen.mark()
-    store.foreign.delete(store.prefix, recursive=True)
+    deletion = (
+        store.foreign.transaction()
+    )  # one by one, the registration would be back before its directory goes
+    own = PurePosixPath(member(1).path(store.prefix))
+    for path in (own, *own.parents[:-1]):
+        deletion.delete(str(path))
+    assert set(deletion.commit()) == {True}
     one.seen.wait_for(lambda: {} in one.seen.snapshots(MEMBERS, mark), NOTICE, "its absence is seen")
     one.wait_claim(member(1), Claim.OURS, NOTICE)
 
