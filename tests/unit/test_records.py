@@ -1,6 +1,7 @@
 """Values in a store may be anybody's: reading them never raises, whatever they are (S1)."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from vipagent.core.words import Claim
 from vipagent.store.backend import MAX_VALUE
 from vipagent.store.records import (
+    MAX_EVENTS,
     MAX_TEXT,
+    Event,
     Maintenance,
     Malformed,
     NodeState,
@@ -41,7 +44,9 @@ values = st.recursive(
     max_leaves=8,
 )
 fields = st.dictionaries(
-    st.sampled_from(["node", "instance", "reason", "by", "since", "now", "check", "vips", "neighbors"]),
+    st.sampled_from(
+        ["node", "instance", "reason", "by", "since", "now", "check", "vips", "neighbors", "events"]
+    ),
     values,
 )
 stored = st.one_of(st.binary(), fields.map(lambda said: json.dumps(said).encode()))
@@ -96,6 +101,10 @@ def test_only_true_skips_the_drain(now: bytes) -> None:
     assert Maintenance.load(b'{"now": ' + now + b"}").now is False
 
 
+def event(vip: str) -> Event:
+    return Event("2026-01-01T00:00:00.000+00:00", vip, "", "rank 0 (owner)", "owner", "A1", "check")
+
+
 def test_a_node_s_state_is_read_back() -> None:
     state = NodeState(
         node="node1",
@@ -105,6 +114,7 @@ def test_a_node_s_state_is_read_back() -> None:
         neighbors=0,
         vips={"10.0.0.1": VipState("owner", 0, owned=True), "10.0.0.2": VipState("standby")},
         instance="run1",
+        events=(event("10.0.0.1"), event("10.0.0.2")),
     )
     assert NodeState.load(state.dump()) == state
 
@@ -127,6 +137,31 @@ def test_odd_parts_of_a_node_s_state_are_left_out() -> None:
     assert NodeState.load(value) == NodeState("", "up", vips={"10.0.0.1": VipState("owner")})
 
 
+def test_odd_events_are_left_out_and_their_odd_parts_are_empty() -> None:
+    said = [
+        "x",
+        7,
+        None,
+        [],
+        {},
+        {"vip": ["10.0.0.1"], "old": None, "new": "a\x1b[2Jb", "cause": "x" * 10_000},
+    ]
+    value = json.dumps({"vips": {}, "events": said}).encode()
+    empty = Event("", "", "", "", "", "", "")
+    assert NodeState.load(value).events == (empty, replace(empty, new="a?[2Jb", cause="x" * MAX_TEXT))
+
+
+@pytest.mark.parametrize("said", [None, "x" * 100, 7, {"0": {}}, True])
+def test_what_is_no_list_of_events_is_none(said: object) -> None:
+    assert NodeState.load(json.dumps({"vips": {}, "events": said}).encode()).events == ()
+
+
+def test_only_the_latest_events_are_read() -> None:
+    events = tuple(event(f"10.0.0.{number}") for number in range(200))
+    state = NodeState("node1", "up", events=events)
+    assert NodeState.load(state.dump()).events == events[-MAX_EVENTS:]
+
+
 @given(stored)
 def test_no_value_raises_anything_else(value: bytes) -> None:
     Registration.load(value)
@@ -138,6 +173,7 @@ def test_no_value_raises_anything_else(value: bytes) -> None:
         return
     assert isinstance(state.node, str)
     assert all(isinstance(vip, VipState) for vip in state.vips.values())
+    assert all(isinstance(event, Event) for event in state.events)
 
 
 def test_texts_are_cut_and_cannot_steer_a_terminal() -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from vipagent.agent.history import CAUSES, History
 from vipagent.agent.reading import maintenance_seen, members_seen, strangers
 from vipagent.checks.hooks import Hooks
 from vipagent.checks.runner import CheckRunner
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.service import Service
+from vipagent.core.words import RULES
 from vipagent.exabgp import route
 from vipagent.exabgp.speaker import Speaker
 from vipagent.store.backend import Backend, Snapshot
@@ -48,6 +50,7 @@ class ServedService:
         self._checks: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._announced: dict[str, actions.Preference] = {}
+        self._history = History(config.name)
         self._strangers: frozenset[str] = frozenset()
         self._why = ("", "")
         self._since = datetime.now(UTC)
@@ -59,12 +62,12 @@ class ServedService:
 
     def feed(self, event: events.Event) -> None:
         """Hand one event to the core and carry out what follows."""
-        cause = type(event).__name__
         try:
             for action in self._core.handle(event, self._world.loop.time()):
-                self._carry_out(action, cause)
+                self._carry_out(action, event)
         except Exception:  # a bug in one service must not take the routes of all (E6)
-            log.exception("internal error", extra={"fields": {"service": self.config.name, "cause": cause}})
+            fields = {"service": self.config.name, "cause": CAUSES[type(event)]}
+            log.exception("internal error", extra={"fields": fields})
         self._world.pump()
 
     def take_snapshot(self, directory: Directory, entries: Snapshot) -> None:
@@ -124,24 +127,25 @@ class ServedService:
             log.warning("ignored in the store: no VIPs of this service", extra={"fields": fields})
         self._strangers = names
 
-    def _carry_out(self, action: actions.Action, cause: str) -> None:
+    def _carry_out(self, action: actions.Action, cause: events.Event) -> None:
         match action:
-            case actions.Announce(vip, preference, reason):
+            case actions.Announce(vip, preference):
                 self._announced[vip] = preference
                 self._world.speaker.announce(vip, route.announce(self.config.routes, vip, preference))
-                self._tell("announce", vip=vip, rank=preference.rank, reason=reason, cause=cause)
-            case actions.Withdraw(vip, reason):
+                self._history.note(action, cause)
+            case actions.Withdraw(vip):
                 self._announced.pop(vip, None)
                 self._world.speaker.withdraw(vip, route.withdraw(self.config.routes, vip))
-                self._tell("withdraw", vip=vip, reason=reason, cause=cause)
+                self._history.note(action, cause)
             case actions.Register(vip):
                 core = self.config.core
                 value = Registration(core.node, self._world.backend.settings.instance).dump()
                 self._world.backend.register(Key(self._directory(Kind.MEMBERS), member_name(vip)), value)
-                self._tell("register", vip=vip, cause=cause)
+                self._tell("register", vip=vip, cause=CAUSES[type(cause)])
             case actions.Deregister(vip, reason):
                 self._world.backend.deregister(Key(self._directory(Kind.MEMBERS), member_name(vip)))
-                self._tell("deregister", vip=vip, reason=reason, cause=cause)
+                why = {"reason": reason, "rule": RULES[reason], "cause": CAUSES[type(cause)]}
+                self._tell("deregister", vip=vip, **why)
             case actions.Publish(report):
                 self._publish(report)
             case actions.RunHook(state):
@@ -175,6 +179,7 @@ class ServedService:
             neighbors=report.neighbors,
             vips={vip: VipState(seen.reason, seen.rank, seen.owned) for vip, seen in report.vips.items()},
             instance=self._world.backend.settings.instance,
+            events=self._history.latest,
         )
         self._world.backend.register(Key(self._directory(Kind.STATES), core.node), state.dump())
 

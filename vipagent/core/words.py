@@ -1,5 +1,6 @@
 """The contract's words as enums: one spelling for logs, metrics, status and tests (Shape 5, 6)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -66,7 +67,7 @@ class Claim(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a VIP is, or is not, announced by this node (Shape 5)."""
+    """Why a VIP is, or is not, announced by this node (Shape 5); `RULES` has the rule behind each."""
 
     OWNER = "owner"
     TAKEOVER = "takeover"
@@ -91,3 +92,27 @@ class Reason(StrEnum):
     REMOVED = "removed"
     """No longer in the configuration."""
     STOPPING = "stopping"
+
+
+RULES: Mapping[Reason, str] = {
+    Reason.OWNER: "A1",
+    Reason.TAKEOVER: "A2",
+    Reason.RELEASING: "H1",
+    Reason.HOT_STANDBY: "A4",
+    Reason.DRAINING: "H2",
+    Reason.STANDBY: "A2",
+    Reason.SETTLING: "L3",
+    Reason.STARTING: "H4",
+    Reason.CONFLICT: "G3",
+    Reason.CHECK_DOWN: "H3",
+    Reason.DISABLED: "A1",
+    Reason.MAINTENANCE_SERVICE: "H5",
+    Reason.MAINTENANCE_NODE: "H2",
+    Reason.NO_BGP: "E5",
+    Reason.REFUSED: "G1",
+    Reason.STORE_LOST: "L1",
+    Reason.STORE_UNKNOWN: "L2",
+    Reason.REMOVED: "E3",
+    Reason.STOPPING: "E3",
+}
+"""The rule of the contract that says so."""

@@ -1,5 +1,6 @@
 """What the values in a store mean. Reading them never raises: they may be anybody's, and hostile (S1)."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,6 +10,8 @@ from vipagent.store.backend import MAX_VALUE
 
 MAX_TEXT = 512
 """Characters of any text that is read from a store; the rest is cut."""
+MAX_EVENTS = 10
+"""The latest events of a node that its record has; no more are read from one."""
 
 
 class Malformed(ValueError):
@@ -94,6 +97,29 @@ class VipState:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """A decision that changed one of a node's routes."""
+
+    at: str
+    """When, by the node's own clock: ISO 8601, UTC, to the millisecond."""
+    vip: str
+    old: str
+    """What the node did with the VIP before, as `rank 1 (takeover)`; empty: nothing yet in this run."""
+    new: str
+    """What it does since, as `withdrawn (standby)`."""
+    reason: str
+    rule: str
+    """The rule of the contract behind the reason, as `A2`."""
+    cause: str
+    """What had happened, in a word: `members`, `check`, `maintenance`, ..."""
+
+    @classmethod
+    def load(cls, fields: Mapping[str, object]) -> "Event":
+        """Read one of a record's events; what is not there, or no text, is empty."""
+        return cls(**{field.name: _text(fields, field.name) for field in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
 class NodeState:
     """What one node does, and why: its record in the store, for as long as its agent lives."""
 
@@ -107,6 +133,8 @@ class NodeState:
     """Established BGP neighbours, where the agent is told."""
     vips: Mapping[str, VipState] = field(default_factory=dict)
     instance: str = ""
+    events: tuple[Event, ...] = ()
+    """Its last decisions in this run, the latest one last; `MAX_EVENTS` at most."""
 
     def dump(self) -> bytes:
         """Return the value to store."""
@@ -132,7 +160,13 @@ class NodeState:
             neighbors=neighbors if type(neighbors) is int else None,
             vips={_cut(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)},
             instance=_text(fields, "instance"),
+            events=_events(fields.get("events")),
         )
+
+
+def _events(said: object) -> tuple[Event, ...]:
+    latest = said[-MAX_EVENTS:] if isinstance(said, list) else []
+    return tuple(Event.load(fields) for fields in latest if isinstance(fields, dict))
 
 
 def _vip_state(fields: Mapping[str, object]) -> VipState:
