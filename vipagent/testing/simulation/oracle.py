@@ -3,7 +3,16 @@
 from dataclasses import dataclass, field
 
 from vipagent.core import actions, events
-from vipagent.core.actions import Action, Announce, Deregister, Preference, Register, SetTimer, Withdraw
+from vipagent.core.actions import (
+    Action,
+    Announce,
+    Deregister,
+    Preference,
+    Publish,
+    Register,
+    SetTimer,
+    Withdraw,
+)
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import (
     CheckResult,
@@ -50,6 +59,7 @@ class Oracle:
         self._learn(event, now)
         for action in todo:
             self._follow(action, now, before)
+        _what_changes_a_route_is_published(todo)
         if not overdue:
             self._loss_of_the_store_changes_nothing(event, todo)
         self._own_vip_is_announced(now)
@@ -198,3 +208,10 @@ class Oracle:
 def touches_routes(todo: list[Action]) -> list[Action]:
     """Return those actions that the network or the store would notice."""
     return [action for action in todo if isinstance(action, (*ROUTE_WORDS, actions.RunHook))]
+
+
+def _what_changes_a_route_is_published(todo: list[Action]) -> None:
+    """Shape 5: the node's record has the decision, so it is written after each one, and once."""
+    routes = [index for index, action in enumerate(todo) if isinstance(action, Announce | Withdraw)]
+    published = [index for index, action in enumerate(todo) if isinstance(action, Publish)]
+    assert not routes or [routes[-1] < index for index in published] == [True], "Shape 5: not published"
