@@ -8,11 +8,11 @@ from rich.console import Console
 from tests.unit.operating import Site, site, vipagent
 from vipagent.cli import status
 from vipagent.cli.session import Latest
-from vipagent.cli.summary import NodeStatus, ServiceStatus, VipStatus
 from vipagent.cli.tables import tables
 from vipagent.core.words import StoreState
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.records import Maintenance, VipState
+from vipagent.store.summary import NodeStatus, ServiceStatus, VipStatus
 
 __all__ = ["site"]
 ONE, TWO = "10.0.0.1", "10.0.0.2"

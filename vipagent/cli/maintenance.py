@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import click
 
 from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
-from vipagent.cli.summary import announced, is_node, summarize
+from vipagent.config.names import node_name
 from vipagent.config.settings import AgentConfig
-from vipagent.config.values import node_name
 from vipagent.store.backend import Backend
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
 from vipagent.store.plugins import Deaf
 from vipagent.store.records import Maintenance
+from vipagent.store.summary import announced, is_node, summarize
 
 
 def _valid_node(_ctx: click.Context, _option: click.Parameter, given: str | None) -> str | None:

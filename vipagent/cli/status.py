@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.live import Live
 
 from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
-from vipagent.cli.summary import ServiceStatus, summarize
 from vipagent.cli.tables import tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.plugins import Deaf
+from vipagent.store.summary import ServiceStatus, summarize
 
 Services = dict[str, tuple[str, ...]]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from vipagent.config import build, document
+from vipagent.config.names import name, node_name
 from vipagent.config.place import Location, Place, command_line
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.rules import broken_rules, shared_vips
 from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.settings import AgentConfig
 from vipagent.config.validation import Checked, check
-from vipagent.config.values import name, node_name
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.plugins import Deaf, load
 

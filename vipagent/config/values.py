@@ -8,33 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from vipagent.config import addresses, communities
-from vipagent.store.layout import WHOLE_SERVICE
+from vipagent.config.names import name, node_name
 
 DAY = 86_400
 MAX32 = 2**32 - 1
-MAX_NAME = 200
-
-
-def name(text: str) -> str:
-    """Return a service's or node's name: it becomes part of a path in a store.
-
-    Raises:
-        ValueError: it cannot be one.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", text) or not text.strip(".") or len(text) > MAX_NAME:
-        raise ValueError(f"is no name: letters, digits, '.', '_' and '-', at most {MAX_NAME} characters")
-    return text
-
-
-def node_name(text: str) -> str:
-    """Return a node's name.
-
-    Raises:
-        ValueError: it cannot be one.
-    """
-    if name(text) == WHOLE_SERVICE:
-        raise ValueError("is reserved for the maintenance of a whole service: name the node otherwise")
-    return text
 
 
 def prefix(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a service looks like in the store: plain data, from snapshots, for tables and for `--json`.
+"""What a service looks like in the store: plain data, from snapshots, for tables, JSON and the status page.
 
 The fields of these classes are the documented JSON of `vipagent status --json`: a list of `ServiceStatus`.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vipagent.config import addresses
-from vipagent.config.values import node_name
+from vipagent.config.names import node_name
 from vipagent.core.words import Reason
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
