@@ -31,6 +31,12 @@ class _Unread(click.Command):
         ctx.params["arguments"] = tuple(args)
         return []
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options that the child reads, for a shell that completes them."""
+        from vipagent.cli import reader  # noqa: PLC0415 - the agent has to stay small
+
+        return reader.command.get_params(ctx)
+
 
 @click.command(cls=_Unread)
 def command(arguments: tuple[str, ...]) -> None:
