@@ -1,5 +1,6 @@
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,31 @@ from vipagent.cli.session import Latest
 from vipagent.cli.tables import tables
 from vipagent.core.words import StoreState
 from vipagent.store.layout import Directory, Kind
-from vipagent.store.records import Maintenance, VipState
+from vipagent.store.records import Event, Maintenance, VipState
 from vipagent.store.summary import NodeStatus, ServiceStatus, VipStatus
 
 __all__ = ["site"]
 ONE, TWO = "10.0.0.1", "10.0.0.2"
 OWN = VipState("owner", 0, owned=True)
+TAKEOVER = Event(
+    at="2026-01-02T03:04:05.678+00:00",
+    vip=TWO,
+    old="withdrawn (standby)",
+    new="rank 1 (takeover)",
+    reason="takeover",
+    rule="A2",
+    cause="members",
+)
 
 
 def populate(site: Site) -> None:
     site.member(ONE, "node1")
     site.state(
-        "node1", {ONE: OWN, TWO: VipState("takeover", 1)}, since="2026-01-02T03:04:05+00:00", neighbors=2
+        "node1",
+        {ONE: OWN, TWO: VipState("takeover", 1)},
+        since="2026-01-02T03:04:05+00:00",
+        neighbors=2,
+        events=(TAKEOVER,),
     )
     site.state(
         "node2", {ONE: VipState("standby"), TWO: VipState("check-down", owned=True)}, detail="status 7"
@@ -62,6 +76,18 @@ def test_json_is_what_is_documented(site: Site, capsys: pytest.CaptureFixture[st
                 {"node": "node2", "state": "check-down", "why": "status 7", "since": "", "neighbors": None},
             ],
             "ignored": 0,
+            "events": [
+                {
+                    "at": "2026-01-02T03:04:05.678+00:00",
+                    "node": "node1",
+                    "vip": TWO,
+                    "old": "withdrawn (standby)",
+                    "new": "rank 1 (takeover)",
+                    "reason": "takeover",
+                    "rule": "A2",
+                    "cause": "members",
+                }
+            ],
         }
     ]
 
@@ -74,6 +100,23 @@ def test_a_table_for_people(site: Site, capsys: pytest.CaptureFixture[str]) -> N
     assert any(line.split()[:6] == [ONE, "node1", "node1", "(rank", "0,", "owner)"] for line in lines)
     assert any(line.split()[:3] == [TWO, "none", "node1"] for line in lines)
     assert any(line.split() == ["node2", "check-down", "?", "status", "7"] for line in lines)
+
+
+def test_the_last_events_for_people(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    populate(site)
+    site.state("node2", {}, events=(replace(TAKEOVER, at="2026-01-02T03:04:05.001+00:00", old=""),))
+    assert vipagent("status", "apex", "--events") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    at = "2026-01-02T03:04:05"
+    assert lines == [
+        "service apex",
+        "at (UTC) node VIP cause rule route",
+        f"{at}.001 node2 {TWO} members A2 nothing -> rank 1 (takeover)",
+        f"{at}.678 node1 {TWO} members A2 withdrawn (standby) -> rank 1 (takeover)",
+    ]
 
 
 def test_all_services_of_the_file(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +215,7 @@ def test_the_latest_snapshots_and_the_session() -> None:
 
 
 def test_sessions_are_closed_though_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "_print", lambda *_: 1 / 0)
+    monkeypatch.setattr(status, "summarize", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         status.command.main(["apex"], standalone_mode=False)
     assert site.opened

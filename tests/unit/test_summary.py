@@ -1,6 +1,6 @@
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Kind
-from vipagent.store.records import Maintenance, NodeState, Registration, VipState
+from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
 from vipagent.store.summary import Announcer, NodeStatus, VipStatus, announced, summarize
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
@@ -148,3 +148,14 @@ def test_what_is_still_announced_by_a_node_or_by_anybody() -> None:
     assert announced(status, "node9") == ["node9: publishes no state"]
     assert announced(summarize("apex", {Kind.STATES: states(state("node1", {ONE: IDLE}))}), "node1") == []
     assert announced(summarize("apex", {}), None) == []
+
+
+def test_events_of_all_nodes_come_in_the_order_of_time_under_the_name_of_their_key() -> None:
+    def event(second: int) -> Event:
+        return Event(f"2026-01-02T03:04:0{second}.000+00:00", ONE, "", "", "", "", "")
+
+    first = NodeState("node1", "up", events=(event(1), event(3)))
+    second = NodeState("another name", "up", events=(event(2),))
+    published = {"node1": Entry(first.dump()), "node2": Entry(second.dump())}
+    told = summarize("apex", {Kind.STATES: published}).events
+    assert [(one.node, one.at[17:19]) for one in told] == [("node1", "01"), ("node2", "02"), ("node1", "03")]

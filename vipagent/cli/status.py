@@ -1,31 +1,36 @@
 """`vipagent status`: who owns, who announces, and why a node does not do what it should."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
-from vipagent.cli.tables import tables
+from vipagent.cli.tables import event_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.plugins import Deaf
 from vipagent.store.summary import ServiceStatus, summarize
 
 Services = dict[str, tuple[str, ...]]
+Draw = Callable[[Iterable[ServiceStatus], str], RenderableType]
+"""Makes something to look at from the services and from what is wrong with the store."""
 
 
 @click.command()
 @click.argument("service", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable: a list of services.")
+@click.option("--events", is_flag=True, help="Show instead what each node has decided last, and why.")
 @click.option("--watch", is_flag=True, help="Stay, and show each change; with --json a line per change.")
 @with_store
-def command(target: AgentConfig, service: str | None, as_json: bool, watch: bool) -> None:
+def command(target: AgentConfig, service: str | None, as_json: bool, events: bool, watch: bool) -> None:
     r"""Show, for SERVICE or all in the file, each VIP's owner and announcers, each node's state and why.
+
+    --events are the changes of routes, the last 10 of each node since its agent's start, by its own clock.
 
     \b
     --json is a list of services, each with
@@ -34,13 +39,13 @@ def command(target: AgentConfig, service: str | None, as_json: bool, watch: bool
       vips          vip, registered, owner, announced_by: [node, rank, reason]
       nodes         node, state, why, since, neighbors
       ignored       how many entries of the store mean nothing here
+      events        at, node, vip, old, new, reason, rule, cause: earliest first
     """
     wanted = services(target, service)
-    if not watch:
-        _print(_read(target, wanted), as_json)
-        return
-    with suppress(KeyboardInterrupt):
-        (_follow_json if as_json else _follow)(target, wanted)
+    if as_json:
+        (_follow_json if watch else _print_json)(target, wanted)
+    else:
+        (_follow if watch else _print)(target, wanted, event_tables if events else tables)
 
 
 def _read(target: AgentConfig, wanted: Services) -> list[ServiceStatus]:
@@ -51,28 +56,29 @@ def _read(target: AgentConfig, wanted: Services) -> list[ServiceStatus]:
         ]
 
 
-def _print(statuses: Iterable[ServiceStatus], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps([asdict(status) for status in statuses], indent=2))
-    else:
-        Console().print(tables(statuses))
+def _print(target: AgentConfig, wanted: Services, draw: Draw) -> None:
+    Console().print(draw(_read(target, wanted), ""))
 
 
-def _follow(target: AgentConfig, wanted: Services) -> None:
+def _print_json(target: AgentConfig, wanted: Services) -> None:
+    click.echo(json.dumps([asdict(status) for status in _read(target, wanted)], indent=2))
+
+
+def _follow(target: AgentConfig, wanted: Services, draw: Draw) -> None:
     """Draw anew at each change."""
     latest = Latest()
-    with connected(target, latest) as backend, Live(auto_refresh=False) as live:
+    with suppress(KeyboardInterrupt), connected(target, latest) as backend, Live(auto_refresh=False) as live:
         for name in wanted:
             for kind in Kind:
                 backend.watch(Directory(kind, name), None)
         for _ in latest.changes():
-            live.update(tables(_now(latest, wanted), latest.store), refresh=True)
+            live.update(draw(_now(latest, wanted), latest.store), refresh=True)
 
 
 def _follow_json(target: AgentConfig, wanted: Services) -> None:
     """Write a line at each change, once there is something to say."""
     latest = Latest()
-    with connected(target, latest) as backend:
+    with suppress(KeyboardInterrupt), connected(target, latest) as backend:
         directories = [Directory(kind, name) for name in wanted for kind in Kind]
         for directory in directories:
             backend.watch(directory, None)

@@ -6,27 +6,44 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vipagent.store.summary import SERVING, NodeStatus, ServiceStatus, VipStatus
+from vipagent.store.summary import SERVING, NodeEvent, NodeStatus, ServiceStatus, VipStatus
 
 
 def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
-    """Return everything, one service below the other.
+    """Return who serves what and how the nodes are, one service below the other.
 
     Args:
         statuses: the services.
         store: what is wrong with the store's session, if anything is.
     """
-    parts: list[RenderableType] = [Text(f"store {store}", "bold red")] if store else []
+    parts = [*_store(store)]
     for status in statuses:
         parts += _service(status)
     return Group(*parts)
 
 
-def _service(status: ServiceStatus) -> Iterable[RenderableType]:
+def event_tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
+    """Return what each node has decided last, and why; the arguments are those of `tables`."""
+    parts = [*_store(store)]
+    for status in statuses:
+        parts += [_title(status), _events(status.events)]
+    return Group(*parts)
+
+
+def _store(store: str) -> Iterable[RenderableType]:
+    if store:
+        yield Text(f"store {store}", "bold red")
+
+
+def _title(status: ServiceStatus) -> Text:
     title = Text(f"service {status.service}", "bold")
     if status.maintenance is not None:
         title.append(f"  {status.maintenance.in_words()}", "bold yellow")
-    yield title
+    return title
+
+
+def _service(status: ServiceStatus) -> Iterable[RenderableType]:
+    yield _title(status)
     yield _vips(status.vips)
     yield _nodes(status.nodes)
     if status.ignored:
@@ -53,6 +70,15 @@ def _nodes(nodes: Iterable[NodeStatus]) -> Table:
         neighbors = "?" if node.neighbors is None else str(node.neighbors)
         state = Text(node.state, "green" if node.state == SERVING else "yellow")
         table.add_row(Text(node.node), state, Text(neighbors), Text(node.since), Text(node.why))
+    return table
+
+
+def _events(happened: Iterable[NodeEvent]) -> Table:
+    table = _table("at (UTC)", "node", "VIP", "cause", "rule", "route")
+    for event in happened:
+        route = f"{event.old or 'nothing'} -> {event.new}"
+        row = (event.at.removesuffix("+00:00"), event.node, event.vip, event.cause, event.rule, route)
+        table.add_row(*(Text(text) for text in row))
     return table
 
 

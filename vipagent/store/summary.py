@@ -4,7 +4,7 @@ The fields of these classes are the documented JSON of `vipagent status --json`:
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from vipagent.config import addresses
 from vipagent.config.names import node_name
@@ -73,6 +73,22 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeEvent:
+    """A decision that changed one of a node's routes, as `records.Event` has it."""
+
+    at: str
+    """ISO 8601, UTC, by the node's own clock."""
+    node: str
+    vip: str
+    old: str
+    """As `rank 1 (takeover)`; empty: nothing yet in that run of the agent."""
+    new: str
+    reason: str
+    rule: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """One service."""
 
@@ -83,6 +99,8 @@ class ServiceStatus:
     nodes: tuple[NodeStatus, ...]
     ignored: int
     """Entries that are not what their place says (S1)."""
+    events: tuple[NodeEvent, ...] = ()
+    """The last ones of each node's agent, earliest first."""
 
 
 def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[str] = ()) -> ServiceStatus:
@@ -106,6 +124,7 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
         vips=tuple(_vip(vip, owners, states) for vip in sorted(vips, key=addresses.order)),
         nodes=tuple(_node(node, states.get(node), maintenance.get(node), owners) for node in nodes),
         ignored=sum(len(snapshot) for snapshot in snapshots.values()) - found,
+        events=_events(states),
     )
 
 
@@ -177,6 +196,13 @@ def _node(
 def _word(state: NodeState) -> str:
     reasons = {seen.reason for seen in state.vips.values()}
     return next((str(trouble) for trouble in TROUBLES if trouble in reasons), SERVING)
+
+
+def _events(states: Mapping[str, NodeState]) -> tuple[NodeEvent, ...]:
+    happened = [
+        NodeEvent(node=node, **asdict(event)) for node, state in states.items() for event in state.events
+    ]
+    return tuple(sorted(happened, key=lambda event: event.at))
 
 
 def _speaks(node: NodeStatus) -> bool:
