@@ -27,7 +27,7 @@ OPTIONS = """
     --start-grace --settle --release-delay --drain-delay --require-bgp -c --command --check -i
     --interval -f --fast-interval -t --timeout --rise --fall --disable --execute --up-execute
     --down-execute --disabled-execute --ip-setup --log-level --log-format --syslog-facility
-    --watchdog
+    --watchdog --listen
 """
 
 

@@ -1,11 +1,15 @@
 import pytest
 
 from tests.unit.configured import pretended, refusal
+from vipagent.config import load
 from vipagent.config.load import load_options, load_store
+from vipagent.config.settings import ListenSettings
 from vipagent.core.words import Takeover
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")
+
+APEX = {"service": "apex", "auth_ip": ("10.0.0.1",), "node": "node1"}
 
 
 def test_options_are_keys_by_another_spelling() -> None:
@@ -90,3 +94,49 @@ def test_where_the_store_is_can_be_said_alone() -> None:
     assert refusal(load_store, {"prefix": "x"})[0].startswith(
         "command line: --prefix: 'x' is no absolute path"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("9100", "127.0.0.1", 9100),
+        (":9100", "127.0.0.1", 9100),
+        ("localhost:9100", "127.0.0.1", 9100),
+        ("0.0.0.0:09100", "0.0.0.0", 9100),
+        ("[::1]:1", "::1", 1),
+        ("[2001:DB8:0::1]:65535", "2001:db8::1", 65535),
+    ],
+)
+def test_where_to_listen(given: str, host: str, port: int) -> None:
+    config = load_options({**APEX, "listen": given})
+    assert config.listen == ListenSettings(host, port)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("lb1.example:9100", "is no address to listen at: "),
+        ("*:9100", "is no address to listen at: "),
+        ("2001:db8::1:80", "is no address to listen at, for brackets are for IPv6: "),
+        ("[127.0.0.1]:80", "is no address to listen at, for brackets are for IPv6: "),
+        ("127.0.0.1:0", "has no port from 1 to 65535: "),
+        ("127.0.0.1:65536", "has no port from 1 to 65535: "),
+        ("127.0.0.1:", "has no port from 1 to 65535: "),
+        ("http", "has no port from 1 to 65535: "),
+    ],
+)
+def test_where_nobody_can_listen(given: str, complaint: str) -> None:
+    (problem,) = refusal(load_options, {**APEX, "listen": given})
+    assert problem.startswith(f"command line: --listen: {given!r} {complaint}")
+
+
+def test_nothing_is_listened_to_unless_asked_for() -> None:
+    assert load_options(APEX).listen is None
+
+
+def test_without_the_library_of_metrics_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "LISTEN_LIBRARY", "no_such_library")
+    assert refusal(load_options, {**APEX, "listen": "9100"}) == [
+        "command line: --listen: '127.0.0.1:9100' needs the library no_such_library: "
+        "pip install 'vipagent[listen]'"
+    ]

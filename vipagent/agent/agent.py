@@ -2,19 +2,24 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from vipagent.agent.counters import AgentCounters
 from vipagent.agent.inbox import Inbox
+from vipagent.agent.reading import deciding
 from vipagent.agent.served import ServedService, World
+from vipagent.agent.view import AgentView, Overview, ServiceView
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import events
+from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import StoreState
 from vipagent.exabgp import messages, route
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.pipe import Pipe
 from vipagent.exabgp.speaker import Outcome, Speaker
 from vipagent.store.backend import Backend, Snapshot
-from vipagent.store.layout import Directory
+from vipagent.store.layout import Directory, Kind
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +46,36 @@ class Agent:
         self._neighbors = Neighbors()
         self._pipe = Pipe(reader, writer, on_line=self._heard, on_room=self._pump, on_end=self._orphaned)
         self._backend = backend(config.store, Inbox(self._loop, self._session, self._snapshot))
-        self._world = World(self._loop, self._backend, self._speaker, self._pump)
+        self._world = World(self._loop, self._backend, self._speaker, self._pump, self._wanted)
         self._services: dict[str, ServedService] = {}
         self._by_vip: dict[str, ServedService] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
         self._store = StoreState.LOST
+        self._store_detail = "not connected yet"
+        self._overview = Overview()
+        self.counters = AgentCounters()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when `view` has changed by what the store says, or by its session."""
+
+    @property
+    def view(self) -> AgentView:
+        """What there is to see of the agent now."""
+        return AgentView(
+            node=self._config.store.node,
+            backend=self._config.backend,
+            store=self._store,
+            store_detail=self._store_detail,
+            neighbors=self._neighbors.established,
+            ending=self._ended.is_set(),
+            counters=self.counters,
+            services=tuple(
+                ServiceView(
+                    name, served.report, served.counters, self._overview.status(name, served.config.core.pool)
+                )
+                for name, served in self._services.items()
+            ),
+        )
 
     async def run(self) -> None:
         """Serve until ExaBGP is gone or `stop` is called; then deregister, withdraw, and return.
@@ -95,7 +124,7 @@ class Agent:
 
     def reconfigure(self, config: AgentConfig) -> None:
         """Take another configuration that passed `check`; routes that stay the same are not touched (E3)."""
-        self._config = replace(config, store=self._config.store)
+        before, self._config = self._config, replace(config, store=self._config.store)
         wanted = {service.name: service for service in config.services}
         for name, served in list(self._services.items()):
             if name not in wanted or not route.replaces(wanted[name].routes, served.config.routes):
@@ -108,6 +137,9 @@ class Agent:
         self._by_vip = {vip: served for served in self._services.values() for vip in served.config.core.pool}
         for served in self._services.values():
             served.wish()
+            if bool(config.listen) != bool(before.listen):
+                served.watch()
+        self.on_change()
 
     def _add(self, service: ServiceConfig) -> None:
         served = self._services[service.name] = ServedService(service, self._world)
@@ -118,18 +150,27 @@ class Agent:
 
     def _remove(self, name: str) -> None:
         self._services.pop(name).stop()
+        self._overview.forget(name)
+
+    def _wanted(self, settings: ServiceSettings) -> Mapping[Kind, frozenset[str] | None]:
+        """Return what is needed to decide or, where people may look on, all that there is."""
+        return deciding(settings) if self._config.listen is None else dict.fromkeys(Kind)
 
     def _session(self, state: StoreState, detail: str) -> None:
         level = logging.INFO if state is StoreState.CONNECTED else logging.WARNING
         log.log(level, "store", extra={"fields": {"state": state, "detail": detail}})
-        self._store = state
+        self._store, self._store_detail = state, detail
+        self.counters.session(state)
         for served in self._services.values():
             served.feed(events.StoreChanged(state))
+        self.on_change()
 
     def _snapshot(self, directory: Directory, entries: Snapshot) -> None:
         served = self._services.get(directory.service)
         if served:
+            self._overview.take(directory, entries)
             served.take_snapshot(directory, entries)
+            self.on_change()
 
     def _heard(self, line: str) -> None:
         match messages.parse(line):
@@ -155,6 +196,7 @@ class Agent:
             served.feed(events.NeighborsChanged(self._neighbors.established))
 
     def _settled(self, outcome: Outcome) -> None:
+        self.counters.settled(outcome)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             log.error("command failed, to be tried again", extra={"fields": fields})

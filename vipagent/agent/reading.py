@@ -1,10 +1,11 @@
 """From a store's snapshots to the core's events: whatever else lies there is ignored and counted (A5, S1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vipagent.core.events import MaintenanceSeen, Member, MembersSeen
+from vipagent.core.settings import ServiceSettings
 from vipagent.store.backend import Snapshot
-from vipagent.store.layout import WHOLE_SERVICE, member_name
+from vipagent.store.layout import WHOLE_SERVICE, Kind, member_name
 from vipagent.store.records import Maintenance, Registration
 
 
@@ -16,6 +17,12 @@ def members_seen(snapshot: Snapshot, pool: Iterable[str]) -> MembersSeen:
         if entry is not None:
             members[vip] = Member(entry.claim, Registration.load(entry.value).node)
     return MembersSeen(members)
+
+
+def deciding(settings: ServiceSettings) -> Mapping[Kind, frozenset[str]]:
+    """Return the directories that a node decides by, and whose values in them."""
+    own = frozenset(member_name(vip) for vip in settings.owned)
+    return {Kind.MEMBERS: own, Kind.MAINTENANCE: frozenset({WHOLE_SERVICE, settings.node})}
 
 
 def strangers(snapshot: Snapshot, pool: Iterable[str]) -> frozenset[str]:

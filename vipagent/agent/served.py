@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from vipagent.agent.counters import ServiceCounters
 from vipagent.agent.history import CAUSES, History
 from vipagent.agent.reading import maintenance_seen, members_seen, strangers
 from vipagent.checks.hooks import Hooks
@@ -13,11 +14,12 @@ from vipagent.checks.runner import CheckRunner
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.service import Service
+from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import RULES
 from vipagent.exabgp import route
 from vipagent.exabgp.speaker import Speaker
 from vipagent.store.backend import Backend, Snapshot
-from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
+from vipagent.store.layout import Directory, Key, Kind, member_name
 from vipagent.store.records import NodeState, Registration, VipState
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class World:
     speaker: Speaker
     pump: Callable[[], None]
     """Writes what the speaker has to say."""
+    wanted: Callable[[ServiceSettings], Mapping[Kind, frozenset[str] | None]]
+    """Says which directories of a service to watch, and which values in them; None: all."""
 
 
 class ServedService:
@@ -51,21 +55,38 @@ class ServedService:
         self._timer: asyncio.TimerHandle | None = None
         self._announced: dict[str, actions.Preference] = {}
         self._history = History(config.name)
+        self.counters = ServiceCounters()
         self._strangers: frozenset[str] = frozenset()
         self._why = ("", "")
         self._since = datetime.now(UTC)
 
     def start(self) -> None:
         """Watch the store's directories and start to check."""
-        self._watch()
+        self.watch()
         self._checks = self._world.loop.create_task(self._check())
+
+    @property
+    def report(self) -> actions.Report | None:
+        """What this node does; None: it has decided nothing yet."""
+        return self._core.report
+
+    def watch(self) -> None:
+        """Watch the directories that are wanted, and no others."""
+        wanted = self._world.wanted(self.config.core)
+        for kind in Kind:
+            if kind in wanted:
+                self._world.backend.watch(self._directory(kind), wanted[kind])
+            else:
+                self._world.backend.unwatch(self._directory(kind))
 
     def feed(self, event: events.Event) -> None:
         """Hand one event to the core and carry out what follows."""
         try:
             for action in self._core.handle(event, self._world.loop.time()):
+                self.counters.carried_out(action)
                 self._carry_out(action, event)
         except Exception:  # a bug in one service must not take the routes of all (E6)
+            self.counters.internal_errors += 1
             fields = {"service": self.config.name, "cause": CAUSES[type(event)]}
             log.exception("internal error", extra={"fields": fields})
         self._world.pump()
@@ -84,7 +105,7 @@ class ServedService:
         if config.hooks != before.hooks:
             self._hooks = Hooks(config.hooks, config.name, config.core.node)
         if config.core != before.core:
-            self._watch()
+            self.watch()
             self.feed(events.Reconfigured(config.core))
         if config.check != before.check and self._checks:
             self._checks.cancel()
@@ -104,22 +125,20 @@ class ServedService:
         self.feed(events.StopAsked())
         if self._timer:
             self._timer.cancel()
-        for kind in (Kind.MEMBERS, Kind.MAINTENANCE):
+        for kind in Kind:
             self._world.backend.unwatch(self._directory(kind))
         self._world.backend.deregister(Key(self._directory(Kind.STATES), self.config.core.node))
 
     def _directory(self, kind: Kind) -> Directory:
         return Directory(kind, self.config.name)
 
-    def _watch(self) -> None:
-        own = frozenset(member_name(vip) for vip in self.config.core.owned)
-        self._world.backend.watch(self._directory(Kind.MEMBERS), own)
-        keys = frozenset({WHOLE_SERVICE, self.config.core.node})
-        self._world.backend.watch(self._directory(Kind.MAINTENANCE), keys)
-
     async def _check(self) -> None:
-        runner = CheckRunner(self.config.check, self.feed, lambda: self._core.check_changing)
+        runner = CheckRunner(self.config.check, self._checked, lambda: self._core.check_changing)
         await runner.run()
+
+    def _checked(self, event: events.Checked) -> None:
+        self.counters.checked(event)
+        self.feed(event)
 
     def _note_strangers(self, names: frozenset[str]) -> None:
         if names - self._strangers:

@@ -3,6 +3,7 @@
 from asyncio import sleep
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 from vipagent.checks import text
 from vipagent.checks.kinds import check_for
@@ -51,8 +52,10 @@ class CheckRunner:
             return Checked(CheckResult.DISABLED, text.head(f"{self._disable} exists"))
         if self._check is None:
             return Checked(CheckResult.GOOD, "no check")
+        began = monotonic()
         outcome = await _outcome(self._check)
-        return Checked(CheckResult.GOOD if outcome.good else CheckResult.BAD, text.head(outcome.detail))
+        result = CheckResult.GOOD if outcome.good else CheckResult.BAD
+        return Checked(result, text.head(outcome.detail), monotonic() - began)
 
     def _disabled(self) -> bool:
         try:

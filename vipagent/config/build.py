@@ -5,7 +5,7 @@ import secrets
 from vipagent.checks.settings import CheckSettings, HookSettings
 from vipagent.config import addresses, pool
 from vipagent.config.schema import AgentSection, RoleSection, ServiceSection
-from vipagent.config.settings import LogSettings, ServiceConfig
+from vipagent.config.settings import ListenSettings, LogSettings, ServiceConfig
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckState
 from vipagent.exabgp.route import RoleAttributes, RouteSettings
@@ -30,6 +30,14 @@ def store(agent: AgentSection, node: str) -> StoreSettings:
 def log(agent: AgentSection) -> LogSettings:
     """Return what is logged, and how."""
     return LogSettings(level=agent.log_level, format=agent.log_format, syslog_facility=agent.syslog_facility)
+
+
+def listen(agent: AgentSection) -> ListenSettings | None:
+    """Return where to listen, if anywhere."""
+    if agent.listen is None:
+        return None
+    host, _, port = agent.listen.rpartition(":")
+    return ListenSettings(host.strip("[]"), int(port))
 
 
 def service(name: str, given: ServiceSection, agent: AgentSection, node: str) -> ServiceConfig:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from vipagent.config.settings import AgentConfig
 from vipagent.config.validation import Checked, check
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.plugins import Deaf, load
+
+LISTEN_LIBRARY = "prometheus_client"
+"""What the extra `listen` brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def _begin(given: Mapping[str, Any], place: Place) -> _Draft:
     draft.problems.extend(agent.problems)
     draft.problems.extend(_host_name(draft))
     draft.problems.extend(_backend(draft))
+    draft.problems.extend(_listening(draft))
     return draft
 
 
@@ -107,6 +112,7 @@ def _finish(draft: _Draft) -> AgentConfig:
         store=_store(draft),
         services=tuple(build.service(name, section, agent, draft.node) for name, section in sections.items()),
         log=build.log(agent),
+        listen=build.listen(agent),
         watchdog=agent.watchdog,
     )
 
@@ -133,6 +139,14 @@ def _host_name(draft: _Draft) -> Iterator[Problem]:
         node_name(draft.node)
     except ValueError as error:
         yield draft.place.problem(("node",), draft.node, f"(this host's name) {error}")
+
+
+def _listening(draft: _Draft) -> Iterator[Problem]:
+    """Yield what is missing for `listen`."""
+    wanted = draft.agent.section.listen
+    if wanted is not None and find_spec(LISTEN_LIBRARY) is None:
+        text = f"needs the library {LISTEN_LIBRARY}: pip install 'vipagent[listen]'"
+        yield draft.place.problem(("listen",), wanted, text)
 
 
 def _backend(draft: _Draft) -> Iterator[Problem]:

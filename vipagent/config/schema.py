@@ -243,4 +243,9 @@ class AgentSection(Section):
         default=10.0,
         description="An agent that hangs for so long is ended, for ExaBGP to start it anew; 0: never.",
     )
+    listen: Annotated[v.Listen | None, Option("[HOST:]PORT")] = Field(
+        default=None,
+        description="Serve a status page, /metrics, /healthz and /status.json by HTTP, read-only; without "
+        "HOST on 127.0.0.1 alone. Needs the extra listen.",
+    )
     services: dict[str, Any] = Field(default={}, description="The services, by name.")

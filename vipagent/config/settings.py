@@ -20,6 +20,15 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where the agent listens for HTTP."""
+
+    host: str
+    """An IP address."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """One service: what the core decides by, how its routes look, how it is checked."""
 
@@ -44,5 +53,7 @@ class AgentConfig:
     store: StoreSettings
     services: tuple[ServiceConfig, ...]
     log: LogSettings = field(default_factory=LogSettings)
+    listen: ListenSettings | None = None
+    """None: nowhere."""
     watchdog: float = 10.0
     """Seconds without a turn of the loop after which the agent is ended (E7); 0: never."""

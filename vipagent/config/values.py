@@ -12,6 +12,9 @@ from vipagent.config.names import name, node_name
 
 DAY = 86_400
 MAX32 = 2**32 - 1
+MAX_PORT = 65_535
+LOOPBACK = "127.0.0.1"
+LISTENING = "PORT (of the loopback), ADDRESS:PORT or [IPV6]:PORT; 0.0.0.0:PORT or [::]:PORT is every address"
 
 
 def prefix(text: str) -> str:
@@ -79,6 +82,25 @@ def check_url(text: str) -> str:
     return text
 
 
+def listen(text: str) -> str:
+    """Return where to listen, as `ADDRESS:PORT`; without an address it is the loopback.
+
+    Raises:
+        ValueError: it is something else. A name is, too, but for `localhost`: resolving it takes time.
+    """
+    host, _, port = text.rpartition(":")
+    in_brackets = host.startswith("[") and host.endswith("]")
+    try:
+        address = addresses.host({"": LOOPBACK, "localhost": LOOPBACK}.get(host, host.strip("[]")))
+    except ValueError:
+        raise ValueError(f"is no address to listen at: {LISTENING}") from None
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= MAX_PORT:
+        raise ValueError(f"has no port from 1 to {MAX_PORT}: {LISTENING}")
+    if in_brackets != (":" in address):
+        raise ValueError(f"is no address to listen at, for brackets are for IPv6: {LISTENING}")
+    return f"[{address}]:{int(port)}" if in_brackets else f"{address}:{int(port)}"
+
+
 def next_hop(text: str) -> str:
     """Return a next hop.
 
@@ -130,6 +152,7 @@ Text = Annotated[str, AfterValidator(plain)]
 Name = Annotated[str, AfterValidator(name)]
 NodeName = Annotated[str, AfterValidator(node_name)]
 Prefix = Annotated[str, AfterValidator(prefix)]
+Listen = Annotated[str, AfterValidator(listen)]
 CheckUrl = Annotated[str, AfterValidator(check_url)]
 Command = Annotated[str, AfterValidator(command)]
 

@@ -1,7 +1,7 @@
 """What can happen to a service on a node: all that the core ever learns (Shape 1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult, Claim, StoreState
@@ -13,6 +13,8 @@ class Checked:
 
     result: CheckResult
     detail: str = ""
+    seconds: float | None = field(default=None, compare=False)
+    """How long it took; None: nothing was run. It decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)

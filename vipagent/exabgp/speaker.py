@@ -16,7 +16,7 @@ old ones; and whether a reply follows it shows whether replies are on.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
@@ -56,6 +56,8 @@ class Outcome:
     """Whether it is still what is wished."""
     announced: bool = False
     """Whether it was an announcement."""
+    latency: float | None = field(default=None, compare=False)
+    """Seconds from the command to its reply; None: none came."""
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ class Speaker:
         if self._foreign:
             self._foreign -= 1
         elif self._question is None:
-            return self._settle(self._in_flight.popleft(), error, now) if self._in_flight else None
+            return self._replied(self._in_flight.popleft(), error, now) if self._in_flight else None
         elif first or self._question.answered is not None:
             self._question = None
         return None
@@ -222,6 +224,9 @@ class Speaker:
         slot.busy = True
         self._in_flight.append(_Sent(vip, slot.line, slot.withdrawn, now))
         return slot.line + slot.spelling
+
+    def _replied(self, sent: _Sent, error: str, now: float) -> Outcome:
+        return replace(self._settle(sent, error, now), latency=now - sent.at)
 
     def _settle(self, sent: _Sent, error: str, now: float) -> Outcome:
         slot = self._slots[sent.vip]

@@ -1,0 +1,118 @@
+"""What an agent counts: plain numbers, kept whether or not anybody looks at them (`vipagent.web` does)."""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+from vipagent.core import actions, events
+from vipagent.core.words import CheckResult, Reason, StoreState
+from vipagent.exabgp.speaker import Outcome
+
+CHECK_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds: from a TCP connection on this host to a slow command."""
+REPLY_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds: tens of ms are usual, and after `REPLY_TIMEOUT` nobody waits any more."""
+TAKEN = frozenset({Reason.TAKEOVER, Reason.RELEASING})
+HANDED_BACK = frozenset({Reason.STANDBY, Reason.HOT_STANDBY})
+
+
+class Histogram:
+    """How many durations were how long.
+
+    Args:
+        bounds: the upper bounds of the buckets, in seconds, ascending; one more has what is beyond them.
+    """
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+        """The sum of all durations, in seconds."""
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+
+@dataclass(slots=True)
+class ServiceCounters:
+    """One service's, since the agent began to serve it."""
+
+    results: Counter[CheckResult] = field(default_factory=Counter)
+    check_seconds: Histogram = field(default_factory=lambda: Histogram(CHECK_BOUNDS))
+    announcements: int = 0
+    withdrawals: int = 0
+    takeovers: int = 0
+    handbacks: int = 0
+    conflicts: int = 0
+    internal_errors: int = 0
+    _taken: set[str] = field(default_factory=set)
+    _conflicts: frozenset[str] = frozenset()
+
+    def checked(self, event: events.Checked) -> None:
+        """Count a result of the check."""
+        self.results[event.result] += 1
+        if event.seconds is not None:
+            self.check_seconds.observe(event.seconds)
+
+    def carried_out(self, action: actions.Action) -> None:
+        """Count what one action means."""
+        match action:
+            case actions.Announce():
+                self.announcements += 1
+            case actions.Withdraw():
+                self.withdrawals += 1
+            case actions.Publish(report):
+                self._reported(report)
+
+    def _reported(self, report: actions.Report) -> None:
+        """Count by the report: with hot standby a take-over changes no route (A4)."""
+        for vip, seen in report.vips.items():
+            if seen.reason is Reason.TAKEOVER and vip not in self._taken:
+                self._taken.add(vip)
+                self.takeovers += 1
+            elif seen.reason not in TAKEN and vip in self._taken:
+                self._taken.discard(vip)
+                self.handbacks += seen.reason in HANDED_BACK
+        found = frozenset(report.conflicts)
+        self.conflicts += len(found - self._conflicts)
+        self._conflicts = found
+
+
+@dataclass(slots=True)
+class AgentCounters:
+    """What is no single service's, since the agent's start."""
+
+    connections: int = 0
+    """How often the store's session became connected."""
+    commands: int = 0
+    """Route commands that ExaBGP has carried out, as far as it says so."""
+    command_errors: int = 0
+    reply_seconds: Histogram = field(default_factory=lambda: Histogram(REPLY_BOUNDS))
+    reloads: int = 0
+    refused_reloads: int = 0
+    last_reload_good: bool = True
+
+    def session(self, state: StoreState) -> None:
+        """Count a new state of the store's session."""
+        self.connections += state is StoreState.CONNECTED
+
+    def settled(self, outcome: Outcome) -> None:
+        """Count what became of a command."""
+        if outcome.error:
+            self.command_errors += 1
+        else:
+            self.commands += 1
+        if outcome.latency is not None:
+            self.reply_seconds.observe(outcome.latency)
+
+    def reloaded(self) -> None:
+        """Count a new configuration."""
+        self.reloads += 1
+        self.last_reload_good = True
+
+    def refused(self) -> None:
+        """Count a new configuration that cannot be used."""
+        self.refused_reloads += 1
+        self.last_reload_good = False
