@@ -11,6 +11,8 @@ COMMANDS = {
     "maintenance": "vipagent.cli.maintenance",
     "status": "vipagent.cli.status",
     "check-config": "vipagent.cli.check_config",
+    "import-exazk": "vipagent.cli.import_exazk",
+    "import-healthcheck": "vipagent.cli.import_healthcheck",
     "backends": "vipagent.cli.backends",
     "demo": "vipagent.cli.demo",
     "simulate": "vipagent.cli.simulate",

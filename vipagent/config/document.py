@@ -71,28 +71,51 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it cannot be read, is empty, is no YAML, or is not a mapping.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise _failure(path, f"cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise _failure(path, f"is larger than {MAX_BYTES} bytes: that is no configuration")
-    try:
-        data = _parse(content)
-    except yaml.MarkedYAMLError as error:
-        raise _failure(path, _trouble(error)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _failure(path, f"is no YAML: {str(error).splitlines()[0]}") from None
+    data = parsed(path)
     if data is None:
-        raise _failure(path, "is empty: give at least services")
+        raise failure(path, "is empty: give at least services")
     if not isinstance(data, dict):
-        raise _failure(path, "is no mapping: KEY: VALUE, with services: NAME: below")
+        raise failure(path, "is no mapping: KEY: VALUE, with services: NAME: below")
     return data
 
 
-def _parse(content: bytes) -> Any:
-    loader = _TextLoader(content)
+def parsed(path: Path) -> Any:
+    """Read a YAML file, whatever its top is.
+
+    Raises:
+        ConfigError: it cannot be read, or is no YAML.
+    """
+    try:
+        return _parse(content(path))
+    except yaml.MarkedYAMLError as error:
+        raise failure(path, _trouble(error)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise failure(path, f"is no YAML: {str(error).splitlines()[0]}") from None
+
+
+def content(path: Path) -> bytes:
+    """Read a file of at most `MAX_BYTES`.
+
+    Raises:
+        ConfigError: it cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise failure(path, f"cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise failure(path, f"is larger than {MAX_BYTES} bytes: that is no configuration")
+    return data
+
+
+def failure(path: Path, text: str) -> ConfigError:
+    """Return the error that a whole file is."""
+    return ConfigError([Problem(str(path), "", None, text)])
+
+
+def _parse(text: bytes) -> Any:
+    loader = _TextLoader(text)
     try:
         root = loader.get_single_node()
         data = None if root is None else loader.construct_document(root)
@@ -109,7 +132,3 @@ def _trouble(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return f"{place}{error.problem or error.context or 'is no YAML'}"
-
-
-def _failure(path: Path, text: str) -> ConfigError:
-    return ConfigError([Problem(str(path), "", None, text)])

@@ -1,0 +1,186 @@
+"""`vipagent import-healthcheck`."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.configured import pretended
+from tests.unit.migration.importing import Importer
+from vipagent.core.words import CheckState, Standby, Takeover
+from vipagent.migration.healthcheck import OPTIONS
+from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
+
+__all__ = ["pretended"]
+
+pytestmark = pytest.mark.usefixtures("pretended")
+
+HAPROXY = """\
+# as in healthcheck's own documentation
+debug
+name = haproxy
+interval = 10
+fast-interval=1
+command = curl -sf http://127.0.0.1/healthcheck?a=b
+
+ip = 10.0.0.1
+"""
+
+
+@pytest.fixture
+def importer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Importer:
+    return Importer(tmp_path, capsys, "import-healthcheck")
+
+
+def test_every_option_of_healthcheck_is_known_and_comes_to_something() -> None:
+    """Of the ExaBGP that is installed: the lowest versions' tests have 4.2, the others 5."""
+    command = [sys.executable, "-m", "exabgp", "healthcheck", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    theirs = set(re.findall(r"(?<![\w-])--[a-z-]+", shown.split("\noptions:", 1)[1])) - {"--help"}
+    assert "--withdraw-on-down" in theirs
+    ours = {flag for option in OPTIONS for flag in option.flags if flag.startswith("--")}
+    assert theirs <= ours
+    handled = {*SAME, *LOOKED_AT, *REMARKS}
+    assert handled == {option.name for option in OPTIONS}
+    assert len(handled) == len(SAME) + len(LOOKED_AT) + len(REMARKS)
+
+
+def test_a_file_of_options(importer: Importer) -> None:
+    imported = importer.good(importer.write("ha.conf", HAPROXY))
+    [service] = imported.config.services
+    assert (service.name, service.core.owned) == ("haproxy", ("10.0.0.1",))
+    assert service.check.command == "curl -sf http://127.0.0.1/healthcheck?a=b"
+    assert (service.check.interval, service.check.fast_interval) == (10, 1)
+    assert (service.core.takeover, service.core.standby) == (Takeover.ALL, Standby.COLD)
+    assert service.ip_setup
+    assert imported.config.log.level == "DEBUG"
+    assert "left to decide: 2" in imported.said
+
+
+def test_the_processes_of_an_exabgp_conf(importer: Importer) -> None:
+    conf = """\
+    neighbor 192.0.2.1 { router-id 192.0.2.2; local-as 64496; peer-as 64497; }
+    process watch-haproxy {
+       run python -m exabgp healthcheck --cmd "curl -sf 'http://127.0.0.1/'" --ip=10.0.0.1/32 -f 0.5
+           --config ha.conf --execute 'echo $STATE' --execute "logger x; true" --up-exec up;
+    }
+    process watch-mysql {
+       run /etc/exabgp/processes/healthcheck.py --ip 10.0.0.2 --no-syslog -t 3 --neighbor *;
+    }
+    """
+    importer.write("ha.conf", "ip = 10.0.0.9\ncommand = overruled\nno-syslog\n")
+    imported = importer.good(importer.write("exabgp.conf", conf))
+    web, sql = imported.config.services
+    assert (web.name, web.core.pool) == ("watch-haproxy", ("10.0.0.1", "10.0.0.9"))
+    assert (web.check.command, web.check.fast_interval) == ("curl -sf 'http://127.0.0.1/'", 0.5)
+    assert web.hooks.always == ("echo $STATE", "logger x; true")
+    assert web.hooks.by_state[CheckState.UP] == ("up",)
+    assert (sql.name, sql.core.owned, sql.check.timeout) == ("watch-mysql", ("10.0.0.2",), 3)
+    assert sql.routes.neighbors == ()
+
+
+def test_several_addresses_are_ranked_as_their_metrics_were(importer: Importer) -> None:
+    text = "ip = 10.0.0.1\nip = 10.0.0.2\nip = 10.0.0.3\nstart-ip = 1\nup-metric = 10\nincrease = 5\n"
+    imported = importer.good(importer.write("web.conf", text))
+    [service] = imported.config.services
+    assert (service.name, service.core.owned) == ("web", ("10.0.0.2",))
+    assert service.core.pool == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    assert (service.core.takeover, service.core.standby) == (Takeover.RANKED, Standby.HOT)
+    assert (service.routes.med, service.routes.med_step) == (10, 5)
+    assert "give every node its own auth_ip" in imported.said
+
+
+def test_networks_are_taken_apart_if_healthcheck_did(importer: Importer) -> None:
+    text = "ip = 10.0.0.0/30\n"
+    [service] = importer.good(importer.write("web.conf", text)).config.services
+    assert service.core.pool == ("10.0.0.0/30",)
+    [service] = importer.good(importer.write("web.conf", f"{text}deaggregate-networks")).config.services
+    assert service.core.pool == ("10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3")
+    huge = importer.write("web.conf", "ip = 10.0.0.0/8\ndeaggregate-networks")
+    assert importer.bad(huge) == ["web.conf: --ip: names 16777216 addresses, deaggregated: 1024 are the most"]
+
+
+def test_the_attributes_of_the_routes(importer: Importer) -> None:
+    text = """\
+ip = 2001:db8::1
+ip = 10.0.0.1
+next-hop = 192.0.2.9
+community = 65000:1 65000:2
+large-community = 1:2:3
+extended-community = target:1:2
+local-preference = 200
+path-id = 7
+neighbor = 192.0.2.1
+neighbor = 192.0.2.2
+no-ip-setup
+disable = /run/web.off
+rise = 1
+fall = 2
+"""
+    [service] = importer.good(importer.write("web.conf", text)).config.services
+    assert service.routes.primary.communities == ("65000:1", "65000:2")
+    assert service.routes.primary.local_preference == 200
+    assert (service.routes.next_hop4, service.routes.next_hop6) == ("192.0.2.9", "self")
+    assert (service.routes.path_id, service.routes.neighbors) == (7, ("192.0.2.1", "192.0.2.2"))
+    assert (service.core.rise, service.core.fall, service.check.disable) == (1, 2, "/run/web.off")
+    assert not service.ip_setup
+
+
+def test_whatever_has_no_counterpart_is_named(importer: Importer) -> None:
+    values = {"start-ip": "1", "ip-ifname": "10.0.0.1%eth0"}
+    lines = [
+        f"{option.name} = {values.get(option.name, 'x')}" if option.takes.value.startswith("value")
+        else option.name
+        for option in OPTIONS
+        if option.name in REMARKS
+    ]  # fmt: skip
+    imported = importer.good(importer.write("web.conf", "\n".join([*lines, "ip = 10.0.0.1"])))
+    for name in REMARKS:
+        assert re.search(rf"# (TODO: )?{name}\b", imported.text), name
+
+
+@pytest.mark.parametrize(
+    "line", ["interval = 0", "timeout = 0", "path-id = 0", "rise = 0", "local-preference=-1"]
+)
+def test_values_that_healthcheck_takes_for_something_else(importer: Importer, line: str) -> None:
+    imported = importer.good(importer.write("web.conf", f"ip = 10.0.0.1\n{line}\n"))
+    assert f"# {line.partition('=')[0].strip()} was " in imported.text
+
+
+def test_the_store_is_the_operator_s_choice(importer: Importer) -> None:
+    chosen = ("--backend", "zookeeper", "--hosts", "zk1:2181,zk2:2181", "--node", "n1")
+    imported = importer.good(*chosen, importer.write("web.conf", "ip = 10.0.0.1"))
+    assert (imported.config.backend, imported.config.store.node) == ("zookeeper", "n1")
+    assert imported.config.store.hosts == ("zk1:2181", "zk2:2181")
+    assert "left to decide: 1" in imported.said
+
+
+def test_healthchecks_that_log_differently_are_reconciled_by_a_human(importer: Importer) -> None:
+    one = importer.write("a.conf", "ip = 10.0.0.1\nsyslog-facility = local1")
+    other = importer.write("b.conf", "ip = 10.0.0.2\nsyslog-facility = local2")
+    imported = importer.good(one, other)
+    assert imported.config.log.syslog_facility == "local1"
+    assert "syslog_facility: other files say local2" in imported.said
+
+
+def test_all_problems_at_once(importer: Importer) -> None:
+    one = importer.write("a.conf", "ip = x\ninterval = y\nnosuch = 1\nconfig: z\ndebug = yes\n")
+    other = importer.write("b.conf", "ip = 10.0.0\ninterval = y\nname = b\nfall=1001\n")
+    none = importer.write("c.conf", "label = web\n")
+    problems = importer.bad(one, other, none)
+    starts = [problem.split(": ")[:2] for problem in problems]
+    assert starts == [
+        ["a.conf", "line 3"], ["a.conf", "line 4"], ["a.conf", "line 5"], ["c.conf", "--ip"],
+        ["b.conf", "--ip"], ["b.conf", "--interval"], ["b.conf", "--fall"],
+    ]  # fmt: skip
+    assert "ip -o address show dev lo" in problems[3]
+    assert "with the label web" in problems[3]
+
+
+def test_a_file_that_a_command_line_names_but_is_not_here(importer: Importer) -> None:
+    conf = "process a { run exabgp healthcheck --config nosuch.conf; }"
+    assert importer.bad(importer.write("x.conf", conf)) == [
+        "nosuch.conf: cannot be read: No such file or directory"
+    ]

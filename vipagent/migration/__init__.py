@@ -1,0 +1,1 @@
+"""From ExaZK's and ExaBGP healthcheck's configurations to ours."""

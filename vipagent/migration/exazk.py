@@ -1,0 +1,217 @@
+"""ExaZK's configuration: a YAML file, or the command lines of an `exabgp.conf`, in our words."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vipagent.config import document
+from vipagent.config.problems import Problem
+from vipagent.migration import exabgp_conf
+from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight, gathered
+from vipagent.migration.options import Option, Takes, parse
+
+NEEDED = ("zk_hosts", "zk_path_service", "srv_auth_ip")
+KEYS = (
+    *NEEDED, "zk_path_maintenance", "debug", "silent", "syslog", "syslog_facility",
+    "local_check", "srv_name", "srv_non_auth_ips",
+)  # fmt: skip
+LISTS = ("zk_hosts", "srv_non_auth_ips")
+OPTIONS = (
+    Option("config", ("--config", "-f")),
+    Option("debug", ("--debug", "-d"), Takes.NOTHING),
+    Option("silent", ("--silent", "-s"), Takes.NOTHING),
+    Option("syslog", ("--no-syslog",), Takes.NOTHING, const="false"),
+    Option("syslog_facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+    Option("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), Takes.VALUES),
+    Option("zk_path_service", ("--zk-path-service", "-zPS")),
+    Option("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
+    Option("local_check", ("--local-check", "-c")),
+    Option("srv_name", ("--name", "-n")),
+    Option("srv_auth_ip", ("--auth-ip", "-A")),
+    Option("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
+)
+_PROGRAM = re.compile(r"(^|/)exazk(\.\w+)?$")
+_TRUE = frozenset({"true", "yes", "on"})
+
+CHECK = Remark(
+    "ExaZK ran its check every 10 s for at most 1 s, and believed every single result. "
+    "Here: interval, fast_interval, rise and fall; their defaults are 5 s, 1 s, 3 and 3."
+)
+BGP = Remark(
+    "ExaZK kept its registration without BGP. With this gate the VIP is registered only while the switch "
+    "can learn it; it needs `neighbor-changes;` in the neighbour's `api` block of exabgp.conf."
+)
+STORE_LOSS = Remark(
+    "ExaZK withdrew everything when it lost ZooKeeper. Here all stays announced; on_store_loss: withdraw "
+    "would be ExaZK's way."
+)
+SILENT = Remark("silent: true has no counterpart. The log goes to stderr, which ExaBGP passes on or drops.")
+NO_CHECK = Remark("local_check is not there, so nothing is checked: give command or check.", Weight.TODO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """Where an ExaZK had its keys."""
+
+    prefix: str
+    service: str
+    hosts: tuple[str, ...]
+
+
+def read(path: Path) -> Reading:
+    """Read a YAML file of ExaZK's, or the ExaZKs of an `exabgp.conf`.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if not exabgp_conf.is_exabgp(exabgp_conf.content(path)):
+        return _read_yaml(path)
+    found = [
+        _read_words(f"{path}, process {process.name}", path, words)
+        for process in exabgp_conf.processes(path)
+        if (words := exabgp_conf.arguments(process, _PROGRAM)) is not None
+    ]
+    if not found:
+        raise document.failure(path, "has no process that runs exazk")
+    return gathered(found)
+
+
+def _read_yaml(path: Path) -> Reading:
+    given = document.parsed(path)
+    if not isinstance(given, dict):
+        raise document.failure(path, "is no configuration of ExaZK: KEY: VALUE, with srv_auth_ip among them")
+    return _reading(str(path), given)
+
+
+def _read_words(where: str, path: Path, words: Any) -> Reading:
+    try:
+        given = parse(OPTIONS, words)
+    except ValueError as error:
+        return Reading((), (Problem(where, "", None, str(error)),))
+    # As ExaZK does: a file cancels the options.
+    return read(path.parent / str(given["config"])) if "config" in given else _reading(where, given)
+
+
+def _reading(where: str, given: Mapping[str, Any]) -> Reading:
+    problems = tuple(_shape_problems(where, given))
+    if problems:
+        return Reading((), problems)
+    tree = _tree(given)
+    if tree is None:
+        text = (
+            "is not PREFIX/service/NAME, as vipagent lays out its tree: both could not see each other. "
+            "Move ExaZK to such a path first, on all nodes"
+        )
+        return Reading((), (Problem(where, "zk_path_service", given["zk_path_service"], text),))
+    return Reading((_instance(where, given, tree),))
+
+
+def _shape_problems(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with keys, and values that are neither a text nor a list where one is taken."""
+    for key, value in given.items():
+        plain = isinstance(value, str) or (
+            key in LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value)
+        )
+        if key not in KEYS:
+            yield Problem(where, str(key), None, f"is no key of ExaZK: there are {', '.join(KEYS)}")
+        elif value is None:
+            yield Problem(where, key, None, "has no value")
+        elif not plain:
+            yield Problem(where, key, value, "is no list of texts" if key in LISTS else "is no single value")
+    for key in NEEDED:
+        if key not in given:
+            yield Problem(where, key, None, "is missing")
+
+
+def _tree(given: Mapping[str, Any]) -> _Tree | None:
+    """Return where the keys are, the chroot of kazoo's hosts included."""
+    hosts, _, chroot = ",".join(_listed(given["zk_hosts"])).partition("/")
+    path = f"/{chroot.strip('/')}/{given['zk_path_service'].strip('/')}".replace("//", "/")
+    found = re.fullmatch(r"(/.+)/service/([^/]+)", path)
+    return _Tree(found[1], found[2], tuple(re.split(r"[, ]+", hosts))) if found else None
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _instance(where: str, given: Mapping[str, Any], tree: _Tree) -> Instance:
+    node, remarks = _node(given, tree)
+    name = given.get("srv_name", tree.service)
+    if name != tree.service:
+        text = f"ExaZK called this service {name} in its log; here its name is that of its path in ZooKeeper."
+        remarks = (*remarks, Remark(text))
+    if _true(given, "silent"):
+        remarks = (*remarks, SILENT)
+    if "local_check" not in given:
+        remarks = (*remarks, NO_CHECK)
+    return Instance(
+        where=where,
+        name=tree.service,
+        top=(*node, *_store(tree), *_log(given)),
+        service=tuple(_service(given)),
+        remarks=(STORE_LOSS, *remarks),
+    )
+
+
+def _node(given: Mapping[str, Any], tree: _Tree) -> tuple[tuple[Setting, ...], tuple[Remark, ...]]:
+    """Return the node's name, which ExaZK knew only as the end of its maintenance key."""
+    ours = f"{tree.prefix}/maintenance/{tree.service}"
+    theirs = given.get("zk_path_maintenance", "").rstrip("/")
+    chroot = ",".join(_listed(given["zk_hosts"])).partition("/")[2].strip("/")
+    full = f"/{chroot}{theirs}" if chroot else theirs
+    directory, _, node = full.rpartition("/")
+    if directory == ours and node != "all":
+        remark = Remark("The end of ExaZK's zk_path_maintenance: both are drained by the same key.")
+        return (Setting("node", node, "zk_path_maintenance", (remark,)),), ()
+    left_out = "No file says this node's name, so it will be the host's: set node, unique among the nodes."
+    return (), (Remark(left_out, Weight.TODO), *_other_key(theirs, full, ours))
+
+
+def _other_key(theirs: str, full: str, ours: str) -> Iterator[Remark]:
+    """Yield what it means that ExaZK's maintenance key is not where ours is."""
+    if full == ours:
+        yield Remark(
+            f"DANGER while an ExaZK is left: {theirs} is its maintenance key, and the directory of ours. The "
+            "first `vipagent maintenance on` makes it, and it stays: every ExaZK withdraws its VIPs. Give "
+            f"each ExaZK {theirs}/NODE first.",
+            Weight.TODO,
+        )
+    elif theirs:
+        yield Remark(
+            f"ExaZK's maintenance key was {theirs}; here it is {ours}/NODE, and {ours}/all for all nodes. "
+            "While both run, set both.",
+            Weight.TODO,
+        )
+
+
+def _store(tree: _Tree) -> Iterator[Setting]:
+    yield Setting("backend", "zookeeper", "zk_hosts")
+    yield Setting("hosts", tree.hosts, "zk_hosts")
+    yield Setting("prefix", tree.prefix, "zk_path_service")
+
+
+def _log(given: Mapping[str, Any]) -> Iterator[Setting]:
+    if _true(given, "debug"):
+        yield Setting("log_level", "DEBUG", "debug")
+    elif _true(given, "syslog"):
+        yield Setting("syslog_facility", given.get("syslog_facility", "daemon").lower(), "syslog_facility")
+
+
+def _true(given: Mapping[str, Any], key: str) -> bool:
+    return given.get(key, "true" if key == "syslog" else "false").lower() in _TRUE
+
+
+def _service(given: Mapping[str, Any]) -> Iterator[Setting]:
+    own, others = given["srv_auth_ip"], _listed(given.get("srv_non_auth_ips", []))
+    yield Setting("auth_ip", own, "srv_auth_ip")
+    yield Setting("vip", tuple(dict.fromkeys((own, *others))), "srv_non_auth_ips")
+    yield Setting("takeover", "all", "srv_non_auth_ips", (Remark("ExaZK's way: every survivor takes over."),))
+    yield Setting("med", "100", "srv_auth_ip")
+    yield Setting("med_step", "100", "srv_non_auth_ips")
+    yield Setting("require_bgp", "1", "srv_auth_ip", (BGP,))
+    if "local_check" in given:
+        yield Setting("command", given["local_check"], "local_check", (CHECK,))
+        yield Setting("timeout", "1", "local_check")

@@ -1,0 +1,110 @@
+"""What ExaBGP's healthcheck is given: a file of options, or the command lines of an `exabgp.conf`."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vipagent.config import document
+from vipagent.config.problems import ConfigError, Problem
+from vipagent.migration import exabgp_conf
+from vipagent.migration.draft import Reading, gathered
+from vipagent.migration.exabgp_conf import Process
+from vipagent.migration.healthcheck_service import instance
+from vipagent.migration.options import Given, Option, Takes, parse
+
+_FLAGS = (
+    ("silent", "-s"), ("no-syslog",), ("debug", "-d"), ("no-ack", "-a"), ("sudo",),
+    ("deaggregate-networks",), ("no-ip-setup",), ("dynamic-ip-setup",), ("label-exact-match",),
+    ("withdraw-on-down",), ("debounce",),
+)  # fmt: skip
+_VALUES = (
+    ("name", "-n"), ("config", "-F"), ("pid", "-p"), ("user",), ("group",),
+    ("interval", "-i"), ("fast-interval", "-f"), ("timeout", "-t"), ("rise",), ("fall",), ("disable",),
+    ("command", "--cmd", "-c"), ("next-hop", "-N"), ("local-preference",), ("label",), ("start-ip",),
+    ("up-metric",), ("down-metric",), ("disabled-metric",), ("increase",),
+    ("community",), ("extended-community",), ("large-community",), ("disabled-community",),
+    ("as-path",), ("up-as-path",), ("down-as-path",), ("disabled-as-path",), ("path-id",),
+)  # fmt: skip
+_REPEATED = (
+    ("ip",), ("ip-ifname",), ("neighbor",),
+    ("execute",), ("up-execute",), ("down-execute",), ("disabled-execute",),
+)  # fmt: skip
+
+
+def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[Option]:
+    for name, *others in names:
+        yield Option(name, (f"--{name}", *others), takes)
+
+
+OPTIONS = (
+    *_options(_FLAGS, Takes.NOTHING),
+    *_options(_VALUES, Takes.VALUE),
+    *_options(_REPEATED, Takes.VALUES),
+    Option("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+)
+"""Every option of healthcheck, of 4.2 and 5 alike."""
+_PROGRAM = re.compile(r"(^|[/.-])healthcheck(\.py)?$")
+
+
+def read(path: Path) -> Reading:
+    """Read a file of healthcheck's options, or the healthchecks of an `exabgp.conf`.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if not exabgp_conf.is_exabgp(exabgp_conf.content(path)):
+        given, problems = _file(path)
+        return Reading((), tuple(problems)) if problems else instance(str(path), path.stem, given)
+    found = [
+        _process(path, process, words)
+        for process in exabgp_conf.processes(path)
+        if (words := exabgp_conf.arguments(process, _PROGRAM)) is not None
+    ]
+    if not found:
+        raise document.failure(path, "has no process that runs healthcheck")
+    return gathered(found)
+
+
+def _process(path: Path, process: Process, words: Sequence[str]) -> Reading:
+    """Read one command line; the file that it may name comes first, as in healthcheck."""
+    where = f"{path}, process {process.name}"
+    try:
+        given = parse(OPTIONS, words)
+        named = given.get("config")
+        first, problems = _file(path.parent / named) if isinstance(named, str) else ({}, [])
+    except ValueError as error:
+        return Reading((), (Problem(where, "", None, str(error)),))
+    except ConfigError as error:
+        return Reading((), error.problems)
+    if problems:
+        return Reading((), tuple(problems))
+    return instance(where, process.name, _together(first, given))
+
+
+def _file(path: Path) -> tuple[Given, list[Problem]]:
+    """Read a file of options: `NAME = VALUE`, or a bare `NAME`, a line."""
+    together: Given = {}
+    problems = []
+    for number, line in enumerate(exabgp_conf.content(path).splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        try:
+            given = parse(OPTIONS, [part.strip() for part in f"--{stripped}".split("=", 1)])
+        except ValueError as error:
+            problems.append(
+                Problem(str(path), f"line {number}", stripped, f"is no option of healthcheck: {error}")
+            )
+            continue
+        together = _together(together, given)
+    return together, problems
+
+
+def _together(first: Given, then: Given) -> Given:
+    """Return both: what may be repeated adds up, else the latter counts."""
+    both = {**first, **then}
+    for name in first.keys() & then.keys():
+        one, other = first[name], then[name]
+        if isinstance(one, list) and isinstance(other, list):
+            both[name] = [*one, *other]
+    return both

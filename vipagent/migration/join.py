@@ -1,0 +1,140 @@
+"""From what files say to one configuration, or to all that keeps it from being one."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vipagent.config.load import load_store
+from vipagent.config.names import name
+from vipagent.config.place import Place
+from vipagent.config.problems import ConfigError, Problem
+from vipagent.config.rules import broken_rules, shared_vips
+from vipagent.config.schema import ServiceSection
+from vipagent.config.validation import check
+from vipagent.migration.draft import Draft, Instance, Reading, Remark, Setting, Value, Weight, gathered
+
+ALIKE = frozenset({"node", "backend", "hosts", "prefix"})
+"""What one agent has one of: files that differ in it cannot become one configuration."""
+
+
+def imported(paths: Iterable[str], read: Callable[[Path], Reading], chosen: Mapping[str, Value]) -> Draft:
+    """Make one configuration of several files.
+
+    Args:
+        paths: the files, of one node.
+        read: reads one of them.
+        chosen: keys of the agent that the operator sets, whatever the files say.
+
+    Raises:
+        ConfigError: they cannot be read, or cannot become one configuration; it has every problem.
+    """
+    reading = gathered(_tried(read, Path(path)) for path in paths)
+    own = tuple(Setting(key, value, f"--{key.replace('_', '-')}") for key, value in chosen.items())
+    instances = [replace(found, top=_without(found.top, chosen)) for found in reading.instances]
+    tops = [*(setting for found in instances for setting in found.top), *own]
+    problems = [*reading.problems, *_differences(instances), *_twice(instances)]
+    problems += _faults(instances, own)
+    if problems or not instances:
+        raise ConfigError(list({str(problem): problem for problem in problems}.values()))
+    return Draft(tuple(_merged(tops)), tuple(instances))
+
+
+def _tried(read: Callable[[Path], Reading], path: Path) -> Reading:
+    try:
+        return read(path)
+    except ConfigError as error:
+        return Reading((), error.problems)
+
+
+def _without(settings: Iterable[Setting], chosen: Mapping[str, Value]) -> tuple[Setting, ...]:
+    return tuple(setting for setting in settings if setting.key not in chosen)
+
+
+def _merged(settings: Iterable[Setting]) -> Iterator[Setting]:
+    """Yield each key once: the first value wins, and says which others there were."""
+    by_key: dict[str, list[Setting]] = {}
+    for setting in settings:
+        by_key.setdefault(setting.key, []).append(setting)
+    for first, *others in by_key.values():
+        differing = sorted({str(other.value) for other in others if other.value != first.value})
+        text = f"{first.key}: other files say {', '.join(differing)}; one agent has one"
+        remarks = (*first.remarks, *([Remark(text, Weight.TODO)] if differing else []))
+        yield replace(first, remarks=tuple(dict.fromkeys(remarks)))
+
+
+def _differences(instances: Sequence[Instance]) -> Iterator[Problem]:
+    """Yield where files differ in what one agent has one of."""
+    seen: dict[str, tuple[str, Value]] = {}
+    for instance in instances:
+        for setting in instance.top:
+            if setting.key not in ALIKE:
+                continue
+            where, value = seen.setdefault(setting.key, (instance.where, setting.value))
+            if value != setting.value:
+                text = (
+                    f"makes {setting.key} {_shown(setting.value)}, but {where} makes it {_shown(value)}: "
+                    "one vipagent has one of it. Import what belongs together, a configuration each"
+                )
+                yield Problem(instance.where, setting.origin, None, text)
+
+
+def _shown(value: Value) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _twice(instances: Sequence[Instance]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for instance in instances:
+        if instance.name in first:
+            text = f"is the service {instance.name} again, as in {first[instance.name]}: one node at a time"
+            yield Problem(instance.where, "", None, text)
+        first.setdefault(instance.name, instance.where)
+
+
+def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[Problem]:
+    """Yield what `check-config` would say, in the words of the old files."""
+    sections: dict[str, ServiceSection] = {}
+    for instance in instances:
+        top = (*instance.top, *own)
+        yield from _agent_faults(instance.where, top)
+        node = next((str(setting.value) for setting in top if setting.key == "node"), "")
+        given = _given(instance.service)
+        checked = check(ServiceSection, given, Place(instance.where))
+        rules = broken_rules(checked.section, node, checked.broken, Place(instance.where))
+        for problem in (*checked.problems, *rules):
+            # A bad VIP of one's own is in the pool, too.
+            if not problem.key.startswith("vip") or problem.value != given.get("auth_ip"):
+                yield _in_their_words(problem, instance.where, instance.service)
+        yield from _name_faults(instance)
+        sections[instance.name] = checked.section
+    yield from shared_vips(sections, Place("together"))
+
+
+def _agent_faults(where: str, top: Sequence[Setting]) -> Iterator[Problem]:
+    try:
+        load_store(_given(top))
+    except ConfigError as error:
+        for problem in error.problems:
+            # Whether the store's library is here does not matter: the file may be for another machine.
+            if problem.key != "--backend":
+                key = problem.key.removeprefix("--").replace("-", "_")
+                yield _in_their_words(replace(problem, key=key), where, top)
+
+
+def _name_faults(instance: Instance) -> Iterator[Problem]:
+    try:
+        name(instance.name)
+    except ValueError as error:
+        yield Problem(instance.where, "the service's name", instance.name, str(error))
+
+
+def _in_their_words(problem: Problem, where: str, settings: Iterable[Setting]) -> Problem:
+    """Return a problem with the old file's key; an index in a list of ours would mislead there."""
+    origins = {setting.key: setting.origin for setting in settings}
+    key = re.sub(r"^(\w+)(\[\d+\])?", lambda head: origins.get(head[1], head[1]), problem.key)
+    return replace(problem, where=where, key=key)
+
+
+def _given(settings: Iterable[Setting]) -> dict[str, Value]:
+    return {setting.key: setting.value for setting in settings}
