@@ -103,20 +103,11 @@ class Bird:
 
     def ask(self, question: str) -> str:
         """Ask as `birdc` does, and return the answer without the protocol's codes."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-            control.settimeout(5)
-            control.connect(str(self._socket))
-            _read(control)
-            control.sendall(f"{question}\n".encode())
-            answer = _read(control)
-        return "\n".join(CODE.sub("", line, count=1).strip() for line in answer.splitlines())
+        return ask(self._socket, question)
 
     def routes(self) -> dict[str, list[Learned]]:
         """Return what it learned: for each prefix the routes, best first."""
-        table: dict[str, list[Learned]] = {}
-        for prefix, peer, attributes in _routes(self.ask("show route all")):
-            table.setdefault(prefix, []).append(_learned(peer, attributes))
-        return table
+        return table(self.ask("show route all"))
 
     def established(self, peer: str) -> bool:
         """Whether the session with `peer` is up."""
@@ -158,6 +149,25 @@ class Bird:
                 f"  ipv6 {{ import all; export none; add paths rx; }};\n"
                 f"}}\n"
             )
+
+
+def ask(path: Path, question: str) -> str:
+    """Ask the BIRD with this control socket, as `birdc` does; return its answer without the protocol's codes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+        control.settimeout(5)
+        control.connect(str(path))
+        _read(control)
+        control.sendall(f"{question}\n".encode())
+        answer = _read(control)
+    return "\n".join(CODE.sub("", line, count=1).strip() for line in answer.splitlines())
+
+
+def table(answer: str) -> dict[str, list[Learned]]:
+    """Read the answer to `show route all`: for each prefix the routes, best first."""
+    learned: dict[str, list[Learned]] = {}
+    for prefix, peer, attributes in _routes(answer):
+        learned.setdefault(prefix, []).append(_learned(peer, attributes))
+    return learned
 
 
 def _read(control: socket.socket) -> str:

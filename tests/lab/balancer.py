@@ -1,0 +1,155 @@
+"""A load balancer: ExaBGP with the agent, and the local service."""
+
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.lab import plan
+from tests.lab.daemon import Daemon, kill, read
+from tests.lab.network import Network
+from tests.lab.plan import Machine, Standby
+from tests.lab.store import PORT
+from tests.servers.bird import Peer
+from tests.servers.exabgp import Settings, environment, executable
+from tests.servers.process import wait_for
+
+EXABGP = Path(__file__).parents[2] / "conf" / "exabgp-node1.conf"
+"""What operators are given; the lab's differ in addresses, AS numbers and the second family."""
+VERSION = "5"
+
+TAKING_OVER: dict[Standby, dict[str, object]] = {
+    Standby.COLD: {"takeover": "all", "standby": "cold", "prepend": 1},
+    Standby.HOT: {"takeover": "ranked", "standby": "hot", "prepend": 1},
+    Standby.MED_ALONE: {"takeover": "ranked", "standby": "hot", "prepend": 0},
+}
+
+
+class Balancer:
+    """One load balancer.
+
+    Args:
+        machine: which one.
+        standby: how it shares the VIPs with the others.
+        network: where its namespace is.
+        directory: for all of its files.
+    """
+
+    def __init__(self, machine: Machine, standby: Standby, network: Network, directory: Path) -> None:
+        self.name = machine.name
+        self.config = directory / f"{self.name}.yaml"
+        self._machine = machine
+        self._standby = standby
+        self._network = network
+        self._directory = directory
+        self._log = directory / f"{self.name}-agent.log"
+        own = plan.uplink(self.name).end(self.name)
+        speaker = Peer(self.name, own.ipv4, machine.asn, 179)
+        command = network.inside(self.name, [str(executable(VERSION)), str(self._exabgp_conf)])
+        env = environment(Settings(VERSION), speaker)
+        self.exabgp = Daemon(f"{self.name}-exabgp", command, directory, env)
+        echo = [sys.executable, "-m", "tests.lab.echo", self.name, *plan.OWNERS]
+        self.service = Daemon(f"{self.name}-service", network.inside(self.name, echo), directory)
+
+    def start(self) -> None:
+        """Start the local service, ExaBGP and, with that, the agent."""
+        self.config.write_text(yaml.safe_dump(self._agent_conf(), sort_keys=False))
+        script = self._directory / f"{self.name}-agent.sh"
+        command = [sys.executable, "-m", "vipagent", "run", "--config", str(self.config)]
+        script.write_text(f"#!/bin/sh\nexec {shlex.join(command)} 2>>{shlex.quote(str(self._log))}\n")
+        script.chmod(0o755)
+        self._exabgp_conf.write_text(self._adapted(script))
+        self.service.start()
+        self.exabgp.start()
+
+    def agent(self) -> int:
+        """Wait for the agent, and return its pid."""
+
+        def running() -> list[int]:
+            return [pid for pid in self.exabgp.children() if b"vipagent" in _command(pid)]
+
+        return wait_for(f"ExaBGP runs the agent of {self.name}", running)[0]
+
+    def signal_agent(self, number: signal.Signals) -> None:
+        """Send a signal to the agent alone."""
+        kill(self.agent(), number)
+
+    def crash(self) -> None:
+        """`kill -9` of ExaBGP and the agent in one go."""
+        agent = self.agent()
+        self.exabgp.signal(signal.SIGSTOP)  # or it would start the agent again
+        kill(agent)
+        self.exabgp.kill()
+
+    def said(self) -> str:
+        """What the agent has logged so far."""
+        return read(self._log)
+
+    def heard(self) -> int:
+        """Return how much the agent has logged so far."""
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def vipagent(self, *words: str) -> str:
+        """Run `vipagent` on this machine, as an operator does; return what it says."""
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == 0, f"vipagent {' '.join(words)}: {done.stderr}"
+        return done.stdout
+
+    def command(self, *words: str) -> list[str]:
+        """Return the command line of `vipagent` on this machine, with its configuration."""
+        command = [sys.executable, "-m", "vipagent", *words, "--config", str(self.config)]
+        return self._network.inside(self.name, command)
+
+    @property
+    def _exabgp_conf(self) -> Path:
+        return self._directory / f"{self.name}-exabgp.conf"
+
+    def _agent_conf(self) -> dict[str, object]:
+        own = plan.uplink(self.name).end(self.name)
+        service = {
+            "vip": {name: list(vips) for name, vips in plan.VIPS.items()},
+            **TAKING_OVER[self._standby],
+            "local_as": self._machine.asn,
+            "next_hop": [own.ipv4, own.ipv6],
+            "require_bgp": 1,
+            "check": "http://127.0.0.1:8080/healthz",
+            "interval": 1,
+            "fast_interval": 0.5,
+            "rise": 2,
+            "fall": 2,
+            "drain_delay": 2,
+        }
+        return {
+            "node": self.name,
+            "backend": "zookeeper",
+            "hosts": [f"{plan.STORE}:{PORT}"],
+            "session_timeout": plan.SESSION,
+            "services": {plan.SERVICE: service},
+        }
+
+    def _adapted(self, script: Path) -> str:
+        link = plan.uplink(self.name)
+        switch = plan.MACHINES[link.upper]
+        text = EXABGP.read_text()
+        for shipped, ours in {
+            "run vipagent run --config /etc/vipagent/node1.yaml": f"run {script}",
+            "192.0.2.11": link.end(self.name).ipv4,
+            "neighbor 192.0.2.1 ": f"neighbor {link.end(switch.name).ipv4} ",
+            "local-as 64501": f"local-as {self._machine.asn}",
+            "peer-as 64500": f"peer-as {switch.asn}",
+            "hold-time 9": f"hold-time {plan.HOLD}",
+            "ipv4 unicast;": "ipv4 unicast;\n        ipv6 unicast;",
+        }.items():
+            assert shipped in text, f"{EXABGP} has no {shipped!r}"
+            text = text.replace(shipped, ours)
+        return text
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,49 @@
+"""The local service of a load balancer: says by UDP who it is, and by HTTP that it is well.
+
+python -m tests.lab.echo NAME VIP...
+"""
+
+import asyncio
+import sys
+from typing import cast
+
+from tests.lab.plan import ECHO_PORT
+
+HEALTH = ("127.0.0.1", 8080)
+"""Where the agent's check asks, as conf/ has it."""
+
+
+class Echo(asyncio.DatagramProtocol):
+    """Sends every packet back, with the node's name at its end."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(data + self._name, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        """A packet that could not be sent is lost, as packets are."""
+
+
+async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one HTTP request."""
+    await reader.readline()
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    writer.close()
+
+
+async def serve(name: str, vips: list[str]) -> None:
+    """Serve for ever. It is well once all VIPs answer."""
+    loop = asyncio.get_running_loop()
+    for vip in vips:
+        await loop.create_datagram_endpoint(lambda: Echo(name), local_addr=(vip, ECHO_PORT))
+    server = await asyncio.start_server(well, *HEALTH)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,143 @@
+"""One lab: all machines of a plan, with all that runs on them."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.lab import plan
+from tests.lab.balancer import Balancer
+from tests.lab.daemon import kill
+from tests.lab.network import Network
+from tests.lab.plan import Plan, Standby, Tor
+from tests.lab.probes import Probes
+from tests.lab.store import Store
+from tests.lab.switches import BirdSwitch, switches
+from tests.servers.process import wait_for
+
+STEADY = 40.0
+"""Seconds within which all must be as it should, from a cold start too."""
+
+
+class Lab:
+    """A network of its own, which outlives this object: another one of the same plan is the same lab."""
+
+    def __init__(self, planned: Plan) -> None:
+        self.plan = planned
+        self.network = Network(planned.name)
+        self.directory = home(planned.name)
+        self.switches = switches(planned, self.network, self.directory)
+        self.balancers = {
+            machine.name: Balancer(machine, planned.standby, self.network, self.directory)
+            for machine in plan.BALANCERS
+        }
+        self.store = Store(self.network, self.directory)
+        self.probes = Probes(self.network, self.directory)
+
+    def up(self) -> None:
+        """Start all; it is gone again if that fails."""
+        if self.network.exists() or self.directory.exists():
+            raise FileExistsError(f"lab {self.plan.name} is up: choose another name, or take it down first")
+        try:
+            self.directory.mkdir()
+            (self.directory / "plan.json").write_text(json.dumps(asdict(self.plan)))
+            self.network.up()
+            for switch in self.switches.values():
+                switch.start()
+            self.probes.daemon.start()
+            self.store.start()
+            for balancer in self.balancers.values():
+                balancer.start()
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """End every process on its machines, remove them, and all files."""
+        for pid in self.network.pids():
+            kill(pid)
+        wait_for("all processes of the lab have ended", lambda: not self.network.pids(), 20)
+        self.network.down()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def wait_until(self, what: str, probe: Callable[[], object], within: float = STEADY) -> None:
+        """Wait for a condition; what the agents said is in the failure's report."""
+        try:
+            wait_for(what, probe, within, every=0.1)
+        except AssertionError as error:
+            raise AssertionError(f"lab {self.plan.name}: {error}\n{self.report()}") from None
+
+    def wait_until_steady(self) -> None:
+        """Wait until each node serves, announces and has registered what it owns, and no more."""
+        self.wait_until("all is steady", lambda: self.unsteady() == "")
+
+    def unsteady(self) -> str:
+        """Say what is not as it should be; the empty string if all is."""
+        serving = self.probes.serving()
+        paths = self.paths()
+        registered = self.store.registered()
+        for vip, owner in plan.OWNERS.items():
+            if vip not in registered:
+                return f"{vip} is not registered"
+            if paths.get(vip, {}).keys() != self._announcers(owner):
+                return f"{vip} is announced to agg1 by {paths.get(vip)}"
+            if serving.get(vip) != owner and self.plan.standby is not Standby.MED_ALONE:
+                return f"{vip} is served by {serving.get(vip) or 'nobody, or not by one alone'}"
+        return ""
+
+    def paths(self) -> dict[str, dict[str, int]]:
+        """Return, for each VIP that agg1 knows, the length of the AS path by each ToR."""
+        agg1 = self.switches["agg1"]
+        assert isinstance(agg1, BirdSwitch)
+        tors = {tor.name for tor in plan.TORS}
+        learned = {prefix.partition("/")[0]: routes for prefix, routes in agg1.routes().items()}
+        return {
+            vip: {route.peer: len(route.as_path) for route in routes if route.peer in tors}
+            for vip, routes in learned.items()
+            if vip in plan.OWNERS
+        }
+
+    def report(self) -> str:
+        """Return what the agents said last."""
+        lasts = {name: balancer.said().splitlines()[-15:] for name, balancer in self.balancers.items()}
+        return "\n".join(f"--- {name}:\n" + "\n".join(lines) for name, lines in lasts.items())
+
+    def _announcers(self, owner: str) -> set[str]:
+        if self.plan.standby is Standby.COLD:
+            return {plan.uplink(owner).upper}
+        return {tor.name for tor in plan.TORS}
+
+
+def home(name: str) -> Path:
+    """Return the directory of a lab of this name."""
+    return Path(tempfile.gettempdir()) / f"vipagent-lab-{name}"
+
+
+def running(name: str) -> Lab:
+    """Return the lab of this name that is up.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    try:
+        stored = json.loads((home(name) / "plan.json").read_text())
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no lab {name}: start it with `python -m tests.lab up --name {name}`"
+        ) from None
+    return Lab(Plan(stored["name"], Standby(stored["standby"]), Tor(stored["tor"])))
+
+
+@contextmanager
+def started(planned: Plan) -> Iterator[Lab]:
+    """Provide a lab in its steady state, and remove it in the end."""
+    lab = Lab(planned)
+    lab.up()
+    try:
+        lab.wait_until_steady()
+        yield lab
+    finally:
+        lab.down()

@@ -1,0 +1,149 @@
+"""The machines as network namespaces, the cables as pairs of virtual interfaces between them."""
+
+import subprocess
+from collections.abc import Iterable, Sequence
+
+from tests.lab import plan
+from tests.lab.plan import Link
+
+SETTINGS = (
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    "net.ipv6.conf.all.disable_ipv6=0",
+    "net.ipv6.conf.default.disable_ipv6=0",
+    "net.ipv6.conf.default.accept_dad=0",
+    "net.ipv6.conf.default.accept_ra=0",
+    "net.ipv6.conf.all.keep_addr_on_down=1",
+)
+FORWARDING = ("net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1")
+NOTHING_FITS = "root tbf rate 1kbit burst 1b limit 1b"
+"""A token bucket that is smaller than any packet: whatever is sent is lost, and both ends see a good link."""
+
+
+class Network:
+    """One lab's namespaces, by a prefix of their names. Nothing is made outside of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def namespace(self, host: str) -> str:
+        """Return the name of a machine's namespace."""
+        return f"{self.name}-{host}"
+
+    def inside(self, host: str, command: Sequence[str]) -> list[str]:
+        """Return the command line that runs a command on a machine; its process is the command's own."""
+        return ["ip", "netns", "exec", self.namespace(host), *command]
+
+    def exists(self) -> bool:
+        """Whether any of its namespaces is there."""
+        return bool(self._present())
+
+    def up(self) -> None:
+        """Make all machines and plug in all cables.
+
+        Raises:
+            RuntimeError: the kernel or `ip` refused; it says why.
+        """
+        _batch([], [f"netns add {self.namespace(host)}" for host in plan.HOSTS])
+        forwarders = {machine.name for machine in plan.SWITCHES}
+        for host in plan.HOSTS:
+            settings = SETTINGS + (FORWARDING if host in forwarders else ())
+            _run(self.inside(host, ["sysctl", "-qw", *settings]))
+        _batch([], [*map(self._cable, plan.LINKS), *self._management()])
+        for host in plan.HOSTS:
+            _batch(["-n", self.namespace(host)], _configuration(host))
+
+    def down(self) -> None:
+        """Remove what is there."""
+        for namespace in self._present():
+            _run(["ip", "netns", "del", namespace])
+
+    def pids(self) -> list[int]:
+        """Return the processes on the machines."""
+        return [
+            int(pid)
+            for namespace in self._present()
+            for pid in _run(["ip", "netns", "pids", namespace]).split()
+        ]
+
+    def unplug(self, link: Link) -> None:
+        """Take a cable out: both ends see it."""
+        self._ip(link.upper, f"link set {link.lower} down")
+
+    def plug(self, link: Link) -> None:
+        """Put it in again."""
+        self._ip(link.upper, f"link set {link.lower} up")
+
+    def silence(self, link: Link) -> None:
+        """Lose every packet on a cable, both ways; neither end sees it."""
+        for here, there in ((link.upper, link.lower), (link.lower, link.upper)):
+            self._tc(here, f"qdisc replace dev {there} {NOTHING_FITS}")
+
+    def restore(self, link: Link) -> None:
+        """Let packets through again."""
+        for here, there in ((link.upper, link.lower), (link.lower, link.upper)):
+            self._tc(here, f"qdisc del dev {there} root")
+
+    def _present(self) -> list[str]:
+        there = {line.split()[0] for line in _run(["ip", "netns", "list"]).splitlines() if line}
+        return [name for host in plan.HOSTS if (name := self.namespace(host)) in there]
+
+    def _cable(self, link: Link) -> str:
+        upper, lower = self.namespace(link.upper), self.namespace(link.lower)
+        return f"link add {link.lower} netns {upper} type veth peer name {link.upper} netns {lower}"
+
+    def _management(self) -> Iterable[str]:
+        bridge = self.namespace(plan.MANAGEMENT)
+        for host in plan.MANAGED:
+            yield from [
+                f"link add {host} netns {bridge} type veth "
+                f"peer name {plan.MANAGEMENT} netns {self.namespace(host)}"
+            ]
+
+    def _ip(self, host: str, words: str) -> None:
+        _run(["ip", "-n", self.namespace(host), *words.split()])
+
+    def _tc(self, host: str, words: str) -> None:
+        _run(["tc", "-n", self.namespace(host), *words.split()])
+
+
+def managed(host: str) -> Link:
+    """Return a machine's cable to the management network."""
+    return Link(-1, plan.MANAGEMENT, host)
+
+
+def _configuration(host: str) -> Iterable[str]:
+    """Yield the commands of `ip` that set up one machine."""
+    yield "link set lo up"
+    if host == plan.MANAGEMENT:
+        yield "link add name bridge type bridge"
+        yield "link set bridge up"
+        for port in plan.MANAGED:
+            yield f"link set {port} master bridge"
+            yield f"link set {port} up"
+    if host in plan.MANAGED:
+        yield f"addr add {plan.MANAGED[host]}/24 dev {plan.MANAGEMENT}"
+        yield f"link set {plan.MANAGEMENT} up"
+    for link in plan.links(host):
+        end = link.end(host)
+        yield f"addr add {end.ipv4}/31 dev {end.interface}"
+        yield f"addr add {end.ipv6}/64 dev {end.interface}"
+        yield f"link set {end.interface} up"
+    if host in plan.VIPS:
+        yield from (f"addr add {vip} dev lo" for vip in plan.OWNERS)
+    if host == "client" or host in plan.VIPS:
+        [link] = plan.links(host)
+        gateway = link.end(link.upper)
+        yield f"route add default via {gateway.ipv4}"
+        yield f"route add default via {gateway.ipv6}"
+
+
+def _batch(options: Sequence[str], commands: Iterable[str]) -> None:
+    _run(["ip", *options, "-batch", "-"], "".join(f"{command}\n" for command in commands))
+
+
+def _run(command: Sequence[str], given: str = "") -> str:
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=30)
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

@@ -1,0 +1,129 @@
+"""What the network looks like: machines, cables, AS numbers and addresses. Plain data.
+
+              client
+                |
+               edge          AS 64540
+              /    \\
+          agg1      agg2     AS 64530
+            |\\  \\/  /|         (each to every ToR)
+         tor1  tor2  tor3    AS 64521, 64522, 64523
+          |     |     |
+         lb1   lb2   lb3     AS 64512
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+NUMBERS = (1, 2, 3)
+SERVICE = "apex"
+STORE = "172.31.255.100"
+"""ZooKeeper's address on the management network."""
+ECHO_PORT = 7
+HOLD = 9
+"""Seconds of silence after which a BGP session is over, as conf/ has it."""
+SESSION = 6
+"""Seconds after which ZooKeeper takes a silent node for dead."""
+
+
+class Standby(StrEnum):
+    """How the load balancers share the VIPs."""
+
+    COLD = "cold"
+    """A VIP is announced by its owner; by all the others once the owner is gone."""
+    HOT = "hot"
+    """By all at all times: the n-th in its order with n more of the own AS in the path."""
+    MED_ALONE = "med-alone"
+    """By all at all times, told apart by MED alone, on switches without multipath: the article's failure."""
+
+
+class Tor(StrEnum):
+    """What runs on the first ToR switch; BIRD runs on all other switches."""
+
+    BIRD = "bird"
+    FRR = "frr"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One lab."""
+
+    name: str
+    """What the names of its namespaces begin with."""
+    standby: Standby = Standby.COLD
+    tor: Tor = Tor.BIRD
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A switch or a load balancer."""
+
+    name: str
+    asn: int
+    router_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a cable: an interface, named after the machine at the other end."""
+
+    interface: str
+    ipv4: str
+    ipv6: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A cable. `upper` is nearer to the clients."""
+
+    number: int
+    upper: str
+    lower: str
+
+    def end(self, machine: str) -> End:
+        """Return this machine's end."""
+        host = 0 if machine == self.upper else 1
+        return End(
+            self.peer(machine), f"10.10.{self.number}.{host}", f"2001:db8:10:{self.number}::{host + 1}"
+        )
+
+    def peer(self, machine: str) -> str:
+        """Return the machine at the other end."""
+        return self.lower if machine == self.upper else self.upper
+
+
+BALANCERS = tuple(Machine(f"lb{n}", 64512, f"10.255.1.{n}") for n in NUMBERS)
+TORS = tuple(Machine(f"tor{n}", 64520 + n, f"10.255.2.{n}") for n in NUMBERS)
+AGGREGATIONS = tuple(Machine(f"agg{n}", 64530, f"10.255.3.{n}") for n in (1, 2))
+EDGE = Machine("edge", 64540, "10.255.4.1")
+SWITCHES = (*TORS, *AGGREGATIONS, EDGE)
+MACHINES = {machine.name: machine for machine in (*BALANCERS, *SWITCHES)}
+
+_CABLES = (
+    (EDGE.name, "client"),
+    *((EDGE.name, agg.name) for agg in AGGREGATIONS),
+    *((agg.name, tor.name) for agg in AGGREGATIONS for tor in TORS),
+    *((tor.name, balancer.name) for tor, balancer in zip(TORS, BALANCERS, strict=True)),
+)
+LINKS = tuple(Link(number, *ends) for number, ends in enumerate(_CABLES))
+
+MANAGEMENT = "mgmt"
+"""The management network's bridge, in a namespace of this name."""
+MANAGED = {f"lb{n}": f"172.31.255.{n}" for n in NUMBERS} | {"store": STORE}
+"""Who is on the management network, with which address."""
+HOSTS = ("client", *(machine.name for machine in (*SWITCHES, *BALANCERS)), MANAGEMENT, "store")
+"""All namespaces."""
+
+VIPS = {f"lb{n}": (f"10.20.255.{n}", f"2001:db8:20:255::{n}") for n in NUMBERS}
+"""The VIPs that each load balancer owns."""
+OWNERS = {vip: owner for owner, vips in VIPS.items() for vip in vips}
+
+
+def links(machine: str) -> tuple[Link, ...]:
+    """Return the cables of a machine."""
+    return tuple(link for link in LINKS if machine in (link.upper, link.lower))
+
+
+def uplink(balancer: str) -> Link:
+    """Return the cable between a load balancer and its ToR switch."""
+    [link] = links(balancer)
+    return link

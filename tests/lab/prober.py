@@ -1,0 +1,116 @@
+"""Asks each VIP 200 times a second who serves it. Whoever connects to its socket is told all that it saw.
+
+python -m tests.lab.prober SOCKET VIP...
+"""
+
+import json
+import selectors
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tests.lab.plan import ECHO_PORT
+from tests.lab.runs import LOST, Run, add
+
+PERIOD = 1 / 200
+PATIENCE = 1.0
+"""Seconds after which a packet that nobody has answered is lost."""
+KEPT = 100_000
+"""Runs: what was before is forgotten."""
+
+
+@dataclass(slots=True)
+class Packet:
+    """One question on its way."""
+
+    sent: float
+    by: str = LOST
+
+
+class Flow:
+    """The packets to one VIP."""
+
+    def __init__(self, vip: str) -> None:
+        family = socket.AF_INET6 if ":" in vip else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.connect((vip, ECHO_PORT))
+        self.runs: list[Run] = []
+        self._pending: deque[Packet] = deque()
+        self._first = 0
+        """The number of the first pending packet."""
+
+    def send(self) -> None:
+        """Send the next packet; one that cannot be sent is lost."""
+        number = self._first + len(self._pending)
+        self._pending.append(Packet(time.time()))
+        with suppress(OSError):
+            self.socket.send(number.to_bytes(8, "big"))
+
+    def receive(self) -> None:
+        """Take all answers that are there."""
+        try:
+            while answer := self.socket.recv(100):
+                place = int.from_bytes(answer[:8], "big") - self._first
+                if 0 <= place < len(self._pending):
+                    self._pending[place].by = answer[8:].decode()
+        except OSError:  # no more; or nobody listens there, which shows in what is not answered
+            pass
+
+    def settle(self) -> None:
+        """Note the fate of all packets up to the first that may still be answered."""
+        late = time.time() - PATIENCE
+        while self._pending and (self._pending[0].by != LOST or self._pending[0].sent < late):
+            packet = self._pending.popleft()
+            self._first += 1
+            add(self.runs, packet.by, packet.sent)
+        if len(self.runs) > KEPT:
+            del self.runs[: KEPT // 2]
+
+
+def listen(path: Path) -> socket.socket:
+    """Listen where questions are asked."""
+    path.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(str(path))
+    server.listen()
+    return server
+
+
+def tell(server: socket.socket, flows: dict[str, Flow]) -> None:
+    """Tell whoever is next what each VIP's runs are."""
+    connection, _ = server.accept()
+    seen = {vip: [astuple(run) for run in flow.runs] for vip, flow in flows.items()}
+    with connection, suppress(OSError):
+        connection.settimeout(1.0)
+        connection.sendall(json.dumps(seen).encode())
+
+
+def probe(path: Path, vips: list[str]) -> None:
+    """Probe for ever."""
+    flows = {vip: Flow(vip) for vip in vips}
+    server = listen(path)
+    selector = selectors.DefaultSelector()
+    selector.register(server, selectors.EVENT_READ)
+    for flow in flows.values():
+        selector.register(flow.socket, selectors.EVENT_READ, flow)
+    due = time.monotonic()
+    while True:
+        for key, _ in selector.select(max(0.0, due - time.monotonic())):
+            if isinstance(key.data, Flow):
+                key.data.receive()
+            else:
+                tell(server, flows)
+        while due <= time.monotonic():
+            due += PERIOD
+            for flow in flows.values():
+                flow.settle()
+                flow.send()
+
+
+if __name__ == "__main__":
+    probe(Path(sys.argv[1]), sys.argv[2:])
