@@ -1,4 +1,4 @@
-"""A process on one of the lab's machines that outlives the command that started it: known by a file with its pid."""
+"""A process on one of the lab's machines, known by a file with its pid: it outlives who started it."""
 
 import contextlib
 import os

@@ -45,10 +45,11 @@ def outage(runs: Sequence[Run], start: float, end: float) -> Outage:
     """Sum up the packets sent between two moments, at which nothing is lost."""
     within = [run for run in runs if run.until >= start and run.since <= end]
     lost = [run for run in within if run.by == LOST]
-    after = {id(run): later.since for run, later in zip(runs, runs[1:], strict=False)}
+    ends = [later.since for later in within[1:]] + [end]
+    lasted = [over - run.since for run, over in zip(within, ends, strict=True) if run.by == LOST]
     return Outage(
         lost=sum(run.count for run in lost),
-        longest=max((after.get(id(run), run.until) - run.since for run in lost), default=0.0),
+        longest=max(lasted, default=0.0),
         answered=frozenset(run.by for run in within) - {LOST},
     )
 

@@ -1,4 +1,4 @@
-"""The switches: BIRD, or FRR as a ToR. BGP on every cable, for IPv4 and IPv6, and all routes in the kernel."""
+"""The switches: BIRD, or FRR as a ToR. One BGP session a cable carries IPv4 and IPv6 routes."""
 
 import shutil
 from abc import ABC, abstractmethod

@@ -152,7 +152,7 @@ class Bird:
 
 
 def ask(path: Path, question: str) -> str:
-    """Ask the BIRD with this control socket, as `birdc` does; return its answer without the protocol's codes."""
+    """Ask the BIRD with this control socket, as `birdc` does, and return its answer, without codes."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
         control.settimeout(5)
         control.connect(str(path))
