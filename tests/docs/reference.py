@@ -1,0 +1,56 @@
+"""What the reference says of commands and keys, from the catalogs that describe them."""
+
+from collections.abc import Iterable
+from itertools import chain
+
+from tests.docs.page import code, table
+from vipagent.cli.catalog import Command, CommandOption
+from vipagent.config.catalog import SERVICE, Key
+
+KEEP_LINES = "\b"
+"""Begins a paragraph of a command's text whose lines stay as they are: click's mark."""
+HELP = "--help"
+ONLY_IN_A_FILE = " (File only.)"
+
+
+def commands(described: Iterable[Command]) -> str:
+    """Return a section for each command."""
+    return "\n\n".join(_command(command) for command in described)
+
+
+def keys(described: Iterable[Key], *, of_services: bool) -> str:
+    """Return a table of the keys of a service, or of all others."""
+    rows = (
+        [code(_short(key)), key.values, code(key.default), key.text + ("" if key.option else ONLY_IN_A_FILE)]
+        for key in described
+        if key.path.startswith(f"{SERVICE}.") is of_services
+    )
+    return table(["key", "takes", "default", "meaning"], rows)
+
+
+def _command(command: Command) -> str:
+    options = [option for option in command.options if HELP not in option.names]
+    parts = [f"## {command.name}", f"```text\n{command.usage}\n```", *_paragraphs(command.text)]
+    if options:
+        parts.append(table(["option", "meaning", ""], map(_row, options)))
+    return "\n\n".join(parts)
+
+
+def _row(option: CommandOption) -> list[str]:
+    declared = f"{', '.join(option.names)} {option.metavar}".strip()
+    return [code(declared), option.text, option.default]
+
+
+def _paragraphs(text: str) -> Iterable[str]:
+    return chain.from_iterable(map(_paragraph, text.split("\n\n")))
+
+
+def _paragraph(text: str) -> Iterable[str]:
+    if text.startswith(KEEP_LINES):
+        yield f"```text\n{text.removeprefix(KEEP_LINES).strip()}\n```"
+    else:
+        yield " ".join(text.split())
+
+
+def _short(key: Key) -> str:
+    return key.path.removeprefix(f"{SERVICE}.")

@@ -1,0 +1,69 @@
+"""Every word that an operator can meet is explained."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docs.page import DOCS, ROOT
+from vipagent.agent.history import CAUSES
+from vipagent.core.words import RULES, CheckState, Reason, StoreState
+from vipagent.store.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
+
+REASONS = (DOCS / "reference" / "reasons.md").read_text()
+RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()
+LOG_PAGE = (DOCS / "operations" / "debugging.md").read_text()
+LOGGING = {"info", "warning", "error", "exception"}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_has_a_row_with_its_rule(reason: Reason) -> None:
+    [row] = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
+    assert row.rstrip("| ").rpartition("| ")[2].startswith(f"[{RULES[reason]}](rules.md#")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_is_drawn(reason: Reason) -> None:
+    assert f">{reason}</text>" in (DOCS / "life-of-a-vip.svg").read_text()
+
+
+def test_reasons_are_in_the_order_in_which_they_count() -> None:
+    rows = [row for row in re.findall(r"^\| `([a-z-]+)` \|", REASONS, re.MULTILINE) if row in set(Reason)]
+    barring = [Reason.STOPPING, Reason.MAINTENANCE_SERVICE, Reason.CHECK_DOWN, Reason.STARTING]
+    others = [Reason.DRAINING, Reason.CONFLICT, Reason.OWNER, Reason.STORE_UNKNOWN, Reason.NO_BGP]
+    assert [row for row in rows if row in {*barring, *others}] == [*barring, *others]
+
+
+@pytest.mark.parametrize(
+    "word", [*StoreState, *CheckState, SERVING, NO_AGENT, ABSENT, *TROUBLES, *CAUSES.values()]
+)
+def test_a_state_or_cause_is_there(word: str) -> None:
+    assert f"`{word}`" in REASONS
+
+
+def test_every_rule_that_the_code_names_is_there() -> None:
+    sources = [path for top in ("vipagent", "backends") for path in (ROOT / top).rglob("*.py")]
+    named = {rule for path in sources for rule in re.findall(r"\b[AGHLECS]\d\b", path.read_text())}
+    explained = set(re.findall(r"^\| ([A-Z]\d) \|", RULES_PAGE, re.MULTILINE))
+    assert named - explained == set()
+    assert set(RULES.values()) <= explained
+
+
+def test_every_line_of_the_agent_s_log_is_explained() -> None:
+    missing = [
+        said for said in _said() if f"`{said.partition(':')[0].partition('%')[0].strip()}" not in LOG_PAGE
+    ]
+    assert missing == []
+
+
+def _said() -> Iterator[str]:
+    """Yield what the agent logs, as far as it is written down as text."""
+    for path in [*(ROOT / "vipagent" / "agent").glob("*.py"), *(ROOT / "vipagent" / "checks").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="log"), attr=level),
+                    args=[ast.Constant(value=str(said)), *_],
+                ) if level in LOGGING and not said.startswith("%"):
+                    yield said
