@@ -1,6 +1,7 @@
 """A program that believes to be run by ExaBGP: its commands are taken with a time stamp, and acknowledged."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -66,6 +67,10 @@ class Program:
         self._child.terminate()
         self._child.wait(10)
 
+    def reload(self) -> None:
+        """Ask it to read its configuration again."""
+        self._child.send_signal(signal.SIGHUP)
+
     def commands(self, word: str = "", since: float = 0.0) -> list[Command]:
         """Return all commands so far with `word` in them that were written after `since`."""
         return [command for command in self._commands if command.at >= since and word in command.line]
@@ -90,6 +95,10 @@ class Program:
     def threads(self) -> int:
         """Return the number of its threads."""
         return self._status("Threads")
+
+    def descriptors(self) -> int:
+        """Return the number of its open file descriptors."""
+        return len(os.listdir(f"/proc/{self._child.pid}/fd"))  # noqa: PTH208 - names alone, and quickly
 
     def cpu(self) -> float:
         """Return the CPU seconds of the program and of all the children that it has waited for."""

@@ -1,0 +1,35 @@
+"""Lives through a whole day, or a part of one, and prints what the agent held after each hour."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.soak.day import Day, Load
+from tests.soak.figures import Figures, table
+from tests.soak.site import site
+
+
+def main() -> None:
+    """Print a table, and the complaints that nothing explains."""
+    options = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    full = Load()
+    options.add_argument("--results", type=int, default=full.results, help="of checks, at least")
+    options.add_argument("--take-overs", type=int, default=full.take_overs)
+    options.add_argument("--reconnections", type=int, default=full.reconnections)
+    options.add_argument("--reloads", type=int, default=full.reloads)
+    options.add_argument("--hours", type=int, default=24)
+    asked = vars(options.parse_args())
+    hours = asked.pop("hours")
+    lived: list[Figures] = []
+    with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as place:
+        day = Day(place, Load(**asked), hours)
+        for figures in day.hours():
+            lived.append(figures)
+            print(table([figures]).splitlines()[-1], flush=True)
+        said, caused = place.diary.complaints, day.caused()
+    print(table(lived))
+    print(f"complaints: {dict(said)}; not explained: {dict(said - caused)}; missing: {dict(caused - said)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The agent's log as it grows: what was said, and how often."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import wait_for
+
+HARMLESS = {"DEBUG", "INFO"}
+
+
+class Diary:
+    """Follows a log in JSON.
+
+    Args:
+        path: the log's file; it may not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._said: Counter[str] = Counter()
+        self.complaints: Counter[str] = Counter()
+        """The same, of all that is more than informational."""
+
+    def said(self, what: str) -> int:
+        """Return how often something was logged: a message up to its colon, and the `state` in it."""
+        self._read()
+        return self._said[what]
+
+    def await_more(self, what: str, than: int, within: float = 20.0) -> None:
+        """Wait until something was said more often than so many times."""
+        wait_for(f"the agent says {what!r} again", lambda: self.said(what) > than, within)
+
+    def _read(self) -> None:
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            for line in log:
+                if not line.endswith(b"\n"):  # it is just being written
+                    return
+                self._offset += len(line)
+                self._take(json.loads(line))
+
+    def _take(self, line: dict[str, Any]) -> None:
+        what = f"{line['message'].partition(':')[0]} {line.get('state', '')}".strip()
+        self._said[what] += 1
+        if line["level"] not in HARMLESS:
+            self.complaints[what] += 1

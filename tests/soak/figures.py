@@ -1,0 +1,58 @@
+"""What an agent holds, read while it rests, and how the readings of a day compare."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.benchmark.program import Program
+
+READINGS = 400
+BETWEEN = 0.0025
+"""Seconds. Checks come and go all the time: the lowest of many readings is what the agent holds for good."""
+
+HEADS = (
+    *("hour", "check results", "take-overs", "reconnections", "reloads"),
+    *("memory, MB", "threads", "descriptors", "CPU, s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One reading."""
+
+    hour: int
+    results: int
+    take_overs: int
+    reconnections: int
+    reloads: int
+    resident: float
+    """MB."""
+    threads: int
+    descriptors: int
+    cpu: float
+    """Seconds since its start, those of its children included."""
+
+
+def held(agent: Program) -> tuple[int, int]:
+    """Return the number of threads and of descriptors that an agent holds, whatever it is doing."""
+    readings = []
+    for _ in range(READINGS):
+        readings.append((agent.threads(), agent.descriptors()))
+        time.sleep(BETWEEN)
+    return min(threads for threads, _ in readings), min(descriptors for _, descriptors in readings)
+
+
+def growth(day: Sequence[Figures], since: int) -> float:
+    """Return by how many MB the memory has grown since that hour, at most."""
+    return max(figures.resident for figures in day[since:]) - day[since].resident
+
+
+def table(day: Iterable[Figures]) -> str:
+    """Return the readings as Markdown."""
+    lines = [f"| {' | '.join(HEADS)} |", "| --- " * len(HEADS) + "|"]
+    lines += [
+        f"| {one.hour} | {one.results} | {one.take_overs} | {one.reconnections} | {one.reloads} "
+        f"| {one.resident:.1f} | {one.threads} | {one.descriptors} | {one.cpu:.0f} |"
+        for one in day
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,118 @@
+"""One real agent, its ZooKeeper behind a proxy, what its checks ask, and the other nodes' registrations."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from kazoo.client import KazooClient
+
+from tests.benchmark.program import Program
+from tests.servers.proxy import Proxy
+from tests.servers.zookeeper import ZooKeeper
+from tests.soak.diary import Diary
+from tests.soak.target import Target
+
+SERVICES = 20
+EVERY = 0.05
+"""Seconds between two checks of a service."""
+SESSION = 1.0
+TIMES = {
+    "interval": EVERY,
+    "fast_interval": EVERY,
+    "timeout": 10,
+    "rise": 1,
+    "fall": 2,
+    "settle": 0.1,
+    "release_delay": 0.05,
+}
+"""A timeout that no busy machine reaches: a check that fails is one that we have failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that the agent meets."""
+
+    config: Path
+    proxy: Proxy
+    target: Target
+    others: KazooClient
+    agent: Program
+    diary: Diary
+
+    def configure(self, services: Mapping[str, object]) -> None:
+        """Write the agent's configuration; it is not read before SIGHUP."""
+        _write(self.config, self.proxy.address, services)
+
+    def leave(self, service: int) -> None:
+        """Have the other node of a service die."""
+        self.others.delete(_member(service))
+
+    def join(self, service: int) -> None:
+        """Have the other node of a service register."""
+        self.others.create(_member(service), makepath=True)
+
+
+def own(service: int) -> str:
+    """Return the agent's VIP of a service."""
+    return f"10.20.{service}.1"
+
+
+def orphan(service: int) -> str:
+    """Return the other node's VIP of a service."""
+    return f"10.20.{service}.2"
+
+
+def services(target: Target) -> dict[str, dict[str, object]]:
+    """Return the agent's services as configured: even ones are checked by HTTP, odd ones by TCP."""
+    return {
+        f"s{number}": {
+            "auth_ip": own(number),
+            "vip": [own(number), orphan(number)],
+            "check": target.url("tcp" if number % 2 else "http"),
+            **TIMES,
+        }
+        for number in range(SERVICES)
+    }
+
+
+@contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """Start everything, and wait until the agent serves."""
+    with ExitStack() as stack:
+        server = ZooKeeper(folder / "zookeeper", tick=500)
+        stack.callback(server.stop)
+        server.start()
+        proxy, target = Proxy(server.address), Target()
+        stack.callback(target.close)
+        stack.callback(proxy.close)
+        others = KazooClient(server.address)
+        others.start(30)
+        stack.callback(others.close)
+        stack.callback(others.stop)
+        for number in range(SERVICES):
+            others.create(_member(number), makepath=True)
+        config, log = folder / "vipagent.yaml", folder / "agent.log"
+        _write(config, proxy.address, services(target))
+        agent = stack.enter_context(Program(["vipagent", "run", "--config", str(config)], log))
+        for number in range(SERVICES):
+            agent.wait_for(f"announce route {own(number)}/", 0.0)
+            agent.wait_for(f"withdraw route {orphan(number)}/", 0.0)  # it knows the other node
+        yield Site(config, proxy, target, others, agent, Diary(log))
+
+
+def _member(service: int) -> str:
+    return f"/exabgp/service/s{service}/{orphan(service)}"
+
+
+def _write(config: Path, store: str, services: Mapping[str, object]) -> None:
+    agent = {
+        "node": "node1",
+        "backend": "zookeeper",
+        "hosts": store,
+        "session_timeout": SESSION,
+        "log_format": "json",
+        "services": services,
+    }
+    config.write_text(yaml.safe_dump(agent))

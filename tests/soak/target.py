@@ -1,0 +1,48 @@
+"""What the agent's checks connect to: it counts them, and can be made to fail those that ask."""
+
+import asyncio
+from contextlib import suppress
+
+from tests.servers.process import free_port, wait_for
+from vipagent.store.loop import LoopThread
+
+HOST = "127.0.0.1"
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Target:
+    """One port for TCP and HTTP, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.connections = 0
+        """As many checks have had a result, or are just about to."""
+        self.answer = GOOD
+        self._loop = LoopThread("target")
+        self._ending = asyncio.Event()
+        self._listening = False
+        self._loop.start(self._serve)
+        wait_for("the target listens", lambda: self._listening)
+
+    def url(self, scheme: str) -> str:
+        """Return where a check by `tcp` or `http` goes."""
+        return f"{scheme}://{HOST}:{self.port}"
+
+    def close(self) -> None:
+        """End it."""
+        self._loop.post(self._ending.set)
+        assert self._loop.join(5.0)
+
+    async def _serve(self) -> None:
+        async with await asyncio.start_server(self._accept, HOST, self.port):
+            self._listening = True
+            await self._ending.wait()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(OSError):
+            if await reader.read(4096):
+                writer.write(self.answer)
+                await writer.drain()
+        writer.close()
