@@ -34,6 +34,13 @@ def test_usage_names_the_arguments() -> None:
     assert BY_NAME["vipagent maintenance on"].usage == "vipagent maintenance on [OPTIONS] SERVICE"
 
 
+def test_what_keeps_its_lines_is_marked_as_click_has_it() -> None:
+    """A docstring with an `r` in front would show the mark."""
+    marked = {command.name for command in BY_NAME.values() if "\b\n" in command.text}
+    assert {"vipagent status", "vipagent simulate"} <= marked
+    assert [command.name for command in BY_NAME.values() if "\\b" in command.text] == []
+
+
 def test_every_key_is_there_with_those_of_its_sections() -> None:
     top = {path for path in BY_PATH if "." not in path}
     assert top == set(AgentSection.model_fields)

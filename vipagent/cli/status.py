@@ -28,7 +28,7 @@ Draw = Callable[[Iterable[ServiceStatus], str], RenderableType]
 @click.option("--watch", is_flag=True, help="Stay, and show each change; with --json a line per change.")
 @with_store
 def command(target: AgentConfig, service: str | None, as_json: bool, events: bool, watch: bool) -> None:
-    r"""Show, for SERVICE or all in the file, each VIP's owner and announcers, each node's state and why.
+    """Show, for SERVICE or all in the file, each VIP's owner and announcers, each node's state and why.
 
     --events are the changes of routes, the last 10 of each node since its agent's start, by its own clock.
 
@@ -40,7 +40,7 @@ def command(target: AgentConfig, service: str | None, as_json: bool, events: boo
       nodes         node, state, why, since, neighbors
       ignored       how many entries of the store mean nothing here
       events        at, node, vip, old, new, reason, rule, cause: earliest first
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
     wanted = services(target, service)
     if as_json:
         (_follow_json if watch else _print_json)(target, wanted)
