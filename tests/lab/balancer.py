@@ -88,6 +88,12 @@ class Balancer:
         """What the agent has logged so far."""
         return read(self._log)
 
+    def said_since(self, heard: int) -> str:
+        """What it has logged since `heard` said so much."""
+        with self._log.open("rb") as log:
+            log.seek(heard)
+            return log.read().decode(errors="replace")
+
     def heard(self) -> int:
         """Return how much the agent has logged so far."""
         return self._log.stat().st_size if self._log.exists() else 0

@@ -45,7 +45,7 @@ def outage(runs: Sequence[Run], start: float, end: float) -> Outage:
     """Sum up the packets sent between two moments, at which nothing is lost."""
     within = [run for run in runs if run.until >= start and run.since <= end]
     lost = [run for run in within if run.by == LOST]
-    ends = [later.since for later in within[1:]] + [end]
+    ends = [*(later.since for later in within[1:]), end]
     lasted = [over - run.since for run, over in zip(within, ends, strict=True) if run.by == LOST]
     return Outage(
         lost=sum(run.count for run in lost),
@@ -55,8 +55,9 @@ def outage(runs: Sequence[Run], start: float, end: float) -> Outage:
 
 
 def last_answer(runs: Sequence[Run], start: float, end: float) -> float:
-    """Return when the last packet that was answered was sent; `start`, if none was."""
-    return max((min(run.until, end) for run in runs if run.by != LOST and run.until >= start), default=start)
+    """Return when, between two moments, the last packet that was answered was sent; `start`, if none was."""
+    answered = [run for run in runs if run.by != LOST and run.until >= start and run.since <= end]
+    return max((min(run.until, end) for run in answered), default=start)
 
 
 def serving(runs: Sequence[Run], now: float, seconds: float) -> str:

@@ -48,5 +48,7 @@ class Store:
     def _ask(self, word: str) -> str:
         script = ASK.format(host=plan.STORE, port=PORT, word=word)
         command = self._network.inside("store", ["bash", "-c", script])
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-        return done.stdout
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=False, timeout=2).stdout
+        except subprocess.TimeoutExpired:  # it has accepted the connection, and does not serve yet
+            return ""

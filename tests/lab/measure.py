@@ -1,0 +1,107 @@
+"""Run one scenario on a lab, and measure what the clients see of it."""
+
+import time
+from dataclasses import dataclass
+
+from tests.lab import faults, plan
+from tests.lab.lab import Lab
+from tests.lab.plan import Standby
+from tests.lab.runs import Outage, last_answer
+from tests.lab.scenarios import NO_LOSS, Bound, Scenario, Served
+from tests.servers.process import wait_for
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run of a scenario has shown. All times in seconds."""
+
+    scenario: Scenario
+    standby: Standby
+    noticed: float
+    """From the act until the agent had noticed, if the scenario says how; else 0."""
+    figure: float
+    """How long the VIP that was hit most was unserved; or, if all are to go, how long the last one stayed."""
+    lost: int
+    """Packets lost, of the VIP that was hit most."""
+    returning: float
+    """The longest outage once the fault was mended."""
+    returning_lost: int
+
+    @property
+    def bound(self) -> Bound:
+        """What was to be reached."""
+        return self.scenario.bound(self.standby)
+
+    @property
+    def counted(self) -> float:
+        """The figure as the bound counts it."""
+        return max(0.0, self.figure - self.noticed) if self.bound.noticed else self.figure
+
+    @property
+    def failures(self) -> list[str]:
+        """What was worse than it may be, a busy machine considered."""
+        found = []
+        if self.counted > self.bound.tolerated:
+            found.append(f"{self.scenario.title}: {self.counted * 1000:.0f} ms; {self.bound.words}")
+        if self.returning > NO_LOSS.tolerated:
+            found.append(f"return after {self.scenario.title}: {self.returning * 1000:.0f} ms; 0 lost")
+        return found
+
+
+def measure(lab: Lab, scenario: Scenario) -> Measured:
+    """Run a scenario from the steady state to the steady state.
+
+    Raises:
+        AssertionError: the lab does not do as the scenario says, however late.
+    """
+    lab.wait_until_steady()
+    heard = faults.victim(lab).heard()
+    before = time.time()
+    try:
+        began = scenario.act(lab) or before
+        noticed = _wait_for_notice(lab, scenario, heard) - began if scenario.notice else 0.0
+        lab.wait_until(f"served by {scenario.served.value}", lambda: served(lab, scenario.served))
+        _wait_until(began + scenario.hold)
+        mended = time.time()
+    finally:
+        scenario.undo(lab)
+    lab.wait_until_steady()
+    back = time.time()
+    worst = _worst(lab, began, mended)
+    stays = scenario.served is not Served.NOBODY
+    returning = _worst(lab, mended, back) if stays else Outage(0, 0.0, frozenset())
+    figure = worst.longest if stays else _last_seen(lab, began, mended)
+    time.sleep(scenario.rest)
+    return Measured(
+        scenario, lab.plan.standby, noticed, figure, worst.lost, returning.longest, returning.lost
+    )
+
+
+def served(lab: Lab, by: Served) -> bool:
+    """Say whether all VIPs are served as they should be after an act."""
+    now = lab.probes.serving()
+    if by is Served.NOBODY:
+        return not any(now.values())
+    for vip, owner in plan.OWNERS.items():
+        moved = owner == faults.VICTIM and by is Served.OTHERS
+        if not now.get(vip) or (now[vip] != owner) is not moved:
+            return False
+    return True
+
+
+def _wait_for_notice(lab: Lab, scenario: Scenario, heard: int) -> float:
+    balancer = faults.victim(lab)
+    wait_for(f"{scenario.notice} is said", lambda: scenario.notice in balancer.said_since(heard), 20, 0.002)
+    return time.time()
+
+
+def _wait_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.time()))
+
+
+def _worst(lab: Lab, start: float, end: float) -> Outage:
+    return max(lab.probes.outages(start, end).values(), key=lambda outage: (outage.longest, outage.lost))
+
+
+def _last_seen(lab: Lab, start: float, end: float) -> float:
+    return max(last_answer(runs, start, end) for runs in lab.probes.settled(end).values()) - start

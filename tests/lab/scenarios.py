@@ -1,0 +1,209 @@
+"""What happens to the lab, one scenario a row, and how long a VIP may be unserved meanwhile. Plain data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from tests.lab import faults
+from tests.lab.lab import Lab
+from tests.lab.plan import HOLD, SESSION, Standby
+
+NOISE = 0.5
+"""Seconds that a busy machine may add to any outage."""
+HICCUP = 0.2
+"""Seconds that it may lose packets for by itself, where none is to be lost."""
+
+Act = Callable[[Lab], float | None]
+"""Does something; may return from when on time counts, by default from its call on."""
+
+
+class Served(Enum):
+    """Who serves the victim's VIPs after the act."""
+
+    SAME = "the victim, as before"
+    OTHERS = "the others"
+    NOBODY = "nobody, nor any other VIP"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How long a VIP may be unserved."""
+
+    words: str
+    seconds: float
+    noticed: bool = False
+    """Counted from when the agent has noticed (`Scenario.notice`)."""
+
+    @property
+    def tolerated(self) -> float:
+        """With what a busy machine adds; seconds."""
+        return self.seconds + NOISE if self.seconds else HICCUP
+
+
+NO_LOSS = Bound("0 lost", 0.0)
+CONVERGED = Bound("20 ms", 0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row of the table."""
+
+    name: str
+    title: str
+    act: Act
+    undo: Act
+    served: Served
+    cold: Bound
+    hot: Bound
+    hold: float = 3.0
+    """Seconds from the act to its undoing, at least."""
+    notice: str = ""
+    """What the victim's agent logs when it notices."""
+    rest: float = 0.0
+    """Seconds afterwards in which agents settle, and take nothing over (L3)."""
+
+    def bound(self, standby: Standby) -> Bound:
+        """Return the bound for a lab of this kind."""
+        return self.cold if standby is Standby.COLD else self.hot
+
+
+SCENARIOS = (
+    Scenario(
+        "crash",
+        "kill -9 of ExaBGP and agent together",
+        faults.crash,
+        faults.start_exabgp,
+        Served.OTHERS,
+        cold=Bound("session + 0.5 s", SESSION + 0.5),
+        hot=CONVERGED,
+    ),
+    Scenario(
+        "exabgp-killed",
+        "kill -9 of ExaBGP alone",
+        faults.kill_exabgp,
+        faults.start_exabgp,
+        Served.OTHERS,
+        cold=Bound("300 ms", 0.3),
+        hot=CONVERGED,
+    ),
+    Scenario(
+        "agent-killed",
+        "kill -9 of the agent alone, respawned",
+        faults.kill_agent,
+        faults.nothing,
+        Served.SAME,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+    ),
+    Scenario(
+        "link-down",
+        "BGP link of one node down, store reachable, gate on",
+        faults.unplug_switch,
+        faults.plug_switch,
+        Served.OTHERS,
+        cold=Bound("1 s after ExaBGP reports it", 1.0, noticed=True),
+        hot=CONVERGED,
+        notice="established=False",
+    ),
+    Scenario(
+        "link-silent",
+        "silent loss on that link",
+        faults.silence_switch,
+        faults.restore_switch,
+        Served.OTHERS,
+        cold=Bound("hold time + 1 s", HOLD + 1.0),
+        hot=Bound("hold time", float(HOLD)),
+        notice="established=False",
+    ),
+    Scenario(
+        "store-cut-5",
+        "node cut from the store for 5 s",
+        faults.cut_store,
+        faults.restore_store,
+        Served.SAME,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+        hold=5.0,
+    ),
+    Scenario(
+        "store-cut-30",
+        "node cut from the store for 30 s",
+        faults.cut_store,
+        faults.restore_store,
+        Served.SAME,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+        hold=30.0,
+    ),
+    Scenario(
+        "store-dead-5",
+        "store dead for 5 s",
+        faults.kill_store,
+        faults.start_store,
+        Served.SAME,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+        hold=5.0,
+        rest=SESSION,
+    ),
+    Scenario(
+        "store-dead-40",
+        "store dead for 40 s",
+        faults.kill_store,
+        faults.start_store,
+        Served.SAME,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+        hold=40.0,
+        rest=SESSION,
+    ),
+    Scenario(
+        "service-fails",
+        "local service fails (interval 1, fast 0.5, fall 2)",
+        faults.kill_service,
+        faults.start_service,
+        Served.OTHERS,
+        cold=Bound("detection + 100 ms", 0.1, noticed=True),
+        hot=Bound("detection + 20 ms", 0.02, noticed=True),
+        notice="state=down",
+    ),
+    Scenario(
+        "node-maintenance",
+        "maintenance of one node, on and off",
+        faults.drain_node,
+        faults.end_drain,
+        Served.OTHERS,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+    ),
+    Scenario(
+        "service-maintenance",
+        "maintenance of the service",
+        faults.stop_service,
+        faults.resume_service,
+        Served.NOBODY,
+        cold=Bound("all withdrawn within 1 s", 1.0),
+        hot=Bound("all withdrawn within 1 s", 1.0),
+        rest=SESSION,
+    ),
+    Scenario(
+        "exabgp-terminated",
+        "SIGTERM to ExaBGP",
+        faults.terminate_exabgp,
+        faults.start_exabgp,
+        Served.OTHERS,
+        cold=Bound("300 ms", 0.3),
+        hot=CONVERGED,
+    ),
+    Scenario(
+        "agent-stopped",
+        "agent stopped for 20 s (SIGSTOP), then continued",
+        faults.stop_agent,
+        faults.continue_agent,
+        Served.SAME,
+        cold=NO_LOSS,
+        hot=NO_LOSS,
+        hold=20.0,
+    ),
+)
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
