@@ -18,6 +18,7 @@ from vipagent.agent.agent import Agent
 from vipagent.agent.changes import Changes
 from vipagent.agent.parent import run_by_exabgp
 from vipagent.agent.parked import wait_for_better
+from vipagent.agent.showing import Showing
 from vipagent.agent.watchdog import Watchdog
 from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
@@ -115,6 +116,7 @@ class _Life:
         self._changes = changes
         self._watchdog = Watchdog()
         self._addresses: frozenset[str] = frozenset()
+        self._showing = Showing(agent)
 
     async def live(self, config: AgentConfig) -> None:
         """Run the agent; its addresses are there from before the first announcement to after the last one."""
@@ -122,6 +124,7 @@ class _Life:
             self._loop.add_signal_handler(number, self._agent.stop)
         self._watchdog.start(config.watchdog)
         self._addresses = await addresses.add(_on_loopback(config))
+        self._showing.at(config.listen)
         reloading = self._loop.create_task(self._reload())
         gc.collect()
         gc.freeze()  # what start-up made stays: no collection need look at it again
@@ -135,6 +138,7 @@ class _Life:
 
     async def _end(self) -> None:
         """Close the agent while a child removes the addresses."""
+        self._showing.at(None)
         removal = self._loop.create_task(addresses.remove(self._addresses))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ENDING):
@@ -150,11 +154,13 @@ class _Life:
             try:
                 await self._take(await self._load())
             except (ConfigError, ValueError) as error:
+                self._agent.counters.refused()
                 for line in str(error).splitlines():
                     log.error("the new configuration is refused, the old one stays: %s", line)
             except Exception:  # the agent, and the next attempt, go on (E6)
                 log.exception("internal error")
             else:
+                self._agent.counters.reloaded()
                 log.info("reloaded")
 
     async def _take(self, config: AgentConfig) -> None:
@@ -163,6 +169,7 @@ class _Life:
         wanted = _on_loopback(config)
         self._addresses |= await addresses.add(wanted - self._addresses)
         self._agent.reconfigure(config)
+        self._showing.at(config.listen)
         logs.configure(config.log)
         self._watchdog.start(config.watchdog)
         gone = self._addresses - wanted

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,7 @@ services:
     release_delay: 1
     drain_delay: 2
 """
+LISTEN_CONF = "listen: '{}'\n"
 
 
 class Cluster:
@@ -74,10 +76,12 @@ class Cluster:
     Args:
         folder: where configurations, logs and the store go.
         table: the Unix socket that the switch's routes are sent to.
+        pages: where each load balancer shows its status page, by its name; not in it: nowhere.
     """
 
-    def __init__(self, folder: Path, table: Path) -> None:
+    def __init__(self, folder: Path, table: Path, pages: Mapping[str, str]) -> None:
         self.folder = folder
+        self._pages = pages
         self.store = folder / "store"
         self._port = _free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -152,7 +156,9 @@ class Cluster:
     def _write_node(self, node: Node) -> None:
         config = self.folder / f"{node.name}.yaml"
         vips = ", ".join(other.vip for other in NODES)
-        config.write_text(AGENT_CONF.format(node=node, store=self.store, service=SERVICE, vips=vips))
+        listen = LISTEN_CONF.format(self._pages[node.name]) if node.name in self._pages else ""
+        agent = AGENT_CONF.format(node=node, store=self.store, service=SERVICE, vips=vips)
+        config.write_text(listen + agent)
         conf = NODE_CONF.format(
             python=sys.executable,
             config=config,

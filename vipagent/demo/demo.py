@@ -5,7 +5,7 @@ import sys
 import tempfile
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rich.live import Live
 
 from vipagent.demo.cluster import NODES, Cluster
 from vipagent.demo.operator import Operator
-from vipagent.demo.screen import Result, render
+from vipagent.demo.screen import Machine, Result, render
 from vipagent.demo.steps import Step, steps
 from vipagent.demo.table import Table
 from vipagent.store.layout import WHOLE_SERVICE
@@ -30,12 +30,14 @@ class Demo:
     Args:
         folder: where everything is written.
         live: what redraws the terminal.
+        pages: where each load balancer shows its status page, by its name.
     """
 
-    def __init__(self, folder: Path, live: Live) -> None:
+    def __init__(self, folder: Path, live: Live, pages: Mapping[str, str]) -> None:
         self._live = live
         self._socket = folder / "table"
-        self._cluster = Cluster(folder, self._socket)
+        self._cluster = Cluster(folder, self._socket, pages)
+        self._pages = pages
         self._operator = Operator(self._cluster.store)
         self._table = Table(tuple(node.vip for node in NODES))
         self._changed = asyncio.Event()
@@ -129,14 +131,15 @@ class Demo:
     def _draw(self) -> None:
         if self._drawn:
             return
-        living = [node.name for node in NODES if self._cluster.runs(node)]
-        self._live.update(render(self._table, living, self._results, self._hint), refresh=True)
+        nodes = [Machine(node.name, self._cluster.runs(node), self._pages.get(node.name)) for node in NODES]
+        self._live.update(render(self._table, nodes, self._results, self._hint), refresh=True)
 
 
-def run(*, walk: bool) -> int:
+def run(pages: Mapping[str, str], *, walk: bool) -> int:
     """Run the demo.
 
     Args:
+        pages: where each load balancer shows its status page, as `listen` has it, by its name.
         walk: take the steps and end; otherwise obey the keys, which needs a terminal.
 
     Returns:
@@ -148,13 +151,13 @@ def run(*, walk: bool) -> int:
         Live(console=console, auto_refresh=False) as live,
         _single_keys(wanted=not walk),
     ):
-        status = asyncio.run(_run(Path(folder), live, walk=walk))
+        status = asyncio.run(_run(Path(folder), live, pages, walk=walk))
     console.print()
     return status
 
 
-async def _run(folder: Path, live: Live, *, walk: bool) -> int:
-    demo = Demo(folder, live)
+async def _run(folder: Path, live: Live, pages: Mapping[str, str], *, walk: bool) -> int:
+    demo = Demo(folder, live, pages)
     try:
         await demo.open()
         if walk:

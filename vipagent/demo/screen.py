@@ -24,16 +24,26 @@ class Result:
     reached: bool
 
 
-def render(table: Table, living: Sequence[str], results: Sequence[Result], hint: str) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A load balancer."""
+
+    name: str
+    lives: bool
+    page: str | None
+    """Host and port of its status page."""
+
+
+def render(table: Table, nodes: Sequence[Machine], results: Sequence[Result], hint: str) -> RenderableType:
     """Draw everything.
 
     Args:
         table: what the switch has learned.
-        living: the names of the load balancers that run.
+        nodes: the load balancers.
         results: the steps so far.
         hint: the line at the bottom.
     """
-    return Group(_routes(table), _nodes(living), *map(_result, results), Text(hint, style="dim"))
+    return Group(_routes(table), _nodes(nodes), *map(_result, results), Text(hint, style="dim"))
 
 
 def _routes(table: Table) -> Grid:
@@ -57,11 +67,13 @@ def _routes(table: Table) -> Grid:
     return grid
 
 
-def _nodes(living: Sequence[str]) -> Text:
+def _nodes(nodes: Sequence[Machine]) -> Text:
     text = Text()
-    for node in NODES:
-        lives = node.name in living
-        text.append(f" {node.name}: {'up' if lives else 'dead'} ", style="green" if lives else "bold red")
+    for node in nodes:
+        text.append(
+            f" {node.name}: {'up' if node.lives else 'dead'} ", style="green" if node.lives else "bold red"
+        )
+        text.append(f"http://{node.page}/ " if node.page else "", style="dim")
     return text
 
 

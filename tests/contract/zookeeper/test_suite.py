@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from kazoo.client import KazooClient
 
-from tests.contract.zookeepers import LIFE, ZooKeeperUnderTest, detail
+from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest, detail
 from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings

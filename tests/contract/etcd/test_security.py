@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd_access import PASSWORD, demand_passwords, opened, permit, refused, serves
-from tests.contract.etcds import RENEWED, EtcdUnderTest, detail
+from tests.contract.etcd.access import PASSWORD, demand_passwords, opened, permit, refused, serves
+from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest, detail
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcds import RENEWED, EtcdUnderTest, detail, registered
+from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest, detail, registered
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import Directory, Key, Kind

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcds import LIFE, EtcdUnderTest, detail, registered
+from tests.contract.etcd.under_test import LIFE, EtcdUnderTest, detail, registered
 from tests.servers.etcd import Etcd
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy

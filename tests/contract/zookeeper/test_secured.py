@@ -7,7 +7,7 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 
-from tests.contract.zookeepers import LIFE, ZooKeeperUnderTest, detail
+from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest, detail
 from tests.servers.certificates import Authority
 from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_only
 from vipagent.core.words import Claim, StoreState

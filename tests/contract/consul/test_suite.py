@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.consuls import ConsulUnderTest
+from tests.contract.consul.under_test import ConsulUnderTest
 from tests.servers.consul import Consul
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.etcds import EtcdUnderTest
+from tests.contract.etcd.under_test import EtcdUnderTest
 from tests.servers.etcd import Etcd
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd_access import PASSWORD, demand_passwords, opened, refused, serves
-from tests.contract.etcds import EtcdUnderTest
+from tests.contract.etcd.access import PASSWORD, demand_passwords, opened, refused, serves
+from tests.contract.etcd.under_test import EtcdUnderTest
 from tests.servers.certificates import Authority
 from tests.servers.etcd import Certificates, Etcd
 from vipagent.testing.contract import BackendContract

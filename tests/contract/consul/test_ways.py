@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.consuls import LIFE, ConsulUnderTest, detail, registered
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest, detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.etcds import LIFE, EtcdUnderTest
+from tests.contract.etcd.under_test import LIFE, EtcdUnderTest
 from tests.servers.etcd import Cluster, Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.consuls import LIFE, ConsulUnderTest, registered
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest, registered
 from tests.servers.consul import HOST, Consul
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder

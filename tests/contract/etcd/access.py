@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.contract.etcds import LIFE, b64, detail
+from tests.contract.etcd.under_test import LIFE, b64, detail
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.consuls import LIFE, ConsulUnderTest, detail, registered
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest, detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.benchmark.stores.options import options
 from tests.benchmark.stores.page import shown
 from tests.contract.agents import UNRESOLVED, Refused
-from tests.contract.test_consul_security import MASTER
+from tests.contract.consul.test_security import MASTER
 from tests.servers.certificates import Authority
 from tests.servers.consul import Consul
 

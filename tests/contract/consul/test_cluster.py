@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.consuls import LIFE, ConsulUnderTest
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.servers.consul import Cluster, Consul
 from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState

@@ -1,0 +1,1 @@
+"""What an agent shows by HTTP (`--listen`): metrics, its health, the status page. Imported only then."""

@@ -1,0 +1,113 @@
+"""The values of every metric of `METRICS`, taken from an agent's view."""
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from vipagent import __version__
+from vipagent.agent.counters import Histogram
+from vipagent.agent.view import AgentView, ServiceView
+from vipagent.core.actions import VipReport
+from vipagent.core.words import CheckResult, CheckState, Reason, StoreState
+
+Sample = tuple[tuple[str, ...], float | Histogram]
+"""The values of the labels, and the value."""
+Samples = Callable[[AgentView], Iterable[Sample]]
+NODE_IN_MAINTENANCE = frozenset({Reason.DRAINING, Reason.MAINTENANCE_NODE})
+
+
+def _of_each(value: Callable[[ServiceView], float | Histogram]) -> Samples:
+    """Return one sample for each service."""
+    return lambda view: [((service.name,), value(service)) for service in view.services]
+
+
+def _in_each(samples: Callable[[ServiceView], Iterable[Sample]]) -> Samples:
+    """Return several samples for each service, whose name is put in front of their labels."""
+
+    def of_view(view: AgentView) -> Iterator[Sample]:
+        for service in view.services:
+            for labels, value in samples(service):
+                yield (service.name, *labels), value
+
+    return of_view
+
+
+def _of_each_vip(value: Callable[[VipReport], float]) -> Samples:
+    return _in_each(lambda service: (((vip,), value(seen)) for vip, seen in _vips(service).items()))
+
+
+def _vips(service: ServiceView) -> Mapping[str, VipReport]:
+    return service.report.vips if service.report else {}
+
+
+def _one_of(words: Iterable[str], present: str) -> list[Sample]:
+    return [((str(word),), float(word == present)) for word in words]
+
+
+def _check_state(service: ServiceView) -> list[Sample]:
+    return _one_of(CheckState, service.report.check if service.report else CheckState.STARTING)
+
+
+def _results(service: ServiceView) -> list[Sample]:
+    return [((str(result),), service.counters.results[result]) for result in CheckResult]
+
+
+def _maintenance(service: ServiceView) -> list[Sample]:
+    node = any(seen.reason in NODE_IN_MAINTENANCE for seen in _vips(service).values())
+    return [(("service",), float(service.status.maintenance is not None)), (("node",), float(node))]
+
+
+def _states(service: ServiceView) -> list[Sample]:
+    return [((vip, str(seen.reason)), 1) for vip, seen in _vips(service).items()]
+
+
+def _registered(service: ServiceView) -> list[Sample]:
+    return [((seen.vip,), float(seen.registered)) for seen in service.status.vips]
+
+
+def _ranks(service: ServiceView) -> list[Sample]:
+    """Return ranks 0 and 1 always: a line that comes and goes is hard to add up."""
+    found = Counter({0: 0, 1: 0})
+    found.update(seen.rank for seen in _vips(service).values() if seen.rank is not None)
+    return [((str(rank),), count) for rank, count in sorted(found.items())]
+
+
+def _changes(service: ServiceView) -> list[Sample]:
+    counters = service.counters
+    return [(("announce",), counters.announcements), (("withdraw",), counters.withdrawals)]
+
+
+SAMPLES: Mapping[str, Samples] = {
+    "vipagent_build_info": lambda view: [
+        ((__version__, platform.python_version(), view.backend, view.node), 1)
+    ],
+    "vipagent_config_reloads_total": lambda view: [
+        (("taken",), view.counters.reloads),
+        (("refused",), view.counters.refused_reloads),
+    ],
+    "vipagent_config_last_reload_successful": lambda view: [((), float(view.counters.last_reload_good))],
+    "vipagent_store_state": lambda view: _one_of(StoreState, view.store),
+    "vipagent_store_reconnections_total": lambda view: [((), max(0, view.counters.connections - 1))],
+    "vipagent_store_ignored_entries": _of_each(lambda service: service.status.ignored),
+    "vipagent_bgp_neighbors_established": lambda view: [((), view.neighbors)],
+    "vipagent_exabgp_commands_total": lambda view: [
+        (("done",), view.counters.commands),
+        (("failed",), view.counters.command_errors),
+    ],
+    "vipagent_exabgp_reply_duration_seconds": lambda view: [((), view.counters.reply_seconds)],
+    "vipagent_check_state": _in_each(_check_state),
+    "vipagent_check_results_total": _in_each(_results),
+    "vipagent_check_duration_seconds": _of_each(lambda service: service.counters.check_seconds),
+    "vipagent_maintenance": _in_each(_maintenance),
+    "vipagent_vip_state": _in_each(_states),
+    "vipagent_vip_announced": _of_each_vip(lambda seen: float(seen.rank is not None)),
+    "vipagent_vip_owned": _of_each_vip(lambda seen: float(seen.owned)),
+    "vipagent_vip_registered": _in_each(_registered),
+    "vipagent_routes_announced": _in_each(_ranks),
+    "vipagent_route_changes_total": _in_each(_changes),
+    "vipagent_takeovers_total": _of_each(lambda service: service.counters.takeovers),
+    "vipagent_handbacks_total": _of_each(lambda service: service.counters.handbacks),
+    "vipagent_conflicts_total": _of_each(lambda service: service.counters.conflicts),
+    "vipagent_internal_errors_total": _of_each(lambda service: service.counters.internal_errors),
+}
+"""By the metric's name."""
