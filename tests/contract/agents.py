@@ -13,7 +13,7 @@ from tests.servers.process import wait_for
 
 GRACE = 1.0
 """Seconds of `start_grace`."""
-PATIENCE = 20.0
+PATIENCE = 40.0
 UNRESOLVED = "store.invalid"
 """A name that no resolver knows, until `resolving` is told."""
 RESOLVER = f'''

@@ -290,10 +290,3 @@ def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnder
 def test_bad_settings_are_refused(settings: StoreSettings, message: str) -> None:
     with pytest.raises(StoreConfigError, match=message):
         FileBackend(settings, Recorder())
-
-
-@pytest.fixture
-def peers(store: FilesUnderTest) -> Iterator[Peers]:
-    made = Peers(store)
-    yield made
-    made.close()

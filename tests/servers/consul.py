@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import ssl
 import urllib.error
 import urllib.request
@@ -10,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.servers.debian11 import unpacked
-from tests.servers.process import Process, free_port, wait_for
+from tests.servers.process import Process, free_port
+from tests.servers.server import Server, Trio
 
 HOST = "127.0.0.1"
 
@@ -23,7 +23,7 @@ def program() -> Path:
     return unpacked("consul") / "usr/bin/consul"
 
 
-class Consul:
+class Consul(Server):
     """One agent in server mode. Its ports and its data stay the same over `kill` and `start`."""
 
     def __init__(
@@ -97,84 +97,16 @@ class Consul:
         return bool(state.get("leader") == "true")
 
     @property
-    def serving(self) -> bool:
+    def serves(self) -> bool:
         """Whether it answers consistent reads: there is a leader, and it has its quorum."""
         return self.ask("catalog/nodes?consistent") is not None
 
-    def start(self) -> None:
-        """Start, and wait until it serves."""
-        self.launch()
-        self.wait()
 
-    def launch(self) -> None:
-        """Start, and do not wait."""
-        self.process.start()
-
-    def wait(self, within: float = 30.0) -> None:
-        """Wait until it serves clients."""
-
-        def serving() -> bool:
-            assert self.process.running, f"Consul has ended:\n{self.process.said()}"
-            return self.serving
-
-        try:
-            wait_for(f"Consul serves at {self.address}", serving, within)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
-
-    def kill(self) -> None:
-        """`kill -9`; its data stay."""
-        self.process.kill()
-
-    def restart(self) -> None:
-        """`kill -9`, and start again on the same data."""
-        self.kill()
-        self.start()
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
-        self.process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT, and wait until it serves."""
-        self.process.signal(signal.SIGCONT)
-        self.wait()
-
-    def stop(self) -> None:
-        """End it for good, also a paused one."""
-        self.process.kill()
-
-
-class Cluster:
+class Cluster(Trio[Consul]):
     """Three servers, each a process, that elect a leader among them."""
 
     def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:
         common = {"bootstrap_expect": 3, **(settings or {})}
         first = Consul(directory / "1", common)
         joining = {**common, "retry_join": [f"{HOST}:{first.gossip}"], "retry_interval": "1s"}
-        self.servers = [first, Consul(directory / "2", joining), Consul(directory / "3", joining)]
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Each server's `HOST:PORT` for clients."""
-        return tuple(server.address for server in self.servers)
-
-    def start(self) -> None:
-        """Start all three, and wait until all serve."""
-        for server in self.servers:
-            server.launch()
-        for server in self.servers:
-            server.wait()
-
-    def leader(self) -> Consul:
-        """Wait until there is a leader, and return it."""
-
-        def leaders() -> list[Consul]:
-            return [server for server in self.servers if server.process.running and server.leads]
-
-        return wait_for("one of three Consuls leads", leaders, 30.0)[0]
-
-    def stop(self) -> None:
-        """End all three for good."""
-        for server in self.servers:
-            server.stop()
+        super().__init__([first, Consul(directory / "2", joining), Consul(directory / "3", joining)])

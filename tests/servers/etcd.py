@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import ssl
 import urllib.error
 import urllib.request
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import Process, free_port, wait_for
+from tests.servers.process import Process, free_port
+from tests.servers.server import Server, Trio
 
 HOST = "127.0.0.1"
 
@@ -40,7 +40,7 @@ class Certificates:
         return [f"--cert-file={self.cert}", f"--key-file={self.key}", *demand]
 
 
-class Etcd:
+class Etcd(Server):
     """One server. Its ports and its data stay the same over `kill` and `start`."""
 
     def __init__(
@@ -121,48 +121,14 @@ class Etcd:
         except (OSError, ValueError):
             return False
 
-    def start(self) -> None:
-        """Start, and wait until it serves."""
-        self.launch()
-        self.wait()
-
-    def launch(self) -> None:
-        """Start, and do not wait."""
-        self.process.start()
-
-    def wait(self, within: float = 30.0) -> None:
-        """Wait until it serves clients."""
-
-        def serving() -> bool:
-            assert self.process.running, "etcd has ended"
-            return self.serves
-
+    @property
+    def leads(self) -> bool:
+        """Whether its cluster's members follow it."""
         try:
-            wait_for(f"etcd serves at {self.address}", serving, within)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
-
-    def kill(self) -> None:
-        """`kill -9`; its data stay."""
-        self.process.kill()
-
-    def restart(self) -> None:
-        """`kill -9`, and start again on the same data."""
-        self.kill()
-        self.start()
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
-        self.process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT, and wait until it serves."""
-        self.process.signal(signal.SIGCONT)
-        self.wait()
-
-    def stop(self) -> None:
-        """End it for good, also a paused one."""
-        self.process.kill()
+            status = self.ask("/v3/maintenance/status", {}, 1.0)
+        except OSError:
+            return False
+        return bool(status["header"]["member_id"] == status.get("leader"))
 
     def _trust(self) -> ssl.SSLContext | None:
         if self.certificates is None:
@@ -172,39 +138,9 @@ class Etcd:
         return context
 
 
-class Cluster:
+class Cluster(Trio[Etcd]):
     """Three servers, each a process, that elect a leader among them."""
 
     def __init__(self, directory: Path, flags: Sequence[str] = ()) -> None:
         peers = {name: f"http://{HOST}:{free_port()}" for name in ("one", "two", "three")}
-        self.servers = [Etcd(directory / name, flags, name=name, peers=peers) for name in peers]
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Each server's `HOST:PORT` for clients."""
-        return tuple(server.address for server in self.servers)
-
-    def start(self) -> None:
-        """Start all three, and wait until all serve."""
-        for server in self.servers:
-            server.launch()
-        for server in self.servers:
-            server.wait()
-
-    def leader(self) -> Etcd:
-        """Wait until there is a leader, and return it."""
-        leading = wait_for("one of three etcds leads", lambda: [*filter(_leads, self.servers)], 30.0)
-        return leading[0]
-
-    def stop(self) -> None:
-        """End all three for good."""
-        for server in self.servers:
-            server.stop()
-
-
-def _leads(server: Etcd) -> bool:
-    try:
-        status = server.ask("/v3/maintenance/status", {}, 1.0)
-    except OSError:
-        return False
-    return bool(status["header"]["member_id"] == status.get("leader"))
+        super().__init__([Etcd(directory / name, flags, name=name, peers=peers) for name in peers])

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.process import Process, free_port, wait_for
+from tests.servers.process import Process, free_port
+from tests.servers.server import Server, Trio
 
 HOST = "127.0.0.1"
 DEBIAN = Path("/usr/share/java/zookeeper.jar")
@@ -37,7 +37,7 @@ def class_path() -> str:
     return ":".join([str(DEBIAN), *(str(DEBIAN.with_name(jar)) for jar in BESIDES)])
 
 
-class ZooKeeper:
+class ZooKeeper(Server):
     """One server. Its port and its data stay the same over `kill` and `start`."""
 
     def __init__(
@@ -95,48 +95,15 @@ class ZooKeeper:
         answer = self.ask("srvr").partition("Mode: ")[2].split()
         return answer[0] if answer else ""
 
-    def start(self) -> None:
-        """Start, and wait until it serves."""
-        self.launch()
-        self.wait()
+    @property
+    def serves(self) -> bool:
+        """Whether it serves clients."""
+        return bool(self.mode)
 
-    def launch(self) -> None:
-        """Start, and do not wait."""
-        self.process.start()
-
-    def wait(self, within: float = 30.0) -> None:
-        """Wait until it serves clients."""
-
-        def serving() -> str:
-            assert self.process.running, f"ZooKeeper has ended:\n{self.process.said()}"
-            return self.mode
-
-        try:
-            wait_for(f"ZooKeeper serves at {self.address}", serving, within)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
-
-    def kill(self) -> None:
-        """`kill -9`; its data stay."""
-        self.process.kill()
-
-    def restart(self) -> None:
-        """`kill -9`, and start again on the same data."""
-        self.kill()
-        self.start()
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
-        self.process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT, and wait until it serves."""
-        self.process.signal(signal.SIGCONT)
-        self.wait()
-
-    def stop(self) -> None:
-        """End it for good, also a paused one."""
-        self.process.kill()
+    @property
+    def leads(self) -> bool:
+        """Whether its ensemble's members follow it."""
+        return self.mode == "leader"
 
 
 class TlsZooKeeper(ZooKeeper):
@@ -187,12 +154,12 @@ def sasl_only(directory: Path, user: str, password: str) -> tuple[str, ...]:
     )
 
 
-class Ensemble:
+class Ensemble(Trio[ZooKeeper]):
     """Three servers, each a process, that elect a leader among them."""
 
     def __init__(self, directory: Path, tick: int = 500) -> None:
         peers = {f"server.{number}": f"{HOST}:{free_port()}:{free_port()}" for number in (1, 2, 3)}
-        self.servers = [self._member(directory, number, tick, peers) for number in (1, 2, 3)]
+        super().__init__([self._member(directory, number, tick, peers) for number in (1, 2, 3)])
 
     @staticmethod
     def _member(directory: Path, number: int, tick: int, peers: Mapping[str, str]) -> ZooKeeper:
@@ -200,28 +167,3 @@ class Ensemble:
         (own / "data").mkdir(parents=True)
         (own / "data" / "myid").write_text(str(number))
         return ZooKeeper(own, tick, {"initLimit": 10, "syncLimit": 4, **peers})
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Each server's `HOST:PORT` for clients."""
-        return tuple(server.address for server in self.servers)
-
-    def start(self) -> None:
-        """Start all three, and wait until all serve."""
-        for server in self.servers:
-            server.launch()
-        for server in self.servers:
-            server.wait()
-
-    def leader(self) -> ZooKeeper:
-        """Wait until there is a leader, and return it."""
-
-        def leading() -> list[ZooKeeper]:
-            return [server for server in self.servers if server.mode == "leader"]
-
-        return wait_for("one of three ZooKeepers leads", leading, 30.0)[0]
-
-    def stop(self) -> None:
-        """End all three for good."""
-        for server in self.servers:
-            server.stop()

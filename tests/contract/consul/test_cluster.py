@@ -52,13 +52,6 @@ def store(whole: Cluster, leader: Consul) -> ConsulUnderTest:
 
 
 @pytest.fixture
-def peers(store: ConsulUnderTest) -> Iterator[Peers]:
-    peers = Peers(store)
-    yield peers
-    peers.close()
-
-
-@pytest.fixture
 def agent(peers: Peers) -> Peer:
     """An agent with a member, in a service with a maintenance key, which must never seem gone."""
     agent = peers.join("node1")

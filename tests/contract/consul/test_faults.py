@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.consul.under_test import LIFE, ConsulUnderTest, detail, registered
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest
+from tests.contract.sessions import detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
@@ -16,26 +16,6 @@ from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_consul import http, watches
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-    server = Consul(tmp_path_factory.mktemp("consul"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(server: Consul) -> ConsulUnderTest:
-    return ConsulUnderTest(server)
-
-
-@pytest.fixture
-def peers(store: ConsulUnderTest) -> Iterator[Peers]:
-    peers = Peers(store)
-    yield peers
-    peers.close()
 
 
 def end_sessions(store: ConsulUnderTest, node: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.consul.under_test import LIFE, ConsulUnderTest, registered
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest
+from tests.contract.sessions import registered
 from tests.servers.consul import HOST, Consul
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
@@ -28,11 +29,6 @@ def server(tmp_path: Path) -> Iterator[Consul]:
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def store(server: Consul) -> ConsulUnderTest:
-    return ConsulUnderTest(server)
 
 
 @pytest.fixture

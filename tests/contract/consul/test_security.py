@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened, wait_detail
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened
+from tests.contract.sessions import wait_detail
 from tests.servers.consul import HOST, Consul
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings

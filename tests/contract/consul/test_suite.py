@@ -1,27 +1,10 @@
 """Consul passes the suite against a real server, whichever way its sessions end."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.contract.consul.under_test import ConsulUnderTest
 from tests.servers.consul import Consul
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-    server = Consul(tmp_path_factory.mktemp("consul"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(server: Consul) -> ConsulUnderTest:
-    if not server.process.running:  # a test before this one has failed
-        server.start()
-    return ConsulUnderTest(server)
 
 
 class TestConsul(BackendContract):

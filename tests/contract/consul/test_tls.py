@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened, wait_detail
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened
+from tests.contract.sessions import wait_detail
 from tests.servers.certificates import Authority
 from tests.servers.consul import HOST, Consul
 from tests.servers.process import free_port, wait_for

@@ -12,41 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract.consul.under_test import LIFE, ConsulUnderTest, detail, registered
-from tests.servers.consul import Consul
+from tests.contract.consul.under_test import LIFE, ConsulUnderTest
+from tests.contract.sessions import detail, registered
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_consul import watches
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-    server = Consul(tmp_path_factory.mktemp("consul"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(server: Consul) -> ConsulUnderTest:
-    return ConsulUnderTest(server)
-
-
-@pytest.fixture
-def peers(store: ConsulUnderTest) -> Iterator[Peers]:
-    peers = Peers(store)
-    yield peers
-    peers.close()
-
-
-@pytest.fixture
-def proxy(server: Consul) -> Iterator[Proxy]:
-    proxy = Proxy(server.address)
-    yield proxy
-    proxy.close()
 
 
 @pytest.fixture

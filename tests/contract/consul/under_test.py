@@ -1,53 +1,27 @@
 """Consul as a store under test, and a foreign client of it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from urllib.parse import quote
 
+from tests.contract.sessions import begun
 from tests.servers.consul import Consul
-from vipagent.core.words import Claim
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.peers import MEMBERS, Peer, Peers, member
-from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.testing.peers import Peer, Peers
+from vipagent.testing.store import ServedStore
 from vipagent_consul import ConsulBackend
 
 LIFE = 2.0
 PREFIXES = count(1)
 
 
-def detail(session: Peer) -> str:
-    """Return what was told last about the session; empty if nothing was."""
-    told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
-    return told[-1] if told else ""
-
-
-def wait_detail(session: Peer, pattern: str) -> None:
-    """Wait until what was told last about the session begins with a match of `pattern`."""
-    session.seen.wait_for(lambda: re.match(pattern, detail(session)), PATIENCE, f"it says {pattern!r}")
-
-
-def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
-    """Return an agent that has one member, and watches all members."""
-    agent = peers.join(node)
-    agent.watch(MEMBERS)
-    agent.register(member(last))
-    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
-    return agent
-
-
 @contextmanager
 def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
     """Yield an agent with a wish and a watch, that may or may not get in."""
     peers = Peers(store)
-    agent = peers.make("node1")
-    agent.watch(MEMBERS)
-    agent.register(member(1))
-    agent.backend.open()
-    yield agent
+    yield begun(peers.make("node1"))
     peers.close()
 
 

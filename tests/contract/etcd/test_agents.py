@@ -5,8 +5,9 @@ from pathlib import Path
 from tests.benchmark.stores.options import options
 from tests.benchmark.stores.page import shown
 from tests.contract.agents import UNRESOLVED, Refused, one_dies
-from tests.contract.etcd.access import PASSWORD, demand_passwords, permit
+from tests.contract.etcd.access import demand_passwords, permit
 from tests.contract.etcd.under_test import b64
+from tests.contract.sessions import PASSWORD
 from tests.servers.certificates import Authority
 from tests.servers.etcd import Certificates, Cluster, Etcd
 

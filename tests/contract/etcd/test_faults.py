@@ -3,12 +3,12 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest, detail, registered
+from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest
+from tests.contract.sessions import detail, registered
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import Directory, Key, Kind
@@ -18,26 +18,6 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventual
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import following, gateway, watches
 from vipagent_etcd.errors import Refused, Unreachable
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
-    server = Etcd(tmp_path_factory.mktemp("etcd"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(server: Etcd) -> EtcdUnderTest:
-    return EtcdUnderTest(server)
-
-
-@pytest.fixture
-def peers(store: EtcdUnderTest) -> Iterator[Peers]:
-    peers = Peers(store)
-    yield peers
-    peers.close()
 
 
 class TestLeases:

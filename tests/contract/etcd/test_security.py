@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd.access import PASSWORD, demand_passwords, opened, permit, refused, serves
-from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest, detail
+from tests.contract.etcd.access import demand_passwords, opened, permit
+from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest
+from tests.contract.sessions import PASSWORD, detail, refused, serves
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
@@ -34,27 +35,6 @@ def server(tmp_path: Path) -> Iterator[Etcd]:
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def password(tmp_path: Path) -> Path:
-    file = tmp_path / "password"
-    file.write_text(PASSWORD + "\n")
-    return file
-
-
-@pytest.fixture
-def login(password: Path) -> dict[str, object]:
-    """The options of an agent that such a server lets in."""
-    return {"user": "agent", "password_file": str(password)}
-
-
-@pytest.fixture
-def sessions() -> Iterator[list[Peer]]:
-    sessions: list[Peer] = []
-    yield sessions
-    for session in sessions:
-        session.backend.close(2.0)
 
 
 class TestEtcdWithPassword(BackendContract):

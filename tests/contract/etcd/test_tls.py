@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd.access import PASSWORD, demand_passwords, opened, refused, serves
+from tests.contract.etcd.access import demand_passwords, opened
 from tests.contract.etcd.under_test import EtcdUnderTest
+from tests.contract.sessions import PASSWORD, refused, serves
 from tests.servers.certificates import Authority
 from tests.servers.etcd import Certificates, Etcd
 from vipagent.testing.contract import BackendContract
@@ -45,27 +46,6 @@ def own(authority: Authority) -> dict[str, object]:
     """The options of an agent with a certificate; they survive JSON."""
     issued = authority.issue("agent", "DNS:agent")
     return {"tls": True, "ca": str(authority.cert), "certfile": str(issued.cert), "keyfile": str(issued.key)}
-
-
-@pytest.fixture
-def sessions() -> Iterator[list[Peer]]:
-    sessions: list[Peer] = []
-    yield sessions
-    for session in sessions:
-        session.backend.close(2.0)
-
-
-@pytest.fixture
-def password(tmp_path: Path) -> Path:
-    file = tmp_path / "password"
-    file.write_text(PASSWORD + "\n")
-    return file
-
-
-@pytest.fixture
-def login(password: Path) -> dict[str, object]:
-    """The options of an agent that such a server lets in."""
-    return {"user": "agent", "password_file": str(password)}
 
 
 class TestEtcdWithTls(BackendContract):

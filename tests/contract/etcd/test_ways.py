@@ -4,49 +4,22 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd.under_test import LIFE, EtcdUnderTest, detail, registered
+from tests.contract.etcd.under_test import LIFE, EtcdUnderTest
+from tests.contract.sessions import begun, detail, registered
 from tests.servers.etcd import Etcd
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.testing.faults import LATE, RECOVERY
-from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
+from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import following, names, session
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
-    server = Etcd(tmp_path_factory.mktemp("etcd"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(server: Etcd) -> EtcdUnderTest:
-    return EtcdUnderTest(server)
-
-
-@pytest.fixture
-def peers(store: EtcdUnderTest) -> Iterator[Peers]:
-    peers = Peers(store)
-    yield peers
-    peers.close()
-
-
-@pytest.fixture
-def proxy(server: Etcd) -> Iterator[Proxy]:
-    proxy = Proxy(server.address)
-    yield proxy
-    proxy.close()
 
 
 def resident() -> int:
@@ -173,7 +146,7 @@ class TestHosts:
         real = names._lookup
         monkeypatch.setattr(names, "_lookup", lookup)
         store.hosts = (f"etcd.invalid:{server.port}",)
-        agent = opened(peers)
+        agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
         assert f"etcd.invalid:{server.port}: the name does not resolve" in detail(agent)
         with pytest.raises(StoreError, match=r"etcd\.invalid.*does not resolve"):
@@ -194,7 +167,7 @@ class TestHosts:
 
         monkeypatch.setattr(names, "_lookup", lookup)
         store.hosts = ("etcd.invalid:2379",)
-        agent = opened(peers)
+        agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
         assert "etcd.invalid:2379: no answer within" in detail(agent)
         began = time.monotonic()
@@ -205,7 +178,7 @@ class TestHosts:
     def test_a_port_where_nobody_listens(self, peers: Peers, store: EtcdUnderTest) -> None:
         port = free_port()
         store.hosts = (f"127.0.0.1:{port}",)
-        agent = opened(peers)
+        agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
         assert detail(agent) == f"127.0.0.1:{port}: connection refused"
 
@@ -214,7 +187,7 @@ class TestHosts:
         with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as web:
             threading.Thread(target=web.serve_forever, daemon=True).start()
             store.hosts = (f"127.0.0.1:{web.server_address[1]}",)
-            agent = opened(peers)
+            agent = begun(peers.make("node1"))
             agent.seen.wait_state(StoreState.LOST, PATIENCE)
             assert "no JSON: is this a client port of etcd 3.4 or later?" in detail(agent)
             web.shutdown()
@@ -223,7 +196,7 @@ class TestHosts:
         self, peers: Peers, store: EtcdUnderTest, server: Etcd
     ) -> None:
         store.hosts = (f"127.0.0.1:{free_port()}", "etcd.invalid:2379", server.address)
-        agent = opened(peers)
+        agent = begun(peers.make("node1"))
         agent.wait_claim(member(1), Claim.OURS, PATIENCE)
         assert server.address in detail(agent)
 
@@ -233,12 +206,3 @@ class TestHosts:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
         registered(peers)
-
-
-def opened(peers: Peers) -> Peer:
-    """Return an agent that has begun to connect, and wants a member."""
-    agent = peers.make("node1")
-    agent.watch(MEMBERS)
-    agent.register(member(1))
-    agent.backend.open()
-    return agent

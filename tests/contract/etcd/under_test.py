@@ -6,12 +6,9 @@ from itertools import count
 from typing import Any
 
 from tests.servers.etcd import Etcd
-from vipagent.core.words import Claim
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.peers import MEMBERS, Peer, Peers, member
-from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.testing.store import ServedStore
 from vipagent_etcd import EtcdBackend
 
 LIFE = 3.0
@@ -23,12 +20,6 @@ RENEWED = "etcd_debugging_lease_renewed_total"
 def b64(data: bytes | str) -> str:
     """Return what the gateway takes for bytes."""
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
-
-
-def detail(agent: Peer) -> str:
-    """Return what was told last about an agent's session; empty as long as nothing was."""
-    told = [event.detail for event in agent.seen.events() if isinstance(event, SessionSeen)]
-    return told[-1] if told else ""
 
 
 class EtcdUnderTest(ServedStore):
@@ -109,12 +100,3 @@ class EtcdUnderTest(ServedStore):
 
     def resume(self) -> None:
         self.server.resume()
-
-
-def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
-    """Return an agent that has one member, and watches all members."""
-    agent = peers.join(node)
-    agent.watch(MEMBERS)
-    agent.register(member(last))
-    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
-    return agent

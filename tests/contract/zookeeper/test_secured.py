@@ -7,10 +7,11 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 
-from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest, detail
+from tests.contract.sessions import PASSWORD, begun, detail, refused, serves
+from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.certificates import Authority
 from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_only
-from vipagent.core.words import Claim, StoreState
+from vipagent.core.words import Claim
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.layout import Key
 from vipagent.testing.contract import BackendContract
@@ -18,8 +19,6 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import PATIENCE
 from vipagent_zookeeper import ZooKeeperBackend, duty
-
-PASSWORD = "s3cret: with a colon"
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +49,6 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def password(tmp_path: Path) -> Path:
-    file = tmp_path / "password"
-    file.write_text(PASSWORD + "\n")
-    return file
 
 
 @pytest.fixture
@@ -104,44 +96,13 @@ class TestZooKeeperWithTls(BackendContract):
         store.close()
 
 
-@pytest.fixture
-def sessions() -> Iterator[list[Peer]]:
-    sessions: list[Peer] = []
-    yield sessions
-    for session in sessions:
-        session.backend.close(2.0)
-
-
 def opened(sessions: list[Peer], host: str, options: Mapping[str, object]) -> Peer:
     """Return a session that has begun to connect, wants a member, and watches for it."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", (host,), "/secured", LIFE, options)
     session = Peer(ZooKeeperBackend(settings, seen), seen)
     sessions.append(session)
-    session.watch(MEMBERS)
-    session.register(member(1))
-    session.backend.open()
-    return session
-
-
-def serves(session: Peer) -> None:
-    """Assert that the session gets what it wants."""
-    session.wait_claim(member(1), Claim.OURS, PATIENCE)
-    session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
-    assert session.backend.erase(Key(MAINTENANCE, "all"), PATIENCE)
-
-
-def refused(session: Peer, host: str, cause: str) -> None:
-    """Assert that the session is told, once, why it gets nothing; and the operator, too."""
-    session.seen.wait_state(StoreState.LOST, PATIENCE)
-    session.seen.wait_for(lambda: cause in detail(session), PATIENCE, f"the cause is {cause}")
-    with pytest.raises(StoreError, match=cause) as error:
-        session.backend.read(MEMBERS, 1.5)
-    assert f"{host}: " in str(error.value)
-    assert f"{host}: " in detail(session)
-    assert session.seen.snapshots(MEMBERS) == []
-    assert set(session.seen.states()) == {StoreState.LOST}
-    assert len(session.seen.states()) <= 2, "each attempt fails alike: no news"
+    return begun(session)
 
 
 def test_what_an_agent_makes_is_its_own(

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 from kazoo.client import KazooClient
 
-from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest, detail
+from tests.contract.sessions import detail
+from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
@@ -25,30 +26,6 @@ from vipagent_zookeeper import ZooKeeperBackend, znodes
 
 WITHIN_SESSION = LIFE - 0.5
 """Seconds: a failover that takes no longer costs no session."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
-    server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(server: ZooKeeper) -> Iterator[ZooKeeperUnderTest]:
-    if not server.process.running:  # a test before this one has failed
-        server.start()
-    store = ZooKeeperUnderTest(server)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def peers(store: ZooKeeperUnderTest) -> Iterator[Peers]:
-    peers = Peers(store)
-    yield peers
-    peers.close()
 
 
 class TestZooKeeper(BackendContract):

@@ -10,19 +10,11 @@ from kazoo.exceptions import ZookeeperError
 from tests.servers.zookeeper import ZooKeeper
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.peers import Peer
-from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import ServedStore
 from vipagent_zookeeper import ZooKeeperBackend
 
 LIFE = 4.0
 PREFIXES = count(1)
-
-
-def detail(session: Peer) -> str:
-    """Return what was told last about the session; empty if nothing was."""
-    told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
-    return told[-1] if told else ""
 
 
 class ZooKeeperUnderTest(ServedStore):
