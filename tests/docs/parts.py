@@ -8,6 +8,7 @@ from tests.docs import reference
 from tests.docs.page import DOCS, ROOT, Part
 from vipagent.cli.catalog import commands
 from vipagent.config.catalog import keys
+from vipagent.web.metrics import METRICS
 
 CONF = ROOT / "conf"
 START = DOCS / "getting-started.md"
@@ -24,4 +25,5 @@ PARTS: Mapping[Part, Callable[[], str]] = {
     Part(REFERENCE / "commands.md", "commands"): lambda: reference.commands(commands()),
     Part(REFERENCE / "configuration.md", "agent"): partial(reference.keys, keys(), of_services=False),
     Part(REFERENCE / "configuration.md", "service"): partial(reference.keys, keys(), of_services=True),
+    Part(REFERENCE / "metrics.md", "metrics"): partial(reference.metrics, METRICS),
 }

@@ -1,4 +1,4 @@
-"""What the reference says of commands and keys, from the catalogs that describe them."""
+"""What the reference says of commands, keys and metrics, from the catalogs that describe them."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -6,6 +6,7 @@ from itertools import chain
 from tests.docs.page import code, table
 from vipagent.cli.catalog import Command, CommandOption
 from vipagent.config.catalog import SERVICE, Key
+from vipagent.web.metrics import Metric
 
 KEEP_LINES = "\b"
 """Begins a paragraph of a command's text whose lines stay as they are: click's mark."""
@@ -26,6 +27,15 @@ def keys(described: Iterable[Key], *, of_services: bool) -> str:
         if key.path.startswith(f"{SERVICE}.") is of_services
     )
     return table(["key", "takes", "default", "meaning"], rows)
+
+
+def metrics(described: Iterable[Metric]) -> str:
+    """Return a table of all metrics."""
+    rows = (
+        [code(metric.name), metric.kind, ", ".join(map(code, metric.labels)), metric.text]
+        for metric in described
+    )
+    return table(["metric", "kind", "labels", "meaning"], rows)
 
 
 def _command(command: Command) -> str:

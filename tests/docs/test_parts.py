@@ -6,6 +6,7 @@ from tests.docs.page import DOCS, Part
 from tests.docs.parts import PARTS
 from vipagent.cli.catalog import commands
 from vipagent.config.catalog import SERVICE, keys
+from vipagent.web.metrics import METRICS
 
 REFERENCE = DOCS / "reference"
 
@@ -31,3 +32,8 @@ def test_every_key_is_in_a_table() -> None:
     page = (REFERENCE / "configuration.md").read_text()
     missing = [key.path for key in keys() if f"| `{key.path.removeprefix(f'{SERVICE}.')}` |" not in page]
     assert missing == []
+
+
+def test_every_metric_is_in_a_table() -> None:
+    page = (REFERENCE / "metrics.md").read_text()
+    assert [metric.name for metric in METRICS if f"| `{metric.name}` |" not in page] == []

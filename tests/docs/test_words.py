@@ -59,11 +59,18 @@ def test_every_line_of_the_agent_s_log_is_explained() -> None:
 
 def _said() -> Iterator[str]:
     """Yield what the agent logs, as far as it is written down as text."""
-    for path in [*(ROOT / "vipagent" / "agent").glob("*.py"), *(ROOT / "vipagent" / "checks").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+    for part in ("agent", "checks", "web"):
+        source = "\n".join(path.read_text() for path in (ROOT / "vipagent" / part).glob("*.py"))
+        for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.Call(
                     func=ast.Attribute(value=ast.Name(id="log"), attr=level),
                     args=[ast.Constant(value=str(said)), *_],
                 ) if level in LOGGING and not said.startswith("%"):
                     yield said
+
+
+def test_the_tests_that_show_what_an_attacker_cannot_do_are_there() -> None:
+    cited = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text())
+    assert cited
+    assert [path for path in cited if not (ROOT / path).exists()] == []
