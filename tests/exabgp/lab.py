@@ -62,7 +62,7 @@ class Lab:
     """The three nodes and their switch, in one directory."""
 
     def __init__(self, directory: Path, site: Site) -> None:
-        peers = [_peer(number) for number in (1, 2, 3)]
+        peers = [peer(number) for number in (1, 2, 3)]
         self.site = site
         self.switch = Bird(directory / "switch", SWITCH, peers)
         at = (self.switch.address, self.switch.port)
@@ -124,7 +124,7 @@ class Lab:
         return "\n".join(f"--- {who}:\n{_tail(text)}" for who, text in said.items())
 
 
-def _peer(number: int) -> Peer:
+def peer(number: int) -> Peer:
     address = f"127.0.0.{10 + number}"
     return Peer(f"node{number}", address, bird.ASN + number, free_port(address))
 
