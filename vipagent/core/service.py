@@ -208,6 +208,5 @@ class Service:
 
     def _vip_report(self, vip: str, decided: Verdict) -> VipReport:
         announced = self._facts.told.get(vip)
-        return VipReport(
-            decided.reason, announced.rank if announced else None, vip in self._facts.settings.owned
-        )
+        owned = self._facts.settings.owns(vip)
+        return VipReport(decided.reason, announced.rank if announced else None, owned)

@@ -44,3 +44,11 @@ class ServiceSettings:
     def pool(self) -> tuple[str, ...]:
         """Every VIP of the service."""
         return tuple(vip for seat in self.seats for vip in seat)
+
+    def owns(self, vip: str) -> bool:
+        """Say whether this node is the VIP's authority: quickly, it is asked of every VIP at every event."""
+        return vip in self._owned
+
+    @cached_property
+    def _owned(self) -> frozenset[str]:
+        return frozenset(self.owned)

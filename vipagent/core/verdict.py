@@ -86,7 +86,7 @@ def verdict(facts: Facts, vip: str, moment: Moment) -> Verdict:
         return Verdict(Reason.STARTING, leave=True)
     if facts.maintenance is not None and facts.maintenance.node:
         return _in_maintenance(facts, vip, moment)
-    if vip in facts.settings.owned:
+    if facts.settings.owns(vip):
         return _own(facts, vip)
     without_store = _without_store(facts)
     if without_store is not None:
