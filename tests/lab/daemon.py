@@ -9,9 +9,11 @@ from pathlib import Path
 
 from tests.servers.process import wait_for
 
+TELL_PID = 'echo $$ >"$0" && exec "$@"'
+
 
 class Daemon:
-    """One process, its output in `NAME.log`.
+    """One process, its output in `NAME.log`. It is nobody's child, so whoever has the lab can look after it.
 
     Args:
         name: of its files.
@@ -28,13 +30,10 @@ class Daemon:
         self._command = list(command)
         self._environment = environment
         self._file = directory / f"{name}.pid"
-        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
         """Its pid, if it runs; else 0."""
-        if self._child is not None and self._child.poll() is not None:
-            return 0
         try:
             pid, birth = self._file.read_text().split()
         except (OSError, ValueError):
@@ -45,17 +44,20 @@ class Daemon:
         """Start it; nothing happens if it runs."""
         if self.pid:
             return
+        self._file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
-            child = subprocess.Popen(
-                self._command,
+            subprocess.run(
+                ["setsid", "--fork", "sh", "-c", TELL_PID, str(self._file), *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment,
-                start_new_session=True,
+                check=True,
             )
-        self._child = child
-        self._file.write_text(f"{child.pid} {_birth(child.pid)}")
+        pid = int(
+            wait_for(f"{self.name} has a pid", lambda: read(self._file).endswith("\n") and read(self._file))
+        )
+        self._file.write_text(f"{pid} {_birth(pid)}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens if it does not run."""

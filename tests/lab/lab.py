@@ -3,8 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -65,8 +65,13 @@ class Lab:
 
     def wait_until(self, what: str, probe: Callable[[], object], within: float = STEADY) -> None:
         """Wait for a condition; what the agents said is in the failure's report."""
+
+        def probed() -> object:
+            assert self.directory.exists(), "it was taken down"
+            return probe()
+
         try:
-            wait_for(what, probe, within, every=0.1)
+            wait_for(what, probed, within, every=0.1)
         except AssertionError as error:
             raise AssertionError(f"lab {self.plan.name}: {error}\n{self.report()}") from None
 
@@ -111,6 +116,19 @@ class Lab:
         return {tor.name for tor in plan.TORS}
 
 
+def begin(planned: Plan) -> Lab:
+    """Start a lab, and return it in its steady state, its agents settled (L3)."""
+    lab = Lab(planned)
+    lab.up()
+    try:
+        lab.wait_until_steady()
+        time.sleep(plan.SESSION)
+    except BaseException:
+        lab.down()
+        raise
+    return lab
+
+
 def home(name: str) -> Path:
     """Return the directory of a lab of this name."""
     return Path(tempfile.gettempdir()) / f"vipagent-lab-{name}"
@@ -129,15 +147,3 @@ def running(name: str) -> Lab:
             f"no lab {name}: start it with `python -m tests.lab up --name {name}`"
         ) from None
     return Lab(Plan(stored["name"], Standby(stored["standby"]), Tor(stored["tor"])))
-
-
-@contextmanager
-def started(planned: Plan) -> Iterator[Lab]:
-    """Provide a lab in its steady state, and remove it in the end."""
-    lab = Lab(planned)
-    lab.up()
-    try:
-        lab.wait_until_steady()
-        yield lab
-    finally:
-        lab.down()

@@ -61,7 +61,7 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
         began = scenario.act(lab) or before
         noticed = _wait_for_notice(lab, scenario, heard) - began if scenario.notice else 0.0
         lab.wait_until(f"served by {scenario.served.value}", lambda: served(lab, scenario.served))
-        _wait_until(began + scenario.hold)
+        _pause(lab, began + scenario.hold)
         mended = time.time()
     finally:
         scenario.undo(lab)
@@ -71,7 +71,7 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
     stays = scenario.served is not Served.NOBODY
     returning = _worst(lab, mended, back) if stays else Outage(0, 0.0, frozenset())
     figure = worst.longest if stays else _last_seen(lab, began, mended)
-    time.sleep(scenario.rest)
+    _pause(lab, back + scenario.rest)
     return Measured(
         scenario, lab.plan.standby, noticed, figure, worst.lost, returning.longest, returning.lost
     )
@@ -95,8 +95,8 @@ def _wait_for_notice(lab: Lab, scenario: Scenario, heard: int) -> float:
     return time.time()
 
 
-def _wait_until(moment: float) -> None:
-    time.sleep(max(0.0, moment - time.time()))
+def _pause(lab: Lab, until: float) -> None:
+    lab.wait_until("the time is over", lambda: time.time() >= until, until - time.time() + 10)
 
 
 def _worst(lab: Lab, start: float, end: float) -> Outage:

@@ -42,6 +42,11 @@ class Tor(StrEnum):
     BIRD = "bird"
     FRR = "frr"
 
+    @property
+    def label(self) -> str:
+        """Its name as its makers write it."""
+        return self.value.upper()
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

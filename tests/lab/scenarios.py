@@ -58,7 +58,7 @@ class Scenario:
     hold: float = 3.0
     """Seconds from the act to its undoing, at least."""
     notice: str = ""
-    """What the victim's agent logs when it notices."""
+    """What the victim's agent logs when it notices, or is back."""
     rest: float = 0.0
     """Seconds afterwards in which agents settle, and take nothing over (L3)."""
 
@@ -94,6 +94,7 @@ SCENARIOS = (
         Served.SAME,
         cold=NO_LOSS,
         hot=NO_LOSS,
+        notice="register service",
     ),
     Scenario(
         "link-down",

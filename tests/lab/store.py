@@ -12,6 +12,8 @@ from tests.servers.process import wait_for
 from tests.servers.zookeeper import FLAGS, class_path
 
 PORT = 2181
+TICK = 500
+"""Milliseconds. A session's end is rounded up to the next tick."""
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 ASK = "exec 3<>/dev/tcp/{host}/{port} && printf {word} >&3 && cat <&3"
 EPHEMERAL = re.compile(rf"/service/{plan.SERVICE}/(\S+)")
@@ -22,7 +24,7 @@ class Store:
 
     def __init__(self, network: Network, directory: Path) -> None:
         settings = {
-            "tickTime": 1000,
+            "tickTime": TICK,
             "dataDir": directory / "zookeeper",
             "clientPort": PORT,
             "admin.enableServer": "false",

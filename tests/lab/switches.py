@@ -59,15 +59,16 @@ class BirdSwitch(Switch):
         """Start it."""
         file = self.directory / f"{self.machine.name}.conf"
         file.write_text("".join(self._configuration()))
-        files = ("-c", str(file), "-s", str(self._control), "-P", str(file.with_suffix(".bird-pid")))
+        files = ("-c", str(file), "-s", str(self.control), "-P", str(file.with_suffix(".bird-pid")))
         self._daemon("bird", "-f", *files).start()
 
     def routes(self) -> dict[str, list[bird.Learned]]:
         """Return what it knows: for each prefix the routes, best first."""
-        return bird.table(bird.ask(self._control, "show route all"))
+        return bird.table(bird.ask(self.control, "show route all"))
 
     @property
-    def _control(self) -> Path:
+    def control(self) -> Path:
+        """Its control socket."""
         return self.directory / f"{self.machine.name}.ctl"
 
     def _configuration(self) -> Iterator[str]:
@@ -111,6 +112,7 @@ class FrrSwitch(Switch):
         yield f" bgp router-id {self.machine.router_id}"
         yield " no bgp ebgp-requires-policy"
         yield " no bgp default ipv4-unicast"
+        yield " bgp suppress-fib-pending"  # no route is told to others before the kernel has it
         yield " bgp bestpath compare-routerid"
         yield " bgp bestpath as-path multipath-relax"
         yield f" timers bgp {KEEPALIVE} {plan.HOLD}"

@@ -1,0 +1,25 @@
+"""What the labs have measured, for the end of the run: it is reported, whatever was asserted."""
+
+import pytest
+
+from tests.lab import table
+from tests.lab.measure import Measured
+from tests.lab.plan import Plan
+
+MEASURED = pytest.StashKey[list[tuple[Plan, Measured]]]()
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> list[tuple[Plan, Measured]]:
+    """What is put here is shown in the end."""
+    return request.config.stash.setdefault(MEASURED, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show a line for each run of a scenario."""
+    for plan, run in config.stash.get(MEASURED, []):
+        figure = table.in_words(run.bound, run.figure, run.noticed, run.lost)
+        terminalreporter.write_line(
+            f"{plan.standby:4} {plan.tor:4} {run.scenario.name:20} {figure:30} "
+            f"to reach: {run.bound.words:28} return: {run.returning_lost} lost"
+        )

@@ -1,0 +1,51 @@
+"""Several labs at once, each measured by a process of its own: most of their time is waiting."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
+
+from tests.lab.lab import Lab, begin, running
+from tests.lab.measure import Measured, measure
+from tests.lab.plan import Plan, Standby, Tor
+from tests.lab.scenarios import BY_NAME
+
+Job = tuple[Plan, str]
+"""A lab, and the name of a scenario."""
+
+
+@contextmanager
+def side_by_side(jobs: Sequence[Job]) -> Iterator[list[Future[Measured]]]:
+    """Start a lab for each plan, and let each go through its jobs in their order.
+
+    Yields:
+        What comes of each job. All labs are gone in the end, whatever the jobs do.
+    """
+    with ExitStack() as stack:
+        pools = {}
+        for planned in dict.fromkeys(planned for planned, _ in jobs):
+            pool = pools[planned] = ProcessPoolExecutor(1, get_context("spawn"), _undisturbed)
+            stack.callback(pool.shutdown)
+            stack.callback(Lab(planned).down)  # ends what the process waits for
+            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+            pool.submit(_begin, planned)
+        yield [pools[planned].submit(_measure, planned.name, name) for planned, name in jobs]
+
+
+def unique(standby: Standby, tor: Tor, number: int = 1) -> Plan:
+    """Return a plan under a name of this process's own."""
+    return Plan(f"{standby}{tor}{number}-{os.getpid()}", standby, tor)
+
+
+def _undisturbed() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever has started us takes the lab down
+
+
+def _begin(planned: Plan) -> None:
+    begin(planned)
+
+
+def _measure(lab: str, scenario: str) -> Measured:
+    return measure(running(lab), BY_NAME[scenario])
