@@ -12,7 +12,7 @@ from tests.soak.target import BAD, GOOD
 
 STEPS = 20
 """The pieces of an hour."""
-LOST_EVERY = 20
+LOST_EVERY = 25
 """Each so many reconnections, the connection is away for longer than the session lives."""
 REFUSED = "the new configuration is refused, the old one stays"
 RELOADS = 4
@@ -95,7 +95,7 @@ class Day:
             proxy.cut()
         else:
             proxy.refuse()
-            diary.await_more("store lost", lost, 20 * SESSION)
+            diary.await_more("store lost", lost, 10 * SESSION)
             proxy.resume()
         diary.await_more("store connected", before)
 

@@ -17,7 +17,8 @@ from tests.soak.target import Target
 SERVICES = 20
 EVERY = 0.05
 """Seconds between two checks of a service."""
-SESSION = 1.0
+SESSION = 6.0
+"""Seconds. On a busy machine a shorter one ends by itself now and then."""
 TIMES = {
     "interval": EVERY,
     "fast_interval": EVERY,
