@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vipagent.config.load import load_store
 from vipagent.config.names import name
-from vipagent.config.place import Place
+from vipagent.config.place import COMMAND_LINE, Place
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.rules import broken_rules, shared_vips
 from vipagent.config.schema import ServiceSection
@@ -96,9 +96,8 @@ def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[P
     """Yield what `check-config` would say, in the words of the old files."""
     sections: dict[str, ServiceSection] = {}
     for instance in instances:
-        top = (*instance.top, *own)
-        yield from _agent_faults(instance.where, top)
-        node = next((str(setting.value) for setting in top if setting.key == "node"), "")
+        yield from _agent_faults(instance, own)
+        node = str(_given((*instance.top, *own)).get("node", ""))
         given = _given(instance.service)
         checked = check(ServiceSection, given, Place(instance.where))
         rules = broken_rules(checked.section, node, checked.broken, Place(instance.where))
@@ -111,15 +110,17 @@ def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[P
     yield from shared_vips(sections, Place("together"))
 
 
-def _agent_faults(where: str, top: Sequence[Setting]) -> Iterator[Problem]:
+def _agent_faults(instance: Instance, own: Sequence[Setting]) -> Iterator[Problem]:
+    chosen = _given(own)
     try:
-        load_store(_given(top))
+        load_store({**_given(instance.top), **chosen})
     except ConfigError as error:
         for problem in error.problems:
             # Whether the store's library is here does not matter: the file may be for another machine.
             if problem.key != "--backend":
                 key = problem.key.removeprefix("--").replace("-", "_")
-                yield _in_their_words(replace(problem, key=key), where, top)
+                where = COMMAND_LINE if key in chosen else instance.where
+                yield _in_their_words(replace(problem, key=key), where, (*instance.top, *own))
 
 
 def _name_faults(instance: Instance) -> Iterator[Problem]:

@@ -157,6 +157,14 @@ def test_the_store_is_the_operator_s_choice(importer: Importer) -> None:
     assert "left to decide: 1" in imported.said
 
 
+def test_what_is_wrong_with_the_operator_s_choice_is_said_once(importer: Importer) -> None:
+    one, other = (importer.write(f"{n}.conf", f"ip = 10.0.0.{n}") for n in (1, 2))
+    assert importer.bad("--session-timeout", "x", "--node", "a b", one, other) == [
+        "command line: --node: 'a b' is no name: letters, digits, '.', '_' and '-', at most 200 characters",
+        "command line: --session-timeout: 'x' is no number",
+    ]
+
+
 def test_healthchecks_that_log_differently_are_reconciled_by_a_human(importer: Importer) -> None:
     one = importer.write("a.conf", "ip = 10.0.0.1\nsyslog-facility = local1")
     other = importer.write("b.conf", "ip = 10.0.0.2\nsyslog-facility = local2")
