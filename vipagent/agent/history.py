@@ -56,8 +56,15 @@ class History:
         said = {"service": self._service, **fields}
         log.info("announce" if announces else "withdraw", extra={"fields": said})
 
+    def follow(self, report: actions.Report) -> None:
+        """Keep the reasons up to date: they change without the route, as when an owner is back (H1)."""
+        for vip in self._states.keys() & report.vips.keys():
+            seen = report.vips[vip]
+            self._states[vip] = _words(seen.rank, seen.reason)
+
     def _event(self, decided: actions.Announce | actions.Withdraw, cause: events.Event) -> Event:
-        old, new = self._states.get(decided.vip, ""), _state(decided)
+        rank = decided.preference.rank if isinstance(decided, actions.Announce) else None
+        old, new = self._states.get(decided.vip, ""), _words(rank, decided.reason)
         self._states[decided.vip] = new
         return Event(
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -70,9 +77,5 @@ class History:
         )
 
 
-def _state(decided: actions.Announce | actions.Withdraw) -> str:
-    match decided:
-        case actions.Announce(_, preference, reason):
-            return f"rank {preference.rank} ({reason})"
-        case actions.Withdraw(_, reason):
-            return f"withdrawn ({reason})"
+def _words(rank: int | None, reason: Reason) -> str:
+    return f"withdrawn ({reason})" if rank is None else f"rank {rank} ({reason})"

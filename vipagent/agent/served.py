@@ -179,6 +179,7 @@ class ServedService:
         self._timer = None if at is None else self._world.loop.call_at(at, self.feed, events.TimerFired())
 
     def _publish(self, report: actions.Report) -> None:
+        self._history.follow(report)
         for vip, holder in report.conflicts.items():
             fields = {
                 "service": self.config.name,

@@ -104,7 +104,7 @@ class Event:
     """When, by the node's own clock: ISO 8601, UTC, to the millisecond."""
     vip: str
     old: str
-    """What the node did with the VIP before, as `rank 1 (takeover)`; empty: nothing yet in this run."""
+    """What the node did with the VIP until then, as `rank 1 (releasing)`; empty: nothing yet in this run."""
     new: str
     """What it does since, as `withdrawn (standby)`."""
     reason: str

@@ -81,7 +81,7 @@ class NodeEvent:
     node: str
     vip: str
     old: str
-    """As `rank 1 (takeover)`; empty: nothing yet in that run of the agent."""
+    """As `rank 1 (releasing)`; empty: nothing yet in that run of the agent."""
     new: str
     reason: str
     rule: str

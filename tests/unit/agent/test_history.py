@@ -8,16 +8,21 @@ import pytest
 
 from vipagent.agent.history import CAUSES, History
 from vipagent.core import events
-from vipagent.core.actions import Announce, Preference, Withdraw
+from vipagent.core.actions import Announce, Preference, Report, VipReport, Withdraw
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import RULES, CheckResult, Reason
+from vipagent.core.words import RULES, CheckResult, CheckState, Reason
 from vipagent.store.records import MAX_EVENTS, Event
 
-VIP = "10.0.0.2"
+VIP, OWN = "10.0.0.2", "10.0.0.1"
+OWNER = VipReport(Reason.OWNER, 0, owned=True)
 DEATH = BACK = events.MembersSeen({})
 TAKEOVER = Announce(VIP, Preference(1), Reason.TAKEOVER)
 HAND_BACK = Withdraw(VIP, Reason.STANDBY)
 RELOAD = events.Reconfigured(ServiceSettings("apex", "node1", (VIP,), ((VIP,),)))
+
+
+def report(vips: dict[str, VipReport]) -> Report:
+    return Report(CheckState.UP, 1, vips, conflicts={}, maintenance="", detail="")
 
 
 def undated(happened: tuple[Event, ...]) -> list[Event]:
@@ -38,6 +43,22 @@ def test_an_event_says_what_was_and_what_is_by_which_rule_and_because_of_what() 
         Event("", VIP, "", "rank 1 (takeover)", "takeover", "A2", "members"),
         Event("", VIP, "rank 1 (takeover)", "withdrawn (standby)", "standby", "A2", "timer"),
     ]
+
+
+def test_what_was_is_told_with_the_reason_that_it_had_last() -> None:
+    """An operator sees that the owner was back, though the route stayed for a while (H1)."""
+    history = History("apex")
+    history.note(TAKEOVER, DEATH)
+    history.follow(report({VIP: VipReport(Reason.RELEASING, 1, owned=False), OWN: OWNER}))
+    history.note(HAND_BACK, events.TimerFired())
+    history.follow(report({VIP: VipReport(Reason.MAINTENANCE_SERVICE, None, owned=False)}))
+    history.note(TAKEOVER, events.MaintenanceSeen())
+    assert [(event.old, event.new) for event in history.latest[1:]] == [
+        ("rank 1 (releasing)", "withdrawn (standby)"),
+        ("withdrawn (maintenance-service)", "rank 1 (takeover)"),
+    ]
+    history.note(Withdraw(OWN, Reason.CHECK_DOWN), events.Checked(CheckResult.BAD))
+    assert history.latest[-1].vip == VIP, "nothing was said to ExaBGP of this one before"
 
 
 def test_its_time_is_utc_to_the_millisecond() -> None:
