@@ -2,8 +2,8 @@
 
     python -m tests.soak
 
-The agent serves 20 services. It is checked 400 times a second, its store's connection is cut (each 25th
-time for longer than the session lives), other nodes come and go, its configuration is read anew, good ones
-and bad ones. After each hour its memory, threads and descriptors are read at rest; and every warning in its
-log has to be one that we have caused.
+The agent serves 20 services. It is checked 400 times a second, its store's connection is cut (each 25th time
+for longer than the session lives), other nodes come and go, its configuration is read anew, good ones and bad
+ones, its metrics and its status page are looked at. After each hour its memory, threads and descriptors are
+read; and every warning in its log has to be one that we have caused.
 """

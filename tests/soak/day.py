@@ -56,6 +56,7 @@ class Day:
         for hour in range(1, self._hours + 1):
             for step in range(1, STEPS + 1):
                 self._until(((hour - 1) * STEPS + step) / (self._hours * STEPS))
+                self._site.look()
             self._fail_for_a_while()
             yield self._figures(hour)
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import yaml
 from kazoo.client import KazooClient
 
 from tests.benchmark.program import Program
+from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
 from tests.soak.diary import Diary
@@ -36,6 +38,8 @@ class Site:
     """Everything that the agent meets."""
 
     config: Path
+    port: int
+    """The agent's, for HTTP."""
     proxy: Proxy
     target: Target
     others: KazooClient
@@ -44,7 +48,15 @@ class Site:
 
     def configure(self, services: Mapping[str, object]) -> None:
         """Write the agent's configuration; it is not read before SIGHUP."""
-        _write(self.config, self.proxy.address, services)
+        _write(self.config, self.port, self.proxy.address, services)
+
+    def look(self) -> None:
+        """Do what a Prometheus does, and somebody who opens the status page and leaves again."""
+        for path in ("/metrics", "/status.json", "/", "/events"):
+            with urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=20
+            ) as answer:  # the events have no end
+                assert answer.readline(), path
 
     def leave(self, service: int) -> None:
         """Have the other node of a service die."""
@@ -95,23 +107,25 @@ def site(folder: Path) -> Iterator[Site]:
         for number in range(SERVICES):
             others.create(_member(number), makepath=True)
         config, log = folder / "vipagent.yaml", folder / "agent.log"
-        _write(config, proxy.address, services(target))
+        port = free_port()
+        _write(config, port, proxy.address, services(target))
         agent = stack.enter_context(Program(["vipagent", "run", "--config", str(config)], log))
         for number in range(SERVICES):
             agent.wait_for(f"announce route {own(number)}/", 0.0)
             agent.wait_for(f"withdraw route {orphan(number)}/", 0.0)  # it knows the other node
-        yield Site(config, proxy, target, others, agent, Diary(log))
+        yield Site(config, port, proxy, target, others, agent, Diary(log))
 
 
 def _member(service: int) -> str:
     return f"/exabgp/service/s{service}/{orphan(service)}"
 
 
-def _write(config: Path, store: str, services: Mapping[str, object]) -> None:
+def _write(config: Path, port: int, store: str, services: Mapping[str, object]) -> None:
     agent = {
         "node": "node1",
         "backend": "zookeeper",
         "hosts": store,
+        "listen": port,
         "session_timeout": SESSION,
         "log_format": "json",
         "services": services,

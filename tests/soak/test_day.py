@@ -8,7 +8,7 @@ from tests.soak.day import Day, Load
 from tests.soak.figures import growth
 from tests.soak.site import site
 
-PART = Load(results=5_000, take_overs=100, reconnections=25, reloads=12)
+PART = Load(results=5_000, take_overs=100, reconnections=25, reloads=8)
 HOURS = 4
 WARM = 1
 """The hour by which everything has happened once."""
