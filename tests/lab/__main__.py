@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tests.lab import plan, table
 from tests.lab.lab import Lab, begin, running
@@ -111,7 +111,7 @@ def show(lab: Lab) -> None:
     """Print who serves which VIP, and how long the AS path is at agg1 by each ToR that has one."""
     serving, paths = lab.probes.serving(), lab.paths()
     tors = [tor.name for tor in plan.TORS]
-    shown = Table("VIP", "owner", "served by", *(f"path by {tor}" for tor in tors))
+    shown = Table(Column("VIP", no_wrap=True), "owner", "served by", *(f"path by {tor}" for tor in tors))
     for vip, owner in plan.OWNERS.items():
         lengths = [str(paths.get(vip, {}).get(tor, "")) for tor in tors]
         shown.add_row(vip, owner, serving.get(vip) or "nobody", *lengths)

@@ -57,11 +57,15 @@ class Lab:
 
     def down(self) -> None:
         """End every process on its machines, remove them, and all files."""
-        for pid in self.network.pids():
-            kill(pid)
-        wait_for("all processes of the lab have ended", lambda: not self.network.pids(), 20)
+        wait_for("all processes of the lab have ended", self._ended, 20)
         self.network.down()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _ended(self) -> bool:
+        left = self.network.pids()
+        for pid in left:
+            kill(pid)
+        return not left
 
     def wait_until(self, what: str, probe: Callable[[], object], within: float = STEADY) -> None:
         """Wait for a condition; what the agents said is in the failure's report."""
@@ -143,7 +147,6 @@ def running(name: str) -> Lab:
     try:
         stored = json.loads((home(name) / "plan.json").read_text())
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no lab {name}: start it with `python -m tests.lab up --name {name}`"
-        ) from None
+        start = f"python -m tests.lab up --name {name}"
+        raise FileNotFoundError(f"there is no lab {name}: start it with `{start}`") from None
     return Lab(Plan(stored["name"], Standby(stored["standby"]), Tor(stored["tor"])))
