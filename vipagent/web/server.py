@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,7 +57,7 @@ class Server:
                     self._serve, sock=_socket(self._settings), limit=LARGEST_HEAD
                 )
             except OSError as error:
-                fields = {**at, "error": error.strerror, "again": f"in {delay:g} s"}
+                fields = {**at, "error": os.strerror(error.errno or 0), "again": f"in {delay:g} s"}
                 log.error("cannot listen", extra={"fields": fields})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MAX)

@@ -1,6 +1,7 @@
 """What is answered to which request: no I/O. Nothing can be changed here, whoever asks."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +72,7 @@ def locals_only(host: str) -> bool:
     A loopback address is reached by every web page that this machine's browsers show: by a name of its own
     that suddenly means 127.0.0.1 (DNS rebinding) it could read what is shown here.
     """
-    name = host if host.endswith("]") else host.partition(":")[0]
+    name = re.sub(":[0-9]*$", "", host)
     try:
         return name.lower() in {"", "localhost"} or bool(ip_address(name.strip("[]")))
     except ValueError:

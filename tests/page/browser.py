@@ -1,0 +1,157 @@
+"""Chromium without a screen, driven by the DevTools protocol over a pair of pipes: no library, no port."""
+
+import base64
+import fcntl
+import json
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FLAGS = """
+    --headless=new --no-sandbox --remote-debugging-pipe --no-first-run --disable-gpu --disable-dev-shm-usage
+    --disable-extensions --disable-sync --disable-background-networking --disable-component-update
+    --hide-scrollbars
+"""
+PIPES = 'exec chromium "${@:3}" 3<&"$1" 4>&"$2"'
+"""Chromium reads commands from descriptor 3 and writes to descriptor 4."""
+PATIENCE = 60.0
+"""Seconds for an answer: a busy machine starts a browser slowly."""
+
+
+class Browser:
+    """One Chromium with one tab, logging all that the tab asks the network for.
+
+    Args:
+        directory: for its profile and its log.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.requests: list[str] = []
+        """The URL of every request so far."""
+        self.errors: list[str] = []
+        """What the page's console has complained of."""
+        self._directory = directory
+        self._incoming = b""
+        self._last = 0
+        self._answers: dict[int, dict[str, Any]] = {}
+
+    def __enter__(self) -> "Browser":
+        """Start it."""
+        commands, self._write = _pipe()
+        self._read, answers = _pipe()
+        with (self._directory / "chromium.log").open("wb") as log:
+            flags = [*FLAGS.split(), f"--user-data-dir={self._directory / 'profile'}", "about:blank"]
+            self._child = subprocess.Popen(
+                ["bash", "-c", PIPES, "bash", str(commands), str(answers), *flags],
+                pass_fds=(commands, answers),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        os.close(commands)
+        os.close(answers)
+        self._session: dict[str, str] = {}
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = {"sessionId": attached["sessionId"]}
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it: without its pipes it ends by itself."""
+        os.close(self._write)
+        os.close(self._read)
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def call(self, method: str, **params: object) -> dict[str, Any]:
+        """Call a method of the protocol, and return its result."""
+        self._last += 1
+        number = self._last
+        command = {"id": number, "method": method, "params": params, **self._session}
+        os.write(self._write, json.dumps(command).encode() + b"\0")
+        deadline = time.monotonic() + PATIENCE
+        while number not in self._answers:
+            self._pump(deadline - time.monotonic(), method)
+        answer = self._answers.pop(number)
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def open(self, url: str) -> None:
+        """Go to a page."""
+        self.call("Page.navigate", url=url)
+
+    def look(self, width: int, scheme: str = "light", height: int = 900) -> None:
+        """Look through a window of this width, at a page in this colour scheme."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.call("Emulation.setEmulatedMedia", features=[feature])
+
+    def run(self, script: str) -> Any:
+        """Return what an expression in the page is worth."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def text(self) -> str:
+        """Return what can be read on the page."""
+        return str(self.run("document.body?.innerText ?? ''"))
+
+    def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60.0) -> None:
+        """Wait until something holds; the page's text is in the failure's report."""
+        deadline = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {within} s: {what}; the page:\n{self.text()}"
+            time.sleep(0.02)
+
+    def picture(self, file: Path) -> None:
+        """Save what can be seen of the whole page, however long it is."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        shot = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(shot["data"]))
+
+    def _pump(self, within: float, waiting_for: str) -> None:
+        ready, _, _ = select.select([self._read], [], [], max(0.0, within))
+        data = os.read(self._read, 1 << 16) if ready else b""
+        log = (self._directory / "chromium.log").read_text(errors="replace")[-2000:]
+        assert data, f"Chromium does not answer {waiting_for}:\n{log}"
+        *messages, self._incoming = (self._incoming + data).split(b"\0")
+        for message in map(json.loads, messages):
+            if "id" in message:
+                self._answers[message["id"]] = message
+            else:
+                self._note(message["method"], message["params"])
+
+    def _note(self, method: str, params: dict[str, Any]) -> None:
+        match method:
+            case "Network.requestWillBeSent":
+                self.requests.append(params["request"]["url"])
+            case "Log.entryAdded":
+                self.errors.append(params["entry"]["text"])
+            case "Runtime.exceptionThrown":
+                self.errors.append(str(params["exceptionDetails"]))
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe that is not in the way of the descriptors 3 and 4."""
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return high[0], high[1]

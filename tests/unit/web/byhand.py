@@ -1,0 +1,109 @@
+"""A whole agent, run by hand with a store of its own: ExaBGP is whoever keeps its stdin open."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.servers.process import free_port, wait_for
+from tests.unit.web.client import Answer, get
+from vipagent.store.backend import Backend, StoreSettings
+from vipagent.store.layout import Directory, Key, Kind
+from vipagent.store.plugins import Deaf, load
+
+SERVICE = "apex"
+CONFIG = """\
+node: node1
+backend: file
+hosts: {store}
+{listen}
+services:
+  {service}:
+    auth_ip: 10.0.0.1
+    vip: [10.0.0.2, 10.0.0.3]
+    start_grace: 1
+    settle: 0
+"""
+
+
+class ByHand:
+    """One agent.
+
+    Args:
+        directory: for its configuration, its store and its log.
+        listen: where it listens; by default at a free port of the loopback.
+    """
+
+    def __init__(self, directory: Path, listen: str = "") -> None:
+        self.port = free_port()
+        self.store = directory / "store"
+        self.store.mkdir(exist_ok=True)
+        self.log = directory / "agent.log"
+        self._config = directory / "agent.yaml"
+        self.configure(listen or str(self.port))
+
+    def configure(self, listen: str) -> None:
+        """Write its configuration; without an address it does not listen."""
+        self._config.write_text(
+            CONFIG.format(store=self.store, listen=f"listen: '{listen}'" if listen else "", service=SERVICE)
+        )
+
+    def start(self) -> None:
+        """Start it."""
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "vipagent", "run", "--config", str(self._config)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    def stop(self) -> int:
+        """End its stdin, as ExaBGP's end does; return its status."""
+        assert self._child.stdin
+        self._child.stdin.close()
+        try:
+            return self._child.wait(10)
+        finally:
+            self._child.kill()
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask it for something."""
+        return get(self.port, path, headers)
+
+    def answers(self) -> bool:
+        """Say whether it listens."""
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    def wait(self) -> None:
+        """Wait until it listens."""
+        wait_for(f"it listens; its log:\n{self.said()}", self.answers, 20.0)
+
+    def said(self) -> str:
+        """Return its log."""
+        return self.log.read_text()
+
+    def rss(self) -> float:
+        """Return its resident memory in MB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def operator(self) -> Backend:
+        """Return a session of its store, to be closed."""
+        settings = StoreSettings(node="operator", instance="test", hosts=(str(self.store),))
+        backend = load("file")(settings, Deaf())
+        backend.open()
+        return backend
+
+
+def key(kind: Kind, name: str) -> Key:
+    """Return the key of something of the service."""
+    return Key(Directory(kind, SERVICE), name)

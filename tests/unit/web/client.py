@@ -1,0 +1,29 @@
+"""An HTTP client for tests: the standard library's."""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+def get(
+    port: int,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    host: str = "127.0.0.1",
+) -> Answer:
+    """Ask for something and read the answer to its end."""
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    try:
+        connection.request(method, path, headers=dict(headers or {}))
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read().decode())
+    finally:
+        connection.close()

@@ -1,0 +1,92 @@
+"""What the agent counts, and when."""
+
+import pytest
+
+from tests.unit.web.views import OTHERS, OWN, TAKEN, VIPS, report
+from vipagent.agent.counters import AgentCounters, Histogram, ServiceCounters
+from vipagent.core.actions import Announce, Preference, Publish, VipReport, Withdraw
+from vipagent.core.events import Checked
+from vipagent.core.words import CheckResult, Reason, StoreState
+from vipagent.exabgp.speaker import Outcome
+
+
+def counted(*reasons: Reason) -> tuple[int, int]:
+    """Return take-overs and hand-backs after a VIP was in each of these states, one after the other."""
+    counters = ServiceCounters()
+    for reason in reasons:
+        counters.carried_out(Publish(report({OTHERS: VipReport(reason, None, owned=False)})))
+    return counters.takeovers, counters.handbacks
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        ((Reason.STANDBY, Reason.TAKEOVER), (1, 0)),
+        ((Reason.TAKEOVER, Reason.TAKEOVER), (1, 0)),
+        ((Reason.TAKEOVER, Reason.RELEASING, Reason.STANDBY), (1, 1)),
+        ((Reason.TAKEOVER, Reason.RELEASING, Reason.TAKEOVER), (1, 0)),
+        ((Reason.TAKEOVER, Reason.STANDBY, Reason.TAKEOVER, Reason.STANDBY), (2, 2)),
+        ((Reason.HOT_STANDBY, Reason.TAKEOVER, Reason.HOT_STANDBY), (1, 1)),
+        ((Reason.TAKEOVER, Reason.CHECK_DOWN, Reason.STANDBY), (1, 0)),
+        ((Reason.RELEASING, Reason.STANDBY), (0, 0)),
+    ],
+)
+def test_take_overs_and_hand_backs(reasons: tuple[Reason, ...], expected: tuple[int, int]) -> None:
+    assert counted(*reasons) == expected
+
+
+def test_a_conflict_counts_once_as_long_as_it_lasts() -> None:
+    counters = ServiceCounters()
+    for conflicts in ({OWN: "node2"}, {OWN: "node3"}, {}, {OWN: "node2"}):
+        counters.carried_out(Publish(report(conflicts=conflicts)))
+    assert counters.conflicts == 2
+
+
+def test_changes_of_routes() -> None:
+    counters = ServiceCounters()
+    counters.carried_out(Announce(OWN, Preference(0), Reason.OWNER))
+    counters.carried_out(Announce(OWN, Preference(2), Reason.DRAINING))
+    counters.carried_out(Withdraw(OWN, Reason.MAINTENANCE_NODE))
+    assert (counters.announcements, counters.withdrawals) == (2, 1)
+    assert set(VIPS) == {OWN, TAKEN, OTHERS}
+
+
+def test_a_check_that_did_not_run_took_no_time() -> None:
+    counters = ServiceCounters()
+    counters.checked(Checked(CheckResult.DISABLED))
+    counters.checked(Checked(CheckResult.BAD, "", 0.25))
+    assert counters.results == {CheckResult.DISABLED: 1, CheckResult.BAD: 1}
+    assert (sum(counters.check_seconds.counts), counters.check_seconds.total) == (1, 0.25)
+
+
+def test_a_bound_belongs_to_its_bucket() -> None:
+    histogram = Histogram((0.1, 1.0))
+    for seconds in (0.0, 0.1, 0.11, 1.0, 1.01, 100.0):
+        histogram.observe(seconds)
+    assert histogram.counts == [2, 2, 2]
+    assert histogram.total == pytest.approx(102.22)
+
+
+def test_commands_of_exabgp() -> None:
+    counters = AgentCounters()
+    counters.settled(Outcome(OWN, "announce", latency=0.02))
+    counters.settled(Outcome(OWN, "announce", error="no reply within 5.0 s"))
+    counters.settled(Outcome(OWN, "announce"))  # replies are off
+    assert (counters.commands, counters.command_errors) == (2, 1)
+    assert sum(counters.reply_seconds.counts) == 1
+
+
+def test_connections_of_the_store() -> None:
+    counters = AgentCounters()
+    for state in (StoreState.CONNECTED, StoreState.UNSURE, StoreState.CONNECTED, StoreState.LOST):
+        counters.session(state)
+    assert counters.connections == 2
+
+
+def test_the_last_reload() -> None:
+    counters = AgentCounters()
+    counters.refused()
+    assert not counters.last_reload_good
+    counters.reloaded()
+    assert counters.last_reload_good
+    assert (counters.reloads, counters.refused_reloads) == (1, 1)

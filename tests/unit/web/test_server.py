@@ -1,0 +1,248 @@
+"""The server on real sockets: what clients do wrong, or too much of, stays their own problem."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
+
+import pytest
+
+from tests.servers.process import free_port
+from tests.unit.web.client import Answer, get
+from tests.unit.web.views import view
+from vipagent.config.settings import ListenSettings
+from vipagent.web import connection, server, stream
+from vipagent.web.server import Server
+from vipagent.web.site import Response
+
+Dialogue = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+LOCAL = "127.0.0.1"
+
+
+@contextlib.asynccontextmanager
+async def serving(host: str = LOCAL) -> AsyncIterator[tuple[Server, int]]:
+    port = free_port(host)
+    made = Server(ListenSettings(host, port), view)
+    try:
+        await until(lambda: listens(host, port))
+        yield made, port
+    finally:
+        made.close()
+        await until(lambda: not made._connections)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def listens(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+async def asked(port: int, path: str, method: str = "GET", host: str = LOCAL) -> Answer:
+    return await asyncio.to_thread(get, port, path, None, method, host)
+
+
+async def said(port: int, data: bytes) -> bytes:
+    """Say something, and return all that comes back until the connection ends."""
+    reader, writer = await asyncio.open_connection(LOCAL, port)
+    writer.write(data)
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+        return await reader.read()
+    return b""
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def told() -> None:
+        async with asyncio.timeout(60):
+            await story()
+
+    asyncio.run(told())
+
+
+@pytest.mark.parametrize("host", [LOCAL, "::1"])
+def test_it_serves(host: str) -> None:
+    async def story() -> None:
+        async with serving(host) as (_, port):
+            answer = await asked(port, "/healthz?verbose", host=host)
+            assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+            assert answer.headers["Content-Length"] == str(len(answer.body))
+            assert answer.headers["Connection"] == "close"
+            assert "vipagent_build_info" in (await asked(port, "/metrics", host=host)).body
+
+    run(story)
+
+
+def test_every_address_is_ipv4_and_ipv6() -> None:
+    async def story() -> None:
+        async with serving("::") as (_, port):
+            assert (await asked(port, "/healthz", host=LOCAL)).status == 200
+            assert (await asked(port, "/healthz", host="::1")).status == 200
+
+    run(story)
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/events", "/nosuch"])
+def test_head_is_get_without_the_body(path: str) -> None:
+    async def story() -> None:
+        async with serving() as (_, port):
+            answer = await asked(port, path, "HEAD")
+            assert (answer.status, answer.body) == (404 if path == "/nosuch" else 200, "")
+            assert (path == "/events") == ("Content-Length" not in answer.headers)
+
+    run(story)
+
+
+def test_other_methods_are_told_which_there_are() -> None:
+    async def story() -> None:
+        async with serving() as (_, port):
+            answer = await asked(port, "/status.json", "POST")
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+    run(story)
+
+
+def test_a_loopback_address_answers_under_its_own_name_only() -> None:
+    async def story() -> None:
+        async with serving() as (_, port):
+            answer = await said(port, b"GET /status.json HTTP/1.1\r\nHost: rebound.example\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        async with serving("0.0.0.0") as (_, port):
+            answer = await said(port, b"GET /status.json HTTP/1.1\r\nHost: lb1.example\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.0\r\n\r\n", b"200"),
+        (b"GET /\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),  # without a Host
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),  # TLS
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\nx", b"200"),
+        (b"GET /\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"),
+    ],
+)
+def test_what_is_no_request_is_refused(request_: bytes, status: bytes) -> None:
+    async def story() -> None:
+        async with serving() as (_, port):
+            answer = await said(port, request_)
+            assert answer.split(b" ")[1:2] in ([status], []), answer  # a reset may overtake the answer
+            assert (await asked(port, "/healthz")).status == 200
+
+    run(story)
+
+
+def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REQUEST_WITHIN", 0.2)
+
+    async def story() -> None:
+        async with serving() as (_, port):
+            assert await said(port, b"") == b""
+            assert await said(port, b"GET / HTTP/1.1\r\nHos") == b""
+
+    run(story)
+
+
+def test_there_are_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+
+    async def story() -> None:
+        async with serving() as (made, port):
+            idle: list[Dialogue] = [await asyncio.open_connection(LOCAL, port) for _ in range(10)]
+            await until(lambda: sum(reader.at_eof() or bool(reader.exception()) for reader, _ in idle) == 7)
+            assert len(made._connections) == 3
+            for _, writer in idle:
+                writer.close()
+            await until(lambda: not made._connections)
+            assert (await asked(port, "/healthz")).status == 200
+
+    run(story)
+
+
+async def watching(port: int) -> Dialogue:
+    reader, writer = await asyncio.open_connection(LOCAL, port)
+    writer.write(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert b"200" in await reader.readline()
+    await reader.readuntil(b"event: status\n")
+    return reader, writer
+
+
+def test_viewers_are_told_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MOST_VIEWERS", 2)
+
+    async def story() -> None:
+        async with serving() as (made, port):
+            (reader, first), (_, second) = [await watching(port) for _ in range(2)]
+            assert (await asked(port, "/events")).status == 503
+            made.change()
+            await reader.readuntil(b"event: status\n")
+            first.close()
+            await until(lambda: not made._site.stream.full)
+            again, third = await watching(port)
+            made.close()
+            assert b"event: status" not in await again.read()
+            second.close()
+            third.close()
+
+    run(story)
+
+
+def test_a_viewer_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_WITHIN", 0.2)
+
+    async def story() -> None:
+        async with serving() as (made, port):
+            made._site.stream._picture = lambda: "x" * 1_000_000
+            _, writer = await watching(port)
+            cast(asyncio.ReadTransport, writer.transport).pause_reading()
+            for _ in range(20):
+                made.change()
+                await asyncio.sleep(stream.GATHER)
+            await until(lambda: not made._connections)
+            writer.close()
+
+    run(story)
+
+
+def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with serving() as (made, port):
+            made._site._answers = {"/": lambda _request: cast(Response, 1 / 0)}
+            assert await said(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b""
+            assert b"404" in await said(port, b"GET /nosuch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+    run(story)
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "internal error"
+    ]
+
+
+def test_a_port_that_is_taken_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "RETRY_MIN", 0.05)
+
+    async def story() -> None:
+        with socket.create_server((LOCAL, 0)) as taken:
+            port = taken.getsockname()[1]
+            made = Server(ListenSettings(LOCAL, port), view)
+            await until(lambda: len(caplog.records) >= 2)
+        await until(lambda: listens(LOCAL, port))
+        assert (await asked(port, "/healthz")).status == 200
+        made.close()
+        await until(lambda: not listens(LOCAL, port))
+
+    run(story)
+    assert {record.message for record in caplog.records} >= {"cannot listen"}
+    fields = vars(caplog.records[0])["fields"]
+    assert (fields["error"], fields["address"]) == ("Address already in use", LOCAL)

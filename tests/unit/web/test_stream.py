@@ -1,0 +1,95 @@
+"""Server-sent events: one per change, gathered, and nothing at all without a viewer."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+
+import pytest
+
+from vipagent.web import stream
+from vipagent.web.stream import Stream
+
+
+class Drawn:
+    """Counts how often the picture is drawn."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> str:
+        self.times += 1
+        return str(self.times)
+
+
+def run(story: Callable[[Stream, Drawn], Coroutine[None, None, None]]) -> None:
+    async def told() -> None:
+        drawn = Drawn()
+        async with asyncio.timeout(20):
+            await story(Stream(drawn), drawn)
+
+    asyncio.run(told())
+
+
+def test_the_status_comes_at_once_and_again_after_changes() -> None:
+    async def story(stream: Stream, drawn: Drawn) -> None:
+        async with aclosing(stream.events()) as events:
+            assert await anext(events) == b"event: status\ndata: 1\n\n"
+            for _ in range(100):
+                stream.change()
+            assert await anext(events) == b"event: status\ndata: 2\n\n"
+        assert drawn.times == 2
+
+    run(story)
+
+
+def test_a_slow_viewer_gets_the_latest_alone() -> None:
+    async def story(stream: Stream, _drawn: Drawn) -> None:
+        async with aclosing(stream.events()) as quick, aclosing(stream.events()) as slow:
+            assert [await anext(quick), await anext(slow)] == [
+                b"event: status\ndata: 1\n\n",
+                b"event: status\ndata: 2\n\n",
+            ]
+            for _ in range(3):
+                stream.change()
+                await anext(quick)
+            assert await anext(slow) == b"event: status\ndata: 6\n\n"
+
+    run(story)
+
+
+def test_without_viewers_nothing_is_done() -> None:
+    async def story(stream: Stream, drawn: Drawn) -> None:
+        before = len(asyncio.all_tasks())
+        stream.change()
+        async with aclosing(stream.events()) as events:
+            await anext(events)
+        stream.change()
+        assert stream._timer is None
+        assert (drawn.times, len(asyncio.all_tasks())) == (1, before)
+
+    run(story)
+
+
+def test_quiet_is_not_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "ALIVE", 0.05)
+
+    async def story(stream: Stream, drawn: Drawn) -> None:
+        async with aclosing(stream.events()) as events:
+            await anext(events)
+            assert [await anext(events) for _ in range(3)] == [b"event: alive\ndata: .\n\n"] * 3
+            assert drawn.times == 1
+
+    run(story)
+
+
+def test_the_viewers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MOST_VIEWERS", 1)
+
+    async def story(stream: Stream, _drawn: Drawn) -> None:
+        async with aclosing(stream.events()) as events:
+            assert not stream.full
+            await anext(events)
+            assert stream.full
+        assert not stream.full
+
+    run(story)

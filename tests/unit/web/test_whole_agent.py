@@ -1,0 +1,100 @@
+"""A whole agent that listens: it stays small, follows its configuration, and never fails because of it."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import free_port, wait_for
+from tests.unit.web.byhand import ByHand, key
+from vipagent.store.layout import WHOLE_SERVICE, Kind
+from vipagent.store.records import Maintenance
+
+MOST_MEMORY = 40.0
+"""MB (the contract of `--listen`)."""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[ByHand]:
+    agent = ByHand(tmp_path)
+    agent.start()
+    agent.wait()
+    yield agent
+    assert agent.stop() == 0, agent.said()
+
+
+def metric(agent: ByHand, line: str) -> float:
+    (found,) = [shown for shown in agent.get("/metrics").body.splitlines() if shown.startswith(line + " ")]
+    return float(found.rpartition(" ")[2])
+
+
+def descriptors(agent: ByHand) -> int:
+    return len(list(Path(f"/proc/{agent.pid}/fd").iterdir()))
+
+
+def test_a_thousand_scrapes_leave_it_as_small_as_it_was(agent: ByHand) -> None:
+    for _ in range(50):
+        agent.get("/metrics")
+    before, opened = agent.rss(), descriptors(agent)
+    for _ in range(1000):
+        assert agent.get("/metrics").status == 200
+    assert agent.rss() < min(before + 1.0, MOST_MEMORY)
+    assert descriptors(agent) <= opened
+
+
+def test_it_shows_what_the_store_says_of_everybody(agent: ByHand) -> None:
+    operator = agent.operator()
+    operator.write(key(Kind.MAINTENANCE, WHOLE_SERVICE), Maintenance("upgrade", "me", "").dump(), 5.0)
+    maintained = 'vipagent_maintenance{scope="service",service="apex"}'
+    wait_for("the metric says so", lambda: metric(agent, maintained) == 1)
+    (apex,) = json.loads(agent.get("/status.json").body)
+    assert apex["maintenance"] == {"reason": "upgrade", "by": "me", "since": "", "now": False}
+    assert [node["node"] for node in apex["nodes"]] == ["node1"]
+    operator.erase(key(Kind.MAINTENANCE, WHOLE_SERVICE), 5.0)
+    wait_for("it is over", lambda: metric(agent, maintained) == 0)
+    operator.close(5.0)
+
+
+def test_a_reload_moves_it_closes_it_and_opens_it_again(agent: ByHand) -> None:
+    def reload(listen: str) -> None:
+        reloads = agent.said().count("INFO reloaded")
+        agent.configure(listen)
+        os.kill(agent.pid, signal.SIGHUP)
+        wait_for("it has reloaded", lambda: agent.said().count("INFO reloaded") > reloads, 20.0)
+
+    first, agent.port = agent.port, free_port()
+    reload(str(agent.port))
+    agent.wait()
+    wait_for("the first port is closed", lambda: not is_open(first))
+    assert metric(agent, 'vipagent_config_reloads_total{result="taken"}') == 1
+    reload("")
+    wait_for("nothing is open", lambda: not is_open(agent.port))
+    reload(str(agent.port))
+    agent.wait()
+    wait_for("states are watched again", lambda: '"serving"' in agent.get("/status.json").body)
+
+
+def test_a_refused_configuration_is_a_metric(agent: ByHand) -> None:
+    agent.configure("nowhere:99999")
+    os.kill(agent.pid, signal.SIGHUP)
+    wait_for("it is refused", lambda: metric(agent, "vipagent_config_last_reload_successful") == 0, 20.0)
+    assert metric(agent, 'vipagent_config_reloads_total{result="refused"}') == 1
+
+
+def test_a_taken_port_keeps_nobody_from_serving(tmp_path: Path) -> None:
+    agent = ByHand(tmp_path)
+    with socket.create_server(("127.0.0.1", agent.port)):
+        agent.start()
+        wait_for("it says so", lambda: "cannot listen" in agent.said(), 20.0)
+        wait_for("it announces", lambda: "INFO announce" in agent.said(), 20.0)
+    agent.wait()
+    assert agent.stop() == 0
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
