@@ -43,7 +43,7 @@ def test_a_thousand_scrapes_leave_it_as_small_as_it_was(agent: ByHand) -> None:
     for _ in range(1000):
         assert agent.get("/metrics").status == 200
     assert agent.rss() < min(before + 1.0, MOST_MEMORY)
-    assert descriptors(agent) <= opened
+    wait_for("its connections are closed", lambda: descriptors(agent) <= opened)
 
 
 def test_it_shows_what_the_store_says_of_everybody(agent: ByHand) -> None:
