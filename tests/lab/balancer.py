@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from tests.lab import plan
-from tests.lab.daemon import Daemon, kill, read
+from tests.lab.daemon import Daemon, kill
 from tests.lab.network import Network
 from tests.lab.plan import Machine, Standby
 from tests.lab.store import PORT
@@ -45,7 +45,8 @@ class Balancer:
         self._standby = standby
         self._network = network
         self._directory = directory
-        self._log = directory / f"{self.name}-agent.log"
+        self.log = directory / f"{self.name}-agent.log"
+        """What the agent logs."""
         own = plan.uplink(self.name).end(self.name)
         speaker = Peer(self.name, own.ipv4, machine.asn, 179)
         command = network.inside(self.name, [str(executable(VERSION)), str(self._exabgp_conf)])
@@ -59,7 +60,7 @@ class Balancer:
         self.config.write_text(yaml.safe_dump(self._agent_conf(), sort_keys=False))
         script = self._directory / f"{self.name}-agent.sh"
         command = [sys.executable, "-m", "vipagent", "run", "--config", str(self.config)]
-        script.write_text(f"#!/bin/sh\nexec {shlex.join(command)} 2>>{shlex.quote(str(self._log))}\n")
+        script.write_text(f"#!/bin/sh\nexec {shlex.join(command)} 2>>{shlex.quote(str(self.log))}\n")
         script.chmod(0o755)
         self._exabgp_conf.write_text(self._adapted(script))
         self.service.start()
@@ -83,20 +84,6 @@ class Balancer:
         self.exabgp.signal(signal.SIGSTOP)  # or it would start the agent again
         kill(agent)
         self.exabgp.kill()
-
-    def said(self) -> str:
-        """What the agent has logged so far."""
-        return read(self._log)
-
-    def said_since(self, heard: int) -> str:
-        """What it has logged since `heard` said so much."""
-        with self._log.open("rb") as log:
-            log.seek(heard)
-            return log.read().decode(errors="replace")
-
-    def heard(self) -> int:
-        """Return how much the agent has logged so far."""
-        return self._log.stat().st_size if self._log.exists() else 0
 
     def vipagent(self, *words: str) -> str:
         """Run `vipagent` on this machine, as an operator does; return what it says."""

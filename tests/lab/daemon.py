@@ -54,10 +54,13 @@ class Daemon:
                 env=self._environment,
                 check=True,
             )
-        pid = int(
-            wait_for(f"{self.name} has a pid", lambda: read(self._file).endswith("\n") and read(self._file))
-        )
+        pid = int(wait_for(f"{self.name} has a pid", self._told))
         self._file.write_text(f"{pid} {_birth(pid)}")
+
+    def _told(self) -> str:
+        """Return the line that TELL_PID writes, once it is whole."""
+        text = self._file.read_text() if self._file.exists() else ""
+        return text if text.endswith("\n") else ""
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens if it does not run."""
@@ -82,14 +85,14 @@ class Daemon:
         except OSError:
             return []
 
-    def said(self) -> str:
-        """All that it has written so far."""
-        return read(self.log)
 
-
-def read(log: Path) -> str:
-    """Return what is in a log, which may not be there yet."""
-    return log.read_text(errors="replace") if log.exists() else ""
+def read(log: Path, start: int = 0) -> str:
+    """Return what is in a log, from a number of bytes on. It may not be there yet."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

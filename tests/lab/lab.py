@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.lab import plan
 from tests.lab.balancer import Balancer
-from tests.lab.daemon import kill
+from tests.lab.daemon import kill, read
 from tests.lab.network import Network
 from tests.lab.plan import Plan, Standby, Tor
 from tests.lab.probes import Probes
@@ -18,6 +18,10 @@ from tests.lab.store import Store
 from tests.lab.switches import BirdSwitch, switches
 from tests.servers.process import wait_for
 
+LINES = 60
+"""Of each log in a report."""
+Marks = dict[Path, int]
+"""How much was in each log at some time, in bytes."""
 STEADY = 40.0
 """Seconds within which all must be as it should, from a cold start too."""
 
@@ -109,10 +113,19 @@ class Lab:
             if vip in plan.OWNERS
         }
 
-    def report(self) -> str:
-        """Return what the agents said last."""
-        lasts = {name: balancer.said().splitlines()[-15:] for name, balancer in self.balancers.items()}
-        return "\n".join(f"--- {name}:\n" + "\n".join(lines) for name, lines in lasts.items())
+    def report(self, since: Marks | None = None) -> str:
+        """Return what the agents and the switches have logged, by default the last of it."""
+        said = {log: (since or {}).get(log, 0) for log in self._logs()}
+        lasts = {log.name: "\n".join(read(log, start).splitlines()[-LINES:]) for log, start in said.items()}
+        return "\n".join(f"--- {name}:\n{text}" for name, text in lasts.items())
+
+    def marks(self) -> Marks:
+        """Return how much everybody has logged so far."""
+        return {log: log.stat().st_size for log in self._logs() if log.exists()}
+
+    def _logs(self) -> list[Path]:
+        agents = [balancer.log for balancer in self.balancers.values()]
+        return agents + [switch.log for switch in self.switches.values()]
 
     def _announcers(self, owner: str) -> set[str]:
         if self.plan.standby is Standby.COLD:

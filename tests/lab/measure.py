@@ -1,10 +1,11 @@
 """Run one scenario on a lab, and measure what the clients see of it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.lab import faults, plan
-from tests.lab.lab import Lab
+from tests.lab.daemon import read
+from tests.lab.lab import Lab, Marks
 from tests.lab.plan import Standby
 from tests.lab.runs import Outage, last_answer
 from tests.lab.scenarios import NO_LOSS, Bound, Scenario, Served
@@ -26,6 +27,8 @@ class Measured:
     returning: float
     """The longest outage once the fault was mended."""
     returning_lost: int
+    evidence: str = ""
+    """What was logged meanwhile, if that was worse than it may be."""
 
     @property
     def bound(self) -> Bound:
@@ -55,11 +58,11 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
         AssertionError: the lab does not do as the scenario says, however late.
     """
     lab.wait_until_steady()
-    heard = faults.victim(lab).heard()
+    marks = lab.marks()
     before = time.time()
     try:
         began = scenario.act(lab) or before
-        noticed = _wait_for_notice(lab, scenario, heard) - began if scenario.notice else 0.0
+        noticed = _wait_for_notice(lab, scenario, marks) - began if scenario.notice else 0.0
         lab.wait_until(f"served by {scenario.served.value}", lambda: served(lab, scenario.served))
         _pause(lab, began + scenario.hold)
         mended = time.time()
@@ -71,10 +74,12 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
     stays = scenario.served is not Served.NOBODY
     returning = _worst(lab, mended, back) if stays else Outage(0, 0.0, frozenset())
     figure = worst.longest if stays else _last_seen(lab, began, mended)
-    _pause(lab, back + scenario.rest)
-    return Measured(
+    measured = Measured(
         scenario, lab.plan.standby, noticed, figure, worst.lost, returning.longest, returning.lost
     )
+    evidence = lab.report(marks) if measured.failures else ""
+    _pause(lab, back + scenario.rest)
+    return replace(measured, evidence=evidence)
 
 
 def served(lab: Lab, by: Served) -> bool:
@@ -89,9 +94,9 @@ def served(lab: Lab, by: Served) -> bool:
     return True
 
 
-def _wait_for_notice(lab: Lab, scenario: Scenario, heard: int) -> float:
-    balancer = faults.victim(lab)
-    wait_for(f"{scenario.notice} is said", lambda: scenario.notice in balancer.said_since(heard), 20, 0.002)
+def _wait_for_notice(lab: Lab, scenario: Scenario, marks: Marks) -> float:
+    log = faults.victim(lab).log
+    wait_for(f"{scenario.notice} is said", lambda: scenario.notice in read(log, marks[log]), 20, 0.002)
     return time.time()
 
 

@@ -41,6 +41,11 @@ class Switch(ABC):
             if (peer := link.peer(name)) in plan.MACHINES
         ]
 
+    @property
+    def log(self) -> Path:
+        """Where it notes every change of a route, with microseconds."""
+        return self.directory / f"{self.machine.name}.log"
+
     @abstractmethod
     def start(self) -> None:
         """Start it."""
@@ -72,7 +77,7 @@ class BirdSwitch(Switch):
         return self.directory / f"{self.machine.name}.ctl"
 
     def _configuration(self) -> Iterator[str]:
-        yield f'log "{self.directory / self.machine.name}.log" all;\n'
+        yield f'log "{self.log}" all;\ntimeformat log iso long us;\n'
         yield f"router id {self.machine.router_id};\nprotocol device {{}}\n"
         if self.machine is plan.EDGE:
             yield 'protocol direct { ipv4; ipv6; interface "client"; }\n'
@@ -87,6 +92,7 @@ class BirdSwitch(Switch):
                 f"  local as {self.machine.asn}; neighbor {address} as {asn}; check link yes;\n"
                 f"  hold time {plan.HOLD}; keepalive time {KEEPALIVE};\n"
                 f"  connect delay time 1; connect retry time 1; error wait time 1, 1;\n"
+                f"  debug {{ states, routes }};\n"
                 f"  ipv4 {{ import all; {export}; }};\n"
                 f"  ipv6 {{ import all; {export}; }};\n"
                 f"}}\n"
@@ -100,19 +106,24 @@ class FrrSwitch(Switch):
         """Start both."""
         own = self.directory / self.machine.name
         own.mkdir(exist_ok=True)
-        shutil.chown(own, "frr", "frr")  # as whom it runs
-        (own / "zebra.conf").write_text(f"hostname {self.machine.name}\n")
+        self.log.touch()
+        for place in (own, self.log):
+            shutil.chown(place, "frr", "frr")  # as whom it runs
+        # By default the kernel gets a route 10 ms after it was announced, and what comes in between is lost.
+        (own / "zebra.conf").write_text(f"hostname {self.machine.name}\nzebra work-queue 0\n")
         (own / "bgpd.conf").write_text("".join(f"{line}\n" for line in self._configuration()))
         for program in ("zebra", "bgpd"):
             self._daemon(program, *_frr(own, program)).start()
 
     def _configuration(self) -> Iterator[str]:
         yield f"hostname {self.machine.name}"
+        yield f"log file {self.log}"
+        yield "log timestamp precision 6"
+        yield "debug bgp updates"
         yield f"router bgp {self.machine.asn}"
         yield f" bgp router-id {self.machine.router_id}"
         yield " no bgp ebgp-requires-policy"
         yield " no bgp default ipv4-unicast"
-        yield " bgp suppress-fib-pending"  # no route is told to others before the kernel has it
         yield " bgp bestpath compare-routerid"
         yield " bgp bestpath as-path multipath-relax"
         yield f" timers bgp {KEEPALIVE} {plan.HOLD}"
@@ -135,8 +146,7 @@ class FrrSwitch(Switch):
 def _frr(own: Path, program: str) -> Sequence[str]:
     files = ("-f", str(own / f"{program}.conf"), "-i", str(own / f"{program}.frr-pid"))
     sockets = ("-z", str(own / "zserv.api"), "--vty_socket", str(own))
-    log = ("--log", f"file:{own / program}.txt")
-    return (*files, *sockets, *log, "-A", "127.0.0.1")
+    return (*files, *sockets, "-A", "127.0.0.1")
 
 
 def switches(planned: Plan, network: Network, directory: Path) -> dict[str, Switch]:

@@ -30,4 +30,4 @@ def test_no_vip_is_unserved_for_longer_than_it_may(
 ) -> None:
     measured = measuring[job].result()
     report.append((job[0], measured))
-    assert measured.failures == []
+    assert measured.failures == [], measured.evidence
