@@ -34,7 +34,7 @@ def unpacked(package: str) -> Path:
 def _fetch(package: str, work: Path) -> None:
     """Download the newest version in the suite, and unpack it below `work`/root."""
     sources = work / "sources.list"
-    sources.write_text(f"deb {_mirror()} {SUITE} main\n")
+    sources.write_text(f"deb {mirror()} {SUITE} main\n")
     for name in ("lists", "cache"):
         (work / name).mkdir()
     apt = [
@@ -51,7 +51,7 @@ def _fetch(package: str, work: Path) -> None:
     _run(["dpkg-deb", "--extract", str(archive), str(work / "root")], work)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return the address of the archive that this machine's Debian comes from."""
     form = "$(CREATED_BY) $(ORIGIN) $(CODENAME) $(REPO_URI)"
     for line in _run(["apt-get", "indextargets", "--format", form], Path.cwd()).splitlines():
