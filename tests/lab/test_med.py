@@ -16,6 +16,8 @@ def lab() -> Iterator[Lab]:
     lab = begin(unique(Standby.MED_ALONE, Tor.BIRD))
     yield lab
     lab.down()
+    assert not lab.network.exists()
+    assert not lab.directory.exists()
 
 
 def test_with_med_alone_all_vips_land_on_one_node_though_each_has_its_owner(lab: Lab) -> None:
