@@ -28,7 +28,8 @@ VIPs, `takeover`, `standby`, `prefix`. A file that is the same everywhere names 
 announced. `vipagent check-config FILE` says all that is wrong with one. The commands for operators take it as
 well: it says where the store is.
 
-Below, NAME is the name of a service. A key that takes a list takes a single value, too."""
+Below, NAME is the name of a service. A key that takes a list takes a single value, too. What `store` may hold
+(credentials, TLS) differs from store to store: stores.md, among the other documentation, has all of it."""
 
 
 def pages(example: str, date: str) -> dict[str, str]:
