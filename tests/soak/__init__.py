@@ -7,7 +7,7 @@ for longer than the session lives), other nodes come and go, its configuration i
 ones, its metrics and its status page are looked at. After each hour its memory, threads and descriptors are
 read; and every warning in its log has to be one that we have caused.
 
-Two cores, shared with much else (Python 3.11, ZooKeeper 3.8), 25 minutes; on a quiet machine it takes half:
+Half an hour on two cores that were shared with much else (Python 3.11, ZooKeeper 3.8):
 
 | hour | check results | take-overs | reconnections | reloads | memory, MB | threads | descriptors | CPU, s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -20,6 +20,6 @@ Two cores, shared with much else (Python 3.11, ZooKeeper 3.8), 25 minutes; on a 
 | 24 | 264777 | 2000 | 500 | 200 | 37.3 | 6 | 15 | 315 |
 
 CPU has the reloads' children in it. Without the HTTP port the same day went from 31.8 to 33.4 MB, and stayed
-there from the 10th hour on. The log had 500 `store` warnings `unsure`, 20 `lost` and 50 refused configurations:
-each of them caused, and nothing else.
+there from the 10th hour on. The log had 500 `store` warnings `unsure`, 20 `lost`, and 50 refused
+configurations: each of them caused, and nothing else.
 """

@@ -29,7 +29,7 @@ class Diary:
         self._read()
         return self._said[what]
 
-    def await_more(self, what: str, than: int, within: float = 20.0) -> None:
+    def await_more(self, what: str, than: int, within: float = 60.0) -> None:
         """Wait until something was said more often than so many times."""
         wait_for(f"the agent says {what!r} again", lambda: self.said(what) > than, within)
 
