@@ -9,7 +9,7 @@ from tests.soak.figures import growth
 from tests.soak.site import site
 
 PART = Load(results=5_000, take_overs=100, reconnections=25, reloads=8)
-HOURS = 4
+HOURS = 3
 WARM = 1
 """The hour by which everything has happened once."""
 MEGABYTES = 2.0
