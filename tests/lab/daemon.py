@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tests.servers.process import wait_for
 
+ROOT = Path(__file__).parents[2]
+"""Where `python -m tests.lab` is found."""
 TELL_PID = 'echo $$ >"$0" && exec "$@"'
 
 
@@ -52,6 +54,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 env=self._environment,
+                cwd=ROOT,
                 check=True,
             )
         pid = int(wait_for(f"{self.name} has a pid", self._told))

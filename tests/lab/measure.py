@@ -27,6 +27,8 @@ class Measured:
     returning: float
     """The longest outage once the fault was mended."""
     returning_lost: int
+    answered: frozenset[str]
+    """Who answered for that VIP, from the act until it was undone."""
     evidence: str = ""
     """What was logged meanwhile, if that was worse than it may be."""
 
@@ -74,9 +76,8 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
     stays = scenario.served is not Served.NOBODY
     returning = _worst(lab, mended, back) if stays else Outage(0, 0.0, frozenset())
     figure = worst.longest if stays else _last_seen(lab, began, mended)
-    measured = Measured(
-        scenario, lab.plan.standby, noticed, figure, worst.lost, returning.longest, returning.lost
-    )
+    figures = (noticed, figure, worst.lost, returning.longest, returning.lost)
+    measured = Measured(scenario, lab.plan.standby, *figures, worst.answered)
     evidence = lab.report(marks) if measured.failures else ""
     _pause(lab, back + scenario.rest)
     return replace(measured, evidence=evidence)

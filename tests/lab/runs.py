@@ -1,6 +1,5 @@
 """What a prober has seen of one VIP: runs of packets with the same fate, and what follows from them."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,11 +63,3 @@ def serving(runs: Sequence[Run], now: float, seconds: float) -> str:
     """Return the node that has answered everything in the last seconds; LOST if there is no such node."""
     last = runs[-1] if runs else Run(LOST, now, now)
     return last.by if last.since <= now - seconds <= last.until else LOST
-
-
-def shares(runs: Sequence[Run]) -> Counter[str]:
-    """Return how many packets each node has answered."""
-    counts: Counter[str] = Counter()
-    for run in runs:
-        counts[run.by] += run.count
-    return counts

@@ -11,7 +11,9 @@ NOTICED = Bound("detection + 100 ms", 0.1, noticed=True)
 
 
 def measured(name: str, figure: float, lost: int, standby: Standby = Standby.COLD) -> Measured:
-    return Measured(BY_NAME[name], standby, 0.0, figure, lost, returning=0.0, returning_lost=0)
+    return Measured(
+        BY_NAME[name], standby, 0.0, figure, lost, returning=0.0, returning_lost=0, answered=frozenset()
+    )
 
 
 @pytest.mark.parametrize(
