@@ -1,4 +1,7 @@
-"""A real ExaBGP, 4.2 or 5, with API processes; both versions come from PyPI."""
+"""A real ExaBGP, 4.2 or 5, with API processes; both versions come from PyPI.
+
+    python -m tests.servers.exabgp      # fetches 4.2 if need be, prints where it is
+"""
 
 import contextlib
 import os
@@ -199,3 +202,7 @@ def _birth(pid: int) -> str:
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    print(executable("4"))
