@@ -42,8 +42,8 @@ def test_the_table_has_medians() -> None:
 
 
 def test_what_is_worse_than_a_busy_machine_explains_is_a_failure() -> None:
-    assert not measured("crash", 6.9, 1380).failures
-    assert measured("crash", 7.1, 1420).failures
+    assert not measured("crash", 7.6, 1520).failures
+    assert measured("crash", 7.7, 1540).failures
     assert not measured("store-cut-30", 0.19, 38).failures
     assert measured("store-cut-30", 0.21, 42).failures
 
