@@ -22,8 +22,10 @@ LINES = 60
 """Of each log in a report."""
 Marks = dict[Path, int]
 """How much was in each log at some time, in bytes."""
-STEADY = 40.0
-"""Seconds within which all must be as it should, from a cold start too."""
+STEADY = 60.0
+"""Seconds within which all must be as it should after a fault."""
+COLD_START = 120.0
+"""Seconds within which it must be from nothing on, beside other labs that start."""
 
 
 class Lab:
@@ -83,9 +85,19 @@ class Lab:
         except AssertionError as error:
             raise AssertionError(f"lab {self.plan.name}: {error}\n{self.report()}") from None
 
-    def wait_until_steady(self) -> None:
+    def wait_until_steady(self, within: float = STEADY) -> None:
         """Wait until each node serves, announces and has registered what it owns, and no more."""
-        self.wait_until("all is steady", lambda: self.unsteady() == "")
+        why = ""
+
+        def steady() -> bool:
+            nonlocal why
+            why = self.unsteady()
+            return not why
+
+        try:
+            self.wait_until("all is steady", steady, within)
+        except AssertionError as error:
+            raise AssertionError(f"{why}; {error}") from None
 
     def unsteady(self) -> str:
         """Say what is not as it should be; the empty string if all is."""
@@ -138,7 +150,7 @@ def begin(planned: Plan) -> Lab:
     lab = Lab(planned)
     lab.up()
     try:
-        lab.wait_until_steady()
+        lab.wait_until_steady(COLD_START)
         time.sleep(plan.SESSION)
     except BaseException:
         lab.down()

@@ -131,8 +131,8 @@ def _configuration(host: str) -> Iterable[str]:
         yield f"addr add {end.ipv6}/64 dev {end.interface}"
         yield f"link set {end.interface} up"
         yield _prompt(link, host)
-        # BGP runs over IPv4: nobody looks for the IPv6 neighbour before the routes by it are back, and one that
-        # was silent is asked again by default once a second.
+        # BGP runs over IPv4: nobody looks for the IPv6 neighbour before the routes by it are back, and
+        # one that was silent is asked again by default once a second.
         yield f"ntable change name ndisc_cache dev {end.interface} retrans 50"
     if host in plan.VIPS:
         yield from (f"addr add {vip} dev lo" for vip in plan.OWNERS)

@@ -5,9 +5,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from multiprocessing import get_context
 
-from tests.lab.lab import Lab, begin, running
+from tests.lab.lab import Lab, begin
 from tests.lab.measure import Measured, measure
 from tests.lab.plan import Plan, Standby, Tor
 from tests.lab.scenarios import BY_NAME
@@ -30,8 +31,7 @@ def side_by_side(jobs: Sequence[Job]) -> Iterator[list[Future[Measured]]]:
             stack.callback(pool.shutdown)
             stack.callback(Lab(planned).down)  # ends what the process waits for
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            pool.submit(_begin, planned)
-        yield [pools[planned].submit(_measure, planned.name, name) for planned, name in jobs]
+        yield [pools[planned].submit(_measure, planned, name) for planned, name in jobs]
 
 
 def unique(standby: Standby, tor: Tor, number: int = 1) -> Plan:
@@ -43,9 +43,11 @@ def _undisturbed() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever has started us takes the lab down
 
 
-def _begin(planned: Plan) -> None:
-    begin(planned)
+def _measure(planned: Plan, scenario: str) -> Measured:
+    """Run a scenario on this process's lab, which the first call starts."""
+    return measure(_begun(planned), BY_NAME[scenario])
 
 
-def _measure(lab: str, scenario: str) -> Measured:
-    return measure(running(lab), BY_NAME[scenario])
+@cache
+def _begun(planned: Plan) -> Lab:
+    return begin(planned)
