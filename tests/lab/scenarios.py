@@ -61,6 +61,10 @@ class Scenario:
     """What the victim's agent logs when it notices, or is back."""
     rest: float = 0.0
     """Seconds afterwards in which agents settle, and take nothing over (L3)."""
+    exazk: str = ""
+    """What ExaZK, the predecessor, showed in such a lab with sessions of 10 s."""
+    mended: str = ""
+    """What its undoing is called, where that is a row of its own."""
 
     def bound(self, standby: Standby) -> Bound:
         """Return the bound for a lab of this kind."""
@@ -76,6 +80,7 @@ SCENARIOS = (
         Served.OTHERS,
         cold=Bound("session + 0.5 s", SESSION + 0.5),
         hot=CONVERGED,
+        exazk="8.8 s",
     ),
     Scenario(
         "exabgp-killed",
@@ -105,6 +110,7 @@ SCENARIOS = (
         cold=Bound("1 s after ExaBGP reports it", 1.0, noticed=True),
         hot=CONVERGED,
         notice="established=False",
+        exazk="dark until the link was repaired",
     ),
     Scenario(
         "link-silent",
@@ -115,6 +121,7 @@ SCENARIOS = (
         cold=Bound("hold time + 1 s", HOLD + 1.0),
         hot=Bound("hold time", float(HOLD)),
         notice="established=False",
+        exazk="dark until repaired",
     ),
     Scenario(
         "store-cut-5",
@@ -125,6 +132,7 @@ SCENARIOS = (
         cold=NO_LOSS,
         hot=NO_LOSS,
         hold=5.0,
+        exazk="never handed back",
     ),
     Scenario(
         "store-cut-30",
@@ -135,6 +143,7 @@ SCENARIOS = (
         cold=NO_LOSS,
         hot=NO_LOSS,
         hold=30.0,
+        exazk="never handed back",
     ),
     Scenario(
         "store-dead-5",
@@ -146,6 +155,7 @@ SCENARIOS = (
         hot=NO_LOSS,
         hold=5.0,
         rest=SESSION,
+        exazk="all VIPs dark for 50 s",
     ),
     Scenario(
         "store-dead-40",
@@ -157,6 +167,7 @@ SCENARIOS = (
         hot=NO_LOSS,
         hold=40.0,
         rest=SESSION,
+        exazk="all VIPs dark for 50 s",
     ),
     Scenario(
         "service-fails",
@@ -167,6 +178,8 @@ SCENARIOS = (
         cold=Bound("detection + 100 ms", 0.1, noticed=True),
         hot=Bound("detection + 20 ms", 0.02, noticed=True),
         notice="state=down",
+        exazk="11 to 20 s",
+        mended="local service recovers",
     ),
     Scenario(
         "node-maintenance",
@@ -176,6 +189,7 @@ SCENARIOS = (
         Served.OTHERS,
         cold=NO_LOSS,
         hot=NO_LOSS,
+        exazk="0 to 60 ms, 11 s late",
     ),
     Scenario(
         "service-maintenance",
@@ -195,6 +209,7 @@ SCENARIOS = (
         Served.OTHERS,
         cold=Bound("300 ms", 0.3),
         hot=CONVERGED,
+        exazk="200 ms",
     ),
     Scenario(
         "agent-stopped",
@@ -205,6 +220,7 @@ SCENARIOS = (
         cold=NO_LOSS,
         hot=NO_LOSS,
         hold=20.0,
+        exazk="never handed back",
     ),
 )
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

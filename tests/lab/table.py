@@ -16,19 +16,14 @@ KINDS = (Standby.COLD, Standby.HOT)
 def table(runs: Sequence[Measured]) -> str:
     """Return the table, in Markdown."""
     heads = [f"{kind}: {what}" for kind in KINDS for what in ("to reach", "measured")]
-    lines = [["scenario", *heads], ["---"] * (1 + len(heads))]
+    lines = [["scenario", *heads, "ExaZK"], ["---"] * (2 + len(heads))]
     for scenario in SCENARIOS:
-        if any(run.scenario == scenario for run in runs):
-            lines.append([scenario.title, *_cells(scenario, runs)])
-    returns = (NO_LOSS.words, *(_return(_of(kind, runs)) for kind in KINDS[:1]))
-    lines.append(
-        [
-            "node returns after any of these",
-            *returns,
-            NO_LOSS.words,
-            *(_return(_of(kind, runs)) for kind in KINDS[1:]),
-        ]
-    )
+        of = [run for run in runs if run.scenario == scenario]
+        if of:
+            lines.append([scenario.title, *_cells(scenario, of), scenario.exazk])
+        if of and scenario.mended:
+            lines.append([scenario.mended, *_returns(of), ""])
+    lines.append(["node returns after any of these", *_returns(runs), ""])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -56,13 +51,18 @@ def in_words(bound: Bound, figure: float, noticed: float, lost: float) -> str:
 
 def _cells(scenario: Scenario, runs: Sequence[Measured]) -> Iterator[str]:
     for kind in KINDS:
-        bound = scenario.bound(kind)
-        of = [run for run in _of(kind, runs) if run.scenario == scenario]
+        bound, of = scenario.bound(kind), _of(kind, runs)
         figures = (
             [median(getattr(run, name) for run in of) for name in ("figure", "noticed", "lost")] if of else []
         )
         yield bound.words
         yield in_words(bound, *figures) if of else ""
+
+
+def _returns(runs: Sequence[Measured]) -> Iterator[str]:
+    for kind in KINDS:
+        yield NO_LOSS.words
+        yield _return(_of(kind, runs))
 
 
 def _return(runs: Sequence[Measured]) -> str:

@@ -36,9 +36,14 @@ def test_the_table_has_medians() -> None:
     [_, _, crash, returns] = table(runs).splitlines()
     assert crash == (
         "| kill -9 of ExaBGP and agent together "
-        "| session + 0.5 s | 6.00 s, 1200 lost | 20 ms | 0 ms, 0 lost |"
+        "| session + 0.5 s | 6.00 s, 1200 lost | 20 ms | 0 ms, 0 lost | 8.8 s |"
     )
-    assert returns == "| node returns after any of these | 0 lost | 0 lost | 0 lost | 0 lost |"
+    assert returns == "| node returns after any of these | 0 lost | 0 lost | 0 lost | 0 lost |  |"
+
+
+def test_a_mending_can_have_a_row_of_its_own() -> None:
+    [_, _, _, recovers, _] = table([measured("service-fails", 1.0, 200)]).splitlines()
+    assert recovers == "| local service recovers | 0 lost | 0 lost | 0 lost |  |  |"
 
 
 def test_what_is_worse_than_a_busy_machine_explains_is_a_failure() -> None:
