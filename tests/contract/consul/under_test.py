@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from itertools import count
 from urllib.parse import quote
 
+from tests.contract.served import OnServer
 from tests.contract.sessions import begun
 from tests.servers.consul import Consul
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.peers import Peer, Peers
-from vipagent.testing.store import ServedStore
 from vipagent_consul import ConsulBackend
 
 LIFE = 2.0
@@ -25,7 +25,7 @@ def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
     peers.close()
 
 
-class ConsulUnderTest(ServedStore):
+class ConsulUnderTest(OnServer[Consul]):
     """A server, a prefix that is fresh for each test, and a foreign client with a session of its own."""
 
     factory = ConsulBackend
@@ -87,15 +87,3 @@ class ConsulUnderTest(ServedStore):
         found = self.server.call("session/list", "GET")
         assert isinstance(found, list)
         return [each for each in found if each["Name"] == f"vipagent {node}"]
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def start(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()

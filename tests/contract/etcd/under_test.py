@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
+from tests.contract.served import OnServer
 from tests.servers.etcd import Etcd
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.store import ServedStore
 from vipagent_etcd import EtcdBackend
 
 LIFE = 3.0
@@ -22,7 +22,7 @@ def b64(data: bytes | str) -> str:
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
 
 
-class EtcdUnderTest(ServedStore):
+class EtcdUnderTest(OnServer[Etcd]):
     """A server, a prefix that is fresh for each test, and a foreign client with a lease of its own."""
 
     factory = EtcdBackend
@@ -88,15 +88,3 @@ class EtcdUnderTest(ServedStore):
             self.put(path + b"/" + name, b"\xff" * 900_000)
         self.put(path, b"the directory itself")
         self.put(path + b"/deep" * 500, b"")
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def start(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()

@@ -7,17 +7,17 @@ from itertools import count
 from kazoo.client import KazooClient
 from kazoo.exceptions import ZookeeperError
 
+from tests.contract.served import OnServer
 from tests.servers.zookeeper import ZooKeeper
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.store import ServedStore
 from vipagent_zookeeper import ZooKeeperBackend
 
 LIFE = 4.0
 PREFIXES = count(1)
 
 
-class ZooKeeperUnderTest(ServedStore):
+class ZooKeeperUnderTest(OnServer[ZooKeeper]):
     """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
 
     factory = ZooKeeperBackend
@@ -60,18 +60,6 @@ class ZooKeeperUnderTest(ServedStore):
         for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600"):
             with suppress(ZookeeperError):  # what ZooKeeper refuses can't disturb anybody
                 self.foreign.create(f"{path}/{name}", b"")
-
-    def kill(self) -> None:
-        self.server.kill()
-
-    def start(self) -> None:
-        self.server.start()
-
-    def pause(self) -> None:
-        self.server.pause()
-
-    def resume(self) -> None:
-        self.server.resume()
 
     def close(self) -> None:
         self.foreign.stop()
