@@ -9,7 +9,7 @@ import pytest
 from tests.docs.page import DOCS, ROOT
 from vipagent.agent.history import CAUSES
 from vipagent.core.words import RULES, CheckState, Reason, StoreState
-from vipagent.store.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
+from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
 RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()

@@ -1,6 +1,6 @@
 """A real ExaBGP, 4.2 or 5, with API processes; both versions come from PyPI.
 
-    python -m tests.servers.exabgp      # fetches 4.2 if need be, prints where it is
+python -m tests.servers.exabgp      # fetches 4.2 if need be, prints where it is
 """
 
 import contextlib

@@ -13,7 +13,7 @@ from vipagent.cli.tables import tables
 from vipagent.core.words import StoreState
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.records import Event, Maintenance, VipState
-from vipagent.store.summary import NodeStatus, ServiceStatus, VipStatus
+from vipagent.telemetry.summary import NodeStatus, ServiceStatus, VipStatus
 
 __all__ = ["site"]
 ONE, TWO = "10.0.0.1", "10.0.0.2"

@@ -1,7 +1,7 @@
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Kind
 from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
-from vipagent.store.summary import Announcer, NodeStatus, VipStatus, announced, summarize
+from vipagent.telemetry.summary import Announcer, NodeStatus, VipStatus, announced, summarize
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 OWN = VipState("owner", 0, owned=True)

@@ -5,11 +5,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from vipagent.agent.counters import AgentCounters
 from vipagent.agent.inbox import Inbox
 from vipagent.agent.reading import deciding
 from vipagent.agent.served import ServedService, World
-from vipagent.agent.view import AgentView, Overview, ServiceView
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import events
 from vipagent.core.settings import ServiceSettings
@@ -20,6 +18,8 @@ from vipagent.exabgp.pipe import Pipe
 from vipagent.exabgp.speaker import Outcome, Speaker
 from vipagent.store.backend import Backend, Snapshot
 from vipagent.store.layout import Directory, Kind
+from vipagent.telemetry.counters import AgentCounters
+from vipagent.telemetry.view import AgentView, Overview, ServiceView
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from vipagent.agent.counters import ServiceCounters
 from vipagent.agent.history import CAUSES, History
 from vipagent.agent.reading import maintenance_seen, members_seen, strangers
 from vipagent.checks.hooks import Hooks
@@ -21,6 +20,7 @@ from vipagent.exabgp.speaker import Speaker
 from vipagent.store.backend import Backend, Snapshot
 from vipagent.store.layout import Directory, Key, Kind, member_name
 from vipagent.store.records import NodeState, Registration, VipState
+from vipagent.telemetry.counters import ServiceCounters
 
 log = logging.getLogger(__name__)
 

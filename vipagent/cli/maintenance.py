@@ -15,7 +15,7 @@ from vipagent.store.backend import Backend
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
 from vipagent.store.plugins import Deaf
 from vipagent.store.records import Maintenance
-from vipagent.store.summary import announced, is_node, summarize
+from vipagent.telemetry.summary import announced, is_node, summarize
 
 
 def _valid_node(_ctx: click.Context, _option: click.Parameter, given: str | None) -> str | None:

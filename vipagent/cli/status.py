@@ -14,7 +14,7 @@ from vipagent.cli.tables import event_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.plugins import Deaf
-from vipagent.store.summary import ServiceStatus, summarize
+from vipagent.telemetry.summary import ServiceStatus, summarize
 
 Services = dict[str, tuple[str, ...]]
 Draw = Callable[[Iterable[ServiceStatus], str], RenderableType]

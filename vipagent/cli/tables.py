@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vipagent.store.summary import SERVING, NodeEvent, NodeStatus, ServiceStatus, VipStatus
+from vipagent.telemetry.summary import SERVING, NodeEvent, NodeStatus, ServiceStatus, VipStatus
 
 
 def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:

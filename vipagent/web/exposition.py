@@ -10,8 +10,8 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from vipagent.agent.counters import Histogram
-from vipagent.agent.view import AgentView
+from vipagent.telemetry.counters import Histogram
+from vipagent.telemetry.view import AgentView
 from vipagent.web.metrics import METRICS, Metric
 from vipagent.web.samples import SAMPLES, Sample
 

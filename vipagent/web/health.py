@@ -3,7 +3,7 @@
 import json
 from http import HTTPStatus
 
-from vipagent.agent.view import AgentView
+from vipagent.telemetry.view import AgentView
 
 
 def health(view: AgentView) -> tuple[HTTPStatus, bytes]:

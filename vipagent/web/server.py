@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from vipagent.agent.view import AgentView
 from vipagent.config.settings import ListenSettings
+from vipagent.telemetry.view import AgentView
 from vipagent.web.connection import LARGEST_HEAD, Connection
 from vipagent.web.site import Site, anybody, locals_only
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import ip_address
 
-from vipagent.agent.view import AgentView
+from vipagent.telemetry.view import AgentView
 from vipagent.web import page
 from vipagent.web.exposition import Exposition
 from vipagent.web.health import health

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from vipagent.agent.counters import AgentCounters, ServiceCounters
-from vipagent.agent.view import AgentView, ServiceView
 from vipagent.core.actions import Publish, Report, VipReport
 from vipagent.core.words import CheckState, Reason, StoreState
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Kind
 from vipagent.store.records import NodeState, Registration, VipState
-from vipagent.store.summary import summarize
+from vipagent.telemetry.counters import AgentCounters, ServiceCounters
+from vipagent.telemetry.summary import summarize
+from vipagent.telemetry.view import AgentView, ServiceView
 
 OWN, TAKEN, OTHERS = "10.0.0.1", "10.0.0.2", "2001:db8::3"
 VIPS = {

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vipagent.agent.counters import AgentCounters, ServiceCounters
 from vipagent.core.actions import Report
 from vipagent.core.words import StoreState
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Kind
-from vipagent.store.summary import ServiceStatus, summarize
+from vipagent.telemetry.counters import AgentCounters, ServiceCounters
+from vipagent.telemetry.summary import ServiceStatus, summarize
 
 
 @dataclass(frozen=True, slots=True)
