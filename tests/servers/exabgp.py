@@ -1,6 +1,8 @@
-"""A real ExaBGP, 4.2 or 5, with API processes; both versions come from PyPI.
+"""A real ExaBGP, 4.2 or 5, with API processes.
 
-python -m tests.servers.exabgp      # fetches 4.2 if need be, prints where it is
+    python -m tests.servers.exabgp      # fetches 4.2 if need be, prints where it is
+
+Both versions come from PyPI.
 """
 
 import contextlib
