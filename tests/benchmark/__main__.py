@@ -41,7 +41,7 @@ def main() -> None:
     lines += [f"| {what} | {mine} | {theirs} |" for what, mine, theirs in table]
     text = README.read_text()
     before, after = text.split(START)[0], text.split(END)[1]
-    README.write_text("\n".join([before + START, *lines, END + after.lstrip("\n")]))
+    README.write_text("\n".join([before + START, *lines, END + after]))
     print("\n".join(lines))
 
 
