@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.docs import reference
-from tests.docs.page import DOCS, ROOT, Part
+from tests.markdown import DOCS, ROOT, Part
 from vipagent.cli.catalog import commands
 from vipagent.config.catalog import keys
 from vipagent.web.metrics import METRICS

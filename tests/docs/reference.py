@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import chain
 
-from tests.docs.page import code, table
+from tests.markdown import code, table
 from vipagent.cli.catalog import Command, CommandOption
 from vipagent.config.catalog import SERVICE, Key
 from vipagent.web.metrics import Metric

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.page import DOCS, ROOT
+from tests.markdown import DOCS, ROOT
 
 PAGES = [*DOCS.glob("*.md"), *DOCS.glob("operations/*.md"), *DOCS.glob("reference/*.md")]
 OTHERS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]

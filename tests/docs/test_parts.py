@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.docs.page import DOCS, Part
 from tests.docs.parts import PARTS
+from tests.markdown import DOCS, Part
 from vipagent.cli.catalog import commands
 from vipagent.config.catalog import SERVICE, keys
 from vipagent.web.metrics import METRICS

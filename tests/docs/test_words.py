@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docs.page import DOCS, ROOT
+from tests.markdown import DOCS, ROOT
 from vipagent.agent.history import CAUSES
 from vipagent.core.words import RULES, CheckState, Reason, StoreState
 from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES

@@ -1,37 +1,35 @@
 """The table of docs/lab.md: medians of several runs, as measured."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import median
 
+from tests import markdown
 from tests.lab.measure import Measured
 from tests.lab.plan import Standby
 from tests.lab.scenarios import NO_LOSS, SCENARIOS, Bound, Scenario
+from tests.markdown import DOCS, Part
 
-PAGE = Path(__file__).parents[2] / "docs" / "lab.md"
-START, END = "<!-- table -->", "<!-- /table -->"
+PLACE = Part(DOCS / "lab.md", "table")
 KINDS = (Standby.COLD, Standby.HOT)
 
 
 def table(runs: Sequence[Measured]) -> str:
     """Return the table, in Markdown."""
     heads = [f"{kind}: {what}" for kind in KINDS for what in ("to reach", "measured")]
-    lines = [["scenario", *heads, "ExaZK"], ["---"] * (2 + len(heads))]
+    rows = []
     for scenario in SCENARIOS:
         of = [run for run in runs if run.scenario == scenario]
         if of:
-            lines.append([scenario.title, *_cells(scenario, of), scenario.exazk])
+            rows.append([scenario.title, *_cells(scenario, of), scenario.exazk])
         if of and scenario.mended:
-            lines.append([scenario.mended, *_returns(of), ""])
-    lines.append(["node returns after any of these", *_returns(runs), ""])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            rows.append([scenario.mended, *_returns(of), ""])
+    rows.append(["node returns after any of these", *_returns(runs), ""])
+    return markdown.table(["scenario", *heads, "ExaZK"], rows)
 
 
 def write(runs: Sequence[Measured], what: str) -> None:
     """Put the table in its place in the page, with a line that says what was measured."""
-    before, _, rest = PAGE.read_text().partition(START)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{START}\n{what}\n\n{table(runs)}\n{END}{after}")
+    PLACE.write(f"{what}\n\n{table(runs)}")
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from tests.benchmark.stores.idle import idle
 from tests.benchmark.stores.options import KINDS, options
 from tests.benchmark.stores.suite import passed
 from tests.benchmark.stores.takeover import take_overs
+from tests.markdown import table
 
 TAKEOVER = ["store", "session's life", "kill -9 → announced", "deregistered → announced", "p99 of 200"]
 IDLE = ["store", "memory", "threads", "CPU of 60 s", "keep-alives", "other requests"]
@@ -29,7 +30,7 @@ def write_idle(folder: Path) -> None:
     with ExitStack() as stack:
         stores = [stack.enter_context(serve(folder)) for serve in served.ALL]
         rows = [measured.row() for measured in idle(folder, stores)]
-    page.write("idle", f"{page.table(IDLE, rows)}\n\n{page.conditions()}")
+    page.write("idle", f"{table(IDLE, rows)}\n\n{page.conditions()}")
 
 
 def write_takeover(folder: Path) -> None:
@@ -38,7 +39,7 @@ def write_takeover(folder: Path) -> None:
     for serve in served.ALL:
         with serve(folder) as store:
             rows.append(take_overs(folder, store).row(store))
-    page.write("takeover", f"{page.table(TAKEOVER, rows)}\n\n{page.conditions()}")
+    page.write("takeover", f"{table(TAKEOVER, rows)}\n\n{page.conditions()}")
 
 
 def write_crowd(folder: Path) -> None:
@@ -47,7 +48,7 @@ def write_crowd(folder: Path) -> None:
     for serve in (served.zookeeper, served.etcd):
         with serve(folder) as store:
             rows += [measured.row() for measured in deaths(store)]
-    page.write("crowd", f"{page.table(CROWD, rows)}\n\n{page.conditions()}")
+    page.write("crowd", f"{table(CROWD, rows)}\n\n{page.conditions()}")
 
 
 def write_suite(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from tests.benchmark.stores.page import table
+from tests.markdown import table
 
 KINDS = {
     "tls": "vipagent.store.access:TlsOptions",

@@ -1,18 +1,11 @@
 """docs/stores.md: what is between two markers of a name is written by the command."""
 
 import os
-import re
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-PAGE = Path(__file__).parents[3] / "docs" / "stores.md"
+from tests.markdown import DOCS, Part
 
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+PAGE = DOCS / "stores.md"
 
 
 def conditions() -> str:
@@ -23,18 +16,10 @@ def conditions() -> str:
 
 def shown(name: str) -> str:
     """Return what the page has between the markers of this name."""
-    found = re.search(f"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", PAGE.read_text(), re.DOTALL)
-    assert found, f"{PAGE} has no <!-- {name} -->"
-    return found[1]
+    return Part(PAGE, name).shown()
 
 
 def write(name: str, content: str) -> None:
     """Replace what is between the markers of this name."""
-    text = PAGE.read_text()
-    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    found, times = re.subn(
-        f"{start}.*?{end}", lambda _: f"{start}\n{content}\n{end}", text, count=1, flags=re.DOTALL
-    )
-    assert times == 1, f"{PAGE} has no {start} … {end}"
-    PAGE.write_text(found)
+    Part(PAGE, name).write(content)
     print(content, flush=True)

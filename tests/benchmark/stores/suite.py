@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.benchmark.stores.page import table
+from tests.markdown import table
 
 SUITES = {
     "file": "tests/contract/test_file.py",

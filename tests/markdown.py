@@ -1,11 +1,11 @@
-"""Pages of docs/: what is between two markers of a name is written by `python -m tests.docs`."""
+"""Markdown that programs write: the parts of a page that are between two markers of a name."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
 
