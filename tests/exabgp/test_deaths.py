@@ -48,11 +48,16 @@ def test_a_killed_agent_is_replaced_without_a_change_of_routes(
     assert lab.changes(killed) == []
 
 
-def test_no_stale_route_survives_a_killed_agent(lab: Lab) -> None:
+def test_no_stale_route_and_no_stale_registration_survive_a_killed_agent(
+    lab: Lab, registry: Registry, zookeeper: ZooKeeper
+) -> None:
+    """Its service fails, too: the next agent sees to both, nobody waits for the session (G2, E2)."""
     node = lab.nodes[2]
+    before = registry.session(node.vip)
     node.fails.touch()
     node.signal_agent(signal.SIGKILL)
     lab.wait_for(lab.without(node))
+    assert f"{before:#x}" in zookeeper.ask("dump"), "the survivors had to wait for the session's end"
 
 
 def test_survivors_hear_at_once_that_an_exabgp_was_killed(lab: Lab) -> None:

@@ -118,7 +118,7 @@ class Service:
                 facts.displaced.discard(vip)
             elif member.claim is Claim.OURS:
                 facts.displaced.discard(vip)
-                self._registrations.held.add(vip)
+                self._registrations.seen(vip)
             elif member.claim is Claim.SAME_NODE and vip in self._registrations.held:
                 facts.displaced.add(vip)
 

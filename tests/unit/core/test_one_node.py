@@ -38,6 +38,7 @@ MAINTENANCE = tuple(
     + [(True, False, False), (False, True, False), (False, True, True), (True, True, False)]
 )
 TIMES = (0.005, 0.05, 0.3, 1.0, 2.0, 4.0, 6.5, 11.0, 35.0)
+DELAYS = (0.001, 0.05, 0.5, 3.0)
 LONG = 70.0
 """Seconds in which all that is under way comes to its end: no delay and no retry takes longer."""
 
@@ -91,7 +92,7 @@ class OneNode(RuleBasedStateMachine):
         self.oracle.saw(event, todo, now)
         assert self.oracle.registered == self.node.registered
         if self.exabgp.acks:
-            for vip in self.node.registered:
+            for vip in self.oracle.served:
                 assert prefix(vip) in self.exabgp.table, "G1: registered without a route"
 
     def _feed(self, event: events.Event) -> None:
@@ -147,7 +148,7 @@ class OneNode(RuleBasedStateMachine):
         self.exabgp.refused ^= {prefix(vip)}
 
     @precondition(lambda self: self.exabgp.acks)
-    @rule(delay=st.sampled_from([0.001, 0.05, 0.5, 3.0]))
+    @rule(delay=st.sampled_from(DELAYS))
     def exabgp_is_slow_or_quick(self, delay: float) -> None:
         self.exabgp.delay = delay
 
@@ -156,7 +157,7 @@ class OneNode(RuleBasedStateMachine):
         if self.exabgp.stalled:
             self.exabgp.resume(self.node.now)
         else:
-            self.node.wait(self.exabgp.delay)  # it has answered at least once
+            self.node.wait(max(DELAYS))  # it has answered at least once
             self.exabgp.stall()
 
     @rule(settings=settings_of_a_service)

@@ -73,6 +73,59 @@ def test_g3_what_an_earlier_run_of_this_node_left_is_replaced() -> None:
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (events.Checked(CheckResult.BAD), "check-down"),
+        (events.Checked(CheckResult.DISABLED), "disabled"),
+        (events.MaintenanceSeen(service=True), "maintenance-service"),
+    ],
+)
+def test_g2_g3_what_an_earlier_run_left_goes_at_once_if_this_one_does_not_serve(
+    event: events.Event, reason: str
+) -> None:
+    """Not with the earlier run's session: it is made ours first, because only what is ours may be removed."""
+    node = reading()
+    node.holder(Claim.SAME_NODE)
+    said = node.tell(event)
+    assert said[0] == f"withdraw 10.0.0.1: {reason}"
+    assert said[-1] == "register 10.0.0.1"
+    assert node.holder(Claim.OURS) == [f"deregister 10.0.0.1: {reason}"]
+    assert node.members(SECOND, THIRD) == []
+
+
+def test_g2_g3_what_an_earlier_run_left_goes_at_once_in_maintenance() -> None:
+    node = reading()
+    node.maintenance("node")
+    node.holder(Claim.SAME_NODE)
+    assert node.good()[-1] == "register 10.0.0.1"
+    assert node.holder(Claim.OURS) == ["deregister 10.0.0.1: maintenance-node"]
+
+
+def test_g3_what_an_earlier_run_left_may_end_by_itself_first() -> None:
+    node = reading()
+    node.holder(Claim.SAME_NODE)
+    node.bad()
+    assert node.members(SECOND, THIRD) == ["deregister 10.0.0.1: check-down"]
+
+
+def test_g3_a_twin_is_left_alone_by_one_that_does_not_serve() -> None:
+    node = serving()
+    node.bad()
+    node.members(SECOND, THIRD)
+    assert node.holder(Claim.SAME_NODE) == []
+
+
+def test_g3_what_an_earlier_run_left_is_left_while_the_store_is_away() -> None:
+    """The view is an old one: to register would make an entry where there may be none any more."""
+    node = reading()
+    node.holder(Claim.SAME_NODE)
+    node.store(StoreState.LOST)
+    assert "register 10.0.0.1" not in node.bad()
+    node.store(StoreState.CONNECTED)
+    assert node.holder(Claim.SAME_NODE) == ["register 10.0.0.1"]
+
+
 def test_g3_what_another_node_holds_is_a_conflict() -> None:
     node = reading()
     node.holder(Claim.OTHER)

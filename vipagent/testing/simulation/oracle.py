@@ -128,7 +128,7 @@ class Oracle:
                 assert vip in self.settings.pool or reason is Reason.REMOVED, (
                     "A5: a prefix that is not configured"
                 )
-                assert vip not in self.registered, "G2: deregister first"
+                assert vip not in self.registered or self._is_left(vip), "G2: deregister first"
                 if before.get(vip) and vip not in self.settings.owned and reason is Reason.STANDBY:
                     self._may_give_up(vip, now)
                 if before.get(vip) and reason is Reason.MAINTENANCE_NODE:
@@ -184,7 +184,7 @@ class Oracle:
             return
         for vip in self.settings.owned:
             claim = self._members.get(vip, Claim.OURS)
-            if claim is Claim.OURS or (claim is Claim.SAME_NODE and vip not in self._ever_ours):
+            if claim is Claim.OURS or self._is_left(vip):
                 assert self.wished.get(vip) == OWNER, f"A1: {vip} is not announced"
             elif claim is Claim.OTHER:
                 assert self.wished.get(vip) != OWNER, f"G3: {vip} is announced, though somebody else holds it"
@@ -196,12 +196,20 @@ class Oracle:
         if self._check in {CheckState.DOWN, CheckState.DISABLED}:
             assert not any(self.wished.values()), "H3: announced with a failed check"
 
+    @property
+    def served(self) -> set[str]:
+        """The registered VIPs without those that an earlier run left, which are made ours only to go (G3)."""
+        return {vip for vip in self.registered if self.wished.get(vip) or not self._is_left(vip)}
+
+    def _is_left(self, vip: str) -> bool:
+        return self._members.get(vip) is Claim.SAME_NODE and vip not in self._ever_ours
+
     def _registered_means_served(self) -> None:
-        for vip in self.registered:
+        for vip in self.served:
             assert vip in self.settings.owned, "G1: not ours"
             assert self.wished.get(vip) == OWNER, "G2: registered, but not announced"
             assert vip in self._accepted, "G1: registered before ExaBGP has accepted the route"
-        if self.registered:
+        if self.served:
             assert self._neighbors >= self.settings.require_bgp, "E5: registered with the gate closed"
 
 

@@ -123,7 +123,7 @@ class Outages:
         if held is None:
             return max(since, self._server.gone_since.get(name, 0.0))
         changed = max(since, owner.hindrances.changed_at)
-        if owner.hindrances.reasons <= TELLS_AT_ONCE and self._of_this_life(held, owner):
+        if owner.hindrances.reasons <= TELLS_AT_ONCE and not self._contested(vip):
             return changed + (self._settings.fall + 1) * INTERVAL
         return max(changed, self._server.up_since) + LATEST * self._server.life
 
