@@ -37,6 +37,7 @@ class ConsulUnderTest(OnServer[Consul]):
         options: Mapping[str, object] | None = None,
         hosts: tuple[str, ...] = (),
         prefix: str = "",
+        life: float = LIFE,
     ) -> None:
         """Make the foreign client's session.
 
@@ -45,17 +46,19 @@ class ConsulUnderTest(OnServer[Consul]):
             options: the backend's.
             hosts: what the backend is told to ask, if not this server.
             prefix: another store's, to share it.
+            life: seconds of a session's life.
         """
         self.server = server
         self.options = dict(options or {})
         self.hosts = hosts or (server.address,)
         self.prefix = prefix or f"/test{next(PREFIXES)}"
+        self.life = life
         created = server.call("session/create", body={"Behavior": "delete", "NodeChecks": []})
         assert isinstance(created, dict)
         self.foreign = created["ID"]
 
     def settings(self, node: str, instance: str) -> StoreSettings:
-        return StoreSettings(node, instance, self.hosts, self.prefix, LIFE, self.options)
+        return StoreSettings(node, instance, self.hosts, self.prefix, self.life, self.options)
 
     def url(self, key: Key | Directory) -> str:
         return f"kv{quote(key.path(self.prefix))}"
