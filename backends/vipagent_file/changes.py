@@ -16,6 +16,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from vipagent_file.folders import HIDDEN
 
@@ -46,7 +47,7 @@ class Changes(FileSystemEventHandler):
     def __init__(self, root: Path, tell: Callable[[Path], None]) -> None:
         self._root = root
         self._tell = tell
-        self._observer = Observer()
+        self._observer: BaseObserver | None = None
 
     def start(self) -> None:
         """Start to watch.
@@ -54,12 +55,18 @@ class Changes(FileSystemEventHandler):
         Raises:
             OSError: inotify does not work here, or its limits are reached.
         """
-        self._observer.schedule(self, str(self._root), recursive=True, event_filter=WANTED)
-        self._observer.start()
+        observer = Observer()
+        try:
+            observer.schedule(self, str(self._root), recursive=True, event_filter=WANTED)
+            observer.start()
+        except OSError:
+            observer.on_thread_stop()  # watchdog 7 has a descriptor and a thread from the beginning
+            raise
+        self._observer = observer
 
     def stop(self) -> None:
         """Stop, and end the library's threads."""
-        if self._observer.is_alive():
+        if self._observer is not None:
             self._observer.stop()
             self._observer.join()
 

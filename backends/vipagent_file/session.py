@@ -188,6 +188,9 @@ class Session:
 
     def _look(self, directory: Directory) -> None:
         """Fulfil a directory's wishes, and hand it over if it has changed."""
+        if self._changes is not None and not self._is_still_there():  # of which we might never be told
+            self._start_anew()
+            return
         for key in self._holdings:
             if key.directory == directory:
                 self._keep(key)

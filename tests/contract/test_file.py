@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,11 @@ from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath
 from vipagent.testing.death import holder
-from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member
+from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member, threads_of
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
 from vipagent_file import FileBackend, locks
+from vipagent_file.changes import Changes
 from vipagent_file.looks import LATER
 
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id .* already exists:RuntimeWarning")
@@ -128,6 +130,22 @@ def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: Files
     one.wait_claim(member(1), Claim.OURS, PATIENCE)
 
 
+def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
+    peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells only what happens below the directory: the last one to go may be gone unseen."""
+    monkeypatch.setattr("vipagent_file.changes.Changes.on_any_event", lambda _changes, _event: None)
+    one = peers.join("node1")
+    one.watch(MEMBERS)
+    one.register(member(1))
+    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    mark = one.seen.mark()
+    store.root.rename(store.root.with_name("moved"))
+    one.seen.wait_state(StoreState.LOST, PATIENCE, mark)
+    one.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+    wait_for("the entry is made again", store.path(member(1)).exists)
+
+
 def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: FilesUnderTest) -> None:
     agents = [peers.join(f"node{n}") for n in (1, 2, 3)]
     names = [member(last).name for last in (1, 2, 3)]
@@ -160,15 +178,16 @@ def test_of_several_that_register_one_name_at_once_one_has_it(peers: Peers) -> N
     agents = [peers.join(f"node{n}") for n in range(4)]
     for agent in agents:
         agent.watch(MEMBERS)
+
+    def claims(key: Key) -> list[Claim]:
+        return sorted(entry.claim for agent in agents if (entry := agent.entry(key)))
+
     for _ in range(20):
         for agent in agents:
             agent.register(member(1))
             agent.register(member(2))
-        for agent in agents:
-            agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
         for key in (member(1), member(2)):
-            claims = [entry.claim for agent in agents if (entry := agent.entry(key))]
-            assert sorted(claims) == [Claim.OTHER, Claim.OTHER, Claim.OTHER, Claim.OURS]
+            wait_for(f"{key.name} is somebody's", lambda: claims(key) == [*[Claim.OTHER] * 3, Claim.OURS])  # noqa: B023
         for agent in agents:
             agent.backend.deregister(member(1))
             agent.backend.deregister(member(2))
@@ -223,16 +242,26 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
 def test_without_inotify_changes_are_seen_by_looking(
     peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_changes: object) -> None:
+    def refuse() -> None:
         raise OSError(24, "inotify instance limit reached")
 
-    monkeypatch.setattr("vipagent_file.changes.Changes.start", refuse)
+    monkeypatch.setattr("vipagent_file.changes.Observer", refuse)
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     one.register(member(1))
     two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
     one.backend.deregister(member(1))
     two.seen.wait_names(MEMBERS, [], PATIENCE)
+
+
+def test_what_cannot_be_watched_leaves_no_thread_and_no_descriptor(tmp_path: Path) -> None:
+    """It is tried again every second."""
+    threads, descriptors = set(threading.enumerate()), _descriptors()
+    for _ in range(3):
+        with pytest.raises(OSError, match="No such file"):
+            Changes(tmp_path / "nothing", lambda path: None).start()
+    assert threads_of(threads) == set()
+    assert _descriptors() <= descriptors
 
 
 def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -> None:
@@ -243,7 +272,18 @@ def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -
     inode = store.path(member(1)).stat().st_ino
     descriptors = [int(fd.name) for fd in Path("/proc/self/fd").iterdir() if _inode(fd) == inode]
     assert descriptors
-    assert not any(os.get_inheritable(descriptor) for descriptor in descriptors)
+    assert not any(map(_inheritable, descriptors))
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _inheritable(descriptor: int) -> bool:
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:  # it was that of somebody who had a look
+        return False
 
 
 def _inode(descriptor: Path) -> int:
