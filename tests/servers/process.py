@@ -1,5 +1,7 @@
 """A child process of a test: started, watched, stopped by pid; what it said is kept for a failure."""
 
+import errno
+import random
 import signal
 import socket
 import subprocess
@@ -10,23 +12,42 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_given: set[int] = set()
+
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nobody listens on just now."""
+    """Return a TCP port that nobody has, and that nobody else here is given.
+
+    It is below those that the kernel gives to whoever asks for any: a server that was killed finds it free.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(max(1024, lowest - 10_000), lowest)
+        if port not in _given and _is_free(host, port):
+            _given.add(port)
+            return port
+
+
+def _is_free(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+    return True
 
 
 def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: float = 0.01) -> T:
     """Call `probe` until it returns something true, and return that; fail after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
+        late = time.monotonic() > deadline  # before the last look, which may itself have to wait for its turn
         seen = probe()
         if seen:
             return seen
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"not within {within} s: {what}; last seen: {seen!r}")
         time.sleep(every)
 
