@@ -10,8 +10,8 @@ from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
 from tests.servers.zookeeper import ZooKeeper
 
-SESSION = 6
-"""Seconds that a ZooKeeper session outlives its agent."""
+SESSION = 10
+"""Seconds that a ZooKeeper session outlives its agent, at least 3/4 of them: time for another to start."""
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,10 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"exabgp{version}")
 def site(request: pytest.FixtureRequest, zookeeper: ZooKeeper) -> Site:
     prefix = f"/{request.module.__name__.rpartition('.')[2]}/{request.param}"
-    # Without time to settle, a node that has just been started takes over at once like the others.
-    return Site(Settings(request.param), zookeeper_options(zookeeper, prefix), ("--settle", "0"))
+    # Without time to settle, a node that has just been started takes over at once like the others;
+    # an agent that is stopped for longer than its session is not its watchdog's business here.
+    options = ("--settle", "0", "--watchdog", "60")
+    return Site(Settings(request.param), zookeeper_options(zookeeper, prefix), options)
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ class Node:
         pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
         check = ["-c", f"test ! -e {self.fails}", "--interval", "0.3", "--rise", "1", "--fall", "2"]
         named = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
-        return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", "1", *site.options]
+        return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", "3", *site.options]
 
     def signal_agent(self, number: signal.Signals) -> None:
         """Send a signal to the agent alone."""

@@ -160,7 +160,7 @@ def exercise(rack: Rack) -> None:
     there = ("apex", "--node", second.name, "--config", str(second.config))
     operate("maintenance", "on", *there, "--reason", "an exercise", "--wait")
     alone = {dead.vip: {third.name: TAKEN}, second.vip: {third.name: TAKEN}, third.vip: {third.name: OWN}}
-    rack.wait_for("the last node serves alone", alone, 5)
+    rack.wait_for("the last node serves alone", alone, 10)
     [apex] = json.loads(operate("status", "--config", str(third.config), "--json"))
     announced = {vip["vip"]: [by["node"] for by in vip["announced_by"]] for vip in apex["vips"]}
     assert announced == {vip: [third.name] for vip in alone}

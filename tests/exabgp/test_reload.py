@@ -23,6 +23,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Box]]:
         for box in both:
             box.configure(START)
             box.launch()
+        for box in both:  # an agent that is told to reload while it starts dies of it, like any program
+            box.wait_for(STARTED)
         yield both
 
 

@@ -38,7 +38,7 @@ def test_take_over_and_hand_back_work_without_replies(build: Build, version: str
     lab.start()
     node = lab.nodes[0]
     node.exabgp.crash()
-    lab.wait_for(lab.without(node), 3)
+    lab.wait_for(lab.without(node))
     node.exabgp.start()
     lab.wait_for(lab.steady(), 15)
 
@@ -78,7 +78,7 @@ def test_a_stuck_exabgp_blocks_neither_checks_nor_the_store(build: Build) -> Non
         node = lab.nodes[0]
         taken = {other.name: TAKEN for other in lab.nodes[1:]}
         stale = {node.name: 100}
-        lab.wait_for({**lab.steady(), node.vip: {**stale, **taken}}, 5)  # it deregistered; its route is stuck
+        lab.wait_for({**lab.steady(), node.vip: {**stale, **taken}})  # it deregistered; its route is stuck
         node.fails.unlink()
     wait_for("so much time has passed", lambda: time.time() > since + STUCK, STUCK + 5)
     for lab in labs:

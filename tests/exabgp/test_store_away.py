@@ -76,7 +76,7 @@ def test_takeovers_work_again_after_an_outage(outage: Outage) -> None:
     for lab in outage.labs.values():
         lab.nodes[0].fails.touch()
     for lab in outage.labs.values():
-        lab.wait_for(lab.without(lab.nodes[0]), 5)
+        lab.wait_for(lab.without(lab.nodes[0]))
 
 
 def test_an_agent_that_finds_no_store_announces_its_own_vip_and_registers_once_it_can(

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.process import Process, free_port
+from tests.servers.process import Process, free_port, wait_for
 from tests.servers.server import Server, Trio
 
 HOST = "127.0.0.1"
@@ -88,6 +88,10 @@ class ZooKeeper(Server):
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
         except OSError:
             return ""
+
+    def dump(self) -> str:
+        """Return what it tells of its sessions, and of what they hold."""
+        return wait_for("ZooKeeper tells of its sessions", lambda: self.ask("dump"))
 
     @property
     def mode(self) -> str:
