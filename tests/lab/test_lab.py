@@ -9,6 +9,7 @@ from tests.lab.lab import Lab, running
 from tests.lab.network import managed
 from tests.lab.plan import Standby, Tor
 from tests.lab.side_by_side import unique
+from tests.servers.process import wait_for
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def left_of(lab: Lab) -> bool:
 
 def test_a_lab_that_fails_to_start_leaves_nothing_behind(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> None:
-        assert len(lab.network.pids()) > len(plan.SWITCHES)
+        wait_for("the switches run", lambda: len(lab.network.pids()) > len(plan.SWITCHES))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(lab.store, "start", interrupted)

@@ -14,6 +14,7 @@ STEPS = 20
 """The pieces of an hour."""
 LOST_EVERY = 25
 """Each so many reconnections, the connection is away for longer than the session lives."""
+LOST = "store lost"
 REFUSED = "the new configuration is refused, the old one stays"
 RELOADS = 4
 """The different configurations; the last one is bad."""
@@ -66,7 +67,7 @@ class Day:
         return Counter(
             {
                 "store unsure": reconnections,
-                "store lost": -(-reconnections // LOST_EVERY),
+                LOST: -(-reconnections // LOST_EVERY),
                 REFUSED: reloads // RELOADS,
             }
         )
@@ -91,12 +92,12 @@ class Day:
 
     def _reconnect(self) -> None:
         diary, proxy = self._site.diary, self._site.proxy
-        before, lost = diary.said("store connected"), diary.said("store lost")
+        before, lost = diary.said("store connected"), diary.said(LOST)
         if self._done["reconnections"] % LOST_EVERY:
             proxy.cut()
         else:
             proxy.refuse()
-            diary.await_more("store lost", lost, 10 * SESSION)
+            diary.await_more(LOST, lost, 10 * SESSION)
             proxy.resume()
         diary.await_more("store connected", before)
 

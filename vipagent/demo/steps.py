@@ -9,6 +9,8 @@ from vipagent.demo.table import Table
 
 PATIENCE = 12.0
 """Seconds that a step may take."""
+FIRST_PATIENCE = 30.0
+"""Seconds for the first one, in which seven programs start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,13 @@ def steps() -> tuple[Step, ...]:
     """Return the walk: steady, a death, the return, maintenance of a node, of the service."""
     first, second, _third = NODES
     return (
-        Step("start three load balancers", lambda cluster, _: _start_all(cluster), _steady, dark=True),
+        Step(
+            "start three load balancers",
+            lambda cluster, _: _start_all(cluster),
+            _steady,
+            dark=True,
+            within=FIRST_PATIENCE,
+        ),
         Step(f"kill -9 {first.name}", lambda cluster, _: cluster.kill(first), _without(first)),
         Step(f"{first.name} returns", lambda cluster, _: cluster.start(first), _steady),
         Step(f"maintenance of {second.name}", lambda _, op: op.maintain(second.name), _without(second)),
