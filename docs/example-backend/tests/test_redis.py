@@ -23,7 +23,7 @@ from vipagent.testing.recorder import Recorder, SessionSeen
 from vipagent.testing.store import PATIENCE, ServedStore
 
 HOST = "127.0.0.1"
-LIFE = 2.0
+LIFE = 4.0
 PASSWORD = "not to be guessed"  # noqa: S105
 PREFIXES = count(1)
 
@@ -47,6 +47,7 @@ class RedisServer:
             "requirepass": PASSWORD,
             "notify-keyspace-events": "Eghx",
             "appendonly": "yes",
+            "appendfsync": "no",  # a disk that is busy is not what is tested
         }
         self._command = [found, *(word for name, value in options.items() for word in (f"--{name}", value))]
         self._child: subprocess.Popen[bytes] | None = None
