@@ -110,7 +110,7 @@ def test_nobody_there() -> None:
 
 
 def test_name_that_is_none() -> None:
-    outcome = asyncio.run(check("http://no-such-name.invalid/"))
+    outcome = asyncio.run(check("http://no-such-name.invalid/", 60))
     assert not outcome.good
     assert outcome.detail.startswith("name in http://no-such-name.invalid/ not resolved: ")
 

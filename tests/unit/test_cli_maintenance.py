@@ -70,9 +70,9 @@ def test_waiting_for_a_service_is_waiting_for_every_node(
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
     half = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
-    assert vipagent("maintenance", "on", "apex", "--wait", "--timeout", "0.3") == 1
+    assert vipagent("maintenance", "on", "apex", "--wait", "--timeout", "2") == 1
     half.join()
-    assert capsys.readouterr().err == f"still announced after 0.3 s: {VIP}: node2, rank 1 (hot-standby)\n"
+    assert capsys.readouterr().err == f"still announced after 2 s: {VIP}: node2, rank 1 (hot-standby)\n"
     site.state("node2", {VIP: AWAY})
     assert vipagent("maintenance", "on", "apex", "--wait") == 0
 

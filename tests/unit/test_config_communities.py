@@ -25,7 +25,7 @@ EXTENDED = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(standard=STANDARD, large=LARGE, extended=EXTENDED)
 def test_what_is_accepted_exabgp_takes_as_it_is(standard: str, large: str, extended: str) -> None:
     parser._community(communities.community(standard))
@@ -33,7 +33,7 @@ def test_what_is_accepted_exabgp_takes_as_it_is(standard: str, large: str, exten
     parser._extended_community(communities.extended_community(extended))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(max_size=12) | st.from_regex(r"[0-9a-z:]{1,12}\s?", fullmatch=True) | LARGE | EXTENDED)
 def test_nothing_accepted_can_break_a_command(text: str) -> None:
     for read in (communities.community, communities.large_community, communities.extended_community):

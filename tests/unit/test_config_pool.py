@@ -43,7 +43,7 @@ def test_a_node_with_several_vips_is_one_seat_where_the_file_says_so(tmp_path: P
     assert core.seats == (("10.0.0.3", "2001:db8::3"), ("10.0.0.5", "10.0.0.4"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(vips=VIPS, data=st.data())
 def test_all_nodes_see_the_same_seats_in_the_same_order(vips: list[str], data: st.DataObject) -> None:
     views = []

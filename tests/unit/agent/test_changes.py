@@ -64,7 +64,7 @@ def test_what_comes_while_the_configuration_is_read_is_not_missed(tmp_path: Path
     async def run() -> None:
         seen = Changes(path)
         seen.reading()
-        path.write_text("b")  # reading goes on, and fails, before anybody waits
+        replaced(path)  # reading goes on, and fails, before anybody waits
         await asyncio.wait_for(seen.due(), 10)
         seen.reading()
         seen.hung_up.set()

@@ -12,6 +12,8 @@ from tests.servers.process import wait_for
 from vipagent.store.layout import DEFAULT_PREFIX, Directory, Kind
 
 ONE, TWO = "10.20.255.1", "10.20.255.2"
+LONG = 30.0
+"""Seconds for what starts programs."""
 
 
 def agent(number: int, store: Sequence[str], log: Path) -> Program:
@@ -40,7 +42,7 @@ def test_a_take_over_is_told_by_status_and_by_the_log(tmp_path: Path) -> None:
     members = Directory(Kind.MEMBERS, "apex").path(f"{tmp_path}{DEFAULT_PREFIX}")
     with ExitStack() as agents:
         victim = agents.enter_context(agent(1, store, tmp_path / "victim.log"))
-        wait_for("it is registered", (Path(members) / ONE).exists)
+        wait_for("it is registered", (Path(members) / ONE).exists, LONG)
         survivor = agents.enter_context(agent(2, store, log))
         since = survivor.wait_for(f"withdraw route {ONE}", 0.0).at  # it knows the owner
         survivor.wait_for(f"announce route {TWO}", 0.0)
@@ -48,7 +50,7 @@ def test_a_take_over_is_told_by_status_and_by_the_log(tmp_path: Path) -> None:
         survivor.wait_for(f"announce route {ONE}", since)
         own = ("node2", TWO, "", "rank 0 (owner)", "A1")
         takeover = ("node2", ONE, "withdrawn (standby)", "rank 1 (takeover)", "A2", "members")
-        wait_for("the take-over is published", lambda: takeover in happened(store), every=0.1)
+        wait_for("the take-over is published", lambda: takeover in happened(store), LONG, every=0.1)
         first, *rest = happened(store)
         assert (first[:-1], rest) == (own, [takeover])
     lines = [json.loads(line) for line in log.read_text().splitlines()]

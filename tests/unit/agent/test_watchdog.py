@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-TIMEOUT = 1.5
+TIMEOUT = 3
 """Seconds of the watchdog: half of it is more than a busy machine lets a process wait for."""
+LONGER = TIMEOUT + 1
 PROGRAM = """
 import asyncio, time
 from vipagent.agent import watchdog
@@ -41,14 +42,14 @@ def test_a_loop_that_hangs_ends_the_process_and_names_the_culprit() -> None:
 
 
 def test_a_loop_that_turns_is_left_alone() -> None:
-    assert run("await asyncio.sleep(3)") == (0, "alive\n", "")
+    assert run(f"await asyncio.sleep({2 * TIMEOUT})") == (0, "alive\n", "")
 
 
 def test_nobody_is_ended_young() -> None:
-    assert run("culprit(2)", settled=60.0) == (0, "alive\n", "")
+    assert run(f"culprit({LONGER})", settled=60.0) == (0, "alive\n", "")
 
 
 def test_another_timeout_or_none_takes_the_place_of_the_first() -> None:
-    assert run("dog.start(60); culprit(2)") == (0, "alive\n", "")
-    assert run("dog.start(0); culprit(2)") == (0, "alive\n", "")
-    assert run("dog.stop(); culprit(2)") == (0, "alive\n", "")
+    assert run(f"dog.start(60); culprit({LONGER})") == (0, "alive\n", "")
+    assert run(f"dog.start(0); culprit({LONGER})") == (0, "alive\n", "")
+    assert run(f"dog.stop(); culprit({LONGER})") == (0, "alive\n", "")

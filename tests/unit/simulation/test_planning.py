@@ -4,7 +4,7 @@ import time
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.words import Takeover
@@ -22,7 +22,6 @@ def test_a_pool_is_shared_out_evenly(nodes: int, more: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-@settings(deadline=None)
 @given(policy=policies, nodes=st.integers(3, 12), size=st.integers(1, 5), data=st.data())
 def test_only_orphans_move_and_none_needlessly(
     policy: Takeover, nodes: int, size: int, data: st.DataObject
