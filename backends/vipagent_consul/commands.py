@@ -7,7 +7,7 @@ from typing import TypeVar
 from vipagent.store.backend import StoreError
 from vipagent_consul.client import Client, Held, entry_names
 from vipagent_consul.hosts import Hosts
-from vipagent_consul.http import Denied
+from vipagent_consul.http import Denied, NoAnswer
 
 MAX_TRY = 2.0
 """Seconds that one host may take."""
@@ -24,6 +24,7 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
         StoreError: Consul denies it, or no host has carried it out within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
+    cause: StoreError | None = None
     while True:
         try:
             with hosts.link().client(MAX_TRY, deadline) as client:
@@ -32,10 +33,14 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
                 return result
         except Denied:
             raise
-        except StoreError:
+        except StoreError as error:
+            if cause is None or not isinstance(
+                error, NoAnswer
+            ):  # a hasty last try only says that it was hasty
+                cause = error
             pause = hosts.failed()
             if time.monotonic() + pause + MIN_TRY >= deadline:
-                raise  # a hasty last try would only say that it was hasty
+                raise cause from None
             time.sleep(pause)
 
 
