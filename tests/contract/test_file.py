@@ -141,7 +141,8 @@ def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
     one.wait_claim(member(1), Claim.OURS, PATIENCE)
     mark = one.seen.mark()
     store.root.rename(store.root.with_name("moved"))
-    one.seen.wait_state(StoreState.LOST, PATIENCE, mark)
+    one.register(member(2))
+    one.seen.wait_told(StoreState.LOST, PATIENCE, mark)
     one.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
     wait_for("the entry is made again", store.path(member(1)).exists)
 

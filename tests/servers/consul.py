@@ -70,14 +70,16 @@ class Consul(Server):
         """`HOST:PORT` for clients."""
         return f"{HOST}:{self.port}"
 
-    def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes | None:
-        """Send one request of the tests' own to `/v1/PATH`; None if it is refused or nobody answers."""
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, within: float = 2.0
+    ) -> bytes | None:
+        """Send one request of the tests' own to `/v1/PATH`; None if it is refused or not answered in time."""
         scheme = "https" if self._tls else "http"
         request = urllib.request.Request(f"{scheme}://{self.address}/v1/{path}", body, method=method)
         if self._token:
             request.add_header("X-Consul-Token", self._token)
         try:
-            with urllib.request.urlopen(request, timeout=2.0, context=self._tls) as answer:
+            with urllib.request.urlopen(request, timeout=within, context=self._tls) as answer:
                 answered: bytes = answer.read()
                 return answered
         except (OSError, urllib.error.HTTPError):
@@ -86,7 +88,7 @@ class Consul(Server):
     def call(self, path: str, method: str = "PUT", body: object = b"") -> object:
         """Send one request that must succeed (JSON unless `body` is bytes); return what the JSON says."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = self.ask(path, method, data or None)
+        answer = self.ask(path, method, data or None, within=10.0)
         assert answer is not None, f"{self.address} refuses {method} {path}"
         return json.loads(answer or b"null")
 

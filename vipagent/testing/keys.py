@@ -76,7 +76,7 @@ class Keys(Suite):
         operator.backend.open()
         operator.backend.write(NODE, b"x", PATIENCE)
         assert operator.backend.read(MAINTENANCE, PATIENCE)["node1"].value == b"x"
-        operator.seen.wait_state(StoreState.CONNECTED, NOTICE)
+        operator.seen.wait_state(StoreState.CONNECTED, PATIENCE)
 
     def test_reading_tells_all_values(self, peers: Peers) -> None:
         """Of any directory, watched or not; one that does not exist is empty."""

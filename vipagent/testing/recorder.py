@@ -98,6 +98,10 @@ class Recorder:
         """Wait until the session is in `state`, and was told so after the mark."""
         self.wait_for(lambda: self.states(since)[-1:] == [state], within, f"the session is {state}")
 
+    def wait_told(self, state: StoreState, within: float, since: int = 0) -> None:
+        """Wait until the session was told to be in `state` after the mark, whatever came after that."""
+        self.wait_for(lambda: state in self.states(since), within, f"the session was {state}")
+
     def wait_names(
         self, directory: Directory, names: Collection[str], within: float, since: int = 0
     ) -> Snapshot:

@@ -24,7 +24,7 @@ def end_sessions(store: ConsulUnderTest, node: str) -> None:
         store.server.call(f"session/destroy/{each['ID']}")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_21_a_time_to_live_counts_double(server: Consul) -> None:
     """Without a check, Consul keeps a dead agent's entry for one to two times the 10 s that are the least."""
     store = ConsulUnderTest(server, {"session": "ttl"})
@@ -35,7 +35,7 @@ def test_21_a_time_to_live_counts_double(server: Consul) -> None:
         watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
         child.kill()
         killed = time.monotonic()
-        watcher.seen.wait_names(MEMBERS, [], 21.0)
+        watcher.seen.wait_names(MEMBERS, [], 25.0)
         assert time.monotonic() - killed > 10.0
     assert "10 s to live, which Consul may count double" in detail(watcher)
     peers.close()
@@ -51,8 +51,9 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
     began = time.monotonic()
     agent.seen.wait_state(StoreState.LOST, 10.0 + LATE)
     assert time.monotonic() - began > 10.0 - 10.0 / 3 - 0.5
-    proxy.close()
+    proxy.resume()
     peers.close()
+    proxy.close()
 
 
 def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
@@ -60,12 +61,12 @@ def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) 
     agent, other = registered(peers), peers.join("node2")
     other.watch(MEMBERS)
     other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    mark = agent.seen.mark()
-    end_sessions(store, "node1")
+    mark, others = agent.seen.mark(), other.seen.mark()
     (check,) = (name for name in _checks(store) if ":node1:" in name)
+    end_sessions(store, "node1")
     store.server.call(f"agent/check/pass/{check}")
-    other.seen.wait_names(MEMBERS, [], NOTICE)
-    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + NOTICE)
+    other.seen.wait_for(lambda: {} in other.seen.snapshots(MEMBERS, others), NOTICE, "the entry went")
+    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + NOTICE, others)
     agent.wait_claim(member(1), Claim.OURS, NOTICE)
     assert agent.seen.states(mark) == [StoreState.LOST, StoreState.CONNECTED]
 
@@ -108,15 +109,20 @@ def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulU
     assert agent.seen.states(mark) == []
 
 
-def test_24_an_invalid_session_while_registering(peers: Peers, store: ConsulUnderTest) -> None:
-    """What Consul says of a dead session is acted on at once: no sign of life is waited for."""
-    agent = registered(peers)
-    for turn in range(2, 6):
-        end_sessions(store, "node1")
-        agent.register(member(turn))
-        agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, turn + 1)], NOTICE)
-    agent.wait_claim(member(1), Claim.OURS, NOTICE)
-    assert len(store.sessions("node1")) == 1
+def test_24_an_invalid_session_while_registering(server: Consul) -> None:
+    """What Consul says of a dead session is acted on at once: no sign of life, 10 s later, is waited for."""
+    store = ConsulUnderTest(server, life=30.0)
+    peers = Peers(store)
+    try:
+        agent = registered(peers)
+        for turn in range(2, 6):
+            end_sessions(store, "node1")
+            agent.register(member(turn))
+            agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, turn + 1)], 5.0)
+        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        assert len(store.sessions("node1")) == 1
+    finally:
+        peers.close()
 
 
 def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
@@ -144,7 +150,7 @@ def test_25_an_idle_query_is_no_fault(
 ) -> None:
     """Consul answers up to a sixteenth of the wait late: the time-out allows for it."""
     monkeypatch.setattr(watches, "WAIT", 1)
-    monkeypatch.setattr(watches, "CALL", 0.1)
+    monkeypatch.setattr(watches, "CALL", 1.0)
     queries = _count_queries(monkeypatch)
     agent = registered(peers)
     mark, before = agent.seen.mark(), len(queries)
@@ -190,7 +196,7 @@ def test_25_an_empty_directory_is_woken_by_any_write(
     writer.start()
     try:
         eventually(lambda: time.monotonic() - began > 3.0, PATIENCE, "3 s of writing")
-        assert len(queries) < 40, "4 a second, and each looks twice at what is empty"
+        assert len(queries) < 100, "4 a second, each looks twice at what is empty; there are more writes"
         store.plant(Key(MAINTENANCE, "node9"), b"")
         agent.seen.wait_names(MAINTENANCE, ["node9"], NOTICE)
     finally:

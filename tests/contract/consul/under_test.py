@@ -13,7 +13,7 @@ from vipagent.store.layout import Directory, Key
 from vipagent.testing.peers import Peer, Peers
 from vipagent_consul import ConsulBackend
 
-LIFE = 2.0
+LIFE = 4.0
 PREFIXES = count(1)
 
 

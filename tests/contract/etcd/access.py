@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.contract.etcd.under_test import LIFE, b64
+from tests.contract.etcd.under_test import b64
 from tests.contract.sessions import PASSWORD, begun
 from tests.servers.etcd import Etcd
 from vipagent.store.backend import StoreSettings
@@ -11,6 +11,8 @@ from vipagent.testing.recorder import Recorder
 from vipagent_etcd import EtcdBackend
 
 PREFIX = "/secured"
+LONG_LIFE = 10.0
+"""Seconds of a session: a login takes etcd a tenth of a second of work, and waits for others' of them."""
 
 
 def demand_passwords(server: Etcd) -> None:
@@ -35,7 +37,7 @@ def permit(server: Etcd, prefix: str) -> None:
 def opened(sessions: list[Peer], host: str, options: Mapping[str, object], prefix: str = PREFIX) -> Peer:
     """Return a session that has begun to connect, wants a member, and watches for it."""
     seen = Recorder()
-    settings = StoreSettings("node1", f"run{len(sessions)}", (host,), prefix, LIFE, options)
+    settings = StoreSettings("node1", f"run{len(sessions)}", (host,), prefix, LONG_LIFE, options)
     session = Peer(EtcdBackend(settings, seen), seen)
     sessions.append(session)
     return begun(session)

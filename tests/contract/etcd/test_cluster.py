@@ -86,7 +86,7 @@ class TestCluster:
         mark = agent.seen.mark()
         with watcher.seen.never_without(MEMBERS, member(1).name):
             used.kill()
-            agent.seen.wait_state(StoreState.UNSURE, NOTICE, mark)
+            agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
             agent.seen.wait_state(StoreState.CONNECTED, FAILOVER, mark)
             assert server_of(agent, cluster) is not used
             watcher.register(member(3))
@@ -102,7 +102,7 @@ class TestCluster:
         mark = agent.seen.mark()
         with watcher.seen.never_without(MEMBERS, member(1).name):
             used.pause()
-            agent.seen.wait_state(StoreState.UNSURE, LIFE, mark)
+            agent.seen.wait_told(StoreState.UNSURE, LIFE, mark)
             agent.seen.wait_state(StoreState.CONNECTED, FAILOVER, mark)
             assert server_of(agent, cluster) is not used
             watcher.register(member(3))
@@ -159,13 +159,14 @@ class TestCluster:
         agent.wait_claim(member(1), Claim.OURS, RECOVERY)
 
     def test_a_node_dies_together_with_the_leader(self, cluster: Cluster, join: Join) -> None:
-        """Its entries go within the session's life and 5 s more."""
+        """Its entries go with the lease, whose life begins anew with the next leader's term."""
         watcher = join("node2", 2, *cluster.servers)
         store = EtcdUnderTest(cluster.servers[0], hosts=cluster.hosts, life=LIFE)
         store.prefix = watcher.backend.settings.prefix
         with holder(store, "node1", "killed", [member(1).name]) as child:
             watcher.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+            mark = watcher.seen.mark()
             cluster.leader().kill()
             child.kill()
-            watcher.seen.wait_names(MEMBERS, [member(2).name], LIFE + 5.0)
-        assert StoreState.LOST not in watcher.seen.states()
+            watcher.seen.wait_names(MEMBERS, [member(2).name], LIFE + FAILOVER + 3.0)
+        assert StoreState.LOST not in watcher.seen.states(mark)

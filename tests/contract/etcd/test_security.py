@@ -113,7 +113,7 @@ class TestPasswords:
         session = opened(sessions, password_server.address, login)
         serves(session)
         mark, before = session.seen.mark(), password_server.metric(RENEWED)
-        eventually(lambda: password_server.metric(RENEWED) >= before + 4, PATIENCE, "4 s without a request")
+        eventually(lambda: password_server.metric(RENEWED) >= before + 2, PATIENCE, "3 s without a request")
         session.register(member(2))
         session.wait_claim(member(2), Claim.OURS, NOTICE)
         assert session.seen.states(mark) == []

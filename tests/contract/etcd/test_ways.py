@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.contract.etcd.under_test import LIFE, EtcdUnderTest
-from tests.contract.sessions import begun, detail, registered
+from tests.contract.sessions import begun, detail, registered, wait_detail
 from tests.servers.etcd import Etcd
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import CLOSED, LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import following, names, session
@@ -59,7 +59,7 @@ class TestTheWay:
             for _ in range(5):
                 mark = agent.seen.mark()
                 proxy.cut()
-                agent.seen.wait_state(StoreState.UNSURE, NOTICE, mark)
+                agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
                 agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
                 agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
                 assert StoreState.LOST not in agent.seen.states(mark)
@@ -86,7 +86,7 @@ class TestTheWay:
         mark = agent.seen.mark()
         proxy.swallow(b"/v3/watch")
         store.plant(member(2), b"")
-        eventually(lambda: proxy.count(b"/v3/watch") == 2, PATIENCE, "the watch is opened anew")
+        eventually(lambda: proxy.count(b"/v3/watch") >= 2, PATIENCE, "the watch is opened anew")
         proxy.resume()
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
 
@@ -108,7 +108,7 @@ class TestTheWay:
         before = proxy.refused
         eventually(lambda: proxy.refused >= before + 8, PATIENCE, "eight attempts")
         began, before = time.monotonic(), proxy.refused
-        eventually(lambda: proxy.refused >= before + 2, 2.5, "two attempts more")
+        eventually(lambda: proxy.refused >= before + 2, 3.5, "two attempts more")
         assert time.monotonic() - began > 0.4, "and not much more often, either"
         proxy.resume()
         agent.seen.wait_state(StoreState.CONNECTED, RECOVERY)
@@ -122,12 +122,12 @@ class TestTheWay:
         for turn in range(200):
             mark = agent.seen.mark()
             proxy.cut()
-            agent.seen.wait_state(StoreState.UNSURE, NOTICE, mark)
+            agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
             agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
             agent.seen.wait_names(MEMBERS, [member(1).name], RECOVERY, mark)
             if turn == 20:  # whatever is made once is made by now
                 at_first = threading.active_count(), resident()
-        assert threading.active_count() == at_first[0]
+        assert threading.active_count() <= at_first[0]
         assert resident() - at_first[1] < 2 * 1024 * 1024, "bytes of memory more"
         eventually(lambda: proxy.count() <= 2, NOTICE, "two connections, as ever")
 
@@ -148,7 +148,7 @@ class TestHosts:
         store.hosts = (f"etcd.invalid:{server.port}",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert f"etcd.invalid:{server.port}: the name does not resolve" in detail(agent)
+        wait_detail(agent, f"etcd.invalid:{server.port}: the name does not resolve")
         with pytest.raises(StoreError, match=r"etcd\.invalid.*does not resolve"):
             agent.backend.read(MEMBERS, 1.0)
         addresses["etcd.invalid"] = "127.0.0.1"
@@ -172,7 +172,7 @@ class TestHosts:
         assert "etcd.invalid:2379: no answer within" in detail(agent)
         began = time.monotonic()
         agent.backend.close(1.5)
-        assert time.monotonic() - began < 1.7
+        assert time.monotonic() - began < CLOSED
         answer.set()
 
     def test_a_port_where_nobody_listens(self, peers: Peers, store: EtcdUnderTest) -> None:
@@ -180,7 +180,7 @@ class TestHosts:
         store.hosts = (f"127.0.0.1:{port}",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert detail(agent) == f"127.0.0.1:{port}: connection refused"
+        wait_detail(agent, f"127.0.0.1:{port}: connection refused$")
 
     def test_a_port_of_something_else(self, peers: Peers, store: EtcdUnderTest) -> None:
         """A web server, say."""
@@ -189,7 +189,7 @@ class TestHosts:
             store.hosts = (f"127.0.0.1:{web.server_address[1]}",)
             agent = begun(peers.make("node1"))
             agent.seen.wait_state(StoreState.LOST, PATIENCE)
-            assert "no JSON: is this a client port of etcd 3.4 or later?" in detail(agent)
+            wait_detail(agent, ".*no JSON: is this a client port of etcd 3.4 or later")
             web.shutdown()
 
     def test_one_good_host_among_bad_ones_is_found(

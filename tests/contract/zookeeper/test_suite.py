@@ -22,7 +22,7 @@ from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFault
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_zookeeper import ZooKeeperBackend, znodes
+from vipagent_zookeeper import ZooKeeperBackend, wire, znodes
 
 LONG = 10.0
 """Seconds of a session's life in which even a busy machine moves to another server."""
@@ -58,6 +58,7 @@ def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperU
     agent.watch(MAINTENANCE)
     agent.backend.open()
     try:
+        agent.seen.wait_names(MEMBERS, [], PATIENCE)
         exazk.ensure_path("/exabgp/service/apex")
         exazk.create("/exabgp/service/apex/10.20.255.2", ephemeral=True)
         assert agent.wait_claim(Key(MEMBERS, "10.20.255.2"), Claim.OTHER, NOTICE).value == b""
@@ -266,7 +267,7 @@ def ensemble(tmp_path: Path) -> Iterator[Ensemble]:
 
 def test_an_ensemble_that_loses_its_leader_then_its_quorum(ensemble: Ensemble) -> None:
     """A leader's death costs no session; without a quorum nothing seems gone; then all is as it was."""
-    one, two = alone(*ensemble.hosts), alone(*ensemble.hosts)
+    one, two = (alone(*ensemble.hosts, life=LONG) for _ in range(2))
     try:
         for peer in (one, two):
             peer.watch(MEMBERS)
@@ -286,9 +287,11 @@ def test_an_ensemble_that_loses_its_leader_then_its_quorum(ensemble: Ensemble) -
             second.kill()
             for peer in (one, two):
                 peer.seen.wait_state(StoreState.LOST, PATIENCE)
+            mark = two.seen.mark()
             first.start()
             for peer in (one, two):
                 peer.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+            two.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE, mark)
             one.backend.deregister(member(2))
             two.seen.wait_names(MEMBERS, [member(1).name], NOTICE)
     finally:
@@ -307,11 +310,9 @@ def test_a_frozen_member_of_an_ensemble_is_left_for_another_in_time(ensemble: En
         mark = one.seen.mark()
         (frozen,) = [server for server in ensemble.servers if detail(one).startswith(server.address)]
         frozen.pause()
-        one.seen.wait_for(
-            lambda: one.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED],
-            WITHIN_SESSION,
-            "moved",
-        )
+        one.seen.wait_told(StoreState.UNSURE, WITHIN_SESSION, mark)
+        one.seen.wait_state(StoreState.CONNECTED, WITHIN_SESSION, mark)
+        assert StoreState.LOST not in one.seen.states(mark)
         assert not detail(one).startswith(frozen.address)
         one.register(member(2))
         one.wait_claim(member(2), Claim.OURS, PATIENCE)
@@ -368,11 +369,12 @@ def test_a_host_that_says_nothing_is_named() -> None:
         finally:
             began = time.monotonic()
             one.backend.close(2.0)
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < 1.9
 
 
-def test_a_host_that_takes_no_connection_is_named_and_left_at_once() -> None:
+def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is full, as if packets were lost on the way."""
+    monkeypatch.setattr(wire, "DIAL", 3.0)
     with socket.create_server((HOST, 0), backlog=0) as full, socket.create_connection(full.getsockname()):
         address = f"{HOST}:{full.getsockname()[1]}"
         one = alone(address)
@@ -383,7 +385,7 @@ def test_a_host_that_takes_no_connection_is_named_and_left_at_once() -> None:
         finally:
             began = time.monotonic()
             one.backend.close(2.0)
-            assert time.monotonic() - began < 0.9, "an attempt takes 1 s"
+            assert time.monotonic() - began < 1.9, "an attempt takes longer"
 
 
 @pytest.mark.parametrize(
