@@ -20,6 +20,10 @@ from vipagent_file.looks import Looks
 RETRY = 1.0
 """Seconds until what the file system refused is tried again, and between two looks without inotify."""
 
+ATTEMPTS = 3
+"""How often inotify is tried before it is left alone: watchdog 6 leaves three descriptors open each time that
+the kernel refuses it a watch."""
+
 log = logging.getLogger(__name__)
 
 
@@ -52,6 +56,7 @@ class Session:
         self._watched: dict[Directory, _Watched] = {}
         self._looks = Looks(self._look)
         self._changes: Changes | None = None
+        self._refusals = 0
         self._descriptor: int | None = None
         self._state: StoreState | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -66,6 +71,7 @@ class Session:
         except OSError as error:
             self._lose(error)
             return
+        self._refusals = 0
         self._tell(StoreState.CONNECTED, str(self._root))
         for watched in self._watched.values():
             watched.told = None
@@ -153,22 +159,26 @@ class Session:
             self._descriptor = None
 
     def _follow_changes(self) -> None:
-        """Be told of changes; as long as inotify does not work, look now and then."""
+        """Be told of changes; if inotify does not work, look now and then."""
         changes = Changes(self._root, lambda path: self._post(self._changed, path))
         try:
             changes.start()
         except OSError as error:
+            self._refusals += 1
             self._warn(f"{self._root}: changes are looked for every {RETRY:g} s, without inotify: {error}")
             self._next(self._poll)
         else:
             self._changes = changes
 
     def _poll(self) -> None:
-        if self._is_still_there():
-            self._follow_changes()
-            self._look_everywhere()
-        else:
+        if not self._is_still_there():
             self._start_anew()
+            return
+        if self._refusals < ATTEMPTS:
+            self._follow_changes()
+        else:
+            self._next(self._poll)
+        self._look_everywhere()
 
     def _changed(self, path: Path) -> None:
         """Look at what a change may concern: a directory, what is in it, or what it is in."""
