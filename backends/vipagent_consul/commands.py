@@ -34,9 +34,7 @@ def carry_out(hosts: Hosts, timeout: float, command: Callable[[Client], T]) -> T
         except Denied:
             raise
         except StoreError as error:
-            if cause is None or not isinstance(
-                error, NoAnswer
-            ):  # a hasty last try only says that it was hasty
+            if cause is None or not isinstance(error, NoAnswer):  # else the real cause is known
                 cause = error
             pause = hosts.failed()
             if time.monotonic() + pause + MIN_TRY >= deadline:

@@ -73,9 +73,8 @@ class Refused:
 
 LIFE = 4.0
 """Seconds of a session's life, where a node dies."""
-SPARE = 10.0
-"""Seconds, on top of it, for an ensemble to elect a leader, in two rounds perhaps, and for the survivors to
-find it: a new leader counts each life from its own beginning."""
+SPARE = 5.0
+"""Seconds, on top of it, for an ensemble to elect a leader and for the survivors to find it."""
 
 
 def one_dies(

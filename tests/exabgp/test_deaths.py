@@ -10,8 +10,8 @@ from tests.servers.bird import Change
 from tests.servers.process import wait_for
 from tests.servers.zookeeper import ZooKeeper
 
-AT_ONCE = 3.0
-"""Seconds in which survivors notice a death that somebody tells them of: no session ends so soon."""
+AT_ONCE = 1.0
+"""Seconds in which survivors notice a death that somebody tells them of."""
 
 
 def test_in_the_steady_state_each_node_announces_its_own_vip_alone(lab: Lab, registry: Registry) -> None:

@@ -19,7 +19,7 @@ import pytest
 from tests.exabgp.box import OTHERS_ROUTE, Box
 from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
-from tests.servers.process import Process, wait_for
+from tests.servers.process import Process, going_first, wait_for
 from tests.servers.zookeeper import ZooKeeper
 
 OWN, THERE, POOLED, LATER = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
@@ -28,8 +28,6 @@ CLONE_NEWNET = 0x40000000
 LOGGED = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
 END_WITHIN = 2.0
 """Seconds (E3)."""
-FIRST = -10
-"""A priority (`nice`)."""
 
 Changes = list[tuple[bool, float]]
 """For each: whether something came, or went, and when."""
@@ -44,13 +42,12 @@ def network() -> Iterator[None]:
     All of that goes before the tests beside it: an agent's end has two seconds, and much to do in them.
     """
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    os.setpriority(os.PRIO_PROCESS, 0, FIRST)
     assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     try:
         ip("link", "set", "lo", "up")
-        yield
+        with going_first():
+            yield
     finally:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
         assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
         os.close(before)
 

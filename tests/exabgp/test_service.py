@@ -11,8 +11,8 @@ from tests.exabgp.lab import OWN, SERVICE, Lab, agent, never_without_route, vip
 from tests.exabgp.registry import Registry
 from tests.servers.process import wait_for
 
-NOTICED = 3.0
-"""Seconds in which every agent acts on a key in the store: no session ends so soon, no poll comes."""
+NOTICED = 1.0
+"""Seconds in which every agent acts on a key in the store."""
 
 HOSTILE = {
     "not-json": b"{" * 1000,

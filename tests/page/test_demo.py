@@ -106,8 +106,14 @@ def test_a_take_over_is_on_the_page_within_a_second(browser: Browser, demo: Demo
     browser.look(1100)
     browser.open(demo.page)
     browser.wait_for("all is well", lambda: is_well(browser))
-    # a busy machine may be late once, or twice
-    assert any(delay_of_take_over(browser, demo) < 1000 for _ in range(3))
+    browser.run(OBSERVE)
+    demo.press("1")
+    browser.wait_for("the take-over", lambda: "▲ taken over" in row(browser))
+    assert "takeover" in row(browser)
+    browser.wait_for("the event", lambda: bool(browser.run(DELAYS)))
+    assert max(browser.run(DELAYS)) < 1000
+    demo.press("1")
+    browser.wait_for("its owner is back", lambda: is_well(browser))
     demo.press("b")
     browser.wait_for("a maintenance", lambda: "in maintenance by operator: the demo" in browser.text())
     demo.press("b")
@@ -117,19 +123,6 @@ def test_a_take_over_is_on_the_page_within_a_second(browser: Browser, demo: Demo
     assert "The whole service is in maintenance by operator: the demo" in browser.text()
     assert [request for request in browser.requests if not request.startswith(demo.page)] == []
     assert browser.errors == []
-
-
-def delay_of_take_over(browser: Browser, demo: Demo) -> int:
-    """Have a load balancer die and return; return how many milliseconds later the page told of its death."""
-    browser.run(OBSERVE)
-    demo.press("1")
-    browser.wait_for("the take-over", lambda: "▲ taken over" in row(browser))
-    assert "takeover" in row(browser)
-    browser.wait_for("the event", lambda: bool(browser.run(DELAYS)))
-    delay = max(browser.run(DELAYS))
-    demo.press("1")
-    browser.wait_for("its owner is back", lambda: is_well(browser))
-    return int(delay)
 
 
 def is_well(browser: Browser) -> bool:

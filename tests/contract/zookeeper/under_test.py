@@ -21,9 +21,8 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
     """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
 
     factory = ZooKeeperBackend
-    vanishing = (
-        LIFE + 5.0
-    )  # a server looks at its sessions once in a tick of 2 s, which it adds to their lives
+    vanishing = LIFE + 5.0
+    """A server looks at its sessions once in a tick of 2 s, which it adds to their lives."""
 
     def __init__(
         self, server: ZooKeeper, options: Mapping[str, object] | None = None, **foreign: object
