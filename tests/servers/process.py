@@ -58,7 +58,7 @@ def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: flo
 
 @contextmanager
 def going_first() -> Iterator[None]:
-    """Have what is started in here go before all else that the machine does, if we may: it has but seconds."""
+    """Have what is started in here go before all else that the machine does, if we may: it has seconds."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, FIRST)
