@@ -16,6 +16,8 @@ SERVICE = "apex"
 SWITCH = "127.0.0.100"
 OWN, TAKEN = 100, 200
 """The MEDs of an owner's route and of a taker's, by default (A3)."""
+DRAIN = 3
+"""Seconds of `drain_delay`: enough to look at a route while it is drained."""
 
 Table = Mapping[str, Mapping[str, int | None]]
 """For each VIP: who announces it to the switch, with which MED."""
@@ -47,7 +49,7 @@ class Node:
         pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
         check = ["-c", f"test ! -e {self.fails}", "--interval", "0.3", "--rise", "1", "--fall", "2"]
         named = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
-        return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", "3", *site.options]
+        return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", str(DRAIN), *site.options]
 
     def signal_agent(self, number: signal.Signals) -> None:
         """Send a signal to the agent alone."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.exabgp.lab import OWN, SERVICE, Lab, agent, never_without_route, vip
+from tests.exabgp.lab import DRAIN, OWN, SERVICE, Lab, agent, never_without_route, vip
 from tests.exabgp.registry import Registry
 from tests.servers.process import wait_for
 
@@ -98,7 +98,7 @@ def test_a_foreign_maintenance_znode_counts_whatever_its_value(
 ) -> None:
     registry.put("maintenance", name, value)
     try:
-        lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + 1)
+        lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + DRAIN)
     finally:
         registry.remove("maintenance", name)
     lab.wait_for(lab.steady())
