@@ -1,7 +1,6 @@
 """The page during `vipagent demo`: real BGP, a real death, and Chromium looks on."""
 
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.page.browser import Browser
-from tests.servers.process import wait_for
+from tests.servers.process import free_port, wait_for
 
 VIP = "10.20.255.1"
 OBSERVE = """
@@ -42,7 +41,7 @@ class Demo:
     """
 
     def __init__(self, directory: Path) -> None:
-        first = three_ports()
+        first = free_port(row=3)
         self._second = first + 1
         self.page = f"http://127.0.0.1:{self._second}/"
         """Of the second load balancer."""
@@ -56,7 +55,7 @@ class Demo:
     def wait(self) -> None:
         """Wait for the page; a busy machine takes its time to start all that."""
         try:
-            wait_for("the second load balancer listens", lambda: not is_free(self._second), 90.0)
+            wait_for("the second load balancer listens", lambda: listens(self._second), 90.0)
         except AssertionError as error:
             logs = sorted(Path(tempfile.gettempdir()).glob("vipagent-demo-*/lb2.log"))
             said = [f"{log}:\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
@@ -88,18 +87,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     assert status == 0
 
 
-def three_ports() -> int:
-    """Return the first of three free ports, below those that the kernel gives to whoever asks for any."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while True:
-        first = random.randrange(max(1024, lowest - 10_000), lowest - 2)
-        if all(map(is_free, (first, first + 1, first + 2))):
-            return first
-
-
-def is_free(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_take_over_is_on_the_page_within_a_second(browser: Browser, demo: Demo) -> None:

@@ -19,17 +19,18 @@ FIRST = -10
 """A priority (nice(2))."""
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nobody has, and that nobody else here is given.
+def free_port(host: str = "127.0.0.1", row: int = 1) -> int:
+    """Return a TCP port that nobody has, and that nobody else here is given: the first of so many in a row.
 
     It is below those that the kernel gives to whoever asks for any: a server that was killed finds it free.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        port = random.SystemRandom().randrange(max(1024, lowest - 10_000), lowest)
-        if port not in _given and _is_free(host, port):
-            _given.add(port)
-            return port
+        first = random.SystemRandom().randrange(max(1024, lowest - 10_000), lowest - row + 1)
+        ports = range(first, first + row)
+        if _given.isdisjoint(ports) and all(_is_free(host, port) for port in ports):
+            _given.update(ports)
+            return first
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -15,8 +15,5 @@ def examples(count: int, steps: int = 50) -> settings:
     return settings(
         max_examples=count * max(TIMES, 1),
         stateful_step_count=steps,
-        derandomize=not TIMES,
-        database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
