@@ -1,8 +1,42 @@
-"""Certificates for servers and clients of tests, by openssl."""
+"""Certificates for servers and clients of tests, by openssl: the same with its versions 3.0 to 3.5."""
 
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+DAY = timedelta(days=1)
+SETTINGS = """\
+[req]
+distinguished_name = nobody
+x509_extensions = authority
+[nobody]
+[authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+[ca]
+default_ca = issuing
+[issuing]
+database = {directory}/issued
+new_certs_dir = {directory}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = optional
+organizationName = optional
+"""
+LEAF = """\
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature,keyEncipherment
+extendedKeyUsage = serverAuth,clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+subjectAltName = {subjects}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +49,25 @@ class Certificate:
 
 
 class Authority:
-    """An authority of its own, in a new directory."""
+    """An authority of its own, in a new directory: all that strict verification (RFC 5280) demands.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: for its files.
+        plain: make it as operators do, by `openssl req -x509` and no settings: without a key usage.
+    """
+
+    def __init__(self, directory: Path, *, plain: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self._settings = directory / "openssl.cnf"
+        self._settings.write_text(SETTINGS.format(directory=directory))
+        (directory / "issued").touch()
         self.cert = directory / "ca.pem"
         self._key = directory / "ca.key"
         self._openssl(
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests"),
             *("-keyout", self._key, "-out", self.cert),
+            *(() if plain else ("-config", self._settings)),
         )
 
     def issue(
@@ -46,15 +89,19 @@ class Authority:
         """
         found = Certificate(*(self._directory / f"{name}.{end}" for end in ("crt", "key", "pem")))
         request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={subjects}")
+        extensions.write_text(LEAF.format(subjects=subjects))
         encryption = ("-passout", f"pass:{password}") if password else ("-nodes",)
         self._openssl(
             *("req", "-newkey", "rsa:2048", *encryption, "-subj", f"/{attribute}={name}"),
-            *("-keyout", found.key, "-out", request),
+            *("-config", self._settings, "-keyout", found.key, "-out", request),
         )
+        # openssl x509 has no dates before 3.4, and 3.5 refuses `-days -1`; openssl ca has always had dates
+        end = datetime.now(UTC) + days * DAY
+        start = min(datetime.now(UTC), end) - DAY
         self._openssl(
-            *("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-CAcreateserial"),
-            *("-days", str(days), "-extfile", extensions, "-out", found.cert),
+            *("ca", "-batch", "-notext", "-config", self._settings, "-extfile", extensions),
+            *("-cert", self.cert, "-keyfile", self._key, "-in", request, "-out", found.cert),
+            *("-startdate", f"{start:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}"),
         )
         found.both.write_bytes(found.key.read_bytes() + found.cert.read_bytes())
         return found
