@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 from consul.exceptions import ClientError, ConsulException, NotFound
 
+from vipagent.net.tls import refusal
 from vipagent.store.backend import StoreError
 from vipagent_consul.options import Endpoint
 
@@ -239,7 +240,7 @@ def _cause(error: Exception, within: float) -> str:
         case socket.gaierror():
             return f"its name does not resolve: {error.strerror}"
         case ssl.SSLCertVerificationError():
-            return f"its certificate is not accepted: {error.verify_message}"
+            return f"its certificate is not accepted: {refusal(error)}"
         case ssl.SSLError():
             return f"TLS fails: {error.reason or error}"
         case TimeoutError():

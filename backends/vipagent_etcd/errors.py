@@ -4,6 +4,8 @@ import os
 import ssl
 from socket import gaierror
 
+from vipagent.net.tls import refusal
+
 UNKNOWN_LEASE = 5  # gRPC's NOT_FOUND
 UNAVAILABLE = (
     4,
@@ -72,7 +74,7 @@ def in_words(error: OSError) -> str:
         case ConnectionRefusedError():
             return "connection refused"
         case ssl.SSLCertVerificationError():
-            return f"its certificate is not accepted: {error.verify_message or error}"
+            return f"its certificate is not accepted: {refusal(error)}"
         case ConnectionError() | ssl.SSLError():
             return CLOSED
         case gaierror():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
+from vipagent.net.tls import refusal
 from vipagent_zookeeper.options import ZooKeeperOptions
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def _spawn(function: Callable[..., None]) -> threading.Thread:
 
 def _cause(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: certificate verify failed: {error.verify_message}"
+        return f"TLS: certificate verify failed: {refusal(error)}"
     if isinstance(error, TimeoutError):
         return "no answer to a connection"
     if isinstance(error, ssl.SSLEOFError):

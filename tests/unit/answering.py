@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from vipagent.checks.kinds import check_for
 from vipagent.checks.outcome import Outcome
 from vipagent.checks.settings import CheckSettings
+from vipagent.net.tls import Verify
 
 
 class Answering:
@@ -47,8 +48,8 @@ async def answering(
         yield server
 
 
-async def check(url: str, time_limit: float = 10.0) -> Outcome:
+async def check(url: str, time_limit: float = 10.0, verify: Verify = Verify.YES) -> Outcome:
     """Check the URL once."""
-    chosen = check_for(CheckSettings(url=url, timeout=time_limit))
+    chosen = check_for(CheckSettings(url=url, timeout=time_limit, verify=verify))
     assert chosen is not None
     return await chosen.run()

@@ -1,18 +1,19 @@
 import asyncio
 import ssl
-import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers.certificates import Authority
 from tests.servers.process import free_port
 from tests.unit.answering import answering, check
 from tests.unit.waiting import eventually
 from vipagent import __version__
-from vipagent.checks import channel
 from vipagent.checks.outcome import Outcome
+from vipagent.net.tls import Verify, system_context
 
 
 def answered(*chunks: bytes) -> Outcome:
@@ -159,40 +160,66 @@ def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    directory = tmp_path_factory.mktemp("tls")
-    key, chain = directory / "key.pem", directory / "chain.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test "
-        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {chain}".split(),
-        check=True,
-        capture_output=True,
-    )
-    return key, chain
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An operator's authority, made by a plain `openssl req -x509`: without a key usage."""
+    return Authority(tmp_path_factory.mktemp("plain"), plain=True)
 
 
-@pytest.mark.parametrize(
-    ("trusted", "good", "detail"),
-    [
-        (True, True, "HTTP 200 from https://127.0.0.1/"),
-        (False, False, "certificate of https://127.0.0.1/ refused: self-signed certificate"),
-    ],
-)
-def test_tls(
-    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, trusted: bool, good: bool, detail: str
-) -> None:
-    key, chain = certificate
+@pytest.fixture
+def system_trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Add an authority to those that the system trusts, as `update-ca-certificates` does."""
+
+    def trust(ca: Path) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+        system_context.cache_clear()
+
+    yield trust
+    system_context.cache_clear()
+
+
+def checked_by_tls(authority: Authority, verify: Verify = Verify.YES) -> Outcome:
+    """Check a good server with a certificate of this authority."""
+    own = authority.issue("server")
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(chain, key)
-    trusting = ssl.create_default_context(cafile=str(chain) if trusted else None)
-    monkeypatch.setattr(channel, "_tls", lambda: trusting)
+    serving.load_cert_chain(own.cert, own.key)
 
-    async def scenario() -> None:
+    async def scenario() -> Outcome:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n", hang=True, tls=serving) as server:
-            outcome = await check(f"https://127.0.0.1:{server.port}/")
-        assert outcome == Outcome(good, detail.replace("127.0.0.1/", f"127.0.0.1:{server.port}/"))
+            outcome = await check(f"https://127.0.0.1:{server.port}/", verify=verify)
+        return Outcome(outcome.good, outcome.detail.replace(f":{server.port}/", "/"))
 
-    asyncio.run(scenario())
+    return asyncio.run(scenario())
+
+
+GOOD_BY_TLS = Outcome(True, "HTTP 200 from https://127.0.0.1/")
+
+
+def test_tls_by_an_authority_of_the_system(plain: Authority, system_trust: Callable[[Path], None]) -> None:
+    system_trust(plain.cert)
+    assert checked_by_tls(plain) == GOOD_BY_TLS
+
+
+def test_tls_by_an_authority_that_nobody_trusts(plain: Authority) -> None:
+    reason = "unable to get local issuer certificate"
+    assert checked_by_tls(plain) == Outcome(False, f"certificate of https://127.0.0.1/ refused: {reason}")
+    assert checked_by_tls(plain, Verify.NO) == GOOD_BY_TLS
+
+
+def test_tls_with_strict_verification(
+    plain: Authority, tmp_path: Path, system_trust: Callable[[Path], None]
+) -> None:
+    """What is refused for its sake says so, and what to do."""
+    system_trust(plain.cert)
+    outcome = checked_by_tls(plain, Verify.STRICT)
+    assert not outcome.good
+    assert outcome.detail == (
+        "certificate of https://127.0.0.1/ refused: CA cert does not include key usage extension, so "
+        "`check_verify: strict` refuses it: make the authority's certificate with "
+        "keyUsage=critical,keyCertSign,cRLSign, or leave out `check_verify: strict`"
+    )
+    complete = Authority(tmp_path / "complete")
+    system_trust(complete.cert)
+    assert checked_by_tls(complete, Verify.STRICT) == GOOD_BY_TLS
 
 
 def test_tls_with_a_server_that_speaks_none() -> None:

@@ -5,6 +5,7 @@ from vipagent.config import load
 from vipagent.config.load import load_options, load_store
 from vipagent.config.settings import ListenSettings
 from vipagent.core.words import Takeover
+from vipagent.net.tls import Verify
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")
@@ -40,6 +41,12 @@ def test_options_are_keys_by_another_spelling() -> None:
     assert (apex.routes.med, apex.check.interval, apex.ip_setup) == (7, 0.5, True)
     assert apex.routes.primary.communities == ("64500:1", "64500:2", "no-export")
     assert config.log.level == "WARNING"
+
+
+@pytest.mark.parametrize("given", ["true", "false", "strict"])
+def test_how_a_check_verifies(given: str) -> None:
+    (apex,) = load_options({**APEX, "check": "https://127.0.0.1/", "check_verify": given}).services
+    assert apex.check.verify is Verify(given)
 
 
 def test_problems_name_options() -> None:

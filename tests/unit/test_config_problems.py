@@ -102,13 +102,22 @@ def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
         ("{auth_ip: 10.0.0.1, command: ' '}", "command: ' ' is no command"),
         ("{auth_ip: 10.0.0.1, command: [a, b]}", "command: ['a', 'b'] is no text"),
         ("{auth_ip: 10.0.0.1, command: a, check: 'tcp://h:1'}", "check: 'tcp://h:1' is there beside"),
+        (
+            "{auth_ip: 10.0.0.1, check: 'http://h/', check_verify: strict}",
+            "check_verify: 'strict' has no effect",
+        ),
+        ("{auth_ip: 10.0.0.1, command: a, check_verify: false}", "check_verify: 'false' has no effect"),
+        (
+            "{auth_ip: 10.0.0.1, check: 'https://h/', check_verify: stricter}",
+            "check_verify: 'stricter' is not one of 'true', 'false' or 'strict'",
+        ),
         ("{auth_ip: 10.0.0.1, check: 'ftp://h'}", "check: 'ftp://h' cannot be checked:"),
         ("{auth_ip: 10.0.0.1, check: 'tcp://h'}", "check: 'tcp://h' cannot be checked: tcp://HOST:PORT,"),
         ("{auth_ip: 10.0.0.1, check: 'http://h:99999/'}", "check: 'http://h:99999/' is no URL (Port out"),
         ("{auth_ip: 10.0.0.1, check: 'http://h/a b'}", "check: 'http://h/a b' is no URL: spaces and"),
         ("{auth_ip: 10.0.0.1, check: 'http://u:secret@h/'}", "check: 'http://…@h/' cannot be checked:"),
         ("{auth_ip: 10.0.0.1, auth-ip: 10.0.0.1}", "auth-ip: unknown key: did you mean auth_ip?"),
-        ("{auth_ip: 10.0.0.1, xyzzy: secret}", "xyzzy: unknown key: there are auth_ip, check, command"),
+        ("{auth_ip: 10.0.0.1, xyzzy: secret}", "xyzzy: unknown key: there are auth_ip, check, check_"),
     ],
 )  # fmt: skip
 def test_each_problem_of_a_service_has_its_message(tmp_path: Path, lines: str, problem: str | None) -> None:

@@ -47,6 +47,17 @@ def test_the_agent_imports_no_store_s_library(module: Path) -> None:
     assert not CLIENTS & set(imported)
 
 
+def test_one_module_makes_every_tls_context() -> None:
+    """What is verified depends neither on who connects nor on Python's defaults."""
+    making = {
+        module.relative_to(ROOT).as_posix()
+        for source in (ROOT / "vipagent", ROOT / "backends")
+        for module in source.rglob("*.py")
+        if re.search(r"create_\w*context\(|SSLContext\(|wrap_socket\(ssl|ssl=True", module.read_text())
+    }
+    assert making == {"vipagent/net/tls.py"}
+
+
 def test_the_agent_s_process_stays_small() -> None:
     """What `vipagent run` imports is its memory: nothing for terminals, netlink, other HTTP clients."""
     script = "import sys, vipagent.cli.main, vipagent.cli.run; print(*sys.modules)"

@@ -2,13 +2,12 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any, Protocol
 
 from vipagent.checks.network import Endpoint
+from vipagent.net.tls import Verify, system_context
 
 CHUNK = 16384
 """Bytes that are read at once."""
@@ -62,19 +61,14 @@ async def plain(where: Endpoint) -> AsyncIterator[Channel]:
 
 
 @asynccontextmanager
-async def encrypted(where: Endpoint) -> AsyncIterator[Channel]:
+async def encrypted(where: Endpoint, verify: Verify) -> AsyncIterator[Channel]:
     """Connect by TLS; the system's certificates say whom to trust. Names as with `plain`."""
-    reader, writer = await asyncio.open_connection(where.host, where.port, ssl=_tls())
+    context = system_context(verify)
+    reader, writer = await asyncio.open_connection(where.host, where.port, ssl=context)
     try:
         yield _Encrypted(reader, writer)
     finally:
         writer.transport.abort()  # all has been said: no time is spent on parting
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Return the context of all checks: each takes 0.8 MB."""
-    return ssl.create_default_context()
 
 
 async def _connected(where: Endpoint) -> socket.socket:

@@ -1,11 +1,14 @@
 """A check by HTTP, in this process: no command, no thread, no pool (C1)."""
 
+from functools import partial
+
 import h11
 
 from vipagent import __version__
 from vipagent.checks.channel import Channel, encrypted, plain
 from vipagent.checks.network import Endpoint, attempt
 from vipagent.checks.outcome import Outcome
+from vipagent.net.tls import Verify
 
 LARGEST_HEAD = 16384
 """Bytes; the body is not read."""
@@ -18,12 +21,13 @@ class HttpCheck:
     Args:
         where: what to get.
         time_limit: seconds, from the connection to the end of the answer's head.
+        verify: how the certificate is verified, with `https`.
     """
 
-    def __init__(self, where: Endpoint, time_limit: float) -> None:
+    def __init__(self, where: Endpoint, time_limit: float, verify: Verify = Verify.YES) -> None:
         self._where = where
         self._time_limit = time_limit
-        self._connected = encrypted if where.scheme == "https" else plain
+        self._connected = partial(encrypted, verify=verify) if where.scheme == "https" else plain
         headers = {
             "Host": where.authority,
             "User-Agent": f"vipagent/{__version__}",

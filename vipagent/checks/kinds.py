@@ -15,5 +15,6 @@ def check_for(settings: CheckSettings) -> Check | None:
     if settings.url is None:
         return None
     where = endpoint(settings.url)
-    kind = TcpCheck if where.scheme == "tcp" else HttpCheck
-    return kind(where, settings.timeout)
+    if where.scheme == "tcp":
+        return TcpCheck(where, settings.timeout)
+    return HttpCheck(where, settings.timeout, settings.verify)

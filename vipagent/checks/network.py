@@ -9,8 +9,11 @@ from socket import gaierror
 from urllib.parse import urlsplit
 
 from vipagent.checks.outcome import Outcome
+from vipagent.net.tls import refusal
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+VERIFY_OPTION = "check_verify"
+"""The key that says how a check verifies a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def _in_words(error: OSError, url: str, time_limit: float) -> str:
         case ConnectionRefusedError():
             return f"connection refused by {url}"
         case ssl.SSLCertVerificationError():
-            return f"certificate of {url} refused: {error.verify_message}"
+            return f"certificate of {url} refused: {refusal(error, VERIFY_OPTION)}"
         case ssl.SSLError():
             return f"no TLS with {url}: {error.reason or error}"
         case gaierror():

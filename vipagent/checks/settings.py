@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vipagent.core.words import CheckState
+from vipagent.net.tls import Verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class CheckSettings:
     timeout: float = 5.0
     disable: str | None = None
     """A file: as long as it exists the service is disabled, and not checked."""
+    verify: Verify = Verify.YES
+    """How the certificate is verified, with `https://`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def service(name: str, given: ServiceSection, agent: AgentSection, node: str) ->
             fast_interval=given.fast_interval,
             timeout=given.timeout,
             disable=given.disable,
+            verify=given.check_verify,
         ),
         hooks=_hooks(given),
         ip_setup=given.ip_setup,

@@ -11,6 +11,7 @@ from vipagent.config.schema import ServiceSection
 from vipagent.config.values import MAX32
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.verdict import lowest_rank
+from vipagent.net.tls import Verify
 
 MAX_PATH = 255
 """AS numbers in one segment of an AS path (RFC 4271, 4.3)."""
@@ -137,6 +138,12 @@ def _one_check(service: ServiceSection, _node: str) -> Iterator[Finding]:
         yield ("check",), service.check, "is there beside command: one or the other"
 
 
+def _verified_check(service: ServiceSection, _node: str) -> Iterator[Finding]:
+    if service.check_verify is not Verify.YES and not (service.check or "").lower().startswith("https:"):
+        text = "has no effect: it is for a check with an https:// URL"
+        yield ("check_verify",), service.check_verify.value, text
+
+
 def _lowest_rank(service: ServiceSection) -> int:
     seats = pool.seats(service)
     return lowest_rank(ServiceSettings("", "", owned=(), seats=seats, takeover=service.takeover))
@@ -153,4 +160,5 @@ RULES = (
     Rule(frozenset({"next_hop"}), _next_hops),
     Rule(frozenset({"next_hop", "auth_ip", "vip"}), _useless_next_hops),
     Rule(frozenset({"command", "check"}), _one_check),
+    Rule(frozenset({"check", "check_verify"}), _verified_check),
 )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from vipagent.config import values as v
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
+from vipagent.net.tls import Verify
 from vipagent.store.layout import DEFAULT_PREFIX
 
 
@@ -171,6 +172,12 @@ class ServiceSection(Section):
     check: Annotated[v.CheckUrl | None, Option("URL")] = Field(
         default=None,
         description="Instead of a command: http://, https:// (status 2xx or 3xx is good) or tcp://HOST:PORT.",
+    )
+    check_verify: Annotated[Verify, Option("true|false|strict")] = Field(
+        default=Verify.YES,
+        description="Verification of the certificate of an https:// check, by the system's authorities. "
+        "true: authority, dates and the host's name; false: none; strict: as true, and all that RFC 5280 "
+        "demands, such as the authority's key usage.",
     )
     interval: Annotated[v.SomeSeconds, Option("SECONDS", "-i")] = Field(
         default=5.0, description="Time between two checks."

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
+from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import StoreConfigError
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class TlsOptions:
     """The file with the key's password, if the key is encrypted."""
     key_password_env: str | None = None
     """The environment variable with the key's password, instead of a file."""
-    verify: bool = True
-    """Whether the server's certificate and its host name are checked."""
+    verify: Verify = Verify.YES
+    """Verification of the server's certificate. `true`: its authority, its dates and the host's name;
+    `false`: none; `strict`: as `true`, and all that RFC 5280 demands, such as the authority's key usage."""
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""
@@ -49,6 +51,8 @@ class TlsOptions:
                 raise ValueError(f"{name} needs tls: true")
             if file is not None:
                 check_readable(name, file)
+        if self.verify is Verify.STRICT and not self.tls:
+            raise ValueError("verify: strict needs tls: true")
         if self.keyfile and not self.certfile:
             raise ValueError("keyfile needs certfile")
         if self.key_password_file and self.key_password_env:
@@ -63,10 +67,7 @@ class TlsOptions:
         """
         if not self.tls:
             return None
-        context = ssl.create_default_context(cafile=self.ca)
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = client_context(self.verify, self.ca)
         if self.certfile:
             context.load_cert_chain(self.certfile, self.keyfile, self._key_password)
         return context

@@ -6,6 +6,7 @@ import pkgutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import Field, fields
+from enum import Enum
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tests.markdown import table
@@ -43,8 +44,8 @@ def _documented(kind: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _values(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(hint))
+    if get_origin(hint) is Literal or (isinstance(hint, type) and issubclass(hint, Enum)):
+        return ", ".join(f"`{choice}`" for choice in get_args(hint) or hint)
     choices = [part for part in get_args(hint) if part is not type(None)]
     return _values(choices[0]) if choices else VALUES[hint.__name__]
 
