@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.servers.process import Process, free_port
 from tests.servers.server import Server, Trio
+from vipagent.net.tls import client_context
 
 HOST = "127.0.0.1"
 
@@ -133,7 +134,7 @@ class Etcd(Server):
     def _trust(self) -> ssl.SSLContext | None:
         if self.certificates is None:
             return None
-        context = ssl.create_default_context(cafile=self.certificates.ca)
+        context = client_context(ca=self.certificates.ca)
         context.load_cert_chain(self.certificates.cert, self.certificates.key)
         return context
 

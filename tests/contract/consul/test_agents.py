@@ -1,6 +1,5 @@
 """Whole agents on Consul: refused and let in again (S3, L2)."""
 
-import ssl
 from pathlib import Path
 
 from tests.benchmark.stores.options import options
@@ -9,6 +8,7 @@ from tests.contract.agents import UNRESOLVED, Refused
 from tests.contract.consul.test_security import MASTER
 from tests.servers.certificates import Authority
 from tests.servers.consul import Consul
+from vipagent.net.tls import Verify, client_context
 
 
 def registered(server: Consul) -> bool:
@@ -35,9 +35,7 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     expired, good = authority.issue("expired", days=-1), authority.issue("good")
     cert, key = tmp_path / "own.crt", tmp_path / "own.key"
-    careless = ssl.create_default_context(cafile=authority.cert)
-    careless.check_hostname = False
-    careless.verify_mode = ssl.CERT_NONE  # the test's own requests are not what is tested
+    careless = client_context(Verify.NO)  # the test's own requests are not what is tested
     own = {"ca_file": str(authority.cert), "cert_file": str(cert), "key_file": str(key)}
     server = Consul(tmp_path / "server", own, tls=careless)
     trust = {"tls": True, "ca": str(authority.cert)}

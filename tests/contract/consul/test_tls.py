@@ -1,7 +1,7 @@
 """Consul servers that speak TLS and demand a certificate: let in, refused in words, let in again (S3)."""
 
+import re
 import shutil
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened
-from tests.contract.sessions import wait_detail
+from tests.contract.sessions import NO_KEY_USAGE, wait_detail, wait_read_refused
 from tests.servers.certificates import Authority
 from tests.servers.consul import HOST, Consul
 from tests.servers.process import free_port, wait_for
 from vipagent.core.words import Claim, StoreState
-from vipagent.store.backend import Entry, StoreError
+from vipagent.net.tls import Verify, client_context
+from vipagent.store.backend import Entry
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MEMBERS, member
 from vipagent.testing.store import PATIENCE
@@ -29,9 +30,11 @@ class Secured:
     options: Mapping[str, object]
 
 
-def secured(directory: Path, subjects: str = "DNS:localhost,IP:127.0.0.1", days: int = 2) -> Secured:
-    """Start a server whose certificate is for `subjects`, and valid for `days`."""
-    authority = Authority(directory / "authority")
+def secured(
+    directory: Path, subjects: str = "DNS:localhost,IP:127.0.0.1", days: int = 2, *, plain: bool = False
+) -> Secured:
+    """Start a server whose certificate is for `subjects`, and valid for `days`; `plain` is `Authority`'s."""
+    authority = Authority(directory / "authority", plain=plain)
     own, client = authority.issue("server", subjects, days), authority.issue("agent")
     settings = {
         "ca_file": str(authority.cert),
@@ -39,10 +42,8 @@ def secured(directory: Path, subjects: str = "DNS:localhost,IP:127.0.0.1", days:
         "key_file": str(own.key),
         "verify_incoming_https": True,
     }
-    tests = ssl.create_default_context(cafile=authority.cert)
+    tests = client_context(Verify.NO)  # the tests' own requests are not what is tested
     tests.load_cert_chain(client.cert, client.key)
-    tests.check_hostname = False
-    tests.verify_mode = ssl.CERT_NONE  # the tests' own requests are not what is tested
     server = Consul(directory / "server", settings, tls=tests)
     server.start()
     options = {
@@ -66,8 +67,7 @@ def refused(server: Consul, options: Mapping[str, object], host: str, words: str
     with opened(ConsulUnderTest(server, options, (host,))) as agent:
         wait_detail(agent, f"{host}: {words}")
         assert set(agent.seen.states()) == {StoreState.LOST}
-        with pytest.raises(StoreError, match=f"^{host}: {words}"):
-            agent.backend.read(MEMBERS, 1.0)
+        wait_read_refused(agent, f"^{host}: {words}")
 
 
 def test_let_in(secure: Secured) -> None:
@@ -134,6 +134,24 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
             agent.wait_claim(member(1), Claim.OURS, PATIENCE)
     finally:
         misnamed.server.stop()
+
+
+def test_a_plain_authority_is_good_unless_strictness_is_asked_for(tmp_path: Path) -> None:
+    """One as operators make it, without a key usage: what is refused says so, and what to do."""
+    plain = secured(tmp_path, plain=True)
+    try:
+        strict = {**plain.options, "verify": "strict"}
+        words = re.escape(f"its certificate is not accepted: {NO_KEY_USAGE}")
+        refused(plain.server, strict, plain.server.address, words)
+        with opened(ConsulUnderTest(plain.server, plain.options)) as agent:
+            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    finally:
+        plain.server.stop()
+
+
+def test_strict_verification_of_a_complete_authority(secure: Secured) -> None:
+    with opened(ConsulUnderTest(secure.server, {**secure.options, "verify": "strict"})) as agent:
+        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
 
 
 def test_http_to_a_server_of_https(secure: Secured) -> None:

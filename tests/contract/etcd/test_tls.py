@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.etcd.access import demand_passwords, opened
 from tests.contract.etcd.under_test import EtcdUnderTest
-from tests.contract.sessions import PASSWORD, refused, serves
+from tests.contract.sessions import NO_KEY_USAGE, PASSWORD, refused, serves
 from tests.servers.certificates import Authority
 from tests.servers.etcd import Certificates, Etcd
 from vipagent.testing.contract import BackendContract
@@ -98,6 +98,26 @@ class TestCertificates:
         session = opened(sessions, tls_server.address, options)
         refused(session, tls_server.address, "its certificate is not accepted")
         serves(opened(sessions, tls_server.address, {**options, "verify": False}))
+
+    def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
+        self, sessions: list[Peer], tmp_path: Path
+    ) -> None:
+        """One as operators make it, without a key usage: what is refused says so, and what to do."""
+        plain = Authority(tmp_path / "plain", plain=True)
+        server = Etcd(tmp_path / "etcd", certificates=certificates(plain, "server"))
+        trust = {"tls": True, "ca": str(plain.cert), "certfile": str(plain.issue("agent").both)}
+        server.start()
+        try:
+            session = opened(sessions, server.address, {**trust, "verify": "strict"})
+            refused(session, server.address, NO_KEY_USAGE)
+            serves(opened(sessions, server.address, trust))
+        finally:
+            server.stop()
+
+    def test_strict_verification_of_a_complete_authority(
+        self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer]
+    ) -> None:
+        serves(opened(sessions, tls_server.address, {**own, "verify": "strict"}))
 
     def test_pitfall_8_authorities_of_the_environment_are_not_for_us(
         self,

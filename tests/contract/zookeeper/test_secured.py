@@ -7,7 +7,7 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 
-from tests.contract.sessions import PASSWORD, begun, detail, refused, serves
+from tests.contract.sessions import NO_KEY_USAGE, PASSWORD, begun, detail, refused, serves
 from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.certificates import Authority
 from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_only
@@ -222,6 +222,28 @@ def test_a_certificate_of_another_authority_is_refused(
     session = opened(sessions, tls_server.address, options)
     refused(session, tls_server.address, "certificate verify failed")
     serves(opened(sessions, tls_server.address, {**options, "verify": False}))
+
+
+def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
+    sessions: list[Peer], tmp_path: Path
+) -> None:
+    """One as operators make it, without a key usage: what is refused says so, and what to do."""
+    plain = Authority(tmp_path / "plain", plain=True)
+    server = TlsZooKeeper(tmp_path / "server", plain.cert, plain.issue("server").both)
+    trust = {"tls": True, "ca": str(plain.cert), "certfile": str(plain.issue("agent").both)}
+    server.start()
+    try:
+        session = opened(sessions, server.address, {**trust, "verify": "strict"})
+        refused(session, server.address, NO_KEY_USAGE)
+        serves(opened(sessions, server.address, trust))
+    finally:
+        server.stop()
+
+
+def test_strict_verification_of_a_complete_authority(
+    tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer]
+) -> None:
+    serves(opened(sessions, tls_server.address, {**certificates, "verify": "strict"}))
 
 
 @pytest.mark.parametrize(
