@@ -1,11 +1,12 @@
 """kazoo's log, read for what kazoo says nowhere else."""
 
 import logging
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from vipagent_zookeeper.refusals import explain
+from vipagent_zookeeper.refusals import explain, explain_tls
 
 LIFE = "negotiated session timeout"
 CLOSED = "it closed the connection"
@@ -43,10 +44,14 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
         elif text.startswith("AUTH_FAILED") and isinstance(args[0], Exception):
             self._blame("", explain(args[0]))
         elif args:
-            self._blame("", _in_plain_words(str(args[0])))
+            self._blame("", _in_plain_words(args[0]))
 
 
-def _in_plain_words(cause: str) -> str:
+def _in_plain_words(said: object) -> str:
+    below = said.__context__ if isinstance(said, BaseException) else None
+    if isinstance(below, ssl.SSLError):  # kazoo keeps no more of it than OpenSSL's text
+        return explain_tls(below)
+    cause = str(said)
     if cause == "socket connection broken":
         return CLOSED
     return cause.removeprefix("socket connection error: ")

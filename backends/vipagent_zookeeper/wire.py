@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
-from vipagent.net.tls import refusal
 from vipagent_zookeeper.options import ZooKeeperOptions
+from vipagent_zookeeper.refusals import explain_tls
 
 log = logging.getLogger(__name__)
 
@@ -123,12 +123,8 @@ def _spawn(function: Callable[..., None]) -> threading.Thread:
 
 
 def _cause(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: certificate verify failed: {refusal(error)}"
+    if isinstance(error, ssl.SSLError):
+        return explain_tls(error)
     if isinstance(error, TimeoutError):
         return "no answer to a connection"
-    if isinstance(error, ssl.SSLEOFError):
-        return "TLS: it closed the connection: does it speak TLS?"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error.strerror or error}"
     return " ".join(filter(None, [error.strerror or str(error), error.filename]))
