@@ -121,10 +121,12 @@ class Gateway:
     async def _post(self, path: str, request: Message, headers: dict[str, str]) -> Message:
         body = json.dumps(request).encode()
         async with aclosing(_messages(self._connection, path, body, headers)) as messages:
-            answers = [message async for message in messages]
-        if not answers:
+            answer = await anext(messages, None)
+            async for _ in messages:
+                pass  # to its end, for the next request, and without keeping it
+        if answer is None:
             raise Unreachable("an empty answer")
-        return answers[0]
+        return answer
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ DOUBTS = {
 }
 """What a server may mean that closes a connection before it has ever answered."""
 LARGEST_HEAD = 64 * 1024
-"""Bytes of an answer's head."""
+"""Bytes of an answer's head, and those after which no more informational answers (1xx) before it are read."""
 CHUNK = 64 * 1024
 """Bytes that are read at once."""
 SILENCE = 15
@@ -63,6 +63,7 @@ class HttpConnection:
         self._writer: asyncio.StreamWriter | None = None
         self._encrypts = False
         self._has_answered = False
+        self._received = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,10 +94,17 @@ class HttpConnection:
             for event in (request, h11.Data(body), h11.EndOfMessage()):
                 writer.write(self._http.send(event) or b"")
             await writer.drain()
-            while not isinstance(answer := await self._event(reader), h11.Response):
-                pass  # 100 Continue and the like
+            answer = await self._answer(reader)
             self._has_answered = True
             return answer.status_code, self._body(reader)
+
+    async def _answer(self, reader: asyncio.StreamReader) -> h11.Response:
+        """Return the head of the answer; what comes before it (100 Continue and the like) has an end, too."""
+        limit = self._received + LARGEST_HEAD
+        while not isinstance(event := await self._event(reader), h11.Response):
+            if self._received > limit:
+                raise h11.RemoteProtocolError(f"no final status in the first {LARGEST_HEAD} bytes")
+        return event
 
     async def _body(self, reader: asyncio.StreamReader) -> Body:
         with self._ending_on_failure():
@@ -106,7 +114,10 @@ class HttpConnection:
 
     async def _event(self, reader: asyncio.StreamReader) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await reader.read(CHUNK))
+            data = await reader.read(CHUNK)
+            self._received += len(data)
+            self._http.receive_data(data)
+            await asyncio.sleep(0)  # a stream does not wait for what is there: let the loop turn
         if isinstance(event, h11.ConnectionClosed):
             raise ConnectionResetError
         return event

@@ -1,12 +1,12 @@
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.core.preference import order, preceding
+from vipagent.core.preference import Preferences, order
 
 Seats = list[list[str]]
 
@@ -27,13 +27,18 @@ def deaths(draw: st.DrawFn) -> tuple[Seats, frozenset[int]]:
     return seats, dead
 
 
+def before(seats: Seats, vip: str, node: Sequence[str]) -> set[int]:
+    """Return the seats that take `vip` before a node does that owns these VIPs."""
+    return set(Preferences(seats, node).before(vip, range(len(seats))))
+
+
 def takers(seats: Seats, dead: Set[int]) -> dict[str, int]:
     """Return who takes each orphan, as each of the survivors works it out for itself."""
     taken: dict[str, int] = {}
     for survivor in set(range(len(seats))) - dead:
         for seat in dead:
             for vip in seats[seat]:
-                if set(preceding(seats, vip, seats[survivor])) <= dead:
+                if before(seats, vip, seats[survivor]) <= dead:
                     assert vip not in taken, f"{vip} is taken twice"
                     taken[vip] = survivor
     return taken
@@ -65,7 +70,7 @@ def test_survivors_ranks_are_one_two_three(drawn: tuple[Seats, frozenset[int]]) 
     alive = set(range(len(seats))) - dead
     for seat in dead:
         for vip in seats[seat]:
-            ranks = [1 + len(set(preceding(seats, vip, seats[one])) & alive) for one in alive]
+            ranks = [1 + len(before(seats, vip, seats[one]) & alive) for one in alive]
             assert sorted(ranks) == list(range(1, len(alive) + 1))
 
 
@@ -87,11 +92,24 @@ def test_a_node_with_several_seats_comes_where_its_first_does(seats: Seats, data
     others = [seat for seat in range(len(seats)) if seat != home]
     own = data.draw(st.sets(st.sampled_from(others), min_size=1))
     vip = data.draw(st.sampled_from(seats[home]))
-    before = preceding(seats, vip, [owned for seat in own for owned in seats[seat]])
+    better = before(seats, vip, [owned for seat in own for owned in seats[seat]])
     ranked = list(order(seats, vip))
-    assert list(before) == ranked[: len(before)]
-    assert ranked[len(before)] in own
-    assert not own & set(before)
+    assert better == set(ranked[: len(better)])
+    assert ranked[len(better)] in own
+
+
+@given(seats=pools, data=st.data())
+def test_everybody_comes_before_a_node_that_is_not_registered(seats: Seats, data: st.DataObject) -> None:
+    vip = data.draw(st.sampled_from([vip for seat in seats for vip in seat]))
+    asks = Preferences(seats, seats[-1])
+    assert set(asks.before(vip, range(len(seats)), registered=False)) == set(order(seats, vip))
+
+
+@given(seats=pools, data=st.data())
+def test_only_the_seats_that_are_asked_about_come_back(seats: Seats, data: st.DataObject) -> None:
+    vip = data.draw(st.sampled_from([vip for seat in seats[1:] for vip in seat]))
+    asked = data.draw(st.frozensets(st.integers(0, len(seats) - 1)))
+    assert set(Preferences(seats, seats[0]).before(vip, asked)) == before(seats, vip, seats[0]) & asked
 
 
 def test_five_nodes_of_sixty_share_evenly() -> None:

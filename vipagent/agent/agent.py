@@ -44,11 +44,12 @@ class Agent:
         self._config = config
         self._speaker = Speaker()
         self._neighbors = Neighbors()
-        self._pipe = Pipe(reader, writer, on_line=self._heard, on_room=self._pump, on_end=self._orphaned)
+        self._pipe = Pipe(reader, writer, on_lines=self._heard, on_room=self._pump, on_end=self._orphaned)
         self._backend = backend(config.store, Inbox(self._loop, self._session, self._snapshot))
         self._world = World(self._loop, self._backend, self._speaker, self._pump, self._wanted)
         self._services: dict[str, ServedService] = {}
         self._by_vip: dict[str, ServedService] = {}
+        self._told: dict[ServedService, list[events.FromExaBGP]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
         self._store = StoreState.LOST
@@ -172,16 +173,20 @@ class Agent:
             served.take_snapshot(directory, entries)
             self.on_change()
 
-    def _heard(self, line: str) -> None:
+    def _heard(self, lines: list[str]) -> None:
+        """Learn all that one read has brought, then decide: a decision costs more than a line (A6)."""
+        for line in lines:
+            self._take(line)
+        self._pump()
+
+    def _take(self, line: str) -> None:
         match messages.parse(line):
             case messages.Reply(error):
                 outcome = self._speaker.replied(error, self._loop.time())
                 if outcome:
                     self._settled(outcome)
-                self._pump()
             case messages.Answer():
                 self._speaker.answered(self._loop.time())
-                self._pump()
             case messages.NeighborState(peer, established):
                 self._neighbor(peer, established)
 
@@ -193,7 +198,7 @@ class Agent:
         if established:
             self._speaker.neighbor_up(self._loop.time())
         for served in self._services.values():
-            served.feed(events.NeighborsChanged(self._neighbors.established))
+            self._tell(served, events.NeighborsChanged(self._neighbors.established))
 
     def _settled(self, outcome: Outcome) -> None:
         self.counters.settled(outcome)
@@ -203,13 +208,24 @@ class Agent:
         served = self._by_vip.get(outcome.vip)
         if served and outcome.wished and outcome.announced:
             refused = events.RouteRefused(outcome.vip)
-            served.feed(refused if outcome.error else events.RouteAccepted(outcome.vip))
+            self._tell(served, refused if outcome.error else events.RouteAccepted(outcome.vip))
+
+    def _tell(self, served: ServedService, event: events.FromExaBGP) -> None:
+        """Keep for the service what ExaBGP has said, until `_decide`."""
+        self._told.setdefault(served, []).append(event)
+
+    def _decide(self) -> None:
+        """Let each service decide, once, by all that ExaBGP has said."""
+        told, self._told = self._told, {}
+        for served, said in told.items():
+            served.feed(said[0] if len(said) == 1 else events.Together(tuple(said)))
 
     def _pump(self) -> None:
         """Write what is to be written, and come back when more will be."""
         now = self._loop.time()
         for outcome in self._speaker.overdue(now):
             self._settled(outcome)
+        self._decide()
         if not self._pipe.congested:
             self._pipe.write(self._speaker.commands(now))
         if self._timer:

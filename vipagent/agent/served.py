@@ -81,13 +81,14 @@ class ServedService:
 
     def feed(self, event: events.Event) -> None:
         """Hand one event to the core and carry out what follows."""
+        cause = events.each(event)[0]
         try:
             for action in self._core.handle(event, self._world.loop.time()):
                 self.counters.carried_out(action)
-                self._carry_out(action, event)
+                self._carry_out(action, cause)
         except Exception:  # a bug in one service must not take the routes of all (E6)
             self.counters.internal_errors += 1
-            fields = {"service": self.config.name, "cause": CAUSES[type(event)]}
+            fields = {"service": self.config.name, "cause": CAUSES[type(cause)]}
             log.exception("internal error", extra={"fields": fields})
         self._world.pump()
 

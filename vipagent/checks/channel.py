@@ -21,7 +21,11 @@ class Channel(Protocol):
         ...
 
     async def receive(self) -> bytes:
-        """Wait for some bytes; none: the other side has closed."""
+        """Wait for some bytes; none: the other side has closed.
+
+        The loop turns meanwhile, even if they are there already: else whoever sends without end would hold
+        up the whole agent, and no time limit would ever end the check.
+        """
         ...
 
 
@@ -34,6 +38,7 @@ class _Plain:
         await self._loop.sock_sendall(self._socket, data)
 
     async def receive(self) -> bytes:
+        await asyncio.sleep(0)  # sock_recv does not wait for what is there
         return await self._loop.sock_recv(self._socket, CHUNK)
 
 
@@ -47,6 +52,7 @@ class _Encrypted:
         await self._writer.drain()
 
     async def receive(self) -> bytes:
+        await asyncio.sleep(0)  # nor does a stream
         return await self._reader.read(CHUNK)
 
 

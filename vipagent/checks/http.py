@@ -11,7 +11,7 @@ from vipagent.checks.outcome import Outcome
 from vipagent.net.tls import Verify
 
 LARGEST_HEAD = 16384
-"""Bytes; the body is not read."""
+"""Bytes, informational answers (1xx) before it included; the body is not read."""
 GOOD = range(200, 400)
 
 
@@ -53,10 +53,19 @@ class HttpCheck:
 
 
 async def _status(http: h11.Connection, channel: Channel) -> int:
-    """Read until the head of the answer is there, and return its status."""
+    """Read until the head of the answer is there, and return its status.
+
+    Raises:
+        h11.RemoteProtocolError: there is none, or not within `LARGEST_HEAD` bytes.
+    """
+    read = 0
     while True:
         event = http.next_event()
         if isinstance(event, h11.Response):
             return event.status_code
         if event is h11.NEED_DATA:
-            http.receive_data(await channel.receive())
+            if read >= LARGEST_HEAD:
+                raise h11.RemoteProtocolError(f"no final status in the first {read} bytes of the answer")
+            data = await channel.receive()
+            read += len(data)
+            http.receive_data(data)

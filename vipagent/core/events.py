@@ -72,6 +72,17 @@ class RouteRefused:
     vip: str
 
 
+FromExaBGP = NeighborsChanged | RouteAccepted | RouteRefused
+"""What ExaBGP says of its own accord or in reply: often several in one breath."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What became known at once, in this order: all of it is learnt before anything is decided (A6)."""
+
+    events: tuple[FromExaBGP, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class TimerFired:
     """The time that `SetTimer` named has come."""
@@ -97,7 +108,13 @@ Event = (
     | NeighborsChanged
     | RouteAccepted
     | RouteRefused
+    | Together
     | TimerFired
     | Reconfigured
     | StopAsked
 )
+
+
+def each(event: Event) -> tuple[Event, ...]:
+    """Return the events that came together, or the only one."""
+    return event.events if isinstance(event, Together) else (event,)

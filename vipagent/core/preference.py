@@ -10,7 +10,8 @@ second death evenly over what is left, and so on. The choices of one VIP jump ar
 ratio, so that neighbours that die together (a rack) do not all fall upon the same survivor.
 """
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from math import gcd
 
 GOLDEN = 0.6180339887498949
@@ -33,21 +34,44 @@ def order(seats: Sequence[Sequence[str]], vip: str) -> Iterator[int]:
         yield (home + offset) % len(seats)
 
 
-def preceding(seats: Sequence[Sequence[str]], vip: str, node: Sequence[str]) -> tuple[int, ...]:
-    """Return the seats that come before all of a node's own in the order of preference for `vip`.
+class Preferences:
+    """The orders of preference for a whole pool, as one node looks them up at every decision.
+
+    The j-th VIPs of all seats follow one permutation, each from its own home, so one array of places serves
+    them all. It is made when it is first asked for.
 
     Args:
         seats: the pool by owner.
-        vip: one VIP of the pool, not one of the node's.
-        node: the VIPs that the node owns.
+        owned: the VIPs of the node that asks.
     """
-    own = {index for index, seat in enumerate(seats) if any(vip in node for vip in seat)}
-    before: list[int] = []
-    for seat in order(seats, vip):
-        if seat in own:
-            break
-        before.append(seat)
-    return tuple(before)
+
+    def __init__(self, seats: Sequence[Sequence[str]], owned: Iterable[str]) -> None:
+        self._count = len(seats)
+        self._at = {vip: (home, turn) for home, seat in enumerate(seats) for turn, vip in enumerate(seat)}
+        self._own = tuple({self._at[vip][0] for vip in owned if vip in self._at})
+        self._places: dict[int, Sequence[int]] = {}
+
+    def before(self, vip: str, seats: Iterable[int], *, registered: bool = True) -> Iterator[int]:
+        """Return those of `seats` that come before all of the node's own in the order for `vip`.
+
+        Args:
+            vip: one VIP of the pool.
+            seats: the candidates; the home of `vip` is never returned.
+            registered: whether the others know of the node; if not, all of them come before it.
+        """
+        home, turn = self._at[vip]
+        count, places = self._count, self._places_of(turn)
+        first = min((places[(seat - home) % count] for seat in self._own if registered), default=count)
+        return (seat for seat in seats if places[(seat - home) % count] < first)
+
+    def _places_of(self, turn: int) -> Sequence[int]:
+        """Return the place of each offset from home in the order; home itself comes after all."""
+        if turn not in self._places:
+            places = array("L", [self._count]) * self._count
+            for place, offset in enumerate(_offsets(self._count - 1, turn)):
+                places[offset] = place
+            self._places[turn] = places
+        return self._places[turn]
 
 
 def _offsets(count: int, turn: int) -> Iterator[int]:

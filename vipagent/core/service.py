@@ -23,7 +23,7 @@ from vipagent.core.health import Health
 from vipagent.core.moment import Moment
 from vipagent.core.registration import Registrations
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.verdict import Facts, Verdict, verdict
+from vipagent.core.verdict import Facts, Verdict, verdicts
 from vipagent.core.view import View
 from vipagent.core.words import CheckState, Claim, Reason
 
@@ -84,7 +84,10 @@ class Service:
             case events.Reconfigured(settings):
                 actions.extend(self._reconfigure(settings, now))
             case _:
-                self._learn(event, now)
+                for one in events.each(event):
+                    self._learn(one, now)
+                if not any(map(self._matters, events.each(event))):
+                    return []
         actions.extend(self._decide(now))
         return actions
 
@@ -108,6 +111,13 @@ class Service:
                 facts.stopping = True
             case events.TimerFired():
                 self._timer = None
+
+    def _matters(self, event: events.Event) -> bool:
+        """Say whether an event can change a decision: ExaBGP's word on another node's VIP cannot (G1)."""
+        match event:
+            case events.RouteAccepted(vip) | events.RouteRefused(vip):
+                return self._facts.settings.owns(vip)
+        return True
 
     def _notice_twins(self) -> None:
         """Tell a leftover of this node, which we replace, from an agent that has replaced us (G3)."""
@@ -151,17 +161,17 @@ class Service:
 
     def _decide(self, now: float) -> list[Action]:
         moment = Moment(now)
-        verdicts = {vip: verdict(self._facts, vip, moment) for vip in self._facts.settings.pool}
-        routes = [action for vip, decided in verdicts.items() for action in self._route(vip, decided)]
+        decisions = verdicts(self._facts, moment)
+        routes = [action for vip, decided in decisions.items() for action in self._route(vip, decided)]
         wanted = self._registrations.wanted(self._facts, moment)
         given_up = sorted(self._registrations.wished - wanted)
         if given_up:
             self._registrations.lost(now)
-        actions: list[Action] = [self._give_up(vip, self._why(verdicts[vip])) for vip in given_up]
+        actions: list[Action] = [self._give_up(vip, self._why(decisions[vip])) for vip in given_up]
         actions += routes
         actions += [Register(vip) for vip in sorted(wanted - self._registrations.wished)]
         self._registrations.wished |= wanted
-        actions += self._publish(verdicts)
+        actions += self._publish(decisions)
         if moment.next != self._timer:
             self._timer = moment.next
             actions.append(SetTimer(moment.next))
@@ -189,13 +199,13 @@ class Service:
         self._registrations.held.discard(vip)
         return Deregister(vip, reason)
 
-    def _publish(self, verdicts: dict[str, Verdict]) -> Iterable[Action]:
+    def _publish(self, decisions: dict[str, Verdict]) -> Iterable[Action]:
         facts = self._facts
         maintenance = facts.maintenance
         report = Report(
             check=facts.health.state,
             neighbors=facts.neighbors,
-            vips={vip: self._vip_report(vip, decided) for vip, decided in verdicts.items()},
+            vips={vip: self._vip_report(vip, decided) for vip, decided in decisions.items()},
             conflicts={
                 vip: facts.view.members[vip].node for vip in facts.settings.owned if facts.conflicts(vip)
             },

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from vipagent.core.preference import Preferences
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
 
 
@@ -44,6 +45,11 @@ class ServiceSettings:
     def pool(self) -> tuple[str, ...]:
         """Every VIP of the service."""
         return tuple(vip for seat in self.seats for vip in seat)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """Who takes which orphan before this node does."""
+        return Preferences(self.seats, self.owned)
 
     def owns(self, vip: str) -> bool:
         """Say whether this node is the VIP's authority: quickly, it is asked of every VIP at every event."""

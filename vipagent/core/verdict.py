@@ -6,8 +6,8 @@ from vipagent.core.actions import Preference
 from vipagent.core.events import MaintenanceSeen
 from vipagent.core.health import Health
 from vipagent.core.moment import Moment
-from vipagent.core.preference import preceding
 from vipagent.core.settings import ServiceSettings
+from vipagent.core.takers import Takers
 from vipagent.core.view import View
 from vipagent.core.words import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
 
@@ -42,7 +42,6 @@ class Facts:
     """What ExaBGP was last asked for, by VIP; None: to withdraw it. Not in it: nothing yet in this run."""
     displaced: set[str] = field(default_factory=set)
     """Owned VIPs that another agent under this node's name has taken from us (G3)."""
-    _preceding: dict[tuple[str, bool], tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def serving(self) -> bool:
@@ -54,7 +53,6 @@ class Facts:
         self.settings = settings
         self.health.rise, self.health.fall = settings.rise, settings.fall
         self.view.settle = settings.settle
-        self._preceding.clear()
 
     def conflicts(self, vip: str) -> bool:
         """Say whether somebody else holds the registration of an owned VIP (G3)."""
@@ -68,17 +66,14 @@ class Facts:
         """Whether the others see a registration of ours, and so count on this node."""
         return any(self.view.lives(vip) and not self.conflicts(vip) for vip in self.settings.owned)
 
-    def preceding(self, vip: str) -> tuple[int, ...]:
-        """Return the seats that take this orphan before we do: all of them, unless the others know of us."""
-        key = vip, self.counted
-        if key not in self._preceding:
-            ours = self.settings.owned if self.counted else ()
-            self._preceding[key] = preceding(self.settings.seats, vip, ours)
-        return self._preceding[key]
+
+def verdicts(facts: Facts, moment: Moment) -> dict[str, Verdict]:
+    """Decide about every VIP of the service's pool."""
+    takers = Takers(facts.settings, facts.view, moment, registered=facts.counted)
+    return {vip: _verdict(facts, vip, moment, takers) for vip in facts.settings.pool}
 
 
-def verdict(facts: Facts, vip: str, moment: Moment) -> Verdict:
-    """Decide about one VIP of the service's pool."""
+def _verdict(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:
     barred = _barred(facts)
     if barred is not None:
         return Verdict(barred)
@@ -91,7 +86,7 @@ def verdict(facts: Facts, vip: str, moment: Moment) -> Verdict:
     without_store = _without_store(facts)
     if without_store is not None:
         return Verdict(without_store)
-    return _others(facts, vip, moment)
+    return _others(facts, vip, moment, takers)
 
 
 def lowest_rank(settings: ServiceSettings) -> int:
@@ -141,14 +136,14 @@ def _own(facts: Facts, vip: str) -> Verdict:
     return Verdict(Reason.OWNER, Preference(0))
 
 
-def _others(facts: Facts, vip: str, moment: Moment) -> Verdict:
+def _others(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:
     settings, view = facts.settings, facts.view
     lives = view.lives(vip)
     if lives and settings.standby is Standby.COLD:
         return _hand_back(facts, vip, moment)
     if not lives and view.presumes(vip, moment):
         return Verdict(Reason.SETTLING, leave=True)
-    rank = _TAKERS[settings.takeover](facts, vip, moment)
+    rank = _TAKERS[settings.takeover](facts, vip, moment, takers)
     if rank is None:
         return Verdict(Reason.STANDBY)
     return Verdict(Reason.HOT_STANDBY if lives else Reason.TAKEOVER, Preference(rank))
@@ -163,34 +158,28 @@ def _hand_back(facts: Facts, vip: str, moment: Moment) -> Verdict:
     return Verdict(Reason.RELEASING, held, leave=held is None)
 
 
-def _rank_of_all(_facts: Facts, _vip: str, _moment: Moment) -> int:
+def _rank_of_all(_facts: Facts, _vip: str, _moment: Moment, _takers: Takers) -> int:
     return 1
 
 
-def _rank_in_order(facts: Facts, vip: str, moment: Moment) -> int:
-    return 1 + sum(
-        any(
-            facts.view.lives(taker) or facts.view.presumes(taker, moment)
-            for taker in facts.settings.seats[seat]
-        )
-        for seat in facts.preceding(vip)
-    )
+def _rank_in_order(_facts: Facts, vip: str, _moment: Moment, takers: Takers) -> int:
+    return 1 + sum(1 for _ in takers.before_us(vip))
 
 
-def _rank_of_one(facts: Facts, vip: str, moment: Moment) -> int | None:
+def _rank_of_one(facts: Facts, vip: str, moment: Moment, takers: Takers) -> int | None:
     """Take the orphan unless somebody before us does; once taken, keep it until they surely do.
 
     Somebody who has just registered settles first (L3), and takes nothing over in that time.
     """
     settings, view = facts.settings, facts.view
-    takers = [taker for seat in facts.preceding(vip) for taker in settings.seats[seat]]
+    better = (taker for seat in takers.before_us(vip) for taker in settings.seats[seat])
     if facts.told.get(vip) is None:
         others = any(
-            view.presumes(taker, moment) or view.lived_for(taker, settings.settle, moment) for taker in takers
+            view.presumes(taker, moment) or view.lived_for(taker, settings.settle, moment) for taker in better
         )
     else:
         surely = settings.settle + settings.release_delay
-        others = view.fresh and any(view.lived_for(taker, surely, moment) for taker in takers)
+        others = view.fresh and any(view.lived_for(taker, surely, moment) for taker in better)
     return None if others else 1
 
 

@@ -35,7 +35,7 @@ class Pipe:
     Args:
         reader: the descriptor of ExaBGP's replies.
         writer: the descriptor of our commands.
-        on_line: called with each line that arrives, without its end.
+        on_lines: called with all the lines that one read brings, without their ends.
         on_room: called when lines that had to wait have all been written.
         on_end: called once when ExaBGP is gone.
     """
@@ -44,13 +44,13 @@ class Pipe:
         self,
         reader: int,
         writer: int,
-        on_line: Callable[[str], None],
+        on_lines: Callable[[list[str]], None],
         on_room: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._on_line = on_line
+        self._on_lines = on_lines
         self._on_room = on_room
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -116,15 +116,16 @@ class Pipe:
             self._end()
 
     def _read_all(self) -> None:
-        while not self.ended:
+        """Read a chunk at each turn of the loop: a file may be long, or, as /dev/zero is, without an end."""
+        if not self.ended:
             self._read()
+            self._loop.call_soon(self._read_all)
 
     def _take(self, data: bytes) -> None:
         *lines, self._incoming = (self._incoming + data).split(b"\n")
         self._incoming = self._incoming[:MAX_LINE]
-        for line in lines:
-            if not self.ended:
-                self._on_line(line.decode("utf-8", "replace"))
+        if lines:
+            self._on_lines([line.decode("utf-8", "replace") for line in lines])
 
     def _end(self) -> None:
         if not self.ended:

@@ -27,7 +27,7 @@ class Talk:
         self.lines: list[str] = []
         self.rooms = 0
         self.ends = 0
-        self.pipe = Pipe(reader, writer, on_line=self.lines.append, on_room=self._room, on_end=self._end)
+        self.pipe = Pipe(reader, writer, on_lines=self.lines.extend, on_room=self._room, on_end=self._end)
         self.pipe.open()
 
     def _room(self) -> None:

@@ -71,7 +71,7 @@ def no_deregistration(patch: pytest.MonkeyPatch) -> None:
 def everybody_is_the_one(patch: pytest.MonkeyPatch) -> None:
     """A2: with `one`, every survivor takes an orphan."""
     for policy in verdict._TAKERS:
-        patch.setitem(verdict._TAKERS, policy, lambda _facts, _vip, _moment: 1)
+        patch.setitem(verdict._TAKERS, policy, lambda *_known: 1)
 
 
 def stale_news(patch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ class Node:
         self._core = Service(settings, now)
         self._speaker = Speaker()
         self._neighbors = Neighbors()
+        self._told: list[events.FromExaBGP] = []
         self._pump()
 
     @property
@@ -109,28 +110,33 @@ class Node:
         self._pump()
 
     def hear(self, lines: list[str]) -> None:
-        """Take what ExaBGP says."""
+        """Take what ExaBGP says in one go."""
         for line in lines:
             match messages.parse(line):
                 case messages.Reply(error):
                     self._settled(self._speaker.replied(error, self.now))
-                    self._pump()
                 case messages.Answer():
                     self._speaker.answered(self.now)
-                    self._pump()
                 case messages.NeighborState(peer, established):
                     if self._neighbors.changed(peer, established):
                         if established:
                             self._speaker.neighbor_up(self.now)
-                        self.feed(events.NeighborsChanged(self._neighbors.established))
+                        self._told.append(events.NeighborsChanged(self._neighbors.established))
+        self._pump()
 
     def _settled(self, outcome: Outcome | None) -> None:
         if outcome and outcome.wished and outcome.announced:
-            self.feed((events.RouteRefused if outcome.error else events.RouteAccepted)(outcome.vip))
+            self._told.append((events.RouteRefused if outcome.error else events.RouteAccepted)(outcome.vip))
+
+    def _decide(self) -> None:
+        told, self._told = self._told, []
+        if told:
+            self.feed(told[0] if len(told) == 1 else events.Together(tuple(told)))
 
     def _pump(self) -> None:
         for outcome in self._speaker.overdue(self.now):
             self._settled(outcome)
+        self._decide()
         self.exabgp.write(self._speaker.commands(self.now), self.now)
 
     def _carry_out(self, action: actions.Action) -> None:

@@ -56,7 +56,8 @@ class Oracle:
     def saw(self, event: events.Event, todo: list[Action], now: float) -> None:
         """Check one event and what the core made of it."""
         before, overdue = dict(self.wished), now >= self._timer
-        self._learn(event, now)
+        for one in events.each(event):
+            self._learn(one, now)
         for action in todo:
             self._follow(action, now, before)
         _what_changes_a_route_is_published(todo)

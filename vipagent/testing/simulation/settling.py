@@ -66,6 +66,17 @@ class Moves:
 
     def saw(self, event: events.Event, todo: list[Action], _now: float) -> None:
         """Check one event and what the core made of it."""
+        for one in events.each(event):
+            self._learn(one)
+        for action in todo:
+            if isinstance(action, Announce) and action.vip not in self._announced:
+                self._announced.add(action.vip)
+                self._moved(action.vip)
+            elif isinstance(action, Withdraw) and action.vip in self._announced:
+                self._announced.discard(action.vip)
+                self._moved(action.vip)
+
+    def _learn(self, event: events.Event) -> None:
         match event:
             case events.MembersSeen(members):
                 self._seen(frozenset(members))
@@ -74,13 +85,6 @@ class Moves:
             case _:
                 self._own += self._last.get(type(event)) != event
                 self._last[type(event)] = event
-        for action in todo:
-            if isinstance(action, Announce) and action.vip not in self._announced:
-                self._announced.add(action.vip)
-                self._moved(action.vip)
-            elif isinstance(action, Withdraw) and action.vip in self._announced:
-                self._announced.discard(action.vip)
-                self._moved(action.vip)
 
     def _seen(self, members: frozenset[str]) -> None:
         for vip in members ^ (self._members or frozenset()):
