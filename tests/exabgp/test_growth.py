@@ -1,0 +1,64 @@
+"""A pool of a thousand owners, of whom all but one are gone: the survivor serves them all, and lives (E7)."""
+
+import os
+import re
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from tests.exabgp.box import OTHERS_ROUTE, Box, boxes
+
+OWNERS = 1000
+CPU = 6.0
+"""Seconds of CPU that the agent may use, from its start until the last route is announced."""
+LONG = 240.0
+"""Seconds until ExaBGP has taken a thousand routes, on a busy machine, too."""
+SETTLE = 2
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def vip(number: int) -> str:
+    """Return the VIP of an owner."""
+    return str(ip_address("10.30.0.0") + number)
+
+
+def configure(box: Box, takeover: str) -> None:
+    pool = {f"node{number}": vip(number) for number in range(1, OWNERS + 1)}
+    service = {"auth_ip": pool["node1"], "vip": pool, "takeover": takeover, "rise": 1, "settle": SETTLE}
+    box.configure({"apex": service})
+
+
+def cpu(pid: int) -> float:
+    """Return the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / TICKS
+
+
+def announced(box: Box) -> int:
+    """Return the number of routes that the switch has learned."""
+    found = re.search(r"(\d+) of \d+ routes", box.switch.ask("show route count"))
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("takeover", ["ranked", "one", "all"])
+def test_the_only_survivor_of_a_thousand_takes_all_over(tmp_path: Path, takeover: str) -> None:
+    everything = {OTHERS_ROUTE} | {vip(number) for number in range(1, OWNERS + 1)}
+    with boxes(tmp_path) as both:
+        for box in both:
+            configure(box, takeover)
+            box.launch()
+            box.wait_until("ExaBGP is up", lambda: announced(box) >= 1, LONG)  # noqa: B023
+            pid = box.pid()
+            box.wait_until(
+                "all are announced, or the agent has ended",
+                lambda: announced(box) == len(everything) or pid not in box.exabgp.children(),  # noqa: B023
+                LONG,
+            )
+            used = cpu(pid)
+            assert box.pid() == pid, f"the agent has ended:\n{box.said()[-5000:]}"
+            assert box.table().keys() == everything
+            assert used < CPU
+            box.wait_to_hear("register service=apex")
+            box.stop()

@@ -1,0 +1,77 @@
+"""A server that answers every connection with `100 Continue`, without end.
+
+    python -m tests.servers.flood [CERTIFICATE]
+
+It prints its port, and a line for each connection; the certificate is one file with its key. It ends with its
+standard input.
+"""
+
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+HOST = "127.0.0.1"
+ANSWER = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000
+
+
+class Flood:
+    """The running server, in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.address = f"{HOST}:{int(process.stdout.readline())}"
+        self.connections = 0
+        self._lines = process.stdout
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        with suppress(ValueError):  # closed
+            for _ in self._lines:
+                self.connections += 1
+
+
+@contextmanager
+def flood(certificate: Path | None = None) -> Iterator[Flood]:
+    """Run the server; with a certificate it speaks TLS."""
+    command = [sys.executable, "-m", "tests.servers.flood", *map(str, filter(None, [certificate]))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Flood(process)
+        finally:
+            process.kill()
+
+
+def main(certificate: str | None) -> None:
+    """Serve until the end of the standard input."""
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    listening = socket.create_server((HOST, 0))
+    threading.Thread(target=_accept, args=(listening, context), daemon=True).start()
+    print(listening.getsockname()[1], flush=True)
+    sys.stdin.read()
+
+
+def _accept(listening: socket.socket, context: ssl.SSLContext | None) -> None:
+    while True:
+        connected, _ = listening.accept()
+        print("connection", flush=True)
+        threading.Thread(target=_serve, args=(connected, context), daemon=True).start()
+
+
+def _serve(connected: socket.socket, context: ssl.SSLContext | None) -> None:
+    with suppress(OSError), connected:
+        sending = context.wrap_socket(connected, server_side=True) if context else connected
+        with sending:
+            while True:
+                sending.sendall(ANSWER)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:] or [None])
