@@ -100,3 +100,27 @@ def test_a_timer_that_fires_early_is_set_again() -> None:
     node.timer = None
     assert node.tell(events.TimerFired()) == []
     assert node.timer == due
+
+
+def test_a6_what_becomes_known_at_once_is_decided_on_once() -> None:
+    node = reading(accepted=False, owned=(OWN, SECOND), seats=((OWN, SECOND), (THIRD,)), require_bgp=1)
+    node.good()
+    accepted = (events.RouteAccepted(OWN), events.RouteAccepted(SECOND))
+    assert node.tell(events.Together((*accepted, events.NeighborsChanged(1)))) == [
+        "register 10.0.0.1",
+        "register 10.0.0.2",
+    ]
+    flap = events.NeighborsChanged(0), events.NeighborsChanged(1)
+    assert node.tell(events.Together(flap)) == [], "only what is true in the end counts"
+    refused = events.RouteRefused(SECOND)
+    assert node.tell(events.Together((refused, *accepted[:1]))) == ["deregister 10.0.0.2: refused"]
+
+
+def test_g1_another_s_vip_that_becomes_ours_has_been_accepted_already() -> None:
+    node = reading(accepted=False)
+    node.good()
+    node.members(THIRD)
+    node.wait(6)
+    node.tell(events.Together((events.RouteAccepted(OWN), events.RouteAccepted(SECOND))))
+    ours = replace(node.core.settings, owned=(OWN, SECOND), seats=((OWN, SECOND), (THIRD,)))
+    assert "register 10.0.0.2" in node.tell(events.Reconfigured(ours))

@@ -191,6 +191,36 @@ def test_files_work_too_for_a_try_by_hand(tmp_path: Path) -> None:
     live(scene)
 
 
+def test_what_one_read_brings_comes_at_once(ends: Ends) -> None:
+    """Each line alone would be decided on alone."""
+    told: list[list[str]] = []
+
+    async def scene() -> None:
+        os.write(ends[0], b"done\nerror\ndone\n")
+        talking = Pipe(ends[1], ends[2], on_lines=told.append, on_room=lambda: None, on_end=lambda: None)
+        talking.open()
+        await eventually("it is read", lambda: told)
+        assert told == [["done", "error", "done"]]
+        talking.close()
+
+    live(scene)
+
+
+def test_a_file_without_end_does_not_stop_the_loop() -> None:
+    async def scene() -> None:
+        reader = os.open("/dev/zero", os.O_RDONLY)
+        writer = os.open(os.devnull, os.O_WRONLY)
+        talk = Talk(reader, writer)
+        for _ in range(20):
+            await asyncio.sleep(0)  # the loop turns
+        talk.pipe.close()
+        assert talk.lines == []
+        os.close(reader)
+        os.close(writer)
+
+    live(scene)
+
+
 TAKING_OVER = """
 import os, subprocess, sys
 from vipagent.exabgp.pipe import take_over_stdio

@@ -1,0 +1,65 @@
+"""A checked server that answers `100 Continue` without end: a bad service, and nothing worse (C1, E6)."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.certificates import Authority
+from tests.servers.flood import flood
+
+TIME_LIMIT = 20
+"""Seconds of the check: it is to be over before."""
+MEMORY = 8 * 1024
+"""KiB that it may take."""
+PROGRAM = """
+import asyncio, json, resource, ssl, sys, time
+from vipagent.checks import channel
+from vipagent.checks.kinds import check_for
+from vipagent.checks.settings import CheckSettings
+
+url, trusted, time_limit = sys.argv[1], sys.argv[2], float(sys.argv[3])
+if trusted:
+    context = ssl.create_default_context(cafile=trusted)
+    channel._tls = lambda: context
+
+async def main():
+    turns = 0
+    async def turn():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+    other = asyncio.create_task(turn())
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    outcome = await check_for(CheckSettings(url=url, timeout=time_limit)).run()
+    return {
+        "good": outcome.good,
+        "detail": outcome.detail,
+        "seconds": time.monotonic() - began,
+        "turns": turns,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before,
+    }
+
+print(json.dumps(asyncio.run(main())))
+"""
+"""A process of its own: a loop that never turns again can be ended by a signal only."""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_100_continue_for_ever_is_bad(scheme: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "tls") if scheme == "https" else None
+    certificate = authority.issue("server").both if authority else None
+    with flood(certificate) as server:
+        url = f"{scheme}://{server.address}/"
+        trusted = str(authority.cert) if authority else ""
+        command = [sys.executable, "-c", PROGRAM, url, trusted, str(TIME_LIMIT)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=3 * TIME_LIMIT)
+        seen = json.loads(ran.stdout)
+    assert not seen["good"]
+    assert seen["detail"].startswith(f"no HTTP from {url}: no final status in the first ")
+    assert seen["seconds"] < TIME_LIMIT
+    assert seen["turns"] > 0
+    assert seen["memory"] < MEMORY
