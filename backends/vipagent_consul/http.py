@@ -6,27 +6,24 @@ override what is configured.
 """
 
 import http.client
-import io
 import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from consul.exceptions import ClientError, ConsulException, NotFound
 
 from vipagent.net.tls import refusal
 from vipagent.store.backend import StoreError
+from vipagent_consul.incoming import Incoming
 from vipagent_consul.options import Endpoint
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of an answer: 20,000 entries of a usual size are a quarter of that."""
 CHUNK = 64 * 1024
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, object]] | None
@@ -226,7 +223,14 @@ class _Connection(http.client.HTTPConnection):
             secure.do_handshake()
 
     def _answer(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:
-        return http.client.HTTPResponse(_Limited(sock, self.arm), **options)  # type: ignore[arg-type]
+        self._incoming = Incoming(sock, self.arm)
+        return http.client.HTTPResponse(self._incoming, **options)  # type: ignore[arg-type]
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        """Return the answer, its head read."""
+        answer = super().getresponse()
+        self._incoming.allowed = 2 * MAX_BODY  # the sizes of chunks, too
+        return answer
 
     def cut(self) -> None:
         """Wake whoever waits on the socket, and let nothing follow."""
@@ -234,36 +238,6 @@ class _Connection(http.client.HTTPConnection):
         if (sock := self.sock) is not None:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's: it is not for two threads
-
-
-class _Limited(io.RawIOBase):
-    """What a server says, as far as it comes in time.
-
-    A socket's own time-out is for each read, and starts anew: `100 Continue` without end, which the library
-    reads on and on, and a byte now and then would both hold a call for ever.
-    """
-
-    def __init__(self, sock: socket.socket, arm: Callable[[], None]) -> None:
-        self._raw = sock.makefile("rb", buffering=0)
-        self._arm = arm
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return the file that the library reads."""
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        """Return that it can be read."""
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        """Read once, within what is left of the call's time."""
-        self._arm()
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        """Let go of the socket."""
-        self._raw.close()
-        super().close()
 
 
 def in_words(error: Exception) -> str:

@@ -74,4 +74,4 @@ def _serve(connected: socket.socket, context: ssl.SSLContext | None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:] or [None])
+    main(sys.argv[1] if len(sys.argv) > 1 else None)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest
-from tests.contract.sessions import detail, registered
+from tests.contract.sessions import begun, detail, registered, wait_detail
+from tests.servers.flood import flood
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.faults import CLOSED, LATE, RECOVERY
@@ -42,6 +43,25 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     proxy.resume()
     agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
     agent.wait_claim(member(1), Claim.OURS, NOTICE)
+
+
+def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> None:
+    """Each call to it ends, another server is asked, and it does not hold up the end."""
+    with flood() as flooding:
+        alone = Peers(ConsulUnderTest(store.server, {}, (flooding.address,), store.prefix))
+        both = Peers(
+            ConsulUnderTest(store.server, {}, (flooding.address, store.server.address), store.prefix)
+        )
+        try:
+            agent = begun(alone.make("node1"))
+            wait_detail(agent, f"{flooding.address}: no proper HTTP answer: ")
+            began = time.monotonic()
+            agent.backend.close(1.0)
+            assert time.monotonic() - began < CLOSED
+            registered(both, "node2", last=2)
+        finally:
+            alone.close()
+            both.close()
 
 
 def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.contract.etcd.under_test import LIFE, EtcdUnderTest
 from tests.contract.sessions import begun, detail, registered, wait_detail
 from tests.servers.etcd import Etcd
+from tests.servers.flood import flood
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
@@ -21,11 +22,29 @@ from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import following, names, session
 
+FLOODED = 16 * 1024 * 1024
+"""Bytes of memory that a server which never stops talking may take."""
+
 
 def resident() -> int:
     """Return the bytes of memory that this process uses."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+def test_a_server_that_says_100_continue_for_ever(server: Etcd) -> None:
+    """It is told why, it takes no memory without end, and another server is asked."""
+    with flood() as flooding:
+        alone = Peers(EtcdUnderTest(server, hosts=(flooding.address,)))
+        both = Peers(EtcdUnderTest(server, hosts=(flooding.address, server.address)))
+        try:
+            before = resident()
+            wait_detail(begun(alone.make("node1")), f"{flooding.address}: no proper HTTP: no final status")
+            registered(both, "node2")
+            assert resident() - before < FLOODED
+        finally:
+            alone.close()
+            both.close()
 
 
 class TestTheWay:

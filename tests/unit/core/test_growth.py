@@ -8,9 +8,9 @@ from tests.unit.core.story import Story
 from vipagent.core import events
 from vipagent.core.words import StoreState
 
-FEW, TIMES = 100, 8
+FEW, TIMES = 40, 6
 TOLERANCE = 3.0
-"""How much more than in proportion is still noise: a square is eight times that at least."""
+"""How much more than in proportion is still noise: a square is six times that."""
 
 
 def survivor(owners: int, takeover: str) -> Story:
