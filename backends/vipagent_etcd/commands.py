@@ -7,11 +7,13 @@ from typing import TypeVar
 
 from vipagent.store.backend import StoreConfigError, StoreError
 from vipagent_etcd.errors import EtcdError, Refused, Silent
-from vipagent_etcd.gateway import Access, Gateway
+from vipagent_etcd.gateway import Access, Gateway, deadline
 from vipagent_etcd.http import Server
 
 PAUSE = 0.2
 """Seconds before all the servers are asked again."""
+
+WAITING = ": the login waits for its turn, after others'"
 
 T = TypeVar("T")
 
@@ -33,11 +35,11 @@ async def command(
         for place, server in enumerate(servers):
             share = (until - time.monotonic()) / (len(servers) - place)
             try:
-                async with Gateway(server, access, share) as gateway:
+                async with deadline(share), Gateway(server, access, share) as gateway:
                     return await request(gateway)
             except (EtcdError, StoreConfigError) as error:
                 if server not in causes or not isinstance(error, Silent):  # else the real cause is known
-                    causes[server] = str(error)
+                    causes[server] = f"{error}{WAITING if access.login.is_in_flight else ''}"
                 if isinstance(error, Refused) and not error.passing:
                     raise StoreError(_list(causes)) from error
         if time.monotonic() + PAUSE > until:

@@ -15,12 +15,12 @@ UNAUTHENTICATED = 16
 
 STALE_IDENTITY = ("invalid auth token", "revision of auth store is old", "user name is empty")
 """What a server says to a token from before its restart, from before a change of its users, and to none."""
+REFUSED_LOGIN = "authentication failed, invalid user ID or password"
 EXPLAINED = {
     "etcdserver: no leader": "no quorum: this member knows no leader",
     "etcdserver: user name is empty": "it demands a user and a password: set `user`, and `password_file` or "
     "`password_env`",
-    "etcdserver: authentication failed, invalid user ID or password": "authentication failed: wrong user or "
-    "password",
+    REFUSED_LOGIN: "authentication failed: wrong user or password",
     "etcdserver: permission denied": "permission denied: the user's roles do not cover our keys",
     "CommonName of client sending a request against gateway": "it takes no client certificate that has a "
     "CommonName while its authentication is on: use one without",
@@ -53,10 +53,12 @@ class Refused(EtcdError):
             code: gRPC's.
         """
         super().__init__(explanation(message) or message)
+        self.message = message
         self.code = code
         self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_IDENTITY)
         self.passing = code in UNAVAILABLE
         """Whether it may succeed a moment later, or elsewhere."""
+        self.wrong_password = REFUSED_LOGIN in message
 
 
 class Compacted(EtcdError):

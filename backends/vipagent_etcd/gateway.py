@@ -12,6 +12,7 @@ from typing import Self
 from vipagent_etcd.errors import Refused, Silent, Unreachable, explanation
 from vipagent_etcd.http import Dialling, HttpConnection, Server
 from vipagent_etcd.keyvalues import Message
+from vipagent_etcd.login import LOGIN_TIMEOUT, Login
 from vipagent_etcd.names import Resolver
 from vipagent_etcd.options import EtcdOptions
 
@@ -24,6 +25,7 @@ WHOLE_REQUEST = {"Connection": "close"}
 """For a stream with several requests: without it, Go's HTTP server throws away what it has not read yet of
 them once it answers the first, which it does as soon as it can (of 250 watches, a few were never made)."""
 AUTHENTICATE = "/v3/auth/authenticate"
+STATUS = "/v3/maintenance/status"
 AUTHENTICATION_IS_OFF = 9  # gRPC's FAILED_PRECONDITION
 
 
@@ -33,6 +35,7 @@ class Access:
 
     resolver: Resolver
     options: EtcdOptions
+    login: Login
 
 
 class Gateway:
@@ -44,15 +47,15 @@ class Gateway:
         Args:
             server: which one.
             access: how to be let in.
-            patience: seconds until a request, or the beginning of a stream, is given up.
+            patience: seconds until a request, or the beginning of a stream, is given up; a login has its own.
         """
         self.server = server
         self.patience = patience
         self._options = access.options
+        self._login = access.login
         self._dialling = Dialling(access.resolver, cache(access.options.tls_context))
         self._connection = HttpConnection(server, self._dialling)
         self._turn = asyncio.Lock()
-        self._token = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,20 +65,33 @@ class Gateway:
     ) -> None:
         self._connection.close()
 
-    async def ask(self, path: str, request: Message) -> Message:
+    async def ask(self, path: str, request: Message, any_token: bool = False) -> Message:
         """Send a request, and return the answer; of a method that streams, its only message.
+
+        Args:
+            path: of the method.
+            request: its message.
+            any_token: do not wait for a login where an invalid token may do.
 
         Raises:
             Unreachable: no answer in time, or none of etcd's.
             Refused: etcd's refusal.
         """
-        async with self._turn, deadline(self.patience):
-            try:
-                return await self._ask_as_somebody(path, request)
-            except Refused as refusal:
-                if not self._forgets_token(refusal):
-                    raise
-                return await self._ask_as_somebody(path, request)
+        token = await self._token(any_token)
+        try:
+            return await self._ask_with(token, path, request)
+        except Refused as refusal:
+            if not (refusal.stale_identity and self._login.invalidate(token)):
+                raise
+        return await self._ask_with(await self._token(), path, request)
+
+    async def log_in(self) -> None:
+        """Log in, if the next request would have to.
+
+        Raises:
+            EtcdError: it failed.
+        """
+        await self._token()
 
     async def follow(self, path: str, *requests: Message) -> AsyncGenerator[Message, None]:
         """Open a stream with these requests, and yield its messages; how long to wait is the caller's.
@@ -86,51 +102,68 @@ class Gateway:
         """
         body = b"\n".join(json.dumps(request).encode() for request in requests)
         async with HttpConnection(self.server, self._dialling) as connection:
-            async with self._turn:
-                headers = {**await self._headers(), **WHOLE_REQUEST}
+            headers = {**_headers(await self._token()), **WHOLE_REQUEST}
             async with aclosing(_messages(connection, path, body, headers)) as messages:
                 async for message in messages:
                     yield message
         raise Unreachable("it ended the stream")
 
-    def _forgets_token(self, refusal: Refused) -> bool:
-        """Drop a token that the server no longer takes; return whether another one might help."""
-        if refusal.stale_identity:
-            self._token = ""
-        return refusal.stale_identity and bool(self._options.user)
+    async def _token(self, any_token: bool = False) -> str | None:
+        known = self._login.token
+        if self._login.is_needed and (known is None or not any_token):
+            return await self._login.renew(self.server, self._authenticate)
+        return known
 
-    async def _ask_as_somebody(self, path: str, request: Message) -> Message:
-        return await self._post(path, request, await self._headers())
-
-    async def _headers(self) -> dict[str, str]:
-        if self._options.user and not self._token:
-            self._token = await self._log_in()
-        return {**WITH_LEADER, "Authorization": self._token} if self._token else WITH_LEADER
-
-    async def _log_in(self) -> str:
+    async def _authenticate(self, password: str) -> str:
         """Return a token; an empty one from a server that takes everybody."""
-        try:
-            identity = {"name": self._options.user, "password": self._options.password}
-            answer = await self._post(AUTHENTICATE, identity, WITH_LEADER)
-        except Refused as refusal:
-            if refusal.code != AUTHENTICATION_IS_OFF:
-                raise
-            return ""
+        async with HttpConnection(self.server, self._dialling) as connection:
+            async with deadline(self.patience):
+                await _see_alive(connection)
+            try:
+                async with deadline(LOGIN_TIMEOUT, "the login was not answered"):
+                    identity = {"name": self._options.user, "password": password}
+                    answer = await _post(connection, AUTHENTICATE, identity, WITH_LEADER)
+            except Refused as refusal:
+                if refusal.code != AUTHENTICATION_IS_OFF:
+                    raise
+                return ""
         return str(answer.get("token", ""))
 
-    async def _post(self, path: str, request: Message, headers: dict[str, str]) -> Message:
-        body = json.dumps(request).encode()
-        async with aclosing(_messages(self._connection, path, body, headers)) as messages:
-            answer = await anext(messages, None)
-            async for _ in messages:
-                pass  # to its end, for the next request, and without keeping it
-        if answer is None:
-            raise Unreachable("an empty answer")
-        return answer
+    async def _ask_with(self, token: str | None, path: str, request: Message) -> Message:
+        async with self._turn, deadline(self.patience):
+            return await _post(self._connection, path, request, _headers(token))
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    return {**WITH_LEADER, "Authorization": token} if token else WITH_LEADER
+
+
+async def _see_alive(connection: HttpConnection) -> None:
+    """Ask what costs nothing: a login waits long, so a server that is frozen, or without a quorum, gets none.
+
+    Raises:
+        EtcdError: it is not answered, or there is no leader.
+    """
+    try:
+        await _post(connection, STATUS, {}, WITH_LEADER)
+    except Refused as refusal:
+        if refusal.passing:
+            raise
+
+
+async def _post(connection: HttpConnection, path: str, request: Message, headers: dict[str, str]) -> Message:
+    body = json.dumps(request).encode()
+    async with aclosing(_messages(connection, path, body, headers)) as messages:
+        answer = await anext(messages, None)
+        async for _ in messages:
+            pass  # to its end, for the next request, and without keeping it
+    if answer is None:
+        raise Unreachable("an empty answer")
+    return answer
 
 
 @asynccontextmanager
-async def deadline(patience: float) -> AsyncIterator[None]:
+async def deadline(patience: float, failure: str = "no answer") -> AsyncIterator[None]:
     """Give up after so many seconds.
 
     Raises:
@@ -140,7 +173,7 @@ async def deadline(patience: float) -> AsyncIterator[None]:
         async with asyncio.timeout(patience):
             yield
     except TimeoutError:
-        raise Silent(f"no answer within {patience:.2g} s") from None
+        raise Silent(f"{failure} within {patience:.2g} s") from None
 
 
 async def _messages(

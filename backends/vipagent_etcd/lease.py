@@ -76,7 +76,11 @@ class Lease:
         if not self._held:
             raise LeaseGone("there is no lease")
         sent = self._clock()
-        answer = await gateway.ask("/v3/lease/keepalive", {"ID": str(self.number)})
+        answer = await gateway.ask(
+            "/v3/lease/keepalive",
+            {"ID": str(self.number)},
+            any_token=True,  # etcd prolongs leases with an invalid one: a queue of logins ends no lease
+        )
         granted = int(answer.get("TTL", 0))  # 0, and HTTP 200, if it has run out
         if granted <= 0:
             self.forget()
@@ -100,6 +104,7 @@ class Lease:
         self.forget()
 
     async def _grant(self, gateway: Gateway) -> None:
+        await gateway.log_in()  # which takes time that is none of the lease's
         sent = self._clock()
         answer = await gateway.ask("/v3/lease/grant", {"TTL": str(self._asked)})
         self._ids.append(int(answer["ID"]))

@@ -9,7 +9,7 @@ from vipagent.core.words import StoreState
 from vipagent.store.backend import Listener, StoreConfigError, StoreSettings
 from vipagent_etcd.errors import EtcdError, Refused, Unreachable
 from vipagent_etcd.following import Follower
-from vipagent_etcd.gateway import Access, Gateway
+from vipagent_etcd.gateway import STATUS, Access, Gateway, deadline
 from vipagent_etcd.http import Server
 from vipagent_etcd.lease import Lease
 from vipagent_etcd.registrations import Registrations
@@ -77,7 +77,7 @@ class Session:
         for place, server in enumerate(self.servers):
             patience = (until - time.monotonic()) / (len(self._servers) - place)
             try:
-                async with Gateway(server, self._access, patience) as gateway:
+                async with deadline(patience), Gateway(server, self._access, patience) as gateway:
                     await self.lease.revoke(gateway)
                 return
             except (EtcdError, StoreConfigError) as fault:
@@ -178,6 +178,6 @@ def _pause(failures: int) -> float:
 async def _version(gateway: Gateway) -> str:
     """Return the server's version; one that keeps it to itself is served as well."""
     try:
-        return str((await gateway.ask("/v3/maintenance/status", {})).get("version", "?"))
+        return str((await gateway.ask(STATUS, {}, any_token=True)).get("version", "?"))
     except Refused:
         return "of unknown version"

@@ -1,0 +1,118 @@
+"""Our identity with etcd: one token for all servers and connections, and one login at a time.
+
+A login costs etcd 0.07 s of CPU (bcrypt), and all agents need one at once when a restart has lost its tokens.
+So a login has a deadline of its own, long enough for a queue of them; it goes on when whoever asked for it
+has given up; and the token is kept until a server says that it is invalid.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from vipagent_etcd.errors import Refused
+from vipagent_etcd.http import Server
+from vipagent_etcd.options import EtcdOptions
+
+LOGIN_TIMEOUT = 60.0
+"""Seconds for a login: hundreds of agents' logins may be waiting for their turn at one server."""
+RETRY_DELAY = (1.0, 30.0)
+"""Seconds, at first and at most, before a password that was refused is tried again: it costs the server as
+much as a good one."""
+
+Authenticate = Callable[[str], Awaitable[str]]
+"""Exchanges the password for a token; an empty one from a server that demands none."""
+
+
+class Login:
+    """The token of the configured user. Lives on the backend's loop."""
+
+    def __init__(self, options: EtcdOptions) -> None:
+        self._options = options
+        self._valid = False
+        self._running: asyncio.Task[str] | None = None
+        self._server: Server | None = None
+        self._refusal: Refused | None = None
+        self._refused_password = ""
+        self._refusals = 0
+        self._retry_at = 0.0
+        self.token: str | None = None
+        """The last token, invalid or not; None: there is none."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is a user, and no token of which nothing bad is known."""
+        return bool(self._options.user) and not self._valid
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether a login waits for its answer."""
+        return self._running is not None
+
+    def invalidate(self, token: str | None) -> bool:
+        """Note that a server refuses a token; return whether another one might help."""
+        if token == self.token:
+            self._valid = False
+        return bool(self._options.user)
+
+    async def renew(self, server: Server, authenticate: Authenticate) -> str:
+        """Return a valid token: wait for the login that is in flight, or begin one at this server.
+
+        Whoever gives up waiting does not end the login: the next to ask for it waits for the same one.
+
+        Raises:
+            EtcdError: the login failed.
+            StoreConfigError: the password is missing.
+        """
+        while self.token is None or not self._valid:
+            running = self._begun(server, authenticate)
+            await asyncio.wait({running})
+            if not running.cancelled() and (failure := running.exception()) is not None:
+                raise failure
+        return self.token
+
+    def _begun(self, server: Server, authenticate: Authenticate) -> asyncio.Task[str]:
+        """Return the login at this server; one at another server, which may be frozen, is abandoned."""
+        if self._running is not None and self._server == server:
+            return self._running
+        password = self._options.password
+        self._raise_if_refused(password)
+        if self._running is not None:
+            self._running.cancel()
+        self._server = server
+        self._running = asyncio.create_task(self._log_in(password, authenticate))
+        self._running.add_done_callback(self._ended)
+        return self._running
+
+    async def _log_in(self, password: str, authenticate: Authenticate) -> str:
+        try:
+            self.token = await authenticate(password)
+        except Refused as refusal:
+            self._note_refusal(refusal, password)
+            raise
+        self._valid, self._refusals, self._refusal = True, 0, None
+        return self.token
+
+    def _ended(self, login: asyncio.Task[str]) -> None:
+        if self._running is login:
+            self._running = None
+        if not login.cancelled():
+            login.exception()  # there may be nobody left who waits for it
+
+    def _note_refusal(self, refusal: Refused, password: str) -> None:
+        self.token = None
+        if refusal.wrong_password:
+            first, most = RETRY_DELAY
+            delay = min(most, first * 2.0 ** min(self._refusals, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
+            self._refusals += 1
+            self._refusal, self._refused_password = refusal, password
+            self._retry_at = time.monotonic() + delay
+
+    def _raise_if_refused(self, password: str) -> None:
+        """Repeat the last refusal without asking, unless the password has changed, or it is time to retry."""
+        if (
+            self._refusal is not None
+            and password == self._refused_password
+            and time.monotonic() < self._retry_at
+        ):
+            raise Refused(self._refusal.message, self._refusal.code)
