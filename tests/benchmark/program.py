@@ -71,6 +71,12 @@ class Program:
         """Ask it to read its configuration again."""
         self._child.send_signal(signal.SIGHUP)
 
+    def tell(self, line: str) -> None:
+        """Write a line that answers no command, as ExaBGP does."""
+        assert self._child.stdin is not None
+        self._child.stdin.write(f"{line}\n".encode())
+        self._child.stdin.flush()
+
     def commands(self, word: str = "", since: float = 0.0) -> list[Command]:
         """Return all commands so far with `word` in them that were written after `since`."""
         return [command for command in self._commands if command.at >= since and word in command.line]

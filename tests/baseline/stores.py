@@ -1,0 +1,165 @@
+"""Each real store, and all that lies in it as another client sees it: no backend of ours is asked."""
+
+import base64
+import fcntl
+import json
+import os
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoNodeError
+
+from tests.servers.consul import Consul
+from tests.servers.etcd import Etcd
+from tests.servers.zookeeper import ZooKeeper
+
+PREFIX = "/exabgp"
+PATIENCE = 60.0
+LOCK = struct.Struct("hhlli0l")
+"""struct flock of fcntl(2)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stored:
+    """One key of a store."""
+
+    path: str
+    """With the prefix; Consul's begin without a slash."""
+    value: str
+    ephemeral: bool
+    """Whether it vanishes with its agent: by its owner, its lease, its session, its lock."""
+
+
+class Store(ABC):
+    """One store that agents can use."""
+
+    name: str
+    """The backend's."""
+    host: str
+    """What the agents' `hosts` has."""
+
+    @abstractmethod
+    def read(self) -> Iterator[Stored]:
+        """Yield all that is below the prefix."""
+
+
+class InZooKeeper(Store):
+    name = "zookeeper"
+
+    def __init__(self, host: str, client: KazooClient) -> None:
+        self.host, self._client = host, client
+
+    def read(self) -> Iterator[Stored]:
+        return self._below(PREFIX)
+
+    def _below(self, path: str) -> Iterator[Stored]:
+        try:
+            names = self._client.get_children(path)
+            for name in names:
+                yield from self._below(f"{path}/{name}")
+            value, status = self._client.get(path)
+        except NoNodeError:
+            return
+        if not names and path.count("/") > PREFIX.count("/") + 2:  # no directory
+            yield Stored(path, value.decode(), status.ephemeralOwner != 0)
+
+
+class InEtcd(Store):
+    name = "etcd"
+
+    def __init__(self, server: Etcd) -> None:
+        self.host, self._server = server.address, server
+
+    def read(self) -> Iterator[Stored]:
+        first, end = (base64.b64encode(f"{PREFIX}{after}".encode()).decode() for after in "/0")
+        span = {"key": first, "range_end": end}
+        for found in self._server.ask("/v3/kv/range", span, within=PATIENCE).get("kvs", ()):
+            path, value = (base64.b64decode(found.get(field, "")).decode() for field in ("key", "value"))
+            yield Stored(path, value, "lease" in found)
+
+
+class InConsul(Store):
+    name = "consul"
+
+    def __init__(self, server: Consul) -> None:
+        self.host, self._server = server.address, server
+
+    def read(self) -> Iterator[Stored]:
+        answer = self._server.ask(f"kv{PREFIX}/?recurse", within=PATIENCE)
+        for found in json.loads(answer or b"[]"):
+            value = base64.b64decode(found["Value"] or "").decode()
+            yield Stored(found["Key"], value, "Session" in found)
+
+
+class InFiles(Store):
+    name = "file"
+
+    def __init__(self, directory: Path) -> None:
+        self.host, self._directory = str(directory), directory
+
+    def read(self) -> Iterator[Stored]:
+        for file in self._directory.rglob("*"):
+            if file.is_file() and not file.name.startswith("."):
+                with file.open("rb") as opened:
+                    value, locked = opened.read().decode(), is_locked(opened.fileno())
+                yield Stored(f"/{file.relative_to(self._directory)}", value, locked)
+
+
+def is_locked(descriptor: int) -> bool:
+    """Say whether somebody else holds a lock on all of a file."""
+    asked = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    answer: bytes = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+    return bool(LOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
+def lock(descriptor: int) -> None:
+    """Lock all of a file until it is closed, as the holder of an ephemeral entry does."""
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+
+
+@contextmanager
+def zookeeper(directory: Path) -> Iterator[Store]:
+    server = ZooKeeper(directory)
+    server.start()
+    client = KazooClient(server.address)
+    try:
+        client.start(30)
+        yield InZooKeeper(server.address, client)
+    finally:
+        client.stop()
+        client.close()
+        server.stop()
+
+
+@contextmanager
+def etcd(directory: Path) -> Iterator[Store]:
+    server = Etcd(directory)
+    server.start()
+    try:
+        yield InEtcd(server)
+    finally:
+        server.stop()
+
+
+@contextmanager
+def consul(directory: Path) -> Iterator[Store]:
+    server = Consul(directory)
+    server.start()
+    try:
+        yield InConsul(server)
+    finally:
+        server.stop()
+
+
+@contextmanager
+def files(directory: Path) -> Iterator[Store]:
+    directory.mkdir()
+    yield InFiles(directory)
+
+
+STORES = {"zookeeper": zookeeper, "etcd": etcd, "consul": consul, "file": files}
