@@ -18,6 +18,8 @@ def show(
     with reporting():
         draft = imported(files, read, chosen)
     click.echo(render.text(draft, f"vipagent {command} {' '.join(files)}"), nl=False)
+    for left_out in draft.left_out:
+        click.echo(f"left out: {render.one_line(str(left_out))}", err=True)
     left = todos(draft)
     services = ", ".join(service.name for service in draft.services)
     click.echo(f"imported: {services}; left to decide: {len(left)}", err=True)

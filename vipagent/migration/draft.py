@@ -1,7 +1,7 @@
 """A configuration that is being made from others: settings that know where they come from, and remarks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vipagent.config.problems import Problem
@@ -57,6 +57,13 @@ class Reading:
 
     instances: tuple[Instance, ...]
     problems: tuple[Problem, ...] = ()
+    left_out: tuple[Problem, ...] = ()
+    """What does not become a service, and why."""
+
+    def remarked(self, remarks: tuple[Remark, ...]) -> "Reading":
+        """Return it with further remarks about each of its services."""
+        more = (replace(found, remarks=(*found.remarks, *remarks)) for found in self.instances)
+        return replace(self, instances=tuple(more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Draft:
 
     top: tuple[Setting, ...]
     services: tuple[Instance, ...]
+    left_out: tuple[Problem, ...] = ()
 
 
 def gathered(readings: Iterable[Reading]) -> Reading:
@@ -73,6 +81,7 @@ def gathered(readings: Iterable[Reading]) -> Reading:
     return Reading(
         tuple(instance for reading in read for instance in reading.instances),
         tuple(problem for reading in read for problem in reading.problems),
+        tuple(left for reading in read for left in reading.left_out),
     )
 
 

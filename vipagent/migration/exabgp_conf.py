@@ -2,14 +2,18 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vipagent.config import document
+from vipagent.config.problems import Problem
+from vipagent.migration.draft import Reading, Remark, Weight, gathered
+from vipagent.migration.exabgp_words import Statement, statements
 
 _PROCESS = re.compile(r"^[^#\n]*\bprocess\s+\S+\s*\{", re.MULTILINE)
-_MARKS = "{};"
+_RUNNER = re.compile(r"(^|/)(python[\d.]*|exabgp|env)$|^-m$")
+"""What comes before a program without being more than the way to run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,28 @@ class Process:
 
     name: str
     words: tuple[str, ...]
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(slots=True)
+class _Block:
+    """A `process NAME { … }` that is being read."""
+
+    name: str
+    inside: bool
+    """In a neighbour or a group, as ExaBGP 3 has it."""
+    runs: list[tuple[str, ...]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has been read of a configuration."""
+
+    processes: list[_Block] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    """Names that an `api` block has."""
+    patterns: set[str] = field(default_factory=set)
+    """Those of `processes-match`."""
 
 
 def content(path: Path) -> str:
@@ -37,49 +63,114 @@ def is_exabgp(text: str) -> bool:
     return _PROCESS.search(text) is not None
 
 
+def readings(
+    path: Path, program: re.Pattern[str], read: Callable[[Process, Sequence[str]], Reading]
+) -> Reading:
+    """Read all processes of a configuration of ExaBGP that run a program; name those that do not.
+
+    Args:
+        path: the configuration.
+        program: what the program's name looks like.
+        read: reads one of them, given what is passed to the program.
+
+    Raises:
+        ConfigError: it cannot be read, or ExaBGP would refuse it.
+    """
+    found = []
+    for process in processes(path):
+        index = next((i for i, word in enumerate(process.words) if program.search(word)), None)
+        if index is None:
+            left_out = Problem(_where(path, process), "", None, _other(process, program))
+            found.append(Reading((), left_out=(left_out,)))
+        else:
+            runner = process.words[:index]
+            more = () if all(map(_RUNNER.search, runner)) else (_by(runner),)
+            reading = read(process, process.words[index + 1 :])
+            found.append(reading.remarked((*process.remarks, *more)))
+    return gathered(found)
+
+
 def processes(path: Path) -> list[Process]:
     """Return all processes of a configuration of ExaBGP.
 
     Raises:
-        ConfigError: it cannot be read, or a quotation in it has no end.
+        ConfigError: it cannot be read, or ExaBGP would refuse it.
     """
     try:
-        return list(_processes(_words(content(path))))
+        found = _found(statements(content(path)))
     except ValueError as error:
         raise document.failure(path, f"is no configuration of ExaBGP: {error}") from None
+    names = [block.name for block in found.processes]
+    for name in names:
+        if names.count(name) > 1:
+            raise document.failure(path, f"has more than one process {name}: ExaBGP refuses that")
+    return [Process(b.name, b.runs[-1] if b.runs else (), tuple(_remarks(b, found))) for b in found.processes]
 
 
-def arguments(process: Process, program: re.Pattern[str]) -> Sequence[str] | None:
-    """Return what a process gives to a program, behind whatever runs that; None if it runs another one."""
-    for index, word in enumerate(process.words):
-        if program.search(word):
-            return process.words[index + 1 :]
-    return None
+def _found(read: Iterator[Statement]) -> _Found:
+    found = _Found()
+    blocks: list[tuple[str, ...]] = []
+    for statement in read:
+        if statement.end == "{":
+            if statement.words[:1] == ("process",):
+                found.processes.append(_Block(" ".join(statement.words[1:2]), inside=bool(blocks)))
+            blocks.append(statement.words)
+        elif statement.end == "}":
+            if not blocks:
+                raise ValueError(f"line {statement.line}: there is no block that a }} could end")
+            blocks.pop()
+        elif blocks and statement.words:
+            _read(found, blocks[-1][:1], statement.words)
+    if blocks:
+        raise ValueError(f"the block {' '.join(blocks[-1])} has no end")
+    return found
 
 
-def _words(text: str) -> list[str]:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=_MARKS)
-    lexer.whitespace_split = True
-    words: list[str] = []
-    for word in lexer:
-        words += list(word) if not word.strip(_MARKS) and word else [word]
-    return words
+def _read(found: _Found, block: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """Read a statement of a block."""
+    key, *values = words
+    if block == ("process",) and key == "run":
+        found.processes[-1].runs.append(tuple(values))
+    elif block == ("api",) and key in ("processes", "processes-match"):
+        named = found.used if key == "processes" else found.patterns
+        named.update(value for value in values if value not in ("[", ",", "]"))
 
 
-def _processes(words: Sequence[str]) -> Iterator[Process]:
-    for index in range(len(words) - 2):
-        kind, name, brace = words[index : index + 3]
-        if kind == "process" and brace == "{":
-            yield Process(name, tuple(_run(words[index + 3 :])))
+def _remarks(block: _Block, found: _Found) -> Iterator[Remark]:
+    if len(block.runs) > 1:
+        others = ", ".join(f"`{shlex.join(words)}`" for words in block.runs[:-1])
+        yield Remark(
+            f"{len(block.runs)} lines with run: ExaBGP takes the last. Left out: {others}", Weight.TODO
+        )
+    used = block.name in found.used or any(_matches(pattern, block.name) for pattern in found.patterns)
+    if not (used or block.inside):
+        yield Remark(
+            "No neighbour's `api { processes [ … ]; }` names this process, so ExaBGP 4.2 and 5 announce "
+            "nothing of it. Remove the service if it is not wanted.",
+            Weight.TODO,
+        )
 
 
-def _run(words: Sequence[str]) -> Iterator[str]:
-    """Yield what stands between `run` and its semicolon, in the block that begins here."""
-    depth, running = 0, False
-    for word in words:
-        depth += (word == "{") - (word == "}")
-        if depth < 0 or (running and word == ";"):
-            return
-        if running:
-            yield word
-        running = running or word == "run"
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.match(pattern, name) is not None
+    except re.error:
+        return False
+
+
+def _where(path: Path, process: Process) -> str:
+    return f"{path}, process {process.name}"
+
+
+def _other(process: Process, program: re.Pattern[str]) -> str:
+    """Return why a process is left out."""
+    if not process.words:
+        return "has no run, so ExaBGP refuses it"
+    shown = shlex.join(process.words)
+    if any(program.search(part) for word in process.words for part in word.split()):
+        return f"runs {shown}: a command line within quotes is not read. Give its options as a file"
+    return f"runs {shown}: another program"
+
+
+def _by(runner: Sequence[str]) -> Remark:
+    return Remark(f"It was run by `{shlex.join(runner)}`, which is left out.", Weight.TODO)

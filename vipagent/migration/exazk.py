@@ -9,7 +9,7 @@ from typing import Any
 from vipagent.config import document
 from vipagent.config.problems import Problem
 from vipagent.migration import exabgp_conf
-from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight, gathered
+from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
 from vipagent.migration.options import Option, Takes, parse
 
 NEEDED = ("zk_hosts", "zk_path_service", "srv_auth_ip")
@@ -68,14 +68,12 @@ def read(path: Path) -> Reading:
     """
     if not exabgp_conf.is_exabgp(exabgp_conf.content(path)):
         return _read_yaml(path)
-    found = [
-        _read_words(f"{path}, process {process.name}", path, words)
-        for process in exabgp_conf.processes(path)
-        if (words := exabgp_conf.arguments(process, _PROGRAM)) is not None
-    ]
-    if not found:
+    found = exabgp_conf.readings(
+        path, _PROGRAM, lambda process, words: _read_words(f"{path}, process {process.name}", path, words)
+    )
+    if not (found.instances or found.problems):
         raise document.failure(path, "has no process that runs exazk")
-    return gathered(found)
+    return found
 
 
 def _read_yaml(path: Path) -> Reading:
@@ -90,8 +88,13 @@ def _read_words(where: str, path: Path, words: Any) -> Reading:
         given = parse(OPTIONS, words)
     except ValueError as error:
         return Reading((), (Problem(where, "", None, str(error)),))
+    if "config" not in given:
+        return _reading(where, given)
     # As ExaZK does: a file cancels the options.
-    return read(path.parent / str(given["config"])) if "config" in given else _reading(where, given)
+    cancelled = ", ".join(sorted(given.keys() - {"config"}))
+    text = f"Options beside --config, which ExaZK did not use either: {cancelled}."
+    found = read(path.parent / str(given["config"]))
+    return found.remarked((Remark(text, Weight.TODO),)) if cancelled else found
 
 
 def _reading(where: str, given: Mapping[str, Any]) -> Reading:

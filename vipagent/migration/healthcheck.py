@@ -7,7 +7,7 @@ from pathlib import Path
 from vipagent.config import document
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.migration import exabgp_conf
-from vipagent.migration.draft import Reading, gathered
+from vipagent.migration.draft import Reading
 from vipagent.migration.exabgp_conf import Process
 from vipagent.migration.healthcheck_service import instance
 from vipagent.migration.options import Given, Option, Takes, parse
@@ -55,14 +55,10 @@ def read(path: Path) -> Reading:
     if not exabgp_conf.is_exabgp(exabgp_conf.content(path)):
         given, problems = _file(path)
         return Reading((), tuple(problems)) if problems else instance(str(path), path.stem, given)
-    found = [
-        _process(path, process, words)
-        for process in exabgp_conf.processes(path)
-        if (words := exabgp_conf.arguments(process, _PROGRAM)) is not None
-    ]
-    if not found:
+    found = exabgp_conf.readings(path, _PROGRAM, lambda process, words: _process(path, process, words))
+    if not (found.instances or found.problems):
         raise document.failure(path, "has no process that runs healthcheck")
-    return gathered(found)
+    return found
 
 
 def _process(path: Path, process: Process, words: Sequence[str]) -> Reading:

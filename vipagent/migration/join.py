@@ -37,7 +37,7 @@ def imported(paths: Iterable[str], read: Callable[[Path], Reading], chosen: Mapp
     problems += _faults(instances, own)
     if problems or not instances:
         raise ConfigError(list({str(problem): problem for problem in problems}.values()))
-    return Draft(tuple(_merged(tops)), tuple(instances))
+    return Draft(tuple(_merged(tops)), tuple(instances), reading.left_out)
 
 
 def _tried(read: Callable[[Path], Reading], path: Path) -> Reading:

@@ -63,7 +63,7 @@ def test_the_command_lines_of_an_exabgp_conf(importer: Importer) -> None:
     group neighbors {
       neighbor 172.16.1.6 { router-id 172.16.1.1; local-as 65101; peer-as 65001; }
       process exazk-apex {  # it's the first
-        run /opt/exazk.py -sF local3 -c "check 'a;b'" -n apex -A 10.20.255.1 -N 10.20.255.2
+        run /opt/exazk.py -sF local3 -c "check a;b" -n apex -A 10.20.255.1 -N 10.20.255.2 \\
             -zH zk1 -zH zk2 -zPS /exabgp/service/apex -zPM /exabgp/maintenance/apex/node1;
       }
       process exazk-web { run /opt/exazk.py -f web.yml; encoder text; }
@@ -73,9 +73,21 @@ def test_the_command_lines_of_an_exabgp_conf(importer: Importer) -> None:
     importer.write("web.yml", WEB.replace("    - zk2:2182", "    - zk2").replace("daemon", "local3"))
     imported = importer.good(importer.write("exabgp.conf", conf))
     apex, web = imported.config.services
-    assert (apex.core.pool, apex.check.command) == (("10.20.255.1", "10.20.255.2"), "check 'a;b'")
+    assert (apex.core.pool, apex.check.command) == (("10.20.255.1", "10.20.255.2"), "check a;b")
     assert (web.name, web.core.owned) == ("web", ("10.20.254.1",))
     assert imported.config.log.syslog_facility == "local3"
+    assert "exabgp.conf, process other: runs /usr/bin/other --config x: another program" in imported.said
+
+
+def test_options_that_a_file_cancels_are_named(importer: Importer) -> None:
+    importer.write("web.yml", WEB)
+    conf = "process web { run /opt/exazk.py -f web.yml -A 10.9.9.9 -c other; }\n"
+    imported = importer.good(importer.write("exabgp.conf", conf))
+    [web] = imported.config.services
+    assert web.core.owned == ("10.20.254.1",)
+    assert (
+        "Options beside --config, which ExaZK did not use either: local_check, srv_auth_ip" in imported.said
+    )
 
 
 def test_a_chroot_is_part_of_the_prefix(importer: Importer) -> None:
@@ -170,7 +182,8 @@ def test_an_exabgp_conf_without_exazk(importer: Importer) -> None:
     assert importer.bad(importer.write("x.conf", conf)) == ["x.conf: has no process that runs exazk"]
     open_end = "process a {\n run exazk 'x; }\n"
     assert importer.bad(importer.write("x.conf", open_end)) == [
-        "x.conf: is no configuration of ExaBGP: No closing quotation"
+        "x.conf: is no configuration of ExaBGP: "
+        "line 2: a statement or a quotation has no end there, so ExaBGP 4.2 and 5 refuse it"
     ]
     unknown = "process a { run exazk.py --nosuch; }\n"
     assert importer.bad(importer.write("x.conf", unknown)) == [

@@ -63,7 +63,7 @@ def test_the_processes_of_an_exabgp_conf(importer: Importer) -> None:
     conf = """\
     neighbor 192.0.2.1 { router-id 192.0.2.2; local-as 64496; peer-as 64497; }
     process watch-haproxy {
-       run python -m exabgp healthcheck --cmd "curl -sf 'http://127.0.0.1/'" --ip=10.0.0.1/32 -f 0.5
+       run python -m exabgp healthcheck --cmd "curl -sf http://127.0.0.1/" --ip=10.0.0.1/32 -f 0.5 \\
            --config ha.conf --execute 'echo $STATE' --execute "logger x; true" --up-exec up;
     }
     process watch-mysql {
@@ -74,11 +74,84 @@ def test_the_processes_of_an_exabgp_conf(importer: Importer) -> None:
     imported = importer.good(importer.write("exabgp.conf", conf))
     web, sql = imported.config.services
     assert (web.name, web.core.pool) == ("watch-haproxy", ("10.0.0.1", "10.0.0.9"))
-    assert (web.check.command, web.check.fast_interval) == ("curl -sf 'http://127.0.0.1/'", 0.5)
+    assert (web.check.command, web.check.fast_interval) == ("curl -sf http://127.0.0.1/", 0.5)
     assert web.hooks.always == ("echo $STATE", "logger x; true")
     assert web.hooks.by_state[CheckState.UP] == ("up",)
     assert (sql.name, sql.core.owned, sql.check.timeout) == ("watch-mysql", ("10.0.0.2",), 3)
     assert sql.routes.neighbors == ()
+
+
+def test_the_last_run_of_a_process_counts_as_in_exabgp(importer: Importer) -> None:
+    conf = """\
+    process web {
+       run exabgp healthcheck --ip 10.0.0.1 --no-syslog;
+       encoder text;
+       run exabgp healthcheck --ip 10.0.0.2 --no-syslog;
+    }
+    """
+    imported = importer.good(importer.write("exabgp.conf", conf))
+    [service] = imported.config.services
+    assert service.core.owned == ("10.0.0.2",)
+    assert "2 lines with run: ExaBGP takes the last" in imported.said
+    assert "`exabgp healthcheck --ip 10.0.0.1 --no-syslog`" in imported.said
+
+
+def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
+    conf = """\
+    process web { run exabgp healthcheck --ip 10.0.0.1; }
+    process log { run /bin/cat; }
+    process sql { run /bin/sh -c "exec exabgp healthcheck --ip 10.0.0.2"; }
+    process empty { encoder text; }
+    """
+    imported = importer.good(importer.write("exabgp.conf", conf))
+    assert [service.name for service in imported.config.services] == ["web"]
+    told = [line for line in imported.said.splitlines() if line.startswith("left out: ")]
+    starts = [line.replace(f"{importer.folder}/", "") for line in told]
+    assert [line.split(": ")[1] for line in starts] == [
+        "exabgp.conf, process log", "exabgp.conf, process sql", "exabgp.conf, process empty",
+    ]  # fmt: skip
+    assert "runs /bin/cat: another program" in starts[0]
+    assert "Give its options as a file" in starts[1]
+    assert "has no run" in starts[2]
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ("python -m exabgp healthcheck", ""),
+        ("/usr/bin/env python3 /usr/lib/exabgp/healthcheck.py", ""),
+        ("/usr/bin/python3 -m exabgp.application.healthcheck", ""),
+        (
+            "ip netns exec blue exabgp healthcheck",
+            "It was run by `ip netns exec blue exabgp`, which is left out",
+        ),
+        ("/usr/bin/sudo -u www exabgp healthcheck", "It was run by `/usr/bin/sudo -u www exabgp`"),
+    ],
+)
+def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
+    importer: Importer, run: str, told: str
+) -> None:
+    conf = f"process web {{ run {run} --ip 10.0.0.1; }}\n"
+    imported = importer.good(importer.write("exabgp.conf", conf))
+    assert told in imported.said
+    assert ("It was run by" in imported.said) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("neighbor", "used"),
+    [
+        ("neighbor 192.0.2.1 { api { processes [ other, web ]; } }", True),
+        ("neighbor 192.0.2.1 { api named { processes-match [ w.b ]; } }", True),
+        ("template { neighbor t { api { processes [ web ]; } } }", True),
+        ("neighbor 192.0.2.1 { api { processes [ website ]; } }", False),
+        ("neighbor 192.0.2.1 { api { processes-match [ eb ]; } }", False),
+        ("# api { processes [ web ]; }", False),
+    ],
+)
+def test_a_process_that_no_neighbour_uses_is_named(importer: Importer, neighbor: str, used: bool) -> None:
+    conf = f"{neighbor}\nprocess web {{ run exabgp healthcheck --ip 10.0.0.1; }}\n"
+    imported = importer.good(importer.write("exabgp.conf", conf))
+    assert ("announce nothing of it" in imported.said) != used
 
 
 def test_several_addresses_are_ranked_as_their_metrics_were(importer: Importer) -> None:
