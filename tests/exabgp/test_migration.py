@@ -1,15 +1,19 @@
 """ExaZKs are replaced one by one on one tree, and put back, with no VIP unserved (S2, docs/migration.md)."""
 
+import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.exabgp import exazk
+from tests.exabgp.exazk import Version
 from tests.exabgp.lab import OWN, SERVICE, SWITCH, TAKEN, agent, never_without_route, peer, vip
 from tests.exabgp.registry import Registry
 from tests.servers.bird import Bird, Peer
@@ -22,7 +26,7 @@ from vipagent.migration.render import text
 
 PERIOD = 0.5
 """Seconds between two polls of the ExaZKs here."""
-QUICK = "    interval: 0.3\n    rise: 1\n    release_delay: 1\n    drain_delay: 1\n"
+QUICK = "    interval: 0.3\n    rise: 1\n"
 """What the tests add to the imported configuration; it ends in the service's keys."""
 WITHIN = 30.0
 
@@ -31,15 +35,16 @@ Table = dict[str, dict[str, int | None]]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What all three have in common: their ExaBGP's version, and where they register."""
+    """What all three have in common: their ExaBGP's version, ExaZK's, and where they register."""
 
     settings: Settings
+    exazk: Version
     hosts: str
     prefix: str
 
 
 class Balancer:
-    """One load balancer: an ExaBGP that runs ExaZK, and one that runs what replaces it."""
+    """One load balancer: an ExaBGP with ExaZK, one with what replaces it, and one for the way back."""
 
     def __init__(self, number: int, directory: Path, switch: Bird, speaker: Peer, tree: Tree) -> None:
         self.name, self.vip = speaker.name, vip(number)
@@ -49,10 +54,33 @@ class Balancer:
         self.config = directory / "vipagent.yaml"
         self.config.write_text(text(imported([str(old)], read, {}), "the tests") + QUICK)
         at = (switch.address, switch.port)
-        stand_in = [sys.executable, str(Path(exazk.__file__)), str(old), str(PERIOD)]
-        self.exazk = ExaBGP(tree.settings, directory / "exazk", speaker, at, {"exazk": stand_in})
+        run = [sys.executable, exazk.__file__, str(old), tree.exazk.value, str(PERIOD)]
+        held = ["/bin/sh", "-c", f"kill -STOP $$; exec {shlex.join(run)}"]
         new = agent("run", "--config", str(self.config))
+        self.exazk = ExaBGP(tree.settings, directory / "exazk", speaker, at, {"exazk": run})
         self.vipagent = ExaBGP(tree.settings, directory / "vipagent", speaker, at, {"agent": new})
+        self.back = ExaBGP(tree.settings, directory / "back", speaker, at, {"exazk": held})
+        self._pid = 0
+
+    def freeze(self) -> None:
+        """Stop ExaZK where it is: it announces on, for ExaBGP keeps its routes."""
+        self._pid = self._pid or self.exazk.child("exazk")
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End a frozen ExaZK."""
+        os.kill(self._pid, signal.SIGKILL)
+        self._pid = 0
+
+    def start_held(self) -> None:
+        """Start the old ExaBGP again, with an ExaZK that waits to be thawed."""
+        self.back.start()
+        self._pid = self.back.child("exazk")
+        wait_for("it is held", lambda: _is_stopped(self._pid))
 
     def maintenance(self, action: str, *options: str) -> None:
         """Begin or end this node's maintenance, as an operator does."""
@@ -62,13 +90,14 @@ class Balancer:
         assert done.returncode == 0, done.stderr
 
     def said(self) -> str:
-        """What both have logged last."""
-        return f"{self.exazk.heard('exazk')}{self.vipagent.heard('agent')}"[-3000:]
+        """What all have logged last."""
+        return f"{self.exazk.heard('exazk')}{self.vipagent.heard('agent')}{self.back.heard('exazk')}"[-3000:]
 
     def stop(self) -> None:
-        """End both."""
+        """End all."""
         self.exazk.stop()
         self.vipagent.stop()
+        self.back.stop()
 
 
 class Migration:
@@ -100,8 +129,12 @@ class Migration:
 
     def wait_for(self, what: str, vips: Table) -> None:
         """Wait until the switch has learned exactly that of these VIPs."""
+        self.wait_until(what, lambda: vips.items() <= self.table().items())
+
+    def wait_until(self, what: str, probe: Callable[[], bool]) -> None:
+        """Wait for a condition; what all have said is in the failure's report."""
         try:
-            wait_for(what, lambda: vips.items() <= self.table().items(), WITHIN)
+            wait_for(what, probe, WITHIN)
         except AssertionError as error:
             heard = "\n".join(f"{node.name}: {node.said()}" for node in self.nodes)
             raise AssertionError(f"{error}; the table is {self.table()}\n{heard}") from None
@@ -119,6 +152,10 @@ class Migration:
         self.switch.stop()
 
 
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def _exazk(number: int, node: str, tree: Tree) -> str:
     others = ", ".join(vip(other) for other in (1, 2, 3) if other != number)
     return (
@@ -132,11 +169,17 @@ def _exazk(number: int, node: str, tree: Tree) -> str:
 
 
 @pytest.fixture(params=VERSIONS, ids=lambda version: f"exabgp{version}")
+def exabgp(request: pytest.FixtureRequest) -> str:
+    """Provide each version of ExaBGP."""
+    return str(request.param)
+
+
+@pytest.fixture(params=Version, ids=lambda version: f"exazk{version.value}")
 def migration(
-    request: pytest.FixtureRequest, zookeeper: ZooKeeper, tmp_path: Path
+    request: pytest.FixtureRequest, exabgp: str, zookeeper: ZooKeeper, tmp_path: Path
 ) -> Iterator[tuple[Migration, Registry]]:
-    prefix = f"/migration/{request.param}"
-    migration = Migration(tmp_path, Tree(Settings(request.param), zookeeper.address, prefix))
+    prefix = f"/{request.node.originalname}/{exabgp}/{request.param.value}"
+    migration = Migration(tmp_path, Tree(Settings(exabgp), request.param, zookeeper.address, prefix))
     try:
         migration.switch.start()
         for node in migration.nodes:
@@ -149,30 +192,45 @@ def migration(
         migration.stop()
 
 
+def freeze(migration: Migration, node: Balancer) -> None:
+    """Freeze an ExaZK until the others serve its VIP, too."""
+    node.freeze()
+    migration.wait_for("the others serve it, too", {node.vip: {node.name: OWN, **migration.taken_from(node)}})
+
+
 def upgrade(migration: Migration, registry: Registry, node: Balancer) -> None:
     """Replace an ExaZK, step by step as docs/migration.md says."""
-    registry.remove("service", node.vip)
-    migration.wait_for("the others serve it, too", {node.vip: {node.name: OWN, **migration.taken_from(node)}})
+    freeze(migration, node)
     node.maintenance("on")
+    node.exazk.process.signal(signal.SIGTERM)
     migration.wait_for("the others alone serve it", {node.vip: migration.taken_from(node)})
+    node.kill()
     node.exazk.terminate()
     node.vipagent.start()
-    wait_for("it shows its state", lambda: node.name in registry.states(), WITHIN)
+    migration.wait_until("it shows its state", lambda: node.name in registry.states())
     assert node.vip not in registry.members()
     node.maintenance("off")
     migration.wait_for("it serves its own VIP again", migration.steady())
 
 
-def downgrade(migration: Migration, node: Balancer) -> None:
-    """Put an ExaZK back."""
+def downgrade(migration: Migration, node: Balancer, exazks: Sequence[Balancer]) -> None:
+    """Put an ExaZK back, step by step; `exazks` are those that must not let go too early."""
     node.maintenance("on", "--wait")
     migration.wait_for("the others alone serve it", {node.vip: migration.taken_from(node)})
     node.vipagent.terminate()
     node.maintenance("off")
-    node.exazk.start()
+    node.start_held()
+    migration.wait_until("BGP is up", lambda: migration.switch.established(node.name))
+    for other in exazks:
+        other.freeze()
+    node.thaw()
+    migration.wait_until("it announces", lambda: migration.table()[node.vip].get(node.name) == OWN)
+    for other in exazks:
+        other.thaw()
     migration.wait_for("it serves its own VIP again", migration.steady())
 
 
+@pytest.mark.timeout(600)
 def test_node_by_node_and_back_with_no_vip_unserved(migration: tuple[Migration, Registry]) -> None:
     service, registry = migration
     since = time.time()
@@ -180,8 +238,20 @@ def test_node_by_node_and_back_with_no_vip_unserved(migration: tuple[Migration, 
         upgrade(service, registry, node)
         service.assert_never_dark(since)
     assert registry.members() == {node.vip for node in service.nodes}
-    # Back again: as long as a vipagent is left among the others, its release_delay covers ExaZK's start.
-    since = time.time()
-    for node in service.nodes[:2]:
-        downgrade(service, node)
+    back: list[Balancer] = []
+    for node in service.nodes:
+        since = time.time()
+        downgrade(service, node, back)
         service.assert_never_dark(since)
+        back.append(node)
+
+
+def test_a_frozen_exazk_that_is_killed_serves_on(migration: tuple[Migration, Registry]) -> None:
+    service, registry = migration
+    node = service.nodes[0]
+    since = time.time()
+    freeze(service, node)
+    node.kill()
+    service.wait_for("it serves its own VIP alone", service.steady())
+    assert node.vip in registry.members()
+    service.assert_never_dark(since)
