@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
+NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
 PROGRAM = """
 import asyncio, json, logging, subprocess, sys
 from vipagent.agent import addresses
@@ -16,17 +17,23 @@ class Note(logging.Handler):
     def emit(self, record):
         said.append([record.getMessage(), record.fields])
 logging.getLogger().addHandler(Note())
+logging.getLogger("vipagent").setLevel(logging.INFO)
 
 def on_loopback():
     interface, = json.loads(subprocess.check_output(["ip", "-j", "address", "show", "dev", "lo"]))
     return sorted(f"{a['local']}/{a['prefixlen']}" for a in interface["addr_info"] if a["scope"] == "global")
 
 async def main():
-    ADD, REMOVE, NOW = addresses.add, addresses.remove, on_loopback
+    loopback, NOW = addresses.Loopback(), on_loopback
     outcome = {}
-    for name, step in json.loads(sys.argv[1]).items():
-        done = await {"add": ADD, "remove": REMOVE}[step[0]](step[1:])
-        outcome[name] = {"done": sorted(done), "there": NOW()}
+    for name, (verb, *vips) in json.loads(sys.argv[1]).items():
+        before = loopback.added
+        if verb == "run":
+            subprocess.run(vips, check=True)
+        else:
+            await {"add": loopback.want, "retry": lambda _: loopback.retry(), "remove": loopback.remove}[verb](vips)
+        done = sorted(before ^ loopback.added)
+        outcome[name] = {"done": done, "missing": sorted(loopback.missing), "there": NOW()}
     loaded = [name for name in sys.modules if name.startswith("pyroute2")]
     print(json.dumps({**outcome, "said": said, "loaded": loaded}))
 
@@ -53,8 +60,8 @@ def test_added_and_removed() -> None:
     vips = ["10.9.0.1", "10.8.0.0/24", "2001:db8::1", "2001:db8:1::/64"]
     there = ["10.8.0.0/24", "10.9.0.1/32", "2001:db8:1::/64", "2001:db8::1/128"]
     seen = in_namespace(first=["add", *vips], second=["remove", *vips])
-    assert seen["first"] == {"done": sorted(vips), "there": there}
-    assert seen["second"] == {"done": sorted(vips), "there": []}
+    assert seen["first"] == {"done": sorted(vips), "missing": [], "there": there}
+    assert seen["second"] == {"done": sorted(vips), "missing": [], "there": []}
     assert seen["said"] == []
     assert seen["loaded"] == []
 
@@ -69,15 +76,16 @@ def test_only_what_was_not_there_is_ours() -> None:
     assert seen["first"]["done"] == ["10.9.0.2", "2001:db8::2"]
     assert seen["second"] == {
         "done": ["10.9.0.2", "2001:db8::2"],
+        "missing": [],
         "there": ["10.9.0.1/32", "2001:db8::1/128"],
     }
-    assert seen["third"] == {"done": [], "there": ["10.9.0.1/32", "2001:db8::1/128"]}
+    assert seen["third"] == {"done": [], "missing": [], "there": ["10.9.0.1/32", "2001:db8::1/128"]}
     assert seen["said"] == []
 
 
 def test_nothing_asked_for() -> None:
     seen = in_namespace(first=["add"])
-    assert seen["first"] == {"done": [], "there": []}
+    assert seen["first"] == {"done": [], "missing": [], "there": []}
 
 
 def test_many_at_once() -> None:
@@ -88,7 +96,7 @@ def test_many_at_once() -> None:
 @pytest.mark.parametrize(
     ("prepare", "vip", "remedy"),
     [
-        ('set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"', "10.9.0.1", "CAP_NET_ADMIN"),
+        (NOT_ALLOWED, "10.9.0.1", "CAP_NET_ADMIN"),
         (
             "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
             "2001:db8::1",
@@ -97,10 +105,10 @@ def test_many_at_once() -> None:
     ],
 )
 def test_failure_is_told_with_its_remedy(prepare: str, vip: str, remedy: str) -> None:
-    seen = in_namespace(prepare, first=["add", vip])
-    assert seen["first"] == {"done": [], "there": []}
-    ((message, fields),) = seen["said"]
-    assert message == "cannot add address"
+    seen = in_namespace(prepare, first=["add", vip], second=["retry"])
+    assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
+    ((message, fields),) = seen["said"]  # once, not at every attempt
+    assert message == "cannot add address: the VIP is not announced"
     assert fields["vip"] == vip
     assert remedy in fields["error"]
 
@@ -109,5 +117,31 @@ def test_child_that_fails_is_told() -> None:
     seen = in_namespace(first=["add", "no-address"])
     assert seen["first"]["done"] == []
     ((message, fields),) = seen["said"]
-    assert message == "cannot add all addresses"
+    assert message == "cannot add address: the VIP is not announced"
+    assert seen["first"]["missing"] == ["no-address"]
     assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]
+
+
+def test_what_is_there_is_good_for_who_may_not_add_it() -> None:
+    there = "10.9.0.1/32 10.8.0.0/24 2001:db8::1/128"
+    vips = ["10.9.0.1", "10.9.0.2", "10.8.0.0/24", "2001:db8::1", "2001:db8::2"]
+    prepare = f"ip link set lo up; for there in {there}; do ip address add $there dev lo; done"
+    seen = in_namespace(f"{prepare}; {NOT_ALLOWED}", first=["add", *vips])
+    assert seen["first"]["missing"] == ["10.9.0.2", "2001:db8::2"]
+    assert seen["first"]["done"] == [], "none of them is ours to remove"
+
+
+def test_what_is_missing_is_added_once_that_is_possible() -> None:
+    off, on = (f"echo {number} > /proc/sys/net/ipv6/conf/lo/disable_ipv6" for number in (1, 0))
+    seen = in_namespace(
+        f"ip link set lo up; {off}",
+        first=["add", "10.9.0.1", "2001:db8::1"],
+        heal=["run", "sh", "-c", on],
+        second=["retry"],
+    )
+    assert seen["first"] == {"done": ["10.9.0.1"], "missing": ["2001:db8::1"], "there": ["10.9.0.1/32"]}
+    assert seen["second"]["done"] == ["2001:db8::1"]
+    assert seen["second"]["missing"] == []
+    assert [message for message, _ in seen["said"]] == [
+        "cannot add address: the VIP is not announced", "address is there"
+    ]

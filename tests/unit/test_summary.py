@@ -82,6 +82,7 @@ def test_why_a_node_does_not_serve() -> None:
             "twin", {ONE: VipState("conflict", owned=True), TWO: IDLE}, f"{ONE} is registered by x"
         ),
         "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 of 1 BGP neighbours established", 0),
+        "no-address": state("bare", {ONE: VipState("no-address", owned=True), TWO: IDLE}, "no permission"),
         "starting": state("young", {ONE: VipState("starting", owned=True)}),
         "disabled": state("off", {ONE: VipState("disabled", owned=True)}),
         "stopping": state("going", {ONE: VipState("stopping")}),

@@ -52,6 +52,7 @@ class Agent:
         self._told: dict[ServedService, list[events.FromExaBGP]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
+        self._missing: Mapping[str, str] = {}
         self._store = StoreState.LOST
         self._store_detail = "not connected yet"
         self._overview = Overview()
@@ -111,6 +112,14 @@ class Agent:
             await asyncio.sleep(0.01)
         return not self._speaker.busy
 
+    def addresses_missing(self, vips: Mapping[str, str]) -> None:
+        """Learn which VIPs cannot be put on the loopback interface, and why: they are not announced."""
+        if vips == self._missing:
+            return
+        self._missing = vips
+        for served in self._services.values():
+            served.feed(events.AddressesMissing(vips))
+
     def check(self, config: AgentConfig) -> None:
         """Refuse what `reconfigure` cannot take.
 
@@ -147,6 +156,7 @@ class Agent:
         self._by_vip.update(dict.fromkeys(service.core.pool, served))
         served.feed(events.StoreChanged(self._store))
         served.feed(events.NeighborsChanged(self._neighbors.established))
+        served.feed(events.AddressesMissing(self._missing))
         served.start()
 
     def _remove(self, name: str) -> None:

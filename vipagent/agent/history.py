@@ -18,6 +18,7 @@ CAUSES: Mapping[type[events.Event], str] = {
     events.MaintenanceSeen: "maintenance",
     events.StoreChanged: "store-session",
     events.NeighborsChanged: "bgp-neighbors",
+    events.AddressesMissing: "addresses",
     events.RouteAccepted: "exabgp-accepted",
     events.RouteRefused: "exabgp-refused",
     events.TimerFired: "timer",

@@ -115,7 +115,7 @@ class _Life:
         self._load = load
         self._changes = changes
         self._watchdog = Watchdog()
-        self._addresses: frozenset[str] = frozenset()
+        self._loopback = addresses.Loopback()
         self._showing = Showing(agent)
 
     async def live(self, config: AgentConfig) -> None:
@@ -123,28 +123,40 @@ class _Life:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._agent.stop)
         self._watchdog.start(config.watchdog)
-        self._addresses = await addresses.add(_on_loopback(config))
+        await self._loopback.want(_on_loopback(config))
+        self._agent.addresses_missing(self._loopback.missing)
         self._showing.at(config.listen)
-        reloading = self._loop.create_task(self._reload())
+        tasks = [self._loop.create_task(self._reload()), self._loop.create_task(self._retry_addresses())]
         gc.collect()
         gc.freeze()  # what start-up made stays: no collection need look at it again
         log.info("started", extra={"fields": {"node": config.store.node, "backend": config.backend}})
         try:
             await self._agent.run()
         finally:
-            reloading.cancel()
+            for task in tasks:
+                task.cancel()
             await self._end()
             self._watchdog.stop()
 
     async def _end(self) -> None:
         """Close the agent while a child removes the addresses."""
         self._showing.at(None)
-        removal = self._loop.create_task(addresses.remove(self._addresses))
+        removal = self._loop.create_task(self._loopback.remove(self._loopback.added))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ENDING):
                 await asyncio.sleep(0)  # the child is started
                 self._agent.close()
                 await removal
+
+    async def _retry_addresses(self) -> None:
+        """Try again and again to add the addresses that are missing: then their VIPs are announced."""
+        while True:
+            await asyncio.sleep(addresses.RETRY_EVERY)
+            try:
+                await self._loopback.retry()
+                self._agent.addresses_missing(self._loopback.missing)
+            except Exception:  # the agent, and the next attempt, go on (E6)
+                log.exception("internal error")
 
     async def _reload(self) -> None:
         """Take a new configuration at each SIGHUP, or say why not and go on with the old one (E3)."""
@@ -167,14 +179,17 @@ class _Life:
         """Take a new configuration: new addresses come before it, old ones go after their withdrawals."""
         self._agent.check(config)
         wanted = _on_loopback(config)
-        self._addresses |= await addresses.add(wanted - self._addresses)
+        before = self._loopback.missing
+        await self._loopback.want(wanted)
+        self._agent.addresses_missing({**before, **self._loopback.missing})
         self._agent.reconfigure(config)
+        self._agent.addresses_missing(self._loopback.missing)
         self._showing.at(config.listen)
         logs.configure(config.log)
         self._watchdog.start(config.watchdog)
-        gone = self._addresses - wanted
+        gone = self._loopback.added - wanted
         if gone and await self._agent.spoken(SPOKEN):
-            self._addresses -= await addresses.remove(gone)
+            await self._loopback.remove(gone)
 
 
 def _on_loopback(config: AgentConfig) -> frozenset[str]:

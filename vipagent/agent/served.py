@@ -216,6 +216,16 @@ def _detail(report: actions.Report, require_bgp: int) -> str:
         f"{report.neighbors or 0} of {require_bgp} BGP neighbours established"
         if (report.neighbors or 0) < require_bgp
         else "",
+        _unaddressed(report.missing),
         report.detail,
     ]
     return "; ".join(reason for reason in reasons if reason)
+
+
+def _unaddressed(missing: Mapping[str, str]) -> str:
+    """Say which VIPs cannot be put on the loopback interface, and why: the first one's reason will do."""
+    if not missing:
+        return ""
+    first, error = next(iter(missing.items()))
+    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    return f"{first}{others} cannot be put on the loopback interface: {error}"

@@ -71,6 +71,8 @@ class Report:
     """Why the node or the service is in maintenance; empty if it is not."""
     detail: str = field(compare=False)
     """What the last check said."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """The VIPs that cannot be put on the loopback interface, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,14 @@ class NeighborsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressesMissing:
+    """The VIPs, of any service, that should be on the loopback interface and cannot be put there."""
+
+    vips: Mapping[str, str]
+    """Why, by VIP; none: all is well."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteAccepted:
     """ExaBGP has accepted the announcement of this VIP as it is wished now."""
 
@@ -106,6 +114,7 @@ Event = (
     | MaintenanceSeen
     | StoreChanged
     | NeighborsChanged
+    | AddressesMissing
     | RouteAccepted
     | RouteRefused
     | Together

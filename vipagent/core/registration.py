@@ -38,7 +38,7 @@ class Registrations:
     def _to_be_counted_on(self, facts: Facts, moment: Moment) -> set[str]:
         """Return those that are announced as their owner's, accepted, and worth to be counted on."""
         announced = {vip for vip in facts.settings.owned if facts.told.get(vip) == OWNER}
-        if not announced or not facts.serving:
+        if not announced or not facts.able:
             self._able_since = None
             return set()
         if self._able_since is None:

@@ -103,6 +103,8 @@ class Service:
                 facts.view.store_changed(state, now)
             case events.NeighborsChanged(established):
                 facts.neighbors = established
+            case events.AddressesMissing(vips):
+                facts.unaddressed = vips
             case events.RouteAccepted(vip):
                 self._registrations.accepted.add(vip)
             case events.RouteRefused(vip):
@@ -192,7 +194,9 @@ class Service:
         """Say why a VIP is registered no more; it may be announced all the same."""
         if decided.reason is not Reason.OWNER:
             return decided.reason
-        return Reason.REFUSED if self._facts.serving else Reason.NO_BGP
+        if not self._facts.serving:
+            return Reason.NO_BGP
+        return Reason.REFUSED if self._facts.able else Reason.NO_ADDRESS
 
     def _give_up(self, vip: str, reason: Reason) -> Deregister:
         self._registrations.wished.discard(vip)
@@ -211,6 +215,7 @@ class Service:
             },
             maintenance=maintenance.why if maintenance and (maintenance.node or maintenance.service) else "",
             detail=self.check_detail,
+            missing=facts.missing if facts.unaddressed else {},
         )
         if report != self._published:
             self._published = report

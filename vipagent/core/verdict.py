@@ -1,5 +1,6 @@
 """What a node should do with one VIP, and why: a function of the facts (A1-A4, H1-H5, L1-L3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vipagent.core.actions import Preference
@@ -36,6 +37,8 @@ class Facts:
     maintenance: MaintenanceSeen | None = None
     """None: not read yet (H5)."""
     neighbors: int | None = None
+    unaddressed: Mapping[str, str] = field(default_factory=dict)
+    """VIPs, of any service, that cannot be put on the loopback interface, and why: packets would be lost."""
     drain_until: float = 0.0
     stopping: bool = False
     told: dict[str, Preference | None] = field(default_factory=dict)
@@ -47,6 +50,16 @@ class Facts:
     def serving(self) -> bool:
         """Whether the BGP gate lets this node count as able to serve (E5)."""
         return not self.settings.require_bgp or (self.neighbors or 0) >= self.settings.require_bgp
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The VIPs of this service that cannot be put on the loopback interface, and why."""
+        return {vip: self.unaddressed[vip] for vip in self.settings.pool if vip in self.unaddressed}
+
+    @property
+    def able(self) -> bool:
+        """Whether this node may be registered, so that the others count on it: for orphans, too."""
+        return self.serving and not (self.unaddressed and self.missing)
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """Take new settings; what was learnt stays."""
@@ -77,6 +90,8 @@ def _verdict(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:
     barred = _barred(facts)
     if barred is not None:
         return Verdict(barred)
+    if vip in facts.unaddressed:
+        return Verdict(Reason.NO_ADDRESS)
     if _starting(facts, moment):
         return Verdict(Reason.STARTING, leave=True)
     if facts.maintenance is not None and facts.maintenance.node:

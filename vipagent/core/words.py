@@ -81,6 +81,8 @@ class Reason(StrEnum):
     CONFLICT = "conflict"
     CHECK_DOWN = "check-down"
     DISABLED = "disabled"
+    NO_ADDRESS = "no-address"
+    """The VIP is to be set up on the loopback interface, and cannot be."""
     MAINTENANCE_SERVICE = "maintenance-service"
     MAINTENANCE_NODE = "maintenance-node"
     NO_BGP = "no-bgp"
@@ -106,6 +108,7 @@ RULES: Mapping[Reason, str] = {
     Reason.CONFLICT: "G3",
     Reason.CHECK_DOWN: "H3",
     Reason.DISABLED: "A1",
+    Reason.NO_ADDRESS: "A1",
     Reason.MAINTENANCE_SERVICE: "H5",
     Reason.MAINTENANCE_NODE: "H2",
     Reason.NO_BGP: "E5",

@@ -28,6 +28,7 @@ TROUBLES = (
     Reason.MAINTENANCE_NODE,
     Reason.CHECK_DOWN,
     Reason.DISABLED,
+    Reason.NO_ADDRESS,
     Reason.NO_BGP,
     Reason.STARTING,
 )

@@ -61,6 +61,10 @@ class Story:
     def neighbors(self, established: int) -> list[str]:
         return self.tell(events.NeighborsChanged(established))
 
+    def addresses_missing(self, *vips: str) -> list[str]:
+        """Tell which VIPs cannot be put on the loopback interface; of any service."""
+        return self.tell(events.AddressesMissing(dict.fromkeys(vips, "no permission")))
+
     def wait(self, seconds: float) -> list[str]:
         """Let time pass; return what the timers brought."""
         end, lines = self.now + seconds, []

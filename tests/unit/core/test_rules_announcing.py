@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.core.pools import OWN, SECOND, THIRD
-from tests.unit.core.story import EVERYBODY, reading, serving, taking_over
+from tests.unit.core.story import EVERYBODY, Story, reading, serving, taking_over
 from vipagent.core import events
 from vipagent.core.words import StoreState
 
@@ -30,6 +30,41 @@ def test_a1_a_disabled_node_announces_nothing() -> None:
         "withdraw 10.0.0.1: disabled",
         "withdraw 10.0.0.2: disabled",
     ]
+
+
+def test_a1_a_vip_without_its_address_is_left_to_the_others_until_it_is_there() -> None:
+    node = taking_over()
+    assert node.addresses_missing(OWN) == ["deregister 10.0.0.1: no-address", "withdraw 10.0.0.1: no-address"]
+    assert node.reason(OWN) == "no-address"
+    assert node.reason(SECOND) == "takeover", "its address is there"
+    assert node.core.report is not None
+    assert node.core.report.missing == {OWN: "no permission"}
+    assert node.addresses_missing() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+    assert node.core.report.missing == {}
+
+
+def test_a1_a_node_that_cannot_serve_every_vip_is_not_counted_on() -> None:
+    node = taking_over()
+    assert node.addresses_missing(SECOND) == [
+        "deregister 10.0.0.1: no-address",
+        "withdraw 10.0.0.2: no-address",
+    ], "another one may wait for it (`one`)"
+    assert node.reason(OWN) == "owner", "announced all the same: it can be served"
+    assert node.addresses_missing("10.9.0.1") == [
+        "announce 10.0.0.2 at rank 1: takeover",
+        "register 10.0.0.1",
+    ], "another service's VIP is none of this one's business"
+
+
+def test_a1_a_vip_without_its_address_is_not_announced_from_the_start() -> None:
+    node = Story()
+    assert node.addresses_missing(*EVERYBODY) == [f"withdraw {vip}: no-address" for vip in EVERYBODY]
+    node.store(StoreState.CONNECTED)
+    node.maintenance()
+    node.members()
+    assert node.good() == []
+    assert node.wait(60) == []
+    assert node.addresses_missing()[0] == "announce 10.0.0.1 at rank 0: owner"
 
 
 def test_a1_a_node_may_own_several_vips() -> None:
