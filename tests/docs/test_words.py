@@ -30,7 +30,13 @@ def test_a_reason_is_drawn(reason: Reason) -> None:
 
 def test_reasons_are_in_the_order_in_which_they_count() -> None:
     rows = [row for row in re.findall(r"^\| `([a-z-]+)` \|", REASONS, re.MULTILINE) if row in set(Reason)]
-    barring = [Reason.STOPPING, Reason.MAINTENANCE_SERVICE, Reason.CHECK_DOWN, Reason.NO_ADDRESS, Reason.STARTING]
+    barring = [
+        Reason.STOPPING,
+        Reason.MAINTENANCE_SERVICE,
+        Reason.CHECK_DOWN,
+        Reason.NO_ADDRESS,
+        Reason.STARTING,
+    ]
     others = [Reason.DRAINING, Reason.CONFLICT, Reason.OWNER, Reason.STORE_UNKNOWN, Reason.NO_BGP]
     assert [row for row in rows if row in {*barring, *others}] == [*barring, *others]
 

@@ -73,6 +73,11 @@ def vipagent(*arguments: str) -> int:
     return status or 0
 
 
+def operate(*arguments: str) -> int:
+    """Run a command that reaches a store by options, without a configuration."""
+    return vipagent(*arguments, "--hosts", "store.example:1")
+
+
 def meanwhile(action: Callable[[], None], site: Site) -> threading.Thread:
     """Do something as soon as a command has opened its session."""
 

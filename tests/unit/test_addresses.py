@@ -31,7 +31,8 @@ async def main():
         if verb == "run":
             subprocess.run(vips, check=True)
         else:
-            await {"add": loopback.want, "retry": lambda _: loopback.retry(), "remove": loopback.remove}[verb](vips)
+            retry = lambda _: loopback.retry()
+            await {"add": loopback.want, "retry": retry, "remove": loopback.remove}[verb](vips)
         done = sorted(before ^ loopback.added)
         outcome[name] = {"done": done, "missing": sorted(loopback.missing), "there": NOW()}
     loaded = [name for name in sys.modules if name.startswith("pyroute2")]
@@ -143,5 +144,6 @@ def test_what_is_missing_is_added_once_that_is_possible() -> None:
     assert seen["second"]["done"] == ["2001:db8::1"]
     assert seen["second"]["missing"] == []
     assert [message for message, _ in seen["said"]] == [
-        "cannot add address: the VIP is not announced", "address is there"
+        "cannot add address: the VIP is not announced",
+        "address is there",
     ]

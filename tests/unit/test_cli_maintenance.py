@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.operating import Site, meanwhile, site, vipagent
+from tests.unit.operating import Site, meanwhile, operate, site, vipagent
 from vipagent.store.layout import Kind
 from vipagent.store.records import Maintenance, VipState
 
@@ -18,7 +18,7 @@ def test_a_node_in_maintenance_and_out_of_it(
 ) -> None:
     monkeypatch.setenv("SUDO_USER", "ann")
     before = datetime.now(UTC).replace(microsecond=0)
-    assert vipagent("maintenance", "on", "apex", "--node", "node2", "--reason", "new disk") == 0
+    assert operate("maintenance", "on", "apex", "--node", "node2", "--reason", "new disk") == 0
     key = site.maintenance()["node2"]
     assert key["reason"] == "new disk"
     assert key["by"].startswith("ann@")
@@ -26,23 +26,23 @@ def test_a_node_in_maintenance_and_out_of_it(
     assert "now" not in key
     assert capsys.readouterr().out == "apex on node2: in maintenance\n"
 
-    assert vipagent("maintenance", "list", "apex") == 0
+    assert operate("maintenance", "list", "apex") == 0
     assert capsys.readouterr().out.startswith(
         f"apex on node2: in maintenance by {key['by']} since {key['since']}: new disk"
     )
 
-    assert vipagent("maintenance", "off", "apex", "--node", "node2") == 0
+    assert operate("maintenance", "off", "apex", "--node", "node2") == 0
     assert site.maintenance() == {}
-    assert vipagent("maintenance", "off", "apex", "--node", "node2") == 0
+    assert operate("maintenance", "off", "apex", "--node", "node2") == 0
     assert (
         capsys.readouterr().out == "apex on node2: maintenance ended\napex on node2: was not in maintenance\n"
     )
 
 
 def test_a_whole_service_now(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert vipagent("maintenance", "on", "apex", "--now") == 0
+    assert operate("maintenance", "on", "apex", "--now") == 0
     assert site.maintenance()["all"]["now"] is True
-    assert vipagent("maintenance", "off", "apex") == 0
+    assert operate("maintenance", "off", "apex") == 0
     assert capsys.readouterr().out == "apex: in maintenance\napex: maintenance ended\n"
 
 
@@ -52,7 +52,7 @@ def test_a_list_shows_foreign_keys_and_passes_over_what_is_none(
     site.put(Kind.MAINTENANCE, "node1")
     site.put(Kind.MAINTENANCE, "\x1b[31mnode", b"{}")
     site.put(Kind.MAINTENANCE, "all", Maintenance(reason="a\nb").dump())
-    assert vipagent("maintenance", "list", "apex") == 0
+    assert operate("maintenance", "list", "apex") == 0
     assert capsys.readouterr().out == "apex: in maintenance: a?b\napex on node1: in maintenance\n"
 
 
@@ -60,7 +60,7 @@ def test_waiting_ends_when_the_node_announces_nothing(site: Site) -> None:
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
     drained = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
-    assert vipagent("maintenance", "on", "apex", "--node", "node1", "--wait", "--timeout", "10") == 0
+    assert operate("maintenance", "on", "apex", "--node", "node1", "--wait", "--timeout", "10") == 0
     drained.join()
 
 
@@ -70,17 +70,17 @@ def test_waiting_for_a_service_is_waiting_for_every_node(
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
     half = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
-    assert vipagent("maintenance", "on", "apex", "--wait", "--timeout", "2") == 1
+    assert operate("maintenance", "on", "apex", "--wait", "--timeout", "2") == 1
     half.join()
     assert capsys.readouterr().err == f"still announced after 2 s: {VIP}: node2, rank 1 (hot-standby)\n"
     site.state("node2", {VIP: AWAY})
-    assert vipagent("maintenance", "on", "apex", "--wait") == 0
+    assert operate("maintenance", "on", "apex", "--wait") == 0
 
 
 def test_waiting_for_a_node_that_says_nothing_is_no_success(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert vipagent("maintenance", "on", "apex", "--node", "nodeX", "--wait", "--timeout", "0.05") == 1
+    assert operate("maintenance", "on", "apex", "--node", "nodeX", "--wait", "--timeout", "0.05") == 1
     assert "nodeX: publishes no state" in capsys.readouterr().err
     assert "nodeX" in site.maintenance()
 
@@ -94,15 +94,14 @@ def test_waiting_for_a_node_that_says_nothing_is_no_success(
         ("on a/b", "'a/b' is no name"),
         ("on apex --timeout 0", "--timeout"),
         ("on apex --prefix x", "command line: --prefix: 'x' is no absolute path"),
-        ("on apex --config /nowhere", "/nowhere: cannot be read"),
-        ("off apex --config /nowhere --hosts a:1", "leave the other options out"),
+        ("off apex --config /nowhere", "leave the other options out"),
         ("list", "which service?"),
     ],
 )
 def test_usage_errors_are_status_2_and_change_nothing(
     site: Site, capsys: pytest.CaptureFixture[str], arguments: str, text: str
 ) -> None:
-    assert vipagent("maintenance", *arguments.split()) == 2
+    assert operate("maintenance", *arguments.split()) == 2
     assert text in capsys.readouterr().err
     assert site.maintenance() == {}
 

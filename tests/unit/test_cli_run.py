@@ -108,7 +108,7 @@ def test_a_bad_command_line_is_a_bad_configuration(line: str, problem: str) -> N
         ("--med 1 --config a", Path("a")),
         ("--config", None),
         ("--med 1", None),
-        ("", None),
+        ("", Path("/etc/vipagent/vipagent.yaml")),
     ],
 )
 def test_the_file_to_watch(line: str, source: Path | None) -> None:

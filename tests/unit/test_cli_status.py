@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.unit.operating import Site, site, vipagent
+from tests.unit.operating import Site, operate, site, vipagent
 from vipagent.cli import status
 from vipagent.cli.session import Latest
 from vipagent.cli.tables import tables
@@ -46,7 +46,7 @@ def populate(site: Site) -> None:
 def test_json_is_what_is_documented(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     populate(site)
     site.put(Kind.MAINTENANCE, "all", Maintenance("move", "ann@desk", "today", now=True).dump())
-    assert vipagent("status", "apex", "--json") == 0
+    assert operate("status", "apex", "--json") == 0
     assert json.loads(capsys.readouterr().out) == [
         {
             "service": "apex",
@@ -94,7 +94,7 @@ def test_json_is_what_is_documented(site: Site, capsys: pytest.CaptureFixture[st
 
 def test_a_table_for_people(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     populate(site)
-    assert vipagent("status", "apex") == 0
+    assert operate("status", "apex") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("service apex")
     assert any(line.split()[:6] == [ONE, "node1", "node1", "(rank", "0,", "owner)"] for line in lines)
@@ -108,7 +108,7 @@ def test_the_last_events_for_people(
     monkeypatch.setenv("COLUMNS", "140")
     populate(site)
     site.state("node2", {}, events=(replace(TAKEOVER, at="2026-01-02T03:04:05.001+00:00", old=""),))
-    assert vipagent("status", "apex", "--events") == 0
+    assert operate("status", "apex", "--events") == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     at = "2026-01-02T03:04:05"
     assert lines == [
@@ -132,7 +132,7 @@ def test_all_services_of_the_file(site: Site, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_exit_statuses(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert vipagent("status") == 2
+    assert operate("status") == 2
     assert "which service?" in capsys.readouterr().err
     assert vipagent("status", "apex", "--hosts", "away.example:1") == 1
     assert capsys.readouterr().err == "store: away.example:1: Connection refused\n"
@@ -189,7 +189,7 @@ def test_watching_shows_each_change_without_polling(
     now = status._now
     monkeypatch.setattr(status, "_now", lambda latest, wanted: shown(now(latest, wanted)))
     options = ["--json"] if as_json else []
-    assert vipagent("status", "apex", "--watch", *options) == 0
+    assert operate("status", "apex", "--watch", *options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert seen == ["serving", "draining"]
     if as_json:
@@ -217,6 +217,6 @@ def test_the_latest_snapshots_and_the_session() -> None:
 def test_sessions_are_closed_though_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "summarize", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        status.command.main(["apex"], standalone_mode=False)
+        status.command.main(["apex", "--hosts", "store.example:1"], standalone_mode=False)
     assert site.opened
     assert not site.store._sessions

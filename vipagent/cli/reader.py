@@ -15,11 +15,14 @@ from typing import Any
 import click
 
 from vipagent.cli.options import given, service_options
+from vipagent.config import lookup
 from vipagent.config.load import load_file, load_options
 from vipagent.config.place import COMMAND_LINE
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
+INSTEAD = "give --config FILE, or one service by options (--service, --auth-ip, ...)"
+"""What can be done without a configuration."""
 _CONTEXT = {
     "help_option_names": ["-h", "--help"],
     # What click does not know comes back to us, so that it is one problem among the others.
@@ -30,14 +33,19 @@ _CONTEXT = {
 
 @click.command(context_settings=_CONTEXT)
 @click.pass_context
-@click.option("--config", metavar="FILE", help="The configuration; instead of all other options.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    help=f"The configuration, instead of all other options; without any option, {lookup.ORDER}.",
+)
 @click.option("--service", metavar="NAME", help="The service's name, the same on every node.")
 @service_options
 def command(context: click.Context, /, config: str | None, **options: Any) -> AgentConfig:
     """Announce this node's VIP by ExaBGP, and those of nodes that are gone.
 
     To be run by ExaBGP, as a process; by hand, it prints what ExaBGP would be asked.
-    Either --config, with any number of services, or one service by options.
+    Either --config, with any number of services, or one service by options. Without any of them, the
+    configuration is looked for where the other commands look for it, too.
     """
     options = given(options)
     problems = [*_unknown(context)]
@@ -46,7 +54,9 @@ def command(context: click.Context, /, config: str | None, **options: Any) -> Ag
         text = f"stands alone: remove {besides}, or put it in the file"
         problems.append(Problem(COMMAND_LINE, "--config", None, text))
     try:
-        read = load_options(options) if config is None else load_file(config)
+        read = (
+            load_options(options) if options and config is None else load_file(lookup.find(config, INSTEAD))
+        )
     except ConfigError as error:
         problems += error.problems
     if problems:

@@ -11,6 +11,7 @@ import click
 
 from vipagent.agent.run import run
 from vipagent.checks import process
+from vipagent.config import lookup
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
@@ -74,7 +75,9 @@ def _failure(text: str) -> ConfigError:
 
 
 def source(arguments: Sequence[str]) -> Path | None:
-    """Return the configuration's file, if the arguments name one."""
+    """Return the configuration's file: what `--config` names or, without any argument, the usual one."""
+    if not arguments:
+        return lookup.expected()
     for argument, following in pairwise((*arguments, "")):
         option, _, value = argument.partition("=")
         if option == "--config" and (value or following):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from vipagent.cli.options import STORE_KEYS, given, store_options
+from vipagent.config import lookup
 from vipagent.config.load import load_file, load_store
 from vipagent.config.names import name
 from vipagent.config.problems import ConfigError
@@ -25,6 +26,8 @@ F = TypeVar("F", bound=Callable[..., None])
 ANSWER_WITHIN = 5.0
 """Seconds that a store gets to answer."""
 CLOSE_WITHIN = 2.0
+INSTEAD = "give --config FILE, or say where the store is (--backend, --hosts, ...)"
+"""What can be done without a configuration."""
 OPERATOR = "operator"
 """Whose session it is, where a node's name is wanted; it never registers anything."""
 
@@ -32,13 +35,16 @@ OPERATOR = "operator"
 def naming_store(function: F) -> F:
     """Give a command the options that say where the store is, for `store_of`."""
     config = click.option(
-        "--config", metavar="FILE", help="The agent's configuration, which says where the store is."
+        "--config",
+        metavar="FILE",
+        help=f"The agent's configuration, which says where the store is; without it and the options below, "
+        f"{lookup.ORDER}.",
     )
     return config(store_options(function))
 
 
 def store_of(config: str | None, options: Mapping[str, Any]) -> AgentConfig:
-    """Return what the options of `naming_store` say.
+    """Return what the options of `naming_store` say or, if none was given, the configuration that is found.
 
     Raises:
         ConfigError: they, or the file, cannot be used.
@@ -47,7 +53,9 @@ def store_of(config: str | None, options: Mapping[str, Any]) -> AgentConfig:
     reaching = given({key: options[key] for key in STORE_KEYS})
     if config is not None and reaching:
         raise click.UsageError("--config says where the store is: leave the other options out")
-    return load_file(config) if config else load_store(reaching)
+    if reaching and not {"backend", "hosts"} & reaching.keys():
+        raise click.UsageError("these options do not say where the store is: give --backend and --hosts, too")
+    return load_store(reaching) if reaching else load_file(lookup.find(config, INSTEAD))
 
 
 def with_store(function: F) -> F:
@@ -99,7 +107,7 @@ def services(target: AgentConfig, asked: str | None) -> dict[str, tuple[str, ...
     configured = {service.name: service.core.pool for service in target.services}
     if asked is None:
         if not configured:
-            raise click.UsageError("which service? Name it, or give --config for all that the file has")
+            raise click.UsageError("which service? Name it, or give --config FILE for all that the file has")
         return configured
     if configured and asked not in configured:
         raise click.UsageError(

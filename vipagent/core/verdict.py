@@ -87,11 +87,9 @@ def verdicts(facts: Facts, moment: Moment) -> dict[str, Verdict]:
 
 
 def _verdict(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:
-    barred = _barred(facts)
+    barred = _barred(facts, vip)
     if barred is not None:
         return Verdict(barred)
-    if vip in facts.unaddressed:
-        return Verdict(Reason.NO_ADDRESS)
     if _starting(facts, moment):
         return Verdict(Reason.STARTING, leave=True)
     if facts.maintenance is not None and facts.maintenance.node:
@@ -109,8 +107,8 @@ def lowest_rank(settings: ServiceSettings) -> int:
     return len(settings.seats) if settings.takeover is Takeover.RANKED else 2
 
 
-def _barred(facts: Facts) -> Reason | None:
-    """Say why this node must not announce anything at all."""
+def _barred(facts: Facts, vip: str) -> Reason | None:
+    """Say why this node must not announce anything at all, or this VIP in no case."""
     if facts.stopping:
         return Reason.STOPPING
     if facts.maintenance is not None and facts.maintenance.service:
@@ -119,7 +117,7 @@ def _barred(facts: Facts) -> Reason | None:
         return _UNFIT[facts.health.state]
     if facts.view.gone and facts.settings.on_store_loss is OnStoreLoss.WITHDRAW:
         return Reason.STORE_LOST
-    return None
+    return Reason.NO_ADDRESS if vip in facts.unaddressed else None
 
 
 def _starting(facts: Facts, moment: Moment) -> bool:

@@ -1,0 +1,154 @@
+"""A machine of the quick start: namespaces of its own for its network and its mounts."""
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tests.servers.process import Process, wait_for
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""As root has it on Debian: the system's own Python."""
+CLONE_NEWNET = 0x40000000
+COVER = """
+set -eu
+own=$1; shift
+for place; do
+    old=$own/old$place
+    mkdir -p "$old"
+    mount --rbind "$place" "$old"
+    mount -t tmpfs -o mode=755 tmpfs "$place"
+    for entry in "$old"/* "$old"/.[!.]*; do
+        name=$place/${entry##*/}
+        if [ -L "$entry" ] || [ -f "$entry" ]; then cp -a "$entry" "$name"
+        elif [ -d "$entry" ] && [ "${name#*/vipagent}" = "$name" ] && [ "${name#*/exabgp}" = "$name" ]
+        then mkdir "$name"; mount --rbind "$entry" "$name"
+        fi
+    done
+done
+"""
+"""Cover directories with empty ones in memory that have the same in them, but what the quick start makes."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Machine:
+    """A machine whose /etc, /opt and /usr/local/bin are its own, and whose network has nothing in it.
+
+    Args:
+        name: for messages.
+        directory: for what it writes.
+        shared: directories that are the same on several machines, by where they are seen.
+    """
+
+    def __init__(self, name: str, directory: Path, shared: Mapping[str, Path]) -> None:
+        self.name = name
+        self.directory = directory
+        self._shared = shared
+        self._mounts = Process(f"{name}-mounts", ["unshare", "--mount", "sleep", "infinity"], directory / "m")
+        self._network = Process(f"{name}-network", ["unshare", "--net", "sleep", "infinity"], directory / "n")
+
+    def start(self) -> None:
+        """Make its namespaces."""
+        for holder in (self._mounts, self._network):
+            holder.start()
+            wait_for("the namespace is made", partial(_is_ready, holder), 30)
+        self.run("sh", "-c", COVER, "sh", str(self.directory), "/etc", "/opt", outside=True)
+        for place, directory in self._shared.items():
+            self.run("mkdir", "-p", place)
+            self.run("mount", "--bind", str(directory), place)
+        self.run("ip", "link", "set", "lo", "up")
+
+    def stop(self) -> None:
+        """Remove them, with all that is in them."""
+        self._network.kill()
+        self._mounts.kill()
+
+    @property
+    def network(self) -> int:
+        """A process in its network."""
+        return self._network.pid
+
+    def inside(self, *command: str, outside: bool = False) -> list[str]:
+        """Return the command line that runs a command on it.
+
+        Args:
+            command: the command.
+            outside: run it in the network that this machine was made in.
+        """
+        namespaces = [f"--mount=/proc/{self._mounts.pid}/ns/mnt"]
+        if not outside:
+            namespaces.append(f"--net=/proc/{self._network.pid}/ns/net")
+        return ["nsenter", *namespaces, "--", *command]
+
+    def write(self, file: str, text: str) -> None:
+        """Write a file on it that everybody may read."""
+        script = 'mkdir -p "${1%/*}"; printf %s "$2" >"$1"; chmod 644 "$1"'
+        self.run("sh", "-euc", script, "sh", file, text)
+
+    def run(
+        self, *command: str, outside: bool = False, within: float = 180, directory: Path = Path("/")
+    ) -> str:
+        """Run a command on it, and return what it printed."""
+        line = self.inside(*command, outside=outside)
+        done = subprocess.run(
+            line,
+            cwd=directory,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=within,
+        )
+        assert done.returncode == 0, (
+            f"{self.name}: {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done.stdout
+
+    def process(self, name: str, *command: str) -> Process:
+        """Return a process on it that is not started yet."""
+        return Process(name, self.inside(*command), self.directory / f"{name}.log", environment())
+
+
+@contextmanager
+def entered(machine: Machine) -> Iterator[None]:
+    """Be in a machine's network, with this thread and all that it starts."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/proc/{machine.network}/ns/net", os.O_RDONLY)
+    try:
+        _enter(there)
+        yield
+    finally:
+        _enter(before)
+        os.close(there)
+        os.close(before)
+
+
+def connect(switch: Machine, other: Machine, addresses: Sequence[str]) -> None:
+    """Plug a cable in between two machines: the switch's end is named as the other machine, its end `up`."""
+    switch.run(
+        "ip", "link", "add", other.name, "type", "veth", "peer", "name", "up", "netns", str(other.network)
+    )
+    switch.run("ip", "link", "set", other.name, "up")
+    for address in addresses:
+        other.run("ip", "address", "add", address, "dev", "up")
+    other.run("ip", "link", "set", "up", "up")
+
+
+def environment() -> dict[str, str]:
+    """Return this one's environment, as far as a login shell would have it: no tests' Python, no ExaBGP's."""
+    ours = ("exabgp", "EXABGP", "VIPAGENT", "PYTHON", "VIRTUAL_ENV", "TOX", "COV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PATH": PATH}
+
+
+def _enter(network: int) -> None:
+    assert _libc.setns(network, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+
+
+def _is_ready(holder: Process) -> bool:
+    """Return whether `unshare` has become the command that it runs."""
+    return Path(f"/proc/{holder.pid}/cmdline").read_bytes().startswith(b"sleep")

@@ -1,0 +1,104 @@
+"""Where a command looks for the configuration that says where the store is."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.operating import Site, site, vipagent
+from vipagent.cli import reader
+from vipagent.cli import run as cli_run
+from vipagent.config import lookup
+from vipagent.config.problems import ConfigError
+
+__all__ = ["site"]
+COMMANDS = (
+    ("status", "apex"),
+    ("maintenance", "on", "apex"),
+    ("maintenance", "off", "apex"),
+    ("maintenance", "list", "apex"),
+    ("backends", "--check"),
+)
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The usual file, which is not there, and an environment that names none."""
+    monkeypatch.delenv("VIPAGENT_CONFIG", raising=False)
+    monkeypatch.setattr(lookup, "USUAL", tmp_path / "etc" / "vipagent.yaml")
+    return tmp_path / "etc" / "vipagent.yaml"
+
+
+def write(path: Path, host: str) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{{node: n, hosts: ['{host}:1'], services: {{apex: {{auth_ip: 10.0.0.1}}}}}}")
+    return str(path)
+
+
+@pytest.mark.usefixtures("usual")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_any_a_command_refuses_and_says_where_it_looked_and_what_to_do(
+    site: Site, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert vipagent(*command) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for word in ("$VIPAGENT_CONFIG", "/vipagent.yaml", "--config FILE", "--backend, --hosts"):
+        assert word in captured.err
+    assert not site.opened
+
+
+@pytest.mark.parametrize("command", COMMANDS[:4])
+def test_the_order_is_option_environment_usual_place(
+    site: Site,
+    usual: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    def reached(*options: str) -> str:
+        assert vipagent(*command, *options) == 0
+        return site.opened[-1].settings.hosts[0]
+
+    write(usual, "usual")
+    assert reached() == "usual:1"
+    monkeypatch.setenv("VIPAGENT_CONFIG", write(tmp_path / "named.yaml", "environment"))
+    assert reached() == "environment:1"
+    assert reached("--config", write(tmp_path / "given.yaml", "option")) == "option:1"
+    assert reached("--hosts", "by-option:1") == "by-option:1", "no file is read then"
+    monkeypatch.setenv("VIPAGENT_CONFIG", "")
+    assert reached() == "usual:1"
+
+
+@pytest.mark.usefixtures("usual")
+def test_a_named_file_that_is_not_there_is_an_error(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIPAGENT_CONFIG", "/nowhere.yaml")
+    assert vipagent("status", "apex") == 2
+    assert "/nowhere.yaml: cannot be read" in capsys.readouterr().err
+    assert not site.opened
+
+
+@pytest.mark.usefixtures("usual")
+@pytest.mark.parametrize("options", [("--prefix", "/x"), ("--session-timeout", "5")])
+def test_options_that_do_not_say_where_the_store_is_are_refused(
+    site: Site, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert vipagent("status", "apex", *options) == 2
+    assert "--backend and --hosts" in capsys.readouterr().err
+    assert not site.opened
+
+
+@pytest.mark.usefixtures("site")
+def test_check_config_and_run_look_in_the_same_places(
+    usual: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert vipagent("check-config") == 2
+    assert "name a FILE" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="by options"):
+        reader.read([])
+    assert cli_run.source([]) == usual, "it is waited for"
+    write(usual, "usual")
+    assert vipagent("check-config") == 0
+    assert str(usual) in capsys.readouterr().out
+    assert reader.read([]).store.hosts == ("usual:1",)
