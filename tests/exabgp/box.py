@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -36,9 +36,16 @@ class Box:
         directory: for everything of it.
         version: of ExaBGP.
         environment: for ExaBGP and its API processes.
+        before: what runs ExaBGP, `setpriv` and its options say.
     """
 
-    def __init__(self, directory: Path, version: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        version: str,
+        environment: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> None:
         self.version = version
         self.file = directory / "agent.yaml"
         self.store = directory / "store"
@@ -49,7 +56,11 @@ class Box:
         self.switch = Bird(directory / "switch", SWITCH, [peer])
         at = (self.switch.address, self.switch.port)
         self.exabgp = ExaBGP(
-            Settings(version, environment=environment or {}), directory / peer.name, peer, at, processes
+            Settings(version, environment=environment or {}, before=before),
+            directory / peer.name,
+            peer,
+            at,
+            processes,
         )
 
     def write(self, text: str) -> None:

@@ -13,16 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.exabgp.box import OTHERS_ROUTE, Box
 from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
+from tests.servers.exabgp import VERSIONS
 from tests.servers.process import Process, going_first, wait_for
 from tests.servers.zookeeper import ZooKeeper
 
 OWN, THERE, POOLED, LATER = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
+SETS = ("bounding-set", "inh-caps")
 SIX = "2001:db8::1"
 CLONE_NEWNET = 0x40000000
 LOGGED = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
@@ -133,6 +136,46 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
             run.kill()
             zookeeper.process.signal(signal.SIGCONT)
             zookeeper.stop()
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_cannot_be_set_up_is_left_to_the_others_until_it_is_there(tmp_path: Path, version: str) -> None:
+    """As under ExaBGP's default user, who may not change addresses."""
+    box = Box(tmp_path / "box", version, before=["setpriv", *(f"--{set_}=-net_admin" for set_ in SETS)])
+    checked = {"rise": 1, "command": "true", "interval": 0.3, "settle": 60, "ip_setup": True}
+    services = {"apex": {"auth_ip": OWN, **checked}, "web": {"auth_ip": THERE, **checked}}
+    ip("address", "add", f"{THERE}/32", "dev", "lo")
+    try:
+        box.configure(services)
+        box.launch()
+        box.wait_for({OTHERS_ROUTE: None, THERE: 100})
+        box.wait_until("the reason is known", lambda: states(box) == {"apex": "no-address", "web": "serving"})
+        assert owners(box) == {"apex": None, "web": "node1"}
+        assert "CAP_NET_ADMIN" in box.said()
+        assert f"announce route {OWN}" not in box.said()
+
+        ip("address", "add", f"{OWN}/32", "dev", "lo")
+        box.wait_for({OTHERS_ROUTE: None, THERE: 100, OWN: 100}, 40)
+        box.wait_until("all is well", lambda: owners(box) == {"apex": "node1", "web": "node1"})
+        assert box.said().count("cannot add address") == 1, "it is said once, not every 10 s"
+    finally:
+        box.stop()
+
+
+def status(box: Box) -> list[dict[str, Any]]:
+    command = agent("status", "--json", "--config", str(box.file))
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    services: list[dict[str, Any]] = json.loads(shown)
+    return services
+
+
+def states(box: Box) -> dict[str, str]:
+    return {service["service"]: node["state"] for service in status(box) for node in service["nodes"]}
+
+
+def owners(box: Box) -> dict[str, str | None]:
+    return {service["service"]: vip["owner"] for service in status(box) for vip in service["vips"]}
 
 
 @contextmanager

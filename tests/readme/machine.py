@@ -93,10 +93,10 @@ class Machine:
         self, *command: str, outside: bool = False, within: float = 180, directory: Path = Path("/")
     ) -> str:
         """Run a command on it, and return what it printed."""
-        line = self.inside(*command, outside=outside)
+        # Who enters mounts is in their root directory.
+        line = self.inside("env", f"--chdir={directory}", *command, outside=outside)
         done = subprocess.run(
             line,
-            cwd=directory,
             env=environment(),
             capture_output=True,
             text=True,
@@ -128,14 +128,14 @@ def entered(machine: Machine) -> Iterator[None]:
 
 
 def connect(switch: Machine, other: Machine, addresses: Sequence[str]) -> None:
-    """Plug a cable in between two machines: the switch's end is named as the other machine, its end `up`."""
+    """Plug a cable in: the switch's end is named as the other machine, the other end `uplink`."""
     switch.run(
-        "ip", "link", "add", other.name, "type", "veth", "peer", "name", "up", "netns", str(other.network)
+        "ip", "link", "add", other.name, "type", "veth", "peer", "name", "uplink", "netns", str(other.network)
     )
     switch.run("ip", "link", "set", other.name, "up")
     for address in addresses:
-        other.run("ip", "address", "add", address, "dev", "up")
-    other.run("ip", "link", "set", "up", "up")
+        other.run("ip", "address", "add", address, "dev", "uplink")
+    other.run("ip", "link", "set", "uplink", "up")
 
 
 def environment() -> dict[str, str]:

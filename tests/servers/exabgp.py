@@ -50,6 +50,8 @@ class Settings:
     """BGP hold time, in seconds."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """For ExaBGP and its API processes."""
+    before: Sequence[str] = ()
+    """What runs it: a program, and its options, that becomes the one that it is given."""
 
 
 def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
@@ -89,7 +91,7 @@ class ExaBGP:
             _script(directory, name, command)
         configuration = directory / "exabgp.conf"
         configuration.write_text(_configuration(settings, directory, speaker, switch, list(processes)))
-        command = [str(executable(settings.version)), str(configuration)]
+        command = [*settings.before, str(executable(settings.version)), str(configuration)]
         self.process = Process("exabgp", command, directory / "exabgp.log", environment(settings, speaker))
         self._commands = {name: list(command) for name, command in processes.items()}
         self._children: set[tuple[int, str]] = set()

@@ -26,7 +26,8 @@ VIPs, `takeover`, `standby`, `prefix`. A file that is the same everywhere names 
 
 `vipagent run --config FILE` reads it at its start and at each SIGHUP; a bad file changes nothing that is
 announced. `vipagent check-config FILE` says all that is wrong with one. The commands for operators take it as
-well: it says where the store is.
+well: it says where the store is. A command without `--config`, and without options that say the same, reads
+the file that the environment variable VIPAGENT_CONFIG names, else /etc/vipagent/vipagent.yaml.
 
 Below, NAME is the name of a service. A key that takes a list takes a single value, too. What `store` may hold
 (credentials, TLS) differs from store to store: stores.md, among the other documentation, has all of it."""

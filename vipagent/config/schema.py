@@ -211,7 +211,9 @@ class ServiceSection(Section):
         default=(), description="Shell command run when the service gets disabled. May be several."
     )
     ip_setup: Annotated[bool, Option("")] = Field(
-        default=False, description="Put the VIPs on the loopback interface."
+        default=False,
+        description="Put the VIPs on the loopback interface, which takes CAP_NET_ADMIN; one that cannot be "
+        "put there is not announced.",
     )
 
 
