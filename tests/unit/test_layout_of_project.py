@@ -72,7 +72,17 @@ def test_the_agent_s_process_stays_small() -> None:
 
 def test_core_does_no_io() -> None:
     """The core is sans-I/O (Shape 1): it imports plain data and arithmetic."""
-    allowed = {"collections", "dataclasses", "enum", "functools", "math", "vipagent", "itertools", "typing"}
+    allowed = {
+        "array",
+        "collections",
+        "dataclasses",
+        "enum",
+        "functools",
+        "math",
+        "vipagent",
+        "itertools",
+        "typing",
+    }
     for module in (ROOT / "vipagent" / "core").glob("*.py"):
         imported = set(re.findall(r"^\s*(?:from|import) (\w+)", module.read_text(), re.MULTILINE))
         assert imported <= allowed, module

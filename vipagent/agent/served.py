@@ -81,7 +81,7 @@ class ServedService:
 
     def feed(self, event: events.Event) -> None:
         """Hand one event to the core and carry out what follows."""
-        cause = events.each(event)[0]
+        cause = events.each(event)[0]  # of several at once, the first stands for all
         try:
             for action in self._core.handle(event, self._world.loop.time()):
                 self.counters.carried_out(action)
