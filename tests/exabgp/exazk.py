@@ -1,7 +1,7 @@
 """A stand-in for ExaZK as of 2015-12 or 2016-06: what it does, in its order, faults included.
 
-Run by ExaBGP as `python exazk.py FILE VERSION PERIOD`: its own YAML, `2015` or `2016`, and the seconds between
-two polls (ExaZK: 10). Its ZooKeeper session is kazoo's of 10 s, as ExaZK's.
+Run by ExaBGP as `python exazk.py FILE VERSION PERIOD`: its own YAML, `2015` or `2016`, and the seconds
+between two polls (ExaZK: 10). Its ZooKeeper session is kazoo's of 10 s, as ExaZK's.
 
 Both register before they announce, repeat their table of routes at every turn, announce 100 and 200, never
 read what ExaBGP replies, and know the maintenance key of their own node only.
