@@ -14,9 +14,8 @@ def lower_bounds() -> list[str]:
     lines = setup["options"]["install_requires"].splitlines()
     for requirements in setup["options.extras_require"].values():
         lines += requirements.splitlines()
-    found = {
-        match[1]: match[2] for line in lines if (match := re.fullmatch(r"([\w.-]+)>=([\w.]+)", line.strip()))
-    }
+    bounded = re.compile(r"([\w.-]+)>=([\w.]+)(?:,<[\w.]+)?")
+    found = {match[1]: match[2] for line in lines if (match := bounded.fullmatch(line.strip()))}
     return [f"{name}=={version}" for name, version in found.items()]
 
 

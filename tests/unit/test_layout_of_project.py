@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lowest import lower_bounds
+
 ROOT = Path(__file__).parents[2]
 CLIENTS = {"kazoo", "watchdog", "urllib3", "httpx", "requests", "consul", "etcd3"}
 
@@ -39,6 +41,13 @@ def test_every_backend_has_an_extra_of_its_name() -> None:
     }
     assert backends <= set(parsed["options.extras_require"])
     assert {f"vipagent_{name}" for name in backends} == packages_in(ROOT / "backends")
+
+
+def test_the_demo_asks_for_an_exabgp_whose_dialect_the_agent_speaks() -> None:
+    """ExaBGP 6 refuses `announce route` without a peer, which is all that 4.2 and 5 understand."""
+    demo = setup()["options.extras_require"]["demo"].split()
+    assert [asked for asked in demo if asked.startswith("exabgp")] == ["exabgp>=4.2.25,<6"]
+    assert "exabgp==4.2.25" in lower_bounds()
 
 
 @pytest.mark.parametrize("module", sorted((ROOT / "vipagent").rglob("*.py")), ids=lambda path: path.stem)
