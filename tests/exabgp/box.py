@@ -37,6 +37,7 @@ class Box:
         version: of ExaBGP.
         environment: for ExaBGP and its API processes.
         before: what runs ExaBGP, `setpriv` and its options say.
+        asn: its AS number.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Box:
         version: str,
         environment: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
+        asn: int = bird.ASN + 1,
     ) -> None:
         self.version = version
         self.file = directory / "agent.yaml"
@@ -52,7 +54,7 @@ class Box:
         self.store.mkdir(parents=True)
         command = agent("run", "--config", str(self.file))
         processes = {"agent": command, "other": [sys.executable, "-c", OTHER]}
-        peer = Peer("node1", ADDRESS, bird.ASN + 1, free_port(ADDRESS))
+        peer = Peer("node1", ADDRESS, asn, free_port(ADDRESS))
         self.switch = Bird(directory / "switch", SWITCH, [peer])
         at = (self.switch.address, self.switch.port)
         self.exabgp = ExaBGP(
@@ -117,10 +119,12 @@ class Box:
 
 
 @contextmanager
-def boxes(directory: Path, environment: Mapping[str, str] | None = None) -> Iterator[list[Box]]:
+def boxes(
+    directory: Path, environment: Mapping[str, str] | None = None, asn: int = bird.ASN + 1
+) -> Iterator[list[Box]]:
     """Provide a load balancer of each version."""
     with ExitStack() as stack:
-        made = [Box(directory / version, version, environment) for version in VERSIONS]
+        made = [Box(directory / version, version, environment, asn=asn) for version in VERSIONS]
         for box in made:
             stack.callback(box.stop)
         yield made

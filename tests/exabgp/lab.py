@@ -79,7 +79,7 @@ class Lab:
     def start(self) -> None:
         """Start all, and wait for the steady state."""
         self.launch()
-        self.wait_for(self.steady(), 20)
+        self.wait_for(self.steady(), 40)
 
     def stop(self) -> None:
         """End all."""

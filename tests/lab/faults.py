@@ -46,6 +46,24 @@ def start_exabgp(lab: Lab) -> None:
     exabgp.start()
 
 
+def hang_exabgp(lab: Lab) -> None:
+    """SIGSTOP: ExaBGP hangs, and its sessions end when the switch's hold time is over."""
+    victim(lab).exabgp.signal(signal.SIGSTOP)
+
+
+def continue_exabgp(lab: Lab) -> None:
+    """SIGCONT."""
+    victim(lab).exabgp.signal(signal.SIGCONT)
+
+
+def terminate_agent(lab: Lab) -> None:
+    """SIGTERM to the agent alone, which ExaBGP starts anew."""
+    balancer = victim(lab)
+    before = balancer.agent()
+    balancer.signal_agent(signal.SIGTERM)
+    wait_for("ExaBGP has started the agent anew", lambda: balancer.agent() != before)
+
+
 def kill_agent(lab: Lab) -> None:
     """`kill -9` of the agent alone, which ExaBGP starts anew."""
     balancer = victim(lab)

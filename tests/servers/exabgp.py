@@ -52,6 +52,12 @@ class Settings:
     """For ExaBGP and its API processes."""
     before: Sequence[str] = ()
     """What runs it: a program, and its options, that becomes the one that it is given."""
+    encoder: str = "json"
+    """How it writes events to its API processes."""
+    events: bool = True
+    """Whether it reports neighbours that come and go (`neighbor-changes`)."""
+    peer_as: int = bird.ASN
+    """The AS number that it expects the switch to have."""
 
 
 def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
@@ -170,20 +176,22 @@ def _configuration(
     settings: Settings, directory: Path, speaker: bird.Peer, switch: tuple[str, int], processes: Sequence[str]
 ) -> str:
     blocks = "".join(
-        f"process {name} {{\n  run {directory / name}.sh;\n  encoder json;\n}}\n" for name in processes
+        f"process {name} {{\n  run {directory / name}.sh;\n  encoder {settings.encoder};\n}}\n"
+        for name in processes
     )
     address, port = switch
+    events = "    neighbor-changes;\n" if settings.events else ""
     return (
         f"{blocks}neighbor {address} {{\n"
         f"  router-id {speaker.address};\n"
         f"  local-address {speaker.address};\n"
         f"  local-as {speaker.asn};\n"
-        f"  peer-as {bird.ASN};\n"
+        f"  peer-as {settings.peer_as};\n"
         f"  connect {port};\n"
         f"  hold-time {settings.hold};\n"
         f"  family {{\n    ipv4 unicast;\n    ipv6 unicast;\n  }}\n"
         f"  capability {{\n    add-path send;\n  }}\n"
-        f"  api {{\n    processes [ {' '.join(processes)} ];\n    neighbor-changes;\n  }}\n"
+        f"  api {{\n    processes [ {' '.join(processes)} ];\n{events}  }}\n"
         f"}}\n"
     )
 

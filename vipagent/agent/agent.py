@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from vipagent.agent.gate import GateWatch
 from vipagent.agent.inbox import Inbox
 from vipagent.agent.reading import deciding
 from vipagent.agent.served import ServedService, World
@@ -13,7 +14,6 @@ from vipagent.core import events
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import StoreState
 from vipagent.exabgp import messages, route
-from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.pipe import Pipe
 from vipagent.exabgp.speaker import Outcome, Speaker
 from vipagent.store.backend import Backend, Snapshot
@@ -23,7 +23,9 @@ from vipagent.telemetry.view import AgentView, Overview, ServiceView
 
 log = logging.getLogger(__name__)
 
-LAST_WORDS = 0.4
+LEAVING = 0.5
+"""Seconds that the others get to announce, once all is deregistered, before anything is withdrawn (E3)."""
+LAST_WORDS = 0.3
 """Seconds that ExaBGP gets to take the withdrawals at the end (E3)."""
 CLOSE_TIMEOUT = 0.8
 """Seconds that the store gets to take the deregistrations at the end (E3)."""
@@ -43,16 +45,20 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._speaker = Speaker()
-        self._neighbors = Neighbors()
         self._pipe = Pipe(reader, writer, on_lines=self._heard, on_room=self._pump, on_end=self._orphaned)
+        self._gate = GateWatch(
+            self._loop, self._pipe.read_waiting, self._came_up, self._gate_changed, self._asns_changed
+        )
         self._backend = backend(config.store, Inbox(self._loop, self._session, self._snapshot))
-        self._world = World(self._loop, self._backend, self._speaker, self._pump, self._wanted)
+        self._world = World(self._loop, self._backend, self._speaker, self._gate, self._pump, self._wanted)
         self._services: dict[str, ServedService] = {}
         self._by_vip: dict[str, ServedService] = {}
         self._told: dict[ServedService, list[events.FromExaBGP]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
         self._missing: Mapping[str, str] = {}
+        self._shutdown = False
+        """Whether ExaBGP has said that it ends."""
         self._store = StoreState.LOST
         self._store_detail = "not connected yet"
         self._overview = Overview()
@@ -68,7 +74,7 @@ class Agent:
             backend=self._config.backend,
             store=self._store,
             store_detail=self._store_detail,
-            neighbors=self._neighbors.established,
+            neighbors=self._gate.established,
             ending=self._ended.is_set(),
             counters=self.counters,
             services=tuple(
@@ -90,6 +96,9 @@ class Agent:
         self._backend.open()
         await self._ended.wait()
         for served in self._services.values():
+            served.leave()
+        await self._others_announce(LEAVING)
+        for served in self._services.values():
             served.stop()
         self._pipe.write(self._speaker.last_words(self._loop.time()))
         await self.spoken(LAST_WORDS)  # no longer: ExaBGP may be stopping itself (E3)
@@ -97,6 +106,7 @@ class Agent:
     def close(self) -> None:
         """End the store's session and let go of ExaBGP's pipes; it may take `CLOSE_TIMEOUT` seconds."""
         self._backend.close(CLOSE_TIMEOUT)
+        self._gate.close()
         self._pipe.close()
         if self._timer:
             self._timer.cancel()
@@ -119,6 +129,16 @@ class Agent:
         self._missing = vips
         for served in self._services.values():
             served.feed(events.AddressesMissing(vips))
+
+    async def _others_announce(self, within: float) -> None:
+        """Wait until the others have had time to announce; not if all routes go with ExaBGP anyway."""
+        deadline = self._loop.time() + within
+        while not self._exabgp_ends and self._loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    @property
+    def _exabgp_ends(self) -> bool:
+        return self._shutdown or self._pipe.ended or self._gate.hung
 
     def check(self, config: AgentConfig) -> None:
         """Refuse what `reconfigure` cannot take.
@@ -155,7 +175,7 @@ class Agent:
         served = self._services[service.name] = ServedService(service, self._world)
         self._by_vip.update(dict.fromkeys(service.core.pool, served))
         served.feed(events.StoreChanged(self._store))
-        served.feed(events.NeighborsChanged(self._neighbors.established))
+        served.feed(events.NeighborsChanged(self._gate.established))
         served.feed(events.AddressesMissing(self._missing))
         served.start()
 
@@ -190,25 +210,31 @@ class Agent:
         self._pump()
 
     def _take(self, line: str) -> None:
-        match messages.parse(line):
+        message = messages.parse(line)
+        self._gate.heard(message)
+        match message:
             case messages.Reply(error):
                 outcome = self._speaker.replied(error, self._loop.time())
                 if outcome:
                     self._settled(outcome)
             case messages.Answer():
                 self._speaker.answered(self._loop.time())
-            case messages.NeighborState(peer, established):
-                self._neighbor(peer, established)
+            case messages.Shutdown():
+                log.warning("ExaBGP is going to end")
+                self._shutdown = True
+                self.stop()
 
-    def _neighbor(self, peer: str, established: bool) -> None:
-        if not self._neighbors.changed(peer, established):
-            return
-        fields = {"neighbor": peer, "established": established}
-        log.info("bgp", extra={"fields": fields})
-        if established:
-            self._speaker.neighbor_up(self._loop.time())
+    def _came_up(self) -> None:
+        self._speaker.neighbor_up(self._loop.time())
+
+    def _gate_changed(self) -> None:
         for served in self._services.values():
-            self._tell(served, events.NeighborsChanged(self._neighbors.established))
+            self._tell(served, events.NeighborsChanged(self._gate.established))
+        self._loop.call_soon(self._pump)  # once all that is being read is known
+
+    def _asns_changed(self) -> None:
+        for served in self._services.values():
+            served.follow_asns()
 
     def _settled(self, outcome: Outcome) -> None:
         self.counters.settled(outcome)
@@ -237,7 +263,10 @@ class Agent:
             self._settled(outcome)
         self._decide()
         if not self._pipe.congested:
-            self._pipe.write(self._speaker.commands(now))
+            lines = self._speaker.commands(now)
+            self._pipe.write(lines)
+            if messages.SHOW_NEIGHBORS in lines:
+                self._gate.asked()
         if self._timer:
             self._timer.cancel()
         deadline = self._speaker.deadline()

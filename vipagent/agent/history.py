@@ -23,6 +23,7 @@ CAUSES: Mapping[type[events.Event], str] = {
     events.RouteRefused: "exabgp-refused",
     events.TimerFired: "timer",
     events.Reconfigured: "reload",
+    events.LeaveAsked: "leave",
     events.StopAsked: "stop",
 }
 """The word for what led to a decision."""

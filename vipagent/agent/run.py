@@ -33,7 +33,7 @@ Load = Callable[[], Awaitable[AgentConfig]]
 
 UMASK = 0o022
 """ExaBGP runs its processes with 0137, which makes directories that nobody can enter."""
-ENDING = 1.3
+ENDING = 1.0
 """Seconds, after the withdrawals, for the store's session to end and the VIPs to leave the loopback (E3)."""
 SPOKEN = 30.0
 """Seconds that ExaBGP gets to take a reload's withdrawals, or their VIPs stay on the loopback interface."""

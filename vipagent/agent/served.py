@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from vipagent.agent.gate import GateWatch
 from vipagent.agent.history import CAUSES, History
 from vipagent.agent.reading import maintenance_seen, members_seen, strangers
 from vipagent.checks.hooks import Hooks
@@ -32,6 +33,7 @@ class World:
     loop: asyncio.AbstractEventLoop
     backend: Backend
     speaker: Speaker
+    gate: GateWatch
     pump: Callable[[], None]
     """Writes what the speaker has to say."""
     wanted: Callable[[ServiceSettings], Mapping[Kind, frozenset[str] | None]]
@@ -59,6 +61,9 @@ class ServedService:
         self._strangers: frozenset[str] = frozenset()
         self._why = ("", "")
         self._since = datetime.now(UTC)
+        self._loops: tuple[str, ...] = ()
+        """The neighbours that would take a prepended path for a loop (N10)."""
+        self._find_loops()
 
     def start(self) -> None:
         """Watch the store's directories and start to check."""
@@ -103,6 +108,7 @@ class ServedService:
     def reconfigure(self, config: ServiceConfig) -> None:
         """Take another configuration without touching what stays the same (E3)."""
         before, self.config = self.config, config
+        self._find_loops()
         if config.hooks != before.hooks:
             self._hooks = Hooks(config.hooks, config.name, config.core.node)
         if config.core != before.core:
@@ -115,8 +121,19 @@ class ServedService:
     def wish(self) -> None:
         """Wish once more what is announced: attributes may have changed, or VIPs their service."""
         for vip, preference in self._announced.items():
-            self._world.speaker.announce(vip, route.announce(self.config.routes, vip, preference))
+            self._world.speaker.announce(vip, route.announce(self._routes, vip, preference))
         self._world.pump()
+
+    def follow_asns(self) -> None:
+        """Find out anew which neighbours are iBGP neighbours (N10)."""
+        if self._find_loops():
+            self.wish()
+            if self._core.report:
+                self._publish(self._core.report)
+
+    def leave(self) -> None:
+        """Deregister, and let the others' routes be preferred."""
+        self.feed(events.LeaveAsked())
 
     def stop(self) -> None:
         """Deregister, withdraw, and end the checks and hooks."""
@@ -129,6 +146,27 @@ class ServedService:
         for kind in Kind:
             self._world.backend.unwatch(self._directory(kind))
         self._world.backend.deregister(Key(self._directory(Kind.STATES), self.config.core.node))
+
+    @property
+    def _routes(self) -> route.RouteSettings:
+        """How the routes look: not prepended where that would be a loop (N10)."""
+        return replace(self.config.routes, prepend=0) if self._loops else self.config.routes
+
+    def _find_loops(self) -> bool:
+        """Find the neighbours that `prepend` would be a loop for; return whether they are others now."""
+        before, self._loops = self._loops, route.loops(self.config.routes, self._world.gate.asns)
+        if self._loops and self._loops != before:
+            fields = {
+                "service": self.config.name,
+                "neighbors": self._loops,
+                "as": self.config.routes.local_as,
+            }
+            log.warning(
+                "prepend is ignored: an iBGP neighbour takes a path with its own AS for a loop; "
+                "use local_preference there",
+                extra={"fields": fields},
+            )
+        return self._loops != before
 
     def _directory(self, kind: Kind) -> Directory:
         return Directory(kind, self.config.name)
@@ -151,7 +189,7 @@ class ServedService:
         match action:
             case actions.Announce(vip, preference):
                 self._announced[vip] = preference
-                self._world.speaker.announce(vip, route.announce(self.config.routes, vip, preference))
+                self._world.speaker.announce(vip, route.announce(self._routes, vip, preference))
                 self._history.note(action, cause)
             case actions.Withdraw(vip):
                 self._announced.pop(vip, None)
@@ -189,7 +227,7 @@ class ServedService:
             }
             log.error("conflict: another node holds this VIP's registration", extra={"fields": fields})
         core = self.config.core
-        why = report.check, _detail(report, core.require_bgp)
+        why = report.check, self._detail(report)
         if why != self._why:
             self._why, self._since = why, datetime.now(UTC)
         state = NodeState(
@@ -207,19 +245,26 @@ class ServedService:
     def _tell(self, what: str, **fields: object) -> None:
         log.info(what, extra={"fields": {"service": self.config.name, **fields}})
 
+    def _detail(self, report: actions.Report) -> str:
+        """Say in words why a node does not do what it should."""
+        conflicts = report.conflicts.items()
+        reasons = [
+            report.maintenance,
+            *(f"{vip} is registered by {holder or 'somebody else'}" for vip, holder in conflicts),
+            self._gate_detail(report.neighbors),
+            _unaddressed(report.missing),
+            f"prepend is ignored for iBGP neighbours: {', '.join(self._loops)}" if self._loops else "",
+            report.detail,
+        ]
+        return "; ".join(reason for reason in reasons if reason)
 
-def _detail(report: actions.Report, require_bgp: int) -> str:
-    """Say in words why a node does not do what it should."""
-    reasons = [
-        report.maintenance,
-        *(f"{vip} is registered by {holder or 'somebody else'}" for vip, holder in report.conflicts.items()),
-        f"{report.neighbors or 0} of {require_bgp} BGP neighbours established"
-        if (report.neighbors or 0) < require_bgp
-        else "",
-        _unaddressed(report.missing),
-        report.detail,
-    ]
-    return "; ".join(reason for reason in reasons if reason)
+    def _gate_detail(self, established: int | None) -> str:
+        needed = self.config.core.require_bgp
+        if self._world.gate.hung:
+            return "ExaBGP does not answer"
+        if established is None:
+            return "BGP unknown" if needed else ""
+        return f"{established} of {needed} BGP neighbours established" if established < needed else ""
 
 
 def _unaddressed(missing: Mapping[str, str]) -> str:

@@ -67,7 +67,7 @@ def _owner(vip: VipStatus) -> Text:
 def _nodes(nodes: Iterable[NodeStatus]) -> Table:
     table = _table("node", "state", "BGP", "since", "why")
     for node in nodes:
-        neighbors = "?" if node.neighbors is None else str(node.neighbors)
+        neighbors = "unknown" if node.neighbors is None else str(node.neighbors)
         state = Text(node.state, "green" if node.state == SERVING else "yellow")
         table.add_row(Text(node.node), state, Text(neighbors), Text(node.since), Text(node.why))
     return table

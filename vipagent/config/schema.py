@@ -158,8 +158,9 @@ class ServiceSection(Section):
         description="How long a node that goes into maintenance announces on, at lowered preference.",
     )
     require_bgp: Annotated[v.Count, Option("N")] = Field(
-        default=0,
-        description="So many BGP neighbours have to be up, or the node counts as unable to serve.",
+        default=1,
+        description="Minimum number of established BGP neighbours; with fewer the node counts as unable to "
+        "serve, and the others take its VIPs over. 0 turns this off.",
     )
     flap_hold: FlapHoldSection = Field(
         default=FlapHoldSection(),

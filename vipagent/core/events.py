@@ -55,7 +55,8 @@ class StoreChanged:
 class NeighborsChanged:
     """So many BGP neighbours are established (E5)."""
 
-    established: int
+    established: int | None
+    """None: that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,13 @@ class Reconfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveAsked:
+    """The agent is going to end once the others have had time to announce (E3)."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
-    """The agent is going to end."""
+    """The agent ends now."""
 
 
 Event = (
@@ -120,6 +126,7 @@ Event = (
     | Together
     | TimerFired
     | Reconfigured
+    | LeaveAsked
     | StopAsked
 )
 

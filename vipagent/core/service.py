@@ -109,6 +109,8 @@ class Service:
                 self._registrations.accepted.add(vip)
             case events.RouteRefused(vip):
                 self._registrations.accepted.discard(vip)
+            case events.LeaveAsked():
+                facts.leaving = True
             case events.StopAsked():
                 facts.stopping = True
             case events.TimerFired():
@@ -194,8 +196,6 @@ class Service:
         """Say why a VIP is registered no more; it may be announced all the same."""
         if decided.reason is not Reason.OWNER:
             return decided.reason
-        if not self._facts.serving:
-            return Reason.NO_BGP
         return Reason.REFUSED if self._facts.able else Reason.NO_ADDRESS
 
     def _give_up(self, vip: str, reason: Reason) -> Deregister:

@@ -36,7 +36,7 @@ class ServiceSettings:
     settle: float = 6.0
     release_delay: float = 2.0
     drain_delay: float = 5.0
-    require_bgp: int = 0
+    require_bgp: int = 1
     rise: int = 3
     fall: int = 3
     flap_hold: FlapHold = FlapHold()

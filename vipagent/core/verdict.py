@@ -37,9 +37,12 @@ class Facts:
     maintenance: MaintenanceSeen | None = None
     """None: not read yet (H5)."""
     neighbors: int | None = None
+    """Established BGP neighbours; None: unknown."""
     unaddressed: Mapping[str, str] = field(default_factory=dict)
     """VIPs, of any service, that cannot be put on the loopback interface, and why: packets would be lost."""
     drain_until: float = 0.0
+    leaving: bool = False
+    """About to stop: the others are to announce first (E3)."""
     stopping: bool = False
     told: dict[str, Preference | None] = field(default_factory=dict)
     """What ExaBGP was last asked for, by VIP; None: to withdraw it. Not in it: nothing yet in this run."""
@@ -48,8 +51,8 @@ class Facts:
 
     @property
     def serving(self) -> bool:
-        """Whether the BGP gate lets this node count as able to serve (E5)."""
-        return not self.settings.require_bgp or (self.neighbors or 0) >= self.settings.require_bgp
+        """Whether the BGP gate lets this node count as able to serve; one that cannot see is open (E5)."""
+        return self.neighbors is None or self.neighbors >= self.settings.require_bgp
 
     @property
     def missing(self) -> Mapping[str, str]:
@@ -87,19 +90,29 @@ def verdicts(facts: Facts, moment: Moment) -> dict[str, Verdict]:
 
 
 def _verdict(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:
-    barred = _barred(facts, vip)
-    if barred is not None:
-        return Verdict(barred)
-    if _starting(facts, moment):
-        return Verdict(Reason.STARTING, leave=True)
-    if facts.maintenance is not None and facts.maintenance.node:
-        return _in_maintenance(facts, vip, moment)
+    common = _common(facts, vip, moment)
+    if common is not None:
+        return common
     if facts.settings.owns(vip):
         return _own(facts, vip)
     without_store = _without_store(facts)
     if without_store is not None:
         return Verdict(without_store)
     return _others(facts, vip, moment, takers)
+
+
+def _common(facts: Facts, vip: str, moment: Moment) -> Verdict | None:
+    """Decide by the node's own state, if that decides about all VIPs alike, or bars this one."""
+    barred = _barred(facts, vip)
+    if barred is not None:
+        return Verdict(barred)
+    if facts.leaving:
+        return _leaving(facts, vip)
+    if _starting(facts, moment):
+        return Verdict(Reason.STARTING, leave=True)
+    if facts.maintenance is not None and facts.maintenance.node:
+        return _in_maintenance(facts, vip, moment)
+    return None
 
 
 def lowest_rank(settings: ServiceSettings) -> int:
@@ -134,7 +147,14 @@ def _without_store(facts: Facts) -> Reason | None:
         return Reason.STORE_UNKNOWN
     if facts.view.gone and facts.settings.on_store_loss is OnStoreLoss.OWN:
         return Reason.STORE_LOST
-    return None if facts.serving else Reason.NO_BGP
+    return None
+
+
+def _leaving(facts: Facts, vip: str) -> Verdict:
+    """Announce for a last time what is announced, so that the others' routes are preferred (E3)."""
+    if facts.told.get(vip) is None:
+        return Verdict(Reason.STOPPING, leave=vip not in facts.told)
+    return Verdict(Reason.STOPPING, Preference(lowest_rank(facts.settings), draining=True))
 
 
 def _in_maintenance(facts: Facts, vip: str, moment: Moment) -> Verdict:
@@ -146,7 +166,7 @@ def _in_maintenance(facts: Facts, vip: str, moment: Moment) -> Verdict:
 def _own(facts: Facts, vip: str) -> Verdict:
     if facts.conflicts(vip):
         return Verdict(Reason.CONFLICT)
-    return Verdict(Reason.OWNER, Preference(0))
+    return Verdict(Reason.OWNER if facts.serving else Reason.NO_BGP, Preference(0))
 
 
 def _others(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:

@@ -22,6 +22,8 @@ class NeighborState:
 
     peer: str
     established: bool
+    asn: int | None = None
+    """The neighbour's AS number, where the line has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,12 @@ class Answer:
     """The answer to the question begins; a reply comes at its end, if replies are on."""
 
 
-Message = Reply | NeighborState | Answer | None
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """ExaBGP is about to end, and has ended its BGP sessions already (E3)."""
+
+
+Message = Reply | NeighborState | Answer | Shutdown | None
 
 
 def parse(line: str) -> Message:
@@ -40,30 +47,47 @@ def parse(line: str) -> Message:
     if text == "error":
         return Reply(error="refused by ExaBGP")
     if text.startswith("{"):
-        return _neighbor_state(text)
-    return _summary_line(text.split())
+        return _json_event(text)
+    return _text_line(text.split())
 
 
-def _neighbor_state(text: str) -> NeighborState | None:
+def _json_event(text: str) -> NeighborState | Shutdown | None:
     try:
         message = json.loads(text)
+        if message["type"] == "notification" and message.get("notification") == "shutdown":
+            return Shutdown()
         if message["type"] != "state":
             return None
         neighbor = message["neighbor"]
-        return NeighborState(str(neighbor["address"]["peer"]), neighbor["state"] == "up")
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return NeighborState(
+            str(neighbor["address"]["peer"]), neighbor["state"] == "up", _json_asn(neighbor.get("asn"))
+        )
+    except (AttributeError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _summary_line(words: list[str]) -> NeighborState | Answer | None:
-    """Read the summary's head, or a neighbour's line: peer, AS, time up, state, sent, received.
+def _json_asn(asn: object) -> int | None:
+    number = asn.get("peer") if isinstance(asn, dict) else None
+    return number if type(number) is int else None
 
-    The time may be `down`, `0:00:03`, or the three words `1 day, 0:00:03`.
+
+def _text_line(words: list[str]) -> Message:
+    """Read an event of the text encoder, the summary's head, or a neighbour's line of it.
+
+    The summary has peer, AS, time up, state, sent, received. The time may be `down`, `0:00:03`, or the three
+    words `1 day, 0:00:03`; the AS may be `n/a`.
     """
     with contextlib.suppress(ValueError):
         match words:
             case ["Peer", "AS", *_]:
                 return Answer()
-            case [peer, number, _, *_, state, sent, received] if (number + sent + received).isdigit():
-                return NeighborState(str(ip_address(peer)), state == "established")
+            case ["shutdown", pid, parent] if (pid + parent).isdecimal():
+                return Shutdown()
+            case ["neighbor", peer, "up"]:
+                return NeighborState(str(ip_address(peer)), established=True)
+            case ["neighbor", peer, "connected"] | ["neighbor", peer, "down", *_]:
+                return NeighborState(str(ip_address(peer)), established=False)
+            case [peer, asn, _, *_, state, sent, received] if (sent + received).isdecimal():
+                number = int(asn) if asn.isdecimal() else None
+                return NeighborState(str(ip_address(peer)), state == "established", number)
     return None

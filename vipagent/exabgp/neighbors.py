@@ -1,20 +1,145 @@
-"""Which BGP neighbours of ExaBGP are established (E5)."""
+"""Which BGP neighbours of ExaBGP are established, and whether ExaBGP answers at all (E5, N1, N2), sans-I/O.
+
+Two sources say which neighbours are established: events, where `neighbor-changes` is configured, and the
+answer to a question that is asked every few seconds. 4.2 lists only established neighbours, so an answer,
+once it is complete, replaces all that was known. Until a source has said something, nothing is known.
+
+An ExaBGP that hangs ends its sessions without a word: its neighbours' hold timers expire. So while a question
+is open and nothing at all is read for a while, it counts as hung: no neighbours. Any line is a sign of life,
+because a busy ExaBGP answers late.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply
+
+SILENCE = 3.0
+"""Seconds without any line after which an ExaBGP that owes an answer counts as hung."""
+PATIENCE = 2.0
+"""Seconds that it has for an answer at least, however long it had nothing to say before."""
+LATE = 1.0
+"""Seconds by which `overdue` may be late; if it is later, the agent itself was paused, and cannot judge."""
+END_OF_ANSWER = 0.3
+"""Seconds after its last line at which an answer is complete where no replies come."""
+MAX_PEERS = 256
+"""Neighbours whose AS numbers are kept after their sessions have ended, too."""
 
 
 class Neighbors:
     """The established neighbours, as far as ExaBGP has said."""
 
     def __init__(self) -> None:
+        self.hung = False
+        """Whether ExaBGP owes an answer and says nothing at all."""
+        self.asns: Mapping[str, int] = {}
+        """The AS number of each neighbour that is, or was, established."""
         self._established: set[str] = set()
+        self._known = False
+        self._listed: set[str] | None = None
+        """Those established by the answer that is being read."""
+        self._listed_at = 0.0
+        self._replies = False
+        """Whether replies come at all: then one ends each answer."""
+        self._answers = False
+        """Whether a question was ever answered."""
+        self._open = 0
+        """Questions that are not answered yet."""
+        self._asked_at = 0.0
+        self._heard_at = 0.0
+        self._alive = False
+        """Whether a hung ExaBGP has said something since."""
+        self._asked_since = False
+        """Whether it was asked since it did."""
 
     @property
-    def established(self) -> int:
-        """How many neighbours are established."""
-        return len(self._established)
+    def established(self) -> int | None:
+        """How many neighbours are established; None: unknown."""
+        if self.hung:
+            return 0
+        return len(self._established) if self._known else None
 
-    def changed(self, peer: str, established: bool) -> bool:
-        """Take one neighbour's state; return whether that is news. `down` repeats at every retry."""
+    def asked(self, now: float) -> None:
+        """Count a question that was written."""
+        if not self._open:
+            self._asked_at = now
+        self._open += 1
+        self._asked_since = self._alive
+
+    def heard(self, message: Message, now: float) -> list[NeighborState]:
+        """Process a line; return which neighbours came up or went down by it."""
+        self._heard_at = now
+        self._alive = self.hung
+        match message:
+            case Answer():
+                self._answers = True
+                self._open, self._asked_at = max(0, self._open - 1), now
+                self._listed, self._listed_at = set(), now
+            case Reply():
+                self._replies = True
+                return self._complete()
+            case NeighborState():
+                return self._state(message, now)
+        return []
+
+    def overdue(self, now: float) -> list[NeighborState]:
+        """Do what is due; all that there is to read must have been read before.
+
+        Returns:
+            Which neighbours came up or went down by it. If ExaBGP counts as hung from now on, none is named.
+        """
+        if self._ends_at is not None and now >= self._ends_at:
+            return self._complete()
+        if self._hangs_at is not None and now >= self._hangs_at:
+            if now > self._hangs_at + LATE:
+                self._asked_at = now
+            else:
+                self._hang()
+        return []
+
+    def deadline(self) -> float | None:
+        """Return when `overdue` has something to do."""
+        return min((at for at in (self._ends_at, self._hangs_at) if at is not None), default=None)
+
+    @property
+    def _ends_at(self) -> float | None:
+        """When the answer that is being read is complete, if no reply is going to say so."""
+        return None if self._listed is None or self._replies else self._listed_at + END_OF_ANSWER
+
+    @property
+    def _hangs_at(self) -> float | None:
+        if self.hung or not self._answers or not self._open:
+            return None
+        return max(self._heard_at + SILENCE, self._asked_at + PATIENCE)
+
+    def _hang(self) -> None:
+        self.hung, self._alive, self._asked_since = True, False, False
+        self._established, self._listed = set(), None
+
+    def _state(self, state: NeighborState, now: float) -> list[NeighborState]:
+        peer, established = state.peer, state.established
+        if established and state.asn is not None and self.asns.get(peer) != state.asn:
+            kept = list(self.asns.items())[1 - MAX_PEERS :]
+            self.asns = {**dict(kept), peer: state.asn}
+        if self._listed is not None:
+            self._listed_at = now
+            (self._listed.add if established else self._listed.discard)(peer)
+        self._known = True
         if established == (peer in self._established):
-            return False
+            return []
         (self._established.add if established else self._established.discard)(peer)
-        return True
+        return [] if self.hung else [state]
+
+    def _complete(self) -> list[NeighborState]:
+        """Let the answer replace what was known."""
+        if self._listed is None:
+            return []
+        before, self._established, self._listed = self._established, self._listed, None
+        self._known = True
+        if not self.hung:
+            return [NeighborState(peer, established=False) for peer in sorted(before - self._established)]
+        self.hung = not self._asked_since
+        return [] if self.hung else _up(self._established)
+
+
+def _up(peers: Iterable[str]) -> list[NeighborState]:
+    return [NeighborState(peer, established=True) for peer in sorted(peers)]

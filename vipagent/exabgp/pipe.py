@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import stat
 from collections.abc import Callable
 
 MAX_LINE = 1 << 20
 """Bytes of a line that are kept; the rest of a longer one is dropped."""
 CHUNK = 1 << 16
+MAX_READS = 16
+"""Chunks that are read at once: a pipe holds 64 KiB, and whoever fills it while it is read has to wait."""
 
 
 def take_over_stdio() -> tuple[int, int]:
@@ -74,6 +77,13 @@ class Pipe:
     def congested(self) -> bool:
         """Whether lines wait because ExaBGP does not read (E4): write no more for now."""
         return bool(self._outgoing)
+
+    def read_waiting(self) -> None:
+        """Read what has already arrived, though the loop has not come to it yet."""
+        for _ in range(MAX_READS):
+            if self.ended or not select.select([self._reader], [], [], 0)[0]:
+                return
+            self._read()
 
     def write(self, lines: list[str]) -> None:
         """Write whole lines: at once as far as the pipe takes them, the rest when it does."""

@@ -1,5 +1,6 @@
 """A route as ExaBGP is asked for it, and the two commands that ask (A3, A5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -60,6 +61,19 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
 def withdraw(settings: RouteSettings, vip: str) -> str:
     """Return the command that withdraws `vip`, whatever its attributes were."""
     return f"{_addressed(settings)}withdraw route {_route(settings, vip)}"
+
+
+def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the neighbours for which a prepended path would be a loop: iBGP, with the very AS (N10).
+
+    Args:
+        settings: how the routes look.
+        asns: the AS number of each neighbour.
+    """
+    if not settings.prepend or settings.local_as is None:
+        return ()
+    ours = {peer for peer, asn in asns.items() if asn == settings.local_as}
+    return tuple(sorted(ours & set(settings.neighbors) if settings.neighbors else ours))
 
 
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:

@@ -13,6 +13,9 @@ everything is in doubt then, and said again, one by one.
 The first thing said, and said again when a reply is missing, is a question: who is established? An agent that
 was started anew is not told (E5); its answer is known by its first line, so replies that come before it are
 old ones; and whether a reply follows it shows whether replies are on.
+
+The same question is asked every few seconds besides (E5, N2), one at a time and after the routes. ExaBGP
+takes commands in order, so it may be asked with commands in flight: the reply next to its answer is its own.
 """
 
 from collections import deque
@@ -28,6 +31,8 @@ ALONE_TIMEOUT = 1.0
 """Seconds for the reply to the only command in flight: all others wait for it; tens of ms are usual."""
 SILENCE = 5.0
 """Seconds without any answer ever after which replies count as turned off (`exabgp.api.ack`)."""
+ASK_EVERY = 2.0
+"""Seconds from one question to the next, if it was answered (E5, N2)."""
 ASK_AGAIN = 60.0
 """Seconds after which an ExaBGP that is stopped, or has lost the question, is asked once more."""
 SILENT_DELAY = 0.2
@@ -87,6 +92,8 @@ class _Question:
     """Who is established? Asked at `at`, and answered, but for its reply, at `answered`."""
 
     at: float
+    earlier: int = 0
+    """Answers to earlier questions that come before its own."""
     answered: float | None = None
 
 
@@ -94,6 +101,8 @@ class _Question:
 class Speaker:
     """Turns wishes into ExaBGP's commands and replies into outcomes."""
 
+    ask_every: float = ASK_EVERY
+    """Seconds from one question to the next."""
     silent: bool = False
     """Whether replies count as turned off."""
     heard: bool = False
@@ -102,8 +111,14 @@ class Speaker:
     """Whether the question was ever answered."""
     _to_ask: bool = True
     _question: _Question | None = None
-    _foreign: int = 0
-    """Replies to come that end the answers to older questions."""
+    _asks_at: float | None = None
+    """When the next of the questions that nobody waits for is due; None: it is, or is open."""
+    _asks: bool = False
+    """Whether it is to be written next."""
+    _open: bool = False
+    """Whether it is written, and not answered."""
+    _ends_answer: bool = False
+    """Whether the next reply ends the answer to a question that nobody waits for."""
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _ready: dict[str, None] = field(default_factory=dict)
     _later: dict[str, float] = field(default_factory=dict)
@@ -124,11 +139,15 @@ class Speaker:
 
     def answered(self, now: float) -> None:
         """Note the first line of the question's answer: where replies are on, its own comes at once."""
-        self._answers = True
-        if self._question and self._question.answered is None:
+        self._answers, self._open = True, False
+        if self._asks_at is None and not self._asks:
+            self._asks_at = now + self.ask_every
+        if self._question and self._question.answered is None and not self._question.earlier:
             self._question.answered = now
-        else:
-            self._foreign += 1
+            return
+        if self._question and self._question.earlier:
+            self._question.earlier -= 1
+        self._ends_answer = True
 
     def replied(self, error: str, now: float) -> Outcome | None:
         """Take the reply to the question or to the oldest command in flight.
@@ -141,8 +160,8 @@ class Speaker:
             What became of the command; None for a reply that belongs to no command of ours.
         """
         first, self.heard, self.silent = not self.heard, True, False
-        if self._foreign:
-            self._foreign -= 1
+        if self._ends_answer:
+            self._ends_answer = False
         elif self._question is None:
             return self._replied(self._in_flight.popleft(), error, now) if self._in_flight else None
         elif first or self._question.answered is not None:
@@ -167,11 +186,15 @@ class Speaker:
     def commands(self, now: float) -> list[str]:
         """Return the command lines to write now, and count them as written."""
         if self._to_ask:
-            self._to_ask, self._question = False, _Question(now)
+            self._to_ask, self._question = False, _Question(now, earlier=int(self._open))
             return [SHOW_NEIGHBORS]
         if self._question:
             return []
-        return [self._send(vip, now) for vip in self._sendable()]
+        lines = [self._send(vip, now) for vip in self._sendable()]
+        if self._asks:
+            self._asks, self._open = False, True
+            lines.append(SHOW_NEIGHBORS)
+        return lines
 
     def last_words(self, now: float) -> list[str]:
         """Return all that is still to be written: there is no time to wait for replies (E3)."""
@@ -184,7 +207,7 @@ class Speaker:
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
-        times = [*self._later.values(), self._patience_ends(), self._reconcile_at]
+        times = [*self._later.values(), self._patience_ends(), self._reconcile_at, self._asks_at]
         return min((at for at in times if at is not None), default=None)
 
     def _patience_ends(self) -> float | None:
@@ -257,6 +280,8 @@ class Speaker:
         return outcomes
 
     def _wake(self, now: float) -> None:
+        if self._asks_at is not None and now >= self._asks_at:
+            self._asks_at, self._asks = None, True
         for vip in [vip for vip, at in self._later.items() if now >= at]:
             del self._later[vip]
             self._ready[vip] = None

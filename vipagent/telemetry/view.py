@@ -32,8 +32,8 @@ class AgentView:
     store: StoreState
     store_detail: str
     """What the session said last of itself."""
-    neighbors: int
-    """Established BGP neighbours, as far as ExaBGP has said."""
+    neighbors: int | None
+    """Established BGP neighbours; None: unknown, ExaBGP has said nothing of them."""
     ending: bool
     """Whether the agent is about to end: it was told to, or ExaBGP is gone."""
     counters: AgentCounters

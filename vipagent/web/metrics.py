@@ -57,7 +57,13 @@ METRICS = (
         "vipagent_bgp_neighbors_established",
         "gauge",
         (),
-        "BGP neighbours of ExaBGP that are established, as far as it has said (neighbor-changes).",
+        "BGP neighbours of ExaBGP that are established; 0 if it does not answer, no sample while unknown.",
+    ),
+    Metric(
+        "vipagent_bgp_unknown",
+        "gauge",
+        (),
+        "1 if ExaBGP has said nothing of its BGP neighbours: the BGP gate stays open (E5).",
     ),
     Metric(
         "vipagent_exabgp_commands_total",

@@ -89,7 +89,10 @@ SAMPLES: Mapping[str, Samples] = {
     "vipagent_store_state": lambda view: _one_of(StoreState, view.store),
     "vipagent_store_reconnections_total": lambda view: [((), max(0, view.counters.connections - 1))],
     "vipagent_store_ignored_entries": _of_each(lambda service: service.status.ignored),
-    "vipagent_bgp_neighbors_established": lambda view: [((), view.neighbors)],
+    "vipagent_bgp_neighbors_established": lambda view: (
+        [] if view.neighbors is None else [((), view.neighbors)]
+    ),
+    "vipagent_bgp_unknown": lambda view: [((), float(view.neighbors is None))],
     "vipagent_exabgp_commands_total": lambda view: [
         (("done",), view.counters.commands),
         (("failed",), view.counters.command_errors),

@@ -32,6 +32,36 @@ def test_e3_a_stop_deregisters_and_withdraws_everything() -> None:
     assert node.good() + node.members() + node.wait(60) == []
 
 
+def test_e3_before_it_stops_the_others_get_time_to_announce() -> None:
+    node = taking_over()
+    assert node.tell(events.LeaveAsked()) == [
+        "deregister 10.0.0.1: stopping",
+        "announce 10.0.0.1 at rank 2 draining: stopping",
+        "announce 10.0.0.2 at rank 2 draining: stopping",
+    ]
+    assert node.good() + node.members("10.0.0.3") + node.neighbors(0) + node.wait(60) == []
+    assert node.tell(events.StopAsked()) == ["withdraw 10.0.0.1: stopping", "withdraw 10.0.0.2: stopping"]
+
+
+def test_e3_what_is_not_announced_is_not_announced_for_a_last_time() -> None:
+    node = serving()
+    assert [line for line in node.tell(events.LeaveAsked()) if "announce" in line] == [
+        "announce 10.0.0.1 at rank 2 draining: stopping"
+    ]
+    assert node.members("10.0.0.3") == [], "nothing is taken over on the way out"
+    failed = serving()
+    for _ in range(3):
+        failed.bad()
+    assert failed.tell(events.LeaveAsked()) == []
+
+
+def test_e3_a_node_that_was_still_starting_leaves_what_an_earlier_run_announces_until_it_stops() -> None:
+    node = reading()
+    assert node.tell(events.LeaveAsked()) == []
+    assert node.good() == []
+    assert node.tell(events.StopAsked()) == [f"withdraw {vip}: stopping" for vip in EVERYBODY]
+
+
 def test_e3_a_stop_withdraws_what_only_an_earlier_run_announced() -> None:
     node = reading()
     assert node.tell(events.StopAsked()) == [f"withdraw {vip}: stopping" for vip in EVERYBODY]

@@ -40,16 +40,33 @@ def test_g1_a_route_that_was_withdrawn_has_to_be_accepted_anew() -> None:
 
 def test_g1_e5_a_gated_node_registers_with_enough_neighbours() -> None:
     node = reading(require_bgp=2)
-    assert "announce 10.0.0.1 at rank 0: owner" in node.good()
+    node.neighbors(0)
+    assert "announce 10.0.0.1 at rank 0: no-bgp" in node.good()
     assert node.neighbors(1) == []
     assert node.neighbors(2) == ["register 10.0.0.1"]
 
 
 def test_g2_e5_a_gated_node_without_them_leaves_its_vip_to_the_others() -> None:
     node = taking_over(require_bgp=1)
-    assert node.neighbors(0) == ["deregister 10.0.0.1: no-bgp", "withdraw 10.0.0.2: no-bgp"]
-    assert node.reason(OWN) == "owner", "still announced: the session may come up any moment"
-    assert node.neighbors(1) == ["announce 10.0.0.2 at rank 1: takeover", "register 10.0.0.1"]
+    assert node.neighbors(0) == ["deregister 10.0.0.1: no-bgp"], "no route is withdrawn"
+    assert node.reason(OWN) == "no-bgp", "still announced: the session may come up any moment"
+    assert node.reason("10.0.0.2") == "takeover"
+    assert node.neighbors(1) == ["register 10.0.0.1"]
+
+
+def test_e5_a_closed_gate_bars_no_takeover() -> None:
+    node = serving(require_bgp=1)
+    node.neighbors(0)
+    assert node.members(OWN, "10.0.0.3") == ["announce 10.0.0.2 at rank 1: takeover"]
+
+
+def test_e5_a_gate_that_cannot_see_is_open() -> None:
+    node = reading(require_bgp=1)
+    assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+    assert node.core.report is not None
+    assert node.core.report.neighbors is None
+    assert node.neighbors(0) == ["deregister 10.0.0.1: no-bgp"]
+    assert node.tell(events.NeighborsChanged(None)) == ["register 10.0.0.1"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, parse
+from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown, parse
 from vipagent.testing.simulation.exabgp import state_line
 
 
@@ -35,10 +35,45 @@ def test_the_summary_s_head() -> None:
         ("127.0.0.101     65000  1 day, 0:00:03 established           3          2", "127.0.0.101", True),
         ("127.0.0.101     65000 99 days, 10:00:03 established         3          2", "127.0.0.101", True),
         ("2001:db8::1     65000     0:00:01 established           3          2", "2001:db8::1", True),
+        ("127.0.0.101     n/a       0:00:01 established           3          2", "127.0.0.101", True),
     ],
 )
 def test_a_neighbour_s_line_of_the_summary(line: str, peer: str, established: bool) -> None:
-    assert parse(line) == NeighborState(peer, established)
+    message = parse(line)
+    assert isinstance(message, NeighborState)
+    assert (message.peer, message.established) == (peer, established)
+    assert message.asn == (None if "n/a" in line else 65000)
+
+
+@pytest.mark.parametrize(
+    ("line", "established"),
+    [
+        ("neighbor 192.0.2.1 up", True),
+        ("neighbor 192.0.2.1 connected", False),
+        ("neighbor 192.0.2.1 down - peer reset, message () error(the TCP connection was closed)", False),
+    ],
+)
+def test_a_neighbour_s_state_by_the_text_encoder(line: str, established: bool) -> None:
+    assert parse(line) == NeighborState("192.0.2.1", established)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "shutdown 4711 1",
+        '{ "exabgp": "5.0.0", "type": "notification", "notification": "shutdown" }',
+        '{ "exabgp": "4.0.1", "pid" : 7, "ppid" : 1, "type": "notification", "notification": "shutdown"}',
+    ],
+)
+def test_exabgp_says_that_it_ends(line: str) -> None:
+    assert parse(line) == Shutdown()
+
+
+@pytest.mark.parametrize(("asn", "number"), [('{ "local": 65001, "peer": 65000 }', 65000), ("null", None)])
+def test_a_neighbour_s_as_number(asn: str, number: int | None) -> None:
+    neighbor = f'"address": {{ "peer": "192.0.2.1" }}, "asn": {asn}, "state": "up"'
+    line = f'{{ "type": "state", "neighbor": {{ {neighbor} }} }}'
+    assert parse(line) == NeighborState("192.0.2.1", established=True, asn=number)
 
 
 @pytest.mark.parametrize(("state", "established"), [("up", True), ("connected", False), ("down", False)])
@@ -51,8 +86,10 @@ def test_a_neighbour_s_state(state: str, established: bool) -> None:
     [
         "",
         "exabgp 5.0.15",
-        "neighbor 127.0.0.100 up",
-        '{ "exabgp": "5.0.0", "type": "notification", "notification": "shutdown" }',
+        "neighbor 127.0.0.100 receive update start",
+        "neighbor nobody up",
+        "shutdown",
+        '{ "type": "notification", "notification": null }',
         '{ "type": "state" }',
         '{ "type": "state", "neighbor": [] }',
         '{ "type": "state", "neighbor": { "address": null, "state": "up" } }',
@@ -72,14 +109,16 @@ def test_anything_else_is_no_business_of_ours(line: str) -> None:
 
 
 def known(message: Message) -> bool:
-    return message is None or isinstance(message, Reply | NeighborState | Answer)
+    return message is None or isinstance(message, Reply | NeighborState | Answer | Shutdown)
 
 
 nested = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
         st.lists(inner)
-        | st.dictionaries(st.sampled_from(["type", "neighbor", "address", "peer", "state"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["type", "neighbor", "address", "peer", "state", "asn", "notification"]), inner
+        )
     ),
 )
 

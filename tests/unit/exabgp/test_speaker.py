@@ -4,6 +4,7 @@ from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.speaker import (
     AFTER_UP,
     ASK_AGAIN,
+    ASK_EVERY,
     OTHER_SPELLING,
     RECONCILE,
     REPLY_TIMEOUT,
@@ -17,11 +18,15 @@ from vipagent.exabgp.speaker import (
 
 
 class Talk:
-    """A speaker, and what it says as time passes."""
+    """A speaker, and what it says as time passes.
 
-    def __init__(self) -> None:
+    Args:
+        ask_every: seconds from one question that nobody waits for to the next; by default there are none.
+    """
+
+    def __init__(self, ask_every: float = float("inf")) -> None:
         self.now = 0.0
-        self.speaker = Speaker()
+        self.speaker = Speaker(ask_every=ask_every)
         self.outcomes: list[Outcome] = []
 
     def wish(self, *wishes: str) -> list[str]:
@@ -73,17 +78,17 @@ class Talk:
         return self.said()
 
 
-def talking() -> Talk:
+def talking(ask_every: float = float("inf")) -> Talk:
     """Return a talk with an ExaBGP that has answered the question."""
-    talk = Talk()
+    talk = Talk(ask_every)
     assert talk.said() == [SHOW_NEIGHBORS]
     assert talk.answered() == []
     return talk
 
 
-def silent() -> Talk:
+def silent(ask_every: float = float("inf")) -> Talk:
     """Return a talk with an ExaBGP whose replies are turned off."""
-    talk = Talk()
+    talk = Talk(ask_every)
     talk.said()
     talk.speaker.answered(talk.now)
     talk.wait(SILENT_DELAY)
@@ -355,3 +360,77 @@ def test_it_is_busy_until_all_is_answered() -> None:
     assert talk.speaker.busy
     talk.done()
     assert not talk.speaker.busy
+
+
+def test_e5_it_asks_every_few_seconds_and_not_again_before_it_is_answered() -> None:
+    talk = talking(ASK_EVERY)
+    assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+    assert talk.wait(1000) == []
+    assert talk.answered() == []
+    assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+
+
+def test_e5_nobody_waits_for_that_answer_and_no_reply_is_mistaken() -> None:
+    talk = talking(ASK_EVERY)
+    talk.wait(ASK_EVERY - 0.1)
+    assert talk.wish("+a") == ["+a"]
+    assert talk.wait(0.1) == [SHOW_NEIGHBORS]
+    assert talk.wish("+b") == ["+b"]
+    talk.done()
+    talk.answered()
+    assert talk.fates() == ["+a ok"]
+    talk.error()
+    assert talk.fates() == ["+b failed"]
+
+
+def test_e5_routes_go_first() -> None:
+    talk = talking(ASK_EVERY)
+    talk.wish("+a")
+    talk.done()
+    talk.now += RECONCILE
+    assert talk.said() == ["+a" + OTHER_SPELLING, SHOW_NEIGHBORS]
+
+
+def test_e5_it_asks_where_no_replies_come_too() -> None:
+    talk = silent(ASK_EVERY)
+    for _ in range(3):
+        assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+        talk.speaker.answered(talk.now)
+    talk.wish("+a")
+    talk.wait(SILENT_DELAY)
+    assert talk.fates() == ["+a ok"]
+
+
+def test_e5_who_does_not_know_the_question_is_not_asked_again() -> None:
+    talk = Talk(ASK_EVERY)
+    talk.said()
+    talk.error()
+    assert talk.wait(1000) == []
+
+
+def test_e1_an_answer_that_is_due_before_it_is_not_the_one_that_all_wait_for() -> None:
+    """4.2 drops `+a` without a word; a reply to `+b` comes between the two answers."""
+    talk = talking(3.0)
+    talk.wish("+a")
+    assert talk.wait(3.0) == [SHOW_NEIGHBORS]
+    assert talk.wish("+b") == ["+b"]
+    assert talk.wait(REPLY_TIMEOUT - 3.0) == [SHOW_NEIGHBORS]
+    assert talk.fates() == ["+a failed", "+b failed"]
+    assert talk.answered() == [], "to the first question"
+    assert talk.done() == [], "to `+b`"
+    assert talk.answered() == []
+    assert talk.wait(1) == ["+a"]
+    talk.done()
+    assert talk.fates() == ["+a ok"]
+
+
+def test_e4_while_nothing_can_be_written_questions_do_not_pile_up() -> None:
+    talk = talking(ASK_EVERY)
+    for _ in range(20):
+        due = talk.speaker.deadline()
+        assert due is not None
+        talk.now = due
+        talk.outcomes += talk.speaker.overdue(talk.now)
+        after = talk.speaker.deadline()
+        assert after is None or after > talk.now
+    assert talk.said() == [SHOW_NEIGHBORS]

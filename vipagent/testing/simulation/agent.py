@@ -83,9 +83,10 @@ class Agent(Node):
         self.stopped = False
         backlog, self._backlog = self._backlog, []
         self.now = self._around.clock.now
-        todo = [lambda: self.hear(backlog), self.client.thaw, self.turn]
+        todo = [lambda: self.hear(backlog), self.client.thaw, self.fire]
         for call in self._around.rng.sample(todo, len(todo)):
             call()
+        self.turn()
         self._woken()
 
     def _witnessed(self, event: events.Event, todo: list[Action], _now: float) -> None:

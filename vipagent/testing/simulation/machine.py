@@ -156,6 +156,7 @@ class Machine:
             return
         self._note("ExaBGP goes on")
         exabgp.resume(self._clock.now)
+        self._start_agent(exabgp)
         self.hindrances.clear(Hindrance.STALLED, self._clock.now)
         self._show_session(established=exabgp.established and Hindrance.BGP not in self.hindrances.reasons)
         self.connect_soon()
@@ -226,7 +227,7 @@ class Machine:
         self.arm()
 
     def _start_agent(self, exabgp: ExaBGP) -> None:
-        if self.exabgp is not exabgp or self.agent is not None:
+        if self.exabgp is not exabgp or self.agent is not None or exabgp.stalled:
             return
         self._lives += 1
         self._note(f"the agent starts, life {self._lives}")

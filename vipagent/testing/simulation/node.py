@@ -1,7 +1,7 @@
 """A node in virtual time: the real core and speaker, coupled as in the agent, and a modelled ExaBGP."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from vipagent.core import actions, events
 from vipagent.core.service import Service
@@ -97,13 +97,19 @@ class Node:
 
     def next_at(self) -> float:
         """Return when something is going to happen here."""
-        times = (self.timer, self._speaker.deadline(), self.exabgp.turn_at)
+        times = (self.timer, self._speaker.deadline(), self._neighbors.deadline(), self.exabgp.turn_at)
         return min((at for at in times if at is not None), default=float("inf"))
 
     def turn(self) -> None:
         """Do what is due now."""
         if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
             self.hear(self.exabgp.turn(self.now))
+        self.fire()
+        self._follow(lambda: self._neighbors.overdue(self.now))
+        self._pump()
+
+    def fire(self) -> None:
+        """Let the core's timer fire, if it is due."""
         if self.timer is not None and self.now >= self.timer:
             self.timer = None
             self.feed(events.TimerFired())
@@ -112,17 +118,22 @@ class Node:
     def hear(self, lines: list[str]) -> None:
         """Take what ExaBGP says in one go."""
         for line in lines:
-            match messages.parse(line):
+            message = messages.parse(line)
+            self._follow(partial(self._neighbors.heard, message, self.now))
+            match message:
                 case messages.Reply(error):
                     self._settled(self._speaker.replied(error, self.now))
                 case messages.Answer():
                     self._speaker.answered(self.now)
-                case messages.NeighborState(peer, established):
-                    if self._neighbors.changed(peer, established):
-                        if established:
-                            self._speaker.neighbor_up(self.now)
-                        self._told.append(events.NeighborsChanged(self._neighbors.established))
         self._pump()
+
+    def _follow(self, step: Callable[[], list[messages.NeighborState]]) -> None:
+        before = self._neighbors.established
+        for change in step():
+            if change.established:
+                self._speaker.neighbor_up(self.now)
+        if self._neighbors.established != before:
+            self._told.append(events.NeighborsChanged(self._neighbors.established))
 
     def _settled(self, outcome: Outcome | None) -> None:
         if outcome and outcome.wished and outcome.announced:
@@ -137,7 +148,10 @@ class Node:
         for outcome in self._speaker.overdue(self.now):
             self._settled(outcome)
         self._decide()
-        self.exabgp.write(self._speaker.commands(self.now), self.now)
+        lines = self._speaker.commands(self.now)
+        self.exabgp.write(lines, self.now)
+        if messages.SHOW_NEIGHBORS in lines:
+            self._neighbors.asked(self.now)
 
     def _carry_out(self, action: actions.Action) -> None:
         match action:

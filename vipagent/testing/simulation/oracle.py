@@ -47,8 +47,9 @@ class Oracle:
     _since: dict[str, float] = field(default_factory=dict)
     _ever_ours: set[str] = field(default_factory=set)
     _maintenance: events.MaintenanceSeen | None = None
-    _neighbors: int = 0
+    _neighbors: int | None = None
     _accepted: set[str] = field(default_factory=set)
+    _leaving: bool = False
     _stopping: bool = False
     _drained_at: float = 0.0
     _timer: float = float("inf")
@@ -82,14 +83,14 @@ class Oracle:
                 self._take_maintenance(event, now)
             case events.NeighborsChanged(established):
                 self._neighbors = established
-            case events.RouteAccepted(vip):
-                self._accepted.add(vip)
-            case events.RouteRefused(vip):
-                self._accepted.discard(vip)
+            case events.RouteAccepted(vip) | events.RouteRefused(vip):
+                (self._accepted.add if isinstance(event, events.RouteAccepted) else self._accepted.discard)(
+                    vip
+                )
             case events.Reconfigured(settings):
                 self.settings = settings
-            case events.StopAsked():
-                self._stopping = True
+            case events.LeaveAsked() | events.StopAsked():
+                self._leaving, self._stopping = True, isinstance(event, events.StopAsked)
 
     def _take_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
         drained_before = self._maintenance is not None and self._maintenance.node
@@ -175,7 +176,7 @@ class Oracle:
     def _own_vip_is_announced(self, now: float) -> None:
         maintenance = self._maintenance
         read = self._members_read and maintenance is not None
-        if self._stopping or self._check is not CheckState.UP:
+        if self._stopping or self._leaving or self._check is not CheckState.UP:
             return
         if not read and now <= self.started + self.settings.start_grace:
             return
@@ -210,7 +211,8 @@ class Oracle:
             assert vip in self.settings.owned, "G1: not ours"
             assert self.wished.get(vip) == OWNER, "G2: registered, but not announced"
             assert vip in self._accepted, "G1: registered before ExaBGP has accepted the route"
-        if self.served:
+            assert not self._leaving, "E3: registered on the way out"
+        if self.served and self._neighbors is not None:
             assert self._neighbors >= self.settings.require_bgp, "E5: registered with the gate closed"
 
 

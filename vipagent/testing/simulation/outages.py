@@ -151,5 +151,7 @@ class Outages:
         if any(self._contested(vip) for vip in machine.settings.owned):
             return True
         reasons = machine.hindrances.reasons
-        noticed = {Hindrance.BGP} if self._settings.require_bgp else set()
+        noticed = {Hindrance.BGP, Hindrance.STALLED} if self._settings.require_bgp else set()
+        if machine.agent is not None and machine.agent.report.neighbors is None:
+            noticed.discard(Hindrance.STALLED)  # it was never answered, so nobody can tell
         return bool(reasons & UNNOTICED - noticed) and Hindrance.AGENT not in reasons

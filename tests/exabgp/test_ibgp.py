@@ -1,0 +1,41 @@
+"""The AS path is not prepended towards an iBGP neighbour: it would be a loop (N10)."""
+
+from pathlib import Path
+
+from tests.exabgp.box import OTHERS_ROUTE, boxes
+from tests.servers import bird
+
+OWN, ORPHAN = "10.20.255.1", "10.20.255.2"
+
+
+def test_a_take_over_is_used_by_an_ibgp_neighbour(tmp_path: Path) -> None:
+    service = {
+        "auth_ip": OWN,
+        "vip": [OWN, ORPHAN],
+        "local_as": bird.ASN,
+        "prepend": 1,
+        "rise": 1,
+        "interval": 1,
+        "settle": 0,
+    }
+    with boxes(tmp_path, asn=bird.ASN) as made:
+        for box in made:
+            box.configure({"apex": service})
+            box.launch()
+        for box in made:
+            box.wait_for({OTHERS_ROUTE: None, OWN: 100, ORPHAN: 200})
+            assert box.said().count("prepend is ignored") == 1
+
+
+def test_a_neighbour_of_another_as_gets_the_longer_path(tmp_path: Path) -> None:
+    asn = bird.ASN + 1
+    service = {"auth_ip": OWN, "vip": [OWN, ORPHAN], "local_as": asn, "prepend": 1, "rise": 1, "settle": 0}
+    with boxes(tmp_path) as made:
+        for box in made:
+            box.configure({"apex": service})
+            box.launch()
+        for box in made:
+            box.wait_for({OTHERS_ROUTE: None, OWN: 100, ORPHAN: 200})
+            [taken] = box.switch.routes()[f"{ORPHAN}/32"]
+            assert taken.as_path == (asn, asn)
+            assert "prepend is ignored" not in box.said()
