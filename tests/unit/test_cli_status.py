@@ -99,7 +99,7 @@ def test_a_table_for_people(site: Site, capsys: pytest.CaptureFixture[str]) -> N
     assert lines[0].startswith("service apex")
     assert any(line.split()[:6] == [ONE, "node1", "node1", "(rank", "0,", "owner)"] for line in lines)
     assert any(line.split()[:3] == [TWO, "none", "node1"] for line in lines)
-    assert any(line.split() == ["node2", "check-down", "?", "status", "7"] for line in lines)
+    assert any(line.split() == ["node2", "check-down", "unknown", "status", "7"] for line in lines)
 
 
 def test_the_last_events_for_people(

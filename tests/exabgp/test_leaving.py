@@ -1,0 +1,92 @@
+"""SIGTERM or SIGINT to the agent alone: the others announce before anything is withdrawn (E3)."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.exabgp.lab import Lab, Site, never_without_route
+from tests.servers.bird import Change
+from tests.servers.exabgp import VERSIONS, Settings
+from tests.servers.process import wait_for
+
+END = 2.0
+"""Seconds within which an agent has ended."""
+REGISTERED = " register service="
+LEAVING = 0.4
+"""Seconds at least that the others have to announce: 0.5, less what ExaBGP takes for the first change."""
+TRIES = 3
+"""One in which the others were in time is enough: on a machine that is too busy they may not be."""
+BUSY = 3.0
+"""Seconds that a busy machine may add to it."""
+
+Build = Callable[[str], Lab]
+
+
+@pytest.fixture
+def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+    """Build a lab on a `file` store, and end it after the test."""
+    with ExitStack() as stack:
+
+        def new(version: str) -> Lab:
+            store = ("--backend", "file", "--hosts", str(tmp_path_factory.mktemp("store")))
+            lab = Lab(tmp_path_factory.mktemp("lab"), Site(Settings(version), store, ("--settle", "0")))
+            stack.callback(lab.stop)
+            return lab
+
+        yield new
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or waits for a stopped parent to look at its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def leave(lab: Lab, number: signal.Signals) -> list[Change]:
+    """End an agent, wait until another one has taken its place, and return what changed meanwhile."""
+    node = lab.nodes[0]
+    pid, since, registered = node.exabgp.child(), time.time(), node.said().count(REGISTERED)
+    node.signal_agent(number)
+    wait_for("the agent has ended", lambda: ended(pid), END + BUSY, every=0.02)
+    wait_for("another one is there", lambda: node.exabgp.child() != pid)
+    wait_for("it has registered", lambda: node.said().count(REGISTERED) > registered, 30)
+    lab.wait_for(lab.steady(), 20)
+    return lab.changes(since, [node.vip])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_vip_is_never_without_a_route(build: Build, version: str, number: signal.Signals) -> None:
+    lab = build(version)
+    lab.start()
+    for node in lab.nodes:
+        wait_for("it has registered", lambda: REGISTERED in node.said())  # noqa: B023
+    tries = []
+    for _ in range(TRIES):
+        changes = leave(lab, number)
+        own = [change for change in changes if change.peer == lab.nodes[0].name]
+        assert [change.added for change in own[:2]] == [True, False], "at the lowest rank, then withdrawn"
+        assert own[1].at - own[0].at >= LEAVING
+        tries.append(never_without_route(changes, [lab.nodes[0].name]))
+        if tries[-1]:
+            return
+    raise AssertionError(f"never without a route, in {TRIES} tries: {tries}")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_hung_exabgp_does_not_delay_the_end(build: Build, version: str) -> None:
+    lab = build(version)
+    lab.start()
+    node = lab.nodes[0]
+    pid = node.exabgp.child()
+    node.exabgp.pause()
+    since = time.monotonic()
+    node.signal_agent(signal.SIGTERM)
+    wait_for("the agent has ended", lambda: ended(pid), END + BUSY, every=0.02)
+    assert time.monotonic() - since < END + BUSY
