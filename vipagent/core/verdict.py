@@ -152,8 +152,10 @@ def _without_store(facts: Facts) -> Reason | None:
 
 def _leaving(facts: Facts, vip: str) -> Verdict:
     """Announce for a last time what is announced, so that the others' routes are preferred (E3)."""
-    if facts.told.get(vip) is None:
-        return Verdict(Reason.STOPPING, leave=vip not in facts.told)
+    if vip not in facts.told:
+        return Verdict(Reason.STARTING, leave=True)
+    if facts.told[vip] is None:
+        return Verdict(Reason.STOPPING)
     return Verdict(Reason.STOPPING, Preference(lowest_rank(facts.settings), draining=True))
 
 

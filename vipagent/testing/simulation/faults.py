@@ -8,6 +8,7 @@ from vipagent.core.words import CheckResult
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
 from vipagent.testing.simulation.hindrances import Hindrance
+from vipagent.testing.simulation.leaving import terminate
 from vipagent.testing.simulation.machine import Machine
 from vipagent.testing.simulation.node import prefix
 from vipagent.testing.simulation.plan import Fault, FaultKind
@@ -76,6 +77,10 @@ class Faults:
     def agent_death(self, machine: Machine, _fault: Fault) -> None:
         """The agent dies, and is started anew."""
         machine.kill_agent()
+
+    def agent_terminated(self, machine: Machine, _fault: Fault) -> None:
+        """The agent is told to stop, and is started anew."""
+        terminate(machine, self.around)
 
     def agent_stopped(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """The agent stands still."""
@@ -255,6 +260,7 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.CRASH: Faults.power_cut,
     FaultKind.EXABGP_DEATH: Faults.exabgp_death,
     FaultKind.AGENT_DEATH: Faults.agent_death,
+    FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
     FaultKind.AGENT_STOPPED: Faults.agent_stopped,
     FaultKind.EXABGP_STOPPED: Faults.exabgp_stopped,
     FaultKind.CUT: Faults.cut,

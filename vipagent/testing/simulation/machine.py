@@ -100,10 +100,14 @@ class Machine:
 
     def kill_agent(self) -> None:
         """`kill -9` the agent: ExaBGP keeps its routes, and starts it anew; but not for ever."""
-        exabgp, now = self.exabgp, self._clock.now
-        if exabgp is None or self.agent is None:
+        if self.exabgp is None or self.agent is None:
             return
         self._note("the agent dies")
+        self.respawn(self.exabgp)
+
+    def respawn(self, exabgp: ExaBGP) -> None:
+        """Lose the agent; ExaBGP starts another one, unless too many have ended."""
+        now = self._clock.now
         self._lose_agent()
         if len(self._deaths) == DEATHS and now < self._deaths[0] + DEATHS_WINDOW:
             self._deaths.clear()

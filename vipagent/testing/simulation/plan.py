@@ -16,6 +16,7 @@ class FaultKind(StrEnum):
     CRASH = "power cut"
     EXABGP_DEATH = "death of ExaBGP"
     AGENT_DEATH = "death of the agent"
+    AGENT_TERMINATED = "SIGTERM to the agent"
     AGENT_STOPPED = "agent stopped"
     EXABGP_STOPPED = "ExaBGP stopped"
     CUT = "cut from the store"
@@ -38,6 +39,7 @@ WEIGHTS = {
     FaultKind.CRASH: 4,
     FaultKind.EXABGP_DEATH: 2,
     FaultKind.AGENT_DEATH: 2,
+    FaultKind.AGENT_TERMINATED: 2,
     FaultKind.AGENT_STOPPED: 3,
     FaultKind.EXABGP_STOPPED: 1,
     FaultKind.CUT: 3,
