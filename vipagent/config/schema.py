@@ -104,7 +104,8 @@ class ServiceSection(Section):
     )
     prepend: Annotated[v.Count, Option("N")] = Field(
         default=0,
-        description="How many times per rank the own AS is put in front of the AS path. Needs local_as.",
+        description="How many times per rank the own AS is put in front of the AS path. Needs local_as; "
+        "ignored with iBGP neighbours, for which the path would be a loop.",
     )
     local_as: Annotated[v.ASN | None, Option("ASN")] = Field(
         default=None, description="The own AS number, for prepend."

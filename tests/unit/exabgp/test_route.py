@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.actions import Preference
-from vipagent.exabgp.route import RoleAttributes, RouteSettings, announce, withdraw
+from vipagent.exabgp.route import RoleAttributes, RouteSettings, announce, loops, withdraw
 
 OWNER, TAKER, THIRD = Preference(0), Preference(1), Preference(2)
 DRAINING = Preference(2, draining=True)
@@ -105,3 +105,21 @@ def test_a5_every_command_is_one_line_of_known_words(vip: str, rank: int, draini
     words = r"(announce|withdraw) route [0-9a-f:.]+/\d+( next-hop self med \d+( community \[ 65535:0 \])?)?"
     for line in (announce(RouteSettings(), vip, Preference(rank, draining)), withdraw(RouteSettings(), vip)):
         assert re.fullmatch(words, line)
+
+
+@pytest.mark.parametrize(
+    ("settings", "neighbors"),
+    [
+        (RouteSettings(prepend=1, local_as=65001), ("192.0.2.1", "192.0.2.3")),
+        (RouteSettings(prepend=1, local_as=65001, neighbors=("192.0.2.3",)), ("192.0.2.3",)),
+        (RouteSettings(prepend=1, local_as=65001, neighbors=("192.0.2.2",)), ()),
+        (RouteSettings(prepend=1, local_as=65009), ()),
+        (RouteSettings(prepend=0, local_as=65001), ()),
+        (RouteSettings(prepend=1), ()),
+    ],
+)
+def test_n10_a_prepended_path_is_a_loop_for_a_neighbour_of_the_very_as(
+    settings: RouteSettings, neighbors: tuple[str, ...]
+) -> None:
+    asns = {"192.0.2.3": 65001, "192.0.2.2": 65002, "192.0.2.1": 65001}
+    assert loops(settings, asns) == neighbors
