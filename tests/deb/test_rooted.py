@@ -1,0 +1,31 @@
+"""What needs a mount point for its root has one in a plain chroot, by `python -m tests.rooted`."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deb.conftest import SOURCE, Built
+
+pytestmark = pytest.mark.timeout(2400)  # the first test waits for its root
+MOUNT = "unshare --mount sh -ec 'mount -t tmpfs own /mnt; mountpoint /mnt; ls /mnt'"
+
+
+def test_a_command_in_a_plain_chroot_has_mounts_and_processes_of_its_own(built: Built) -> None:
+    with pytest.raises(AssertionError, match="Invalid argument"):
+        built.root.run("sh", "-ec", MOUNT)
+    before = Path("/proc/self/mountinfo").read_text()
+    script = f'cd /{SOURCE}; exec python3 -m tests.rooted sh -ec "pwd; echo \\$\\$; {MOUNT}; mountpoint /"'
+    assert built.root.run("sh", "-ec", script).splitlines() == [
+        f"/{SOURCE}",
+        "1",
+        "/mnt is a mountpoint",
+        "/ is a mountpoint",
+    ]
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_where_the_root_is_a_mount_point_nothing_happens() -> None:
+    command = ["python3", "-m", "tests.rooted", "sh", "-c", "readlink /proc/self/ns/mnt"]
+    inside = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert inside.strip() == str(Path("/proc/self/ns/mnt").readlink())
