@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from vipagent.testing.slowness import allowed
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -60,12 +62,12 @@ class Program:
         """`kill -9`, and reap."""
         self._child.kill()
         self._child.wait()
-        self._reader.join(10)
+        self._reader.join(allowed(10))
 
     def terminate(self) -> None:
         """Ask it to end, and wait until it has."""
         self._child.terminate()
-        self._child.wait(10)
+        self._child.wait(allowed(10))
 
     def reload(self) -> None:
         """Ask it to read its configuration again."""
@@ -89,6 +91,7 @@ class Program:
             found[:] = self.commands(word, since)
             return bool(found)
 
+        within = allowed(within)
         self._await(said, within)
         if not found:
             raise AssertionError(f"{self._child.args!r} wrote no {word!r} within {within} s")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from vipagent.testing.slowness import allowed
+
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = DOCS / "example-backend"
 SNIPPET = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,6 +59,6 @@ def test_the_page_shows_what_is_there() -> None:
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=allowed(200), check=False)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -8,6 +8,7 @@ from tests.exabgp.lab import Lab, Site
 from tests.exabgp.registry import Registry
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
+from tests.servers.realtime import going_first
 from tests.servers.zookeeper import ZooKeeper
 
 SESSION = 10
@@ -51,8 +52,11 @@ def registry(site: Site, zookeeper: ZooKeeper) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def lab(running_lab: Lab, registry: Registry) -> Lab:
-    """The module's lab in its steady state: everybody announces, and has registered, the own VIP."""
+def lab(running_lab: Lab, registry: Registry, zookeeper: ZooKeeper) -> Iterator[Lab]:
+    """The module's lab in its steady state: everybody announces, and has registered, the own VIP.
+
+    All of it goes before the tests beside it.
+    """
     for node in running_lab.nodes:
         node.fails.unlink(missing_ok=True)
         if not node.exabgp.process.running:
@@ -60,7 +64,8 @@ def lab(running_lab: Lab, registry: Registry) -> Lab:
     vips = set(running_lab.steady())
     wait_for(f"{vips} are registered", lambda: registry.members() >= vips, 20)
     running_lab.wait_for(running_lab.steady(), 20)
-    return running_lab
+    with going_first(lambda: [zookeeper.process.pid, *running_lab.processes()]):
+        yield running_lab
 
 
 def zookeeper_options(server: ZooKeeper, prefix: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from tests.servers import bird
 from tests.servers.bird import Bird, Change, Peer
 from tests.servers.exabgp import ExaBGP, Settings
 from tests.servers.process import free_port, wait_for
+from tests.servers.realtime import family
 
 SERVICE = "apex"
 SWITCH = "127.0.0.100"
@@ -86,6 +87,11 @@ class Lab:
         for node in self.nodes:
             node.exabgp.stop()
         self.switch.stop()
+
+    def processes(self) -> list[int]:
+        """Return the pids of all that runs, the agents among them."""
+        servers = [self.switch.process, *(node.exabgp.process for node in self.nodes)]
+        return family(*(server.pid for server in servers if server.running))
 
     def table(self) -> Table:
         """Return what the switch has learned."""

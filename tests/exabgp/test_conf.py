@@ -19,6 +19,7 @@ from tests.servers.bird import Bird, Peer
 from tests.servers.exabgp import VERSIONS, Settings, environment, executable
 from tests.servers.process import Process, free_port, wait_for
 from tests.servers.zookeeper import ZooKeeper
+from vipagent.testing.slowness import allowed
 
 CONF = Path(__file__).parents[2] / "conf"
 SWITCH_AS, BOX_AS = 64500, 64501
@@ -135,7 +136,7 @@ def racks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Rack]]:
 
 def operate(*words: str) -> str:
     """Run a command as an operator does; return what it says."""
-    done = subprocess.run(agent(*words), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(agent(*words), capture_output=True, text=True, timeout=allowed(60), check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

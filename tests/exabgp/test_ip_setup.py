@@ -21,8 +21,10 @@ from tests.exabgp.box import OTHERS_ROUTE, Box
 from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
 from tests.servers.exabgp import VERSIONS
-from tests.servers.process import Process, going_first, wait_for
+from tests.servers.process import Process, wait_for
+from tests.servers.realtime import family, going_first
 from tests.servers.zookeeper import ZooKeeper
+from vipagent.testing.slowness import allowed
 
 OWN, THERE, POOLED, LATER = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
 SETS = ("bounding-set", "inh-caps")
@@ -40,23 +42,21 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 @pytest.fixture
 def network() -> Iterator[None]:
-    """A network of this test's own, with nothing in it: the thread, and all that it starts, is in there.
-
-    All of that goes before the tests beside it: an agent's end has two seconds, and much to do in them.
-    """
+    """A network of this test's own, with nothing in it: the thread, and all that it starts, is in there."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     try:
         ip("link", "set", "lo", "up")
-        with going_first():
-            yield
+        yield
     finally:
         assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
         os.close(before)
 
 
 def ip(*arguments: str) -> str:
-    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=True, timeout=10).stdout
+    return subprocess.run(
+        ["ip", *arguments], capture_output=True, text=True, check=True, timeout=allowed(10)
+    ).stdout
 
 
 def on_loopback() -> set[str]:
@@ -129,8 +129,9 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
             wait_for("it is registered", lambda: "register service=apex" in said.read_text(), 20)
             assert on_loopback() == {OWN}
             zookeeper.process.signal(signal.SIGSTOP)
-            run.terminate()
-            assert run.wait(END_WITHIN) == 0
+            with going_first(lambda: family(run.pid)):
+                run.terminate()
+                assert run.wait(allowed(END_WITHIN)) == 0
             assert on_loopback() == set()
         finally:
             run.kill()

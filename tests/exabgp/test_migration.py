@@ -23,6 +23,7 @@ from tests.servers.zookeeper import ZooKeeper
 from vipagent.migration.exazk import read
 from vipagent.migration.join import imported
 from vipagent.migration.render import text
+from vipagent.testing.slowness import allowed
 
 PERIOD = 0.5
 """Seconds between two polls of the ExaZKs here."""
@@ -86,7 +87,7 @@ class Balancer:
         """Begin or end this node's maintenance, as an operator does."""
         about = ("--node", self.name, "--config", str(self.config))
         command = agent("maintenance", action, SERVICE, *about, *options)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=allowed(60), check=False)
         assert done.returncode == 0, done.stderr
 
     def said(self) -> str:

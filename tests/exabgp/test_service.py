@@ -10,6 +10,7 @@ import pytest
 from tests.exabgp.lab import DRAIN, OWN, SERVICE, Lab, agent, never_without_route, vip
 from tests.exabgp.registry import Registry
 from tests.servers.process import wait_for
+from vipagent.testing.slowness import allowed
 
 NOTICED = 1.0
 """Seconds in which every agent acts on a key in the store."""
@@ -32,7 +33,7 @@ def operate(lab: Lab, *words: str) -> None:
     """Run `vipagent maintenance`, as an operator does."""
     action, *options = words
     command = agent("maintenance", action, SERVICE, *options, *lab.site.store)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=allowed(20), check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -56,7 +57,7 @@ def test_a_failing_check_withdraws_and_deregisters_at_once_and_recovery_takes_th
     assert node.vip not in registry.members()
     [withdrawn] = [c for c in lab.changes(since, [node.vip]) if not c.added]
     taken = [c for c in lab.changes(since, [node.vip]) if c.added]
-    assert min(c.at for c in taken) - withdrawn.at < NOTICED
+    assert min(c.at for c in taken) - withdrawn.at < allowed(NOTICED)
     back = time.time()
     node.fails.unlink()
     lab.wait_for(lab.steady())

@@ -16,6 +16,7 @@ from tests.lab.store import PORT
 from tests.servers.bird import Peer
 from tests.servers.exabgp import Settings, environment, executable
 from tests.servers.process import wait_for
+from vipagent.testing.slowness import allowed
 
 EXABGP = Path(__file__).parents[2] / "conf" / "exabgp-node1.conf"
 """What operators are given; the lab's differ in addresses, AS numbers and the second family."""
@@ -87,7 +88,9 @@ class Balancer:
 
     def vipagent(self, *words: str) -> str:
         """Run `vipagent` on this machine, as an operator does; return what it says."""
-        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=allowed(90), check=False
+        )
         assert done.returncode == 0, f"vipagent {' '.join(words)}: {done.stderr}"
         return done.stdout
 

@@ -10,6 +10,7 @@ from tests.lab.plan import Standby
 from tests.lab.runs import Outage, last_answer
 from tests.lab.scenarios import NO_LOSS, Bound, Scenario, Served
 from tests.servers.process import wait_for
+from tests.servers.realtime import going_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
         AssertionError: the lab does not do as the scenario says, however late.
     """
     lab.wait_until_steady()
+    with going_first(lab.network.pids):
+        return _measure(lab, scenario)
+
+
+def _measure(lab: Lab, scenario: Scenario) -> Measured:
     marks = lab.marks()
     before = time.time()
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.lab import plan
 from tests.lab.plan import Link
+from vipagent.testing.slowness import allowed
 
 SETTINGS = (
     "net.ipv4.conf.all.rp_filter=0",
@@ -159,7 +160,9 @@ def _batch(options: Sequence[str], commands: Iterable[str]) -> None:
 
 
 def _run(command: Sequence[str], given: str = "") -> str:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        command, input=given, capture_output=True, text=True, check=False, timeout=allowed(30)
+    )
     if done.returncode:
         raise RuntimeError(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

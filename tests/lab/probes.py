@@ -13,6 +13,7 @@ from tests.lab.network import Network
 from tests.lab.prober import PATIENCE
 from tests.lab.runs import Outage, Run, outage, serving
 from tests.servers.process import wait_for
+from vipagent.testing.slowness import allowed
 
 AT_LEAST = 0.3
 """Seconds for which a node has to answer before it counts as serving."""
@@ -29,7 +30,7 @@ class Probes:
     def seen(self) -> dict[str, list[Run]]:
         """Return what it has seen of each VIP."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-            asked.settimeout(10)
+            asked.settimeout(allowed(10))
             try:
                 asked.connect(str(self._socket))
             except (FileNotFoundError, ConnectionRefusedError):  # not yet

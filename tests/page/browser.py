@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vipagent.testing.slowness import allowed
+
 FLAGS = """
     --headless=new --no-sandbox --remote-debugging-pipe --no-first-run --disable-gpu --disable-dev-shm-usage
     --disable-extensions --disable-sync --disable-background-networking --disable-component-update
@@ -67,10 +69,15 @@ class Browser:
         os.close(self._write)
         os.close(self._read)
         try:
-            self._child.wait(10)
+            self._child.wait(allowed(10))
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+
+    @property
+    def pid(self) -> int:
+        """Its process; most of it is in that one's children."""
+        return self._child.pid
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
         """Call a method of the protocol, and return its result."""
@@ -78,7 +85,7 @@ class Browser:
         number = self._last
         command = {"id": number, "method": method, "params": params, **self._session}
         os.write(self._write, json.dumps(command).encode() + b"\0")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + allowed(PATIENCE)
         while number not in self._answers:
             self._pump(deadline - time.monotonic(), method)
         answer = self._answers.pop(number)
@@ -114,6 +121,7 @@ class Browser:
 
     def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60.0) -> None:
         """Wait until something holds; the page's text is in the failure's report."""
+        within = allowed(within)
         deadline = time.monotonic() + within
         while not condition():
             assert time.monotonic() < deadline, f"not within {within} s: {what}; the page:\n{self.text()}"

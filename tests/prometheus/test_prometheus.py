@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tests.unit.web.views import view
+from vipagent.testing.slowness import allowed
 from vipagent.web.exposition import Exposition
 from vipagent.web.metrics import METRICS
 
@@ -27,7 +28,7 @@ LABELS = {metric.name: {*metric.labels, "job", "instance", "le"} for metric in M
 
 def promtool(*arguments: str, said: str = "") -> str:
     done = subprocess.run(
-        ["promtool", *arguments], input=said, capture_output=True, text=True, check=False, timeout=60
+        ["promtool", *arguments], input=said, capture_output=True, text=True, check=False, timeout=allowed(60)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.servers.process import Process, free_port, wait_for
+from vipagent.testing.slowness import allowed
 
 ASN = 65000
 ROUTER_ID = "10.255.0.1"
@@ -154,7 +155,7 @@ class Bird:
 def ask(path: Path, question: str) -> str:
     """Ask the BIRD with this control socket, as `birdc` does, and return its answer, without codes."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-        control.settimeout(5)
+        control.settimeout(allowed(5))
         control.connect(str(path))
         _read(control)
         control.sendall(f"{question}\n".encode())

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.servers.debian11 import unpacked
 from tests.servers.process import Process, free_port
 from tests.servers.server import Server, Trio
+from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
 
@@ -79,7 +80,7 @@ class Consul(Server):
         if self._token:
             request.add_header("X-Consul-Token", self._token)
         try:
-            with urllib.request.urlopen(request, timeout=within, context=self._tls) as answer:
+            with urllib.request.urlopen(request, timeout=allowed(within), context=self._tls) as answer:
                 answered: bytes = answer.read()
                 return answered
         except (OSError, urllib.error.HTTPError):

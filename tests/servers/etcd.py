@@ -15,6 +15,7 @@ from typing import Any
 from tests.servers.process import Process, free_port
 from tests.servers.server import Server, Trio
 from vipagent.net.tls import client_context
+from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
 
@@ -103,13 +104,15 @@ class Etcd(Server):
             name, _, password = self.identity.partition(":")
             login = self.ask("/v3/auth/authenticate", {"name": name, "password": password})
             request.add_header("Authorization", login["token"])
-        with urllib.request.urlopen(request, timeout=within, context=self._trust()) as answer:
+        with urllib.request.urlopen(request, timeout=allowed(within), context=self._trust()) as answer:
             said: dict[str, Any] = json.load(answer)
             return said
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric's values; 0 if there is none of this name."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=5.0, context=self._trust()) as answer:
+        with urllib.request.urlopen(
+            self.url + "/metrics", timeout=allowed(5.0), context=self._trust()
+        ) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
 

@@ -1,22 +1,20 @@
 """A child process of a test: started, watched, stopped by pid; what it said is kept for a failure."""
 
 import errno
-import os
 import random
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from vipagent.testing.slowness import allowed
 
 T = TypeVar("T")
 
 _given: set[int] = set()
-FIRST = -10
-"""A priority (nice(2))."""
 
 
 def free_port(host: str = "127.0.0.1", row: int = 1) -> int:
@@ -45,7 +43,11 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: float = 0.01) -> T:
-    """Call `probe` until it returns something true, and return that; fail after `within` seconds."""
+    """Call `probe` until it returns something true, and return that.
+
+    It fails after `within` seconds of a quiet machine (`vipagent.testing.slowness`).
+    """
+    within = allowed(within)
     deadline = time.monotonic() + within
     while True:
         late = time.monotonic() > deadline  # before the last look, which may itself have to wait for its turn
@@ -55,18 +57,6 @@ def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: flo
         if late:
             raise AssertionError(f"not within {within} s: {what}; last seen: {seen!r}")
         time.sleep(every)
-
-
-@contextmanager
-def going_first() -> Iterator[None]:
-    """Have what is started in here go before all else that the machine does, if we may: it has seconds."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, FIRST)
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 class Process:
@@ -114,20 +104,20 @@ class Process:
     def wait(self, within: float = 10.0) -> int:
         """Wait for the child's end and return its exit status."""
         assert self._child is not None
-        return self._child.wait(within)
+        return self._child.wait(allowed(within))
 
     def kill(self) -> None:
         """`kill -9`, and reap."""
         self.signal(signal.SIGKILL)
         if self._child is not None:
-            self._child.wait(10)
+            self._child.wait(allowed(10))
 
     def terminate(self, within: float = 10.0) -> None:
         """SIGTERM, then `kill -9` for what does not end."""
         self.signal(signal.SIGTERM)
         if self._child is not None:
             try:
-                self._child.wait(within)
+                self._child.wait(allowed(within))
             except subprocess.TimeoutExpired:
                 self.kill()
 

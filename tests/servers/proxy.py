@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tests.servers.process import free_port, wait_for
 from vipagent.store.loop import LoopThread
+from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
 
@@ -73,7 +74,7 @@ class Proxy:
     def close(self) -> None:
         """End it."""
         self._loop.post(self._ending.set)
-        assert self._loop.join(5.0)
+        assert self._loop.join(allowed(5.0))
 
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._accept, HOST, self._port) as server:

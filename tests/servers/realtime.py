@@ -1,18 +1,56 @@
-"""Real-time priority, for what measures times on a machine that others use, too."""
+"""Processes that are measured go before all else on the machine, if we may.
+
+`nice` does not do that: the kernel gives each session its share first (sched_autogroup_enabled), and every
+process of ours has a session of its own.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FIRST = (os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+"""The lowest of the real-time priorities, above every process without one. What is started is without: to
+start takes seconds, in which all other tests would stand still."""
+LIKE_OTHERS = (os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager
-def at_real_time() -> Iterator[None]:
-    """Run this thread, and every thread and process that is started in here, before all others, if we may."""
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+def going_first(processes: Callable[[], Iterable[int]]) -> Iterator[None]:
+    """Have these processes and this thread go first, while something is measured; not what they start."""
+    _schedule(processes(), FIRST)
     try:
         yield
     finally:
-        with suppress(PermissionError):
-            os.sched_setscheduler(0, policy, parameters)
+        _schedule(processes(), LIKE_OTHERS)
+
+
+@contextmanager
+def starting_first() -> Iterator[None]:
+    """Have this thread go first, and all that it starts in here: what it starts is what is measured."""
+    _set(0, (os.SCHED_RR, FIRST[1]))
+    try:
+        yield
+    finally:
+        _set(0, LIKE_OTHERS)
+
+
+def family(*pids: int) -> list[int]:
+    """Return these processes and all that descends from them."""
+    found = list(pids)
+    for pid in found:  # it grows meanwhile
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(OSError):  # it has ended
+                found += map(int, children.read_text().split())
+    return found
+
+
+def _schedule(pids: Iterable[int], how: tuple[int, os.sched_param]) -> None:
+    threads = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").glob("*")]
+    for thread in (0, *threads):  # 0: ours
+        _set(thread, how)
+
+
+def _set(thread: int, how: tuple[int, os.sched_param]) -> None:
+    with suppress(PermissionError, ProcessLookupError):
+        os.sched_setscheduler(thread, *how)

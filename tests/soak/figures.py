@@ -1,7 +1,7 @@
-"""What an agent holds, read while it rests, and how the readings of a day compare."""
+"""What an agent holds, read while it rests."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -43,11 +43,6 @@ def held(agent: Program) -> tuple[int, int]:
         descriptors.append(agent.descriptors())
         time.sleep(BETWEEN)
     return round(median(threads)), min(descriptors)
-
-
-def growth(day: Sequence[Figures], since: int) -> float:
-    """Return by how many MB the memory has grown since that hour, at most."""
-    return max(figures.resident for figures in day[since:]) - day[since].resident
 
 
 def table(day: Iterable[Figures]) -> str:

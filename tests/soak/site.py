@@ -15,6 +15,7 @@ from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
 from tests.soak.diary import Diary
 from tests.soak.target import Target
+from vipagent.testing.slowness import allowed
 
 SERVICES = 20
 EVERY = 0.05
@@ -54,7 +55,7 @@ class Site:
         """Do what a Prometheus does, and somebody who opens the status page and leaves again."""
         for path in ("/metrics", "/status.json", "/", "/events"):
             with urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=20
+                f"http://127.0.0.1:{self.port}{path}", timeout=allowed(20)
             ) as answer:  # the events have no end
                 assert answer.readline(), path
 

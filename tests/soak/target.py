@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from tests.servers.process import free_port, wait_for
 from vipagent.store.loop import LoopThread
+from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -32,7 +33,7 @@ class Target:
     def close(self) -> None:
         """End it."""
         self._loop.post(self._ending.set)
-        assert self._loop.join(5.0)
+        assert self._loop.join(allowed(5.0))
 
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._accept, HOST, self.port):

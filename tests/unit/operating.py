@@ -14,6 +14,7 @@ from vipagent.store.backend import Listener, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind, member_name
 from vipagent.store.memory import MemoryBackend, MemoryStore
 from vipagent.store.records import NodeState, Registration, VipState
+from vipagent.testing.slowness import allowed
 
 
 class Site:
@@ -82,7 +83,7 @@ def meanwhile(action: Callable[[], None], site: Site) -> threading.Thread:
     """Do something as soon as a command has opened its session."""
 
     def wait() -> None:
-        session_open.wait(10)
+        session_open.wait(allowed(10))
         action()
 
     session_open = threading.Event()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from vipagent.testing.slowness import allowed
+
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
 NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
 PROGRAM = """
@@ -50,7 +52,7 @@ def in_namespace(prepare: str = "ip link set lo up", **steps: list[str]) -> dict
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=allowed(60),
     )
     assert ended.returncode == 0, ended.stderr
     outcome: dict[str, Any] = json.loads(ended.stdout)

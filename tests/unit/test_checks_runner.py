@@ -14,6 +14,7 @@ from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import Checked
 from vipagent.core.health import Health
 from vipagent.core.words import CheckResult, CheckState
+from vipagent.testing.slowness import allowed
 
 GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED
 
@@ -113,7 +114,9 @@ def test_nothing_to_check_is_good_at_once_and_for_ever(before: list[CheckResult]
     taker = Taker(rise=3)
     for result in before:
         taker.health.count(result)
-    asyncio.run(asyncio.wait_for(taker.runner(CheckSettings(interval=3600, fast_interval=3600)).run(), 5))
+    asyncio.run(
+        asyncio.wait_for(taker.runner(CheckSettings(interval=3600, fast_interval=3600)).run(), allowed(5))
+    )
     assert taker.health.state is CheckState.UP
     assert set(taker.results) == {GOOD}
     assert len(taker.taken) <= 3
@@ -174,5 +177,5 @@ def test_none_delays_another(tmp_path: Path) -> None:
         ],
         scenario,
     )
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < allowed(20)
     asyncio.run(eventually("it is dead", lambda: not runs(int(lines(pid_file)[0]))))

@@ -17,6 +17,7 @@ from vipagent.cli.options import given
 from vipagent.config.problems import ConfigError
 from vipagent.config.schema import AgentSection, Option, ServiceSection
 from vipagent.config.settings import AgentConfig
+from vipagent.testing.slowness import allowed
 
 __all__ = ["pretended"]
 
@@ -34,7 +35,7 @@ OPTIONS = """
 def vipagent(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vipagent", *arguments]
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=allowed(60)
     )
 
 
@@ -155,7 +156,9 @@ def test_nothing_that_a_plugin_prints_gets_into_the_answer() -> None:
         "def talk(arguments):\n    print('hello')\n    raise reader.ConfigError([])\n"
         "reader.read = talk\nreader.main()"
     )
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, timeout=allowed(60)
+    )
     assert pickle.load(io.BytesIO(child.stdout)) == ()
     assert child.stderr == b"hello\n"
 
@@ -180,7 +183,7 @@ def test_help_and_version() -> None:
 def test_the_agent_s_own_process_imports_nothing_that_only_reads_configurations() -> None:
     script = "import sys, vipagent.cli.run; print({'pydantic', 'yaml', 'rich'} & set(sys.modules))"
     printed = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=allowed(60)
     )
     assert printed.stdout == "set()\n"
 

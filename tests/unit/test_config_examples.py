@@ -11,6 +11,7 @@ import pytest
 from tests.unit.configured import pretended
 from vipagent.config.load import load_file
 from vipagent.core.settings import ServiceSettings
+from vipagent.testing.slowness import allowed
 
 __all__ = ["pretended"]
 
@@ -50,6 +51,6 @@ def test_exabgp_takes_the_file(node: str) -> None:
     validate = "--validate" if version("exabgp").startswith("4.") else "validate"
     command = [sys.executable, "-m", "exabgp", validate, str(CONF / f"exabgp-{node}.conf")]
     validated = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, env=environment, capture_output=True, text=True, check=False, timeout=allowed(60)
     )
     assert validated.returncode == 0, validated.stdout + validated.stderr

@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from tests.outside import environment, install
+from vipagent.testing.slowness import allowed
 
 GOOD = "from vipagent.store.memory import MemoryBackend as Good"
 
@@ -43,7 +44,7 @@ def python(site: Path, *arguments: str) -> str:
     """Run Python with these distributions in its environment."""
     command = [sys.executable, *arguments]
     return subprocess.run(
-        command, env=environment(site), capture_output=True, text=True, check=True, timeout=60
+        command, env=environment(site), capture_output=True, text=True, check=True, timeout=allowed(60)
     ).stdout
 
 

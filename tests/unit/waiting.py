@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from vipagent.testing.slowness import allowed
+
 
 async def eventually(what: str, probe: Callable[[], object], within: float = 10.0) -> None:
-    """Return as soon as `probe` returns something true; fail after `within` seconds."""
+    """Return as soon as `probe` returns something true; fail after `within` seconds of a quiet machine."""
+    within = allowed(within)
     deadline = asyncio.get_running_loop().time() + within
     while not (seen := probe()):
         if asyncio.get_running_loop().time() > deadline:

@@ -109,10 +109,9 @@ class Service:
                 self._registrations.accepted.add(vip)
             case events.RouteRefused(vip):
                 self._registrations.accepted.discard(vip)
-            case events.LeaveAsked():
+            case events.LeaveAsked() | events.StopAsked():
                 facts.leaving = True
-            case events.StopAsked():
-                facts.stopping = True
+                facts.stopping |= isinstance(event, events.StopAsked)
             case events.TimerFired():
                 self._timer = None
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -10,8 +9,10 @@ import pytest
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.store.layout import WHOLE_SERVICE, Key
+from vipagent.testing import growth
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, Suite, eventually, member, threads_of
 from vipagent.testing.recorder import SessionSeen
+from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE, ServedStore
 
 RECOVERY = 2.0
@@ -88,7 +89,7 @@ class ServerFaults(Suite):
         back = time.monotonic()
         peers.join("operator").backend.write(Key(MAINTENANCE, "node2"), b"", PATIENCE)
         agent.seen.wait_names(MAINTENANCE, ["all", "node2"], RECOVERY)
-        assert time.monotonic() - back < RECOVERY + 1.0
+        assert time.monotonic() - back < allowed(RECOVERY + 1.0)
 
     def test_wishes_made_while_the_server_is_away(self, agent: Peer, store: ServedStore) -> None:
         """A member deregistered, another registered: true once the server is back, not before it is asked."""
@@ -108,7 +109,7 @@ class ServerFaults(Suite):
             began = time.monotonic()
             agent.backend.deregister(member(1))
             agent.register(member(2))
-            assert time.monotonic() - began < 2.0, "a wish must not wait for the store"
+            assert time.monotonic() - began < allowed(2.0), "a wish must not wait for the store"
         finally:
             store.resume()
         agent.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
@@ -139,7 +140,7 @@ class ServerFaults(Suite):
                 agent.backend.write(SERVICE, b"", 1.0)
             with pytest.raises(StoreError):
                 agent.backend.erase(SERVICE, 1.0)
-            assert time.monotonic() - began < 8.0
+            assert time.monotonic() - began < allowed(8.0)
         finally:
             store.start()
 
@@ -154,7 +155,7 @@ class ServerFaults(Suite):
         try:
             began = time.monotonic()
             other.backend.close(1.5)
-            assert time.monotonic() - began < CLOSED
+            assert time.monotonic() - began < allowed(CLOSED)
             eventually(lambda: threads_of(before) == set(), CLOSED, "no thread is left")
         finally:
             store.resume()
@@ -169,7 +170,7 @@ class ServerFaults(Suite):
         try:
             began = time.monotonic()
             other.backend.close(1.5)
-            assert time.monotonic() - began < CLOSED
+            assert time.monotonic() - began < allowed(CLOSED)
             eventually(lambda: threads_of(before) == set(), CLOSED, "no thread is left")
         finally:
             store.start()
@@ -177,8 +178,8 @@ class ServerFaults(Suite):
     @pytest.mark.timeout(600)
     def test_restarts_leak_nothing(self, agent: Peer, store: ServedStore) -> None:
         """Neither threads nor descriptors, however often the server goes."""
-        threads, descriptors = 0, 0
-        for turn in range(self.restarts):
+
+        def restart() -> None:
             mark = agent.seen.mark()
             store.kill()
             agent.seen.wait_for(
@@ -186,10 +187,13 @@ class ServerFaults(Suite):
             )
             store.start()
             _back_and_read_anew(agent, mark)
-            if turn == 1:  # whatever is made once is made by now
-                threads, descriptors = threading.active_count(), _descriptors()
-        eventually(lambda: threading.active_count() <= threads, PATIENCE, "no thread more than before")
-        eventually(lambda: _descriptors() <= descriptors + 2, PATIENCE, "no descriptor more than before")
+
+        restart()  # whatever is made once is made by now
+        threads, opened = growth.read(
+            restart, threading.active_count, growth.descriptors, times=self.restarts - 1
+        )
+        growth.check("threads", threads, 0.25)
+        growth.check("descriptors", opened, 0.25)
 
 
 def _back_and_read_anew(agent: Peer, mark: int) -> None:
@@ -204,7 +208,3 @@ def _back_and_read_anew(agent: Peer, mark: int) -> None:
     agent.seen.wait_names(MAINTENANCE, ["all"], RECOVERY, connected)
     agent.seen.wait_names(MEMBERS, [member(1).name], RECOVERY, connected)
     agent.wait_claim(member(1), Claim.OURS, RECOVERY)
-
-
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))

@@ -13,6 +13,7 @@ from vipagent.store.backend import Backend, Entry
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import Registration
 from vipagent.testing.recorder import Recorder
+from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE, StoreUnderTest
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
@@ -92,6 +93,7 @@ class Peers:
 
 def eventually(probe: Callable[[], object], within: float, what: str) -> None:
     """Wait for what no listener is told, by asking again and again."""
+    within = allowed(within)
     deadline = time.monotonic() + within
     late = False
     while not probe():

@@ -5,6 +5,7 @@ import pytest
 pytest.register_assert_rewrite(
     "vipagent.testing.death",
     "vipagent.testing.faults",
+    "vipagent.testing.growth",
     "vipagent.testing.keys",
     "vipagent.testing.life",
     "vipagent.testing.recorder",

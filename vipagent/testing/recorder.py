@@ -10,6 +10,7 @@ from typing import TypeVar
 from vipagent.core.words import StoreState
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
+from vipagent.testing.slowness import allowed
 
 T = TypeVar("T")
 
@@ -85,13 +86,15 @@ class Recorder:
     def wait_for(self, predicate: Callable[[], T], within: float, what: str = "the condition") -> T:
         """Wait until `predicate`, asked at each event, returns something true, and return that.
 
+        The seconds are those of a quiet machine (`vipagent.testing.slowness`).
+
         Raises:
             AssertionError: it did not within so many seconds; says what came last.
         """
         with self._changed:
-            found = self._changed.wait_for(predicate, within)
+            found = self._changed.wait_for(predicate, allowed(within))
             last = "\n  ".join(str(event)[:500] for event in self._events[-5:])
-        assert found, f"not within {within} s: {what}; the last events:\n  {last}"
+        assert found, f"not within {allowed(within)} s: {what}; the last events:\n  {last}"
         return found
 
     def wait_state(self, state: StoreState, within: float, since: int = 0) -> None:

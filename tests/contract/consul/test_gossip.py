@@ -16,6 +16,7 @@ from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
+from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE
 
 GIVEN_UP = 9.5
@@ -68,7 +69,7 @@ def test_22_a_consul_agent_that_leaves_and_returns(away: Peers, local: Consul) -
     agent = registered(away)
     mark = agent.seen.mark()
     local.process.signal(signal.SIGTERM)  # one that is no server leaves the cluster in good order
-    local.process.wait(30)
+    local.process.wait(allowed(30))
     agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
     local.start()
     agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)

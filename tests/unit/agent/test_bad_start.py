@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.outside import environment, install
+from vipagent.testing.slowness import allowed
 
 NO_VIP = "is no IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
 RESERVED = "is reserved for the maintenance of a whole service: name the node otherwise"
@@ -20,7 +21,7 @@ def refused(*arguments: str, site: Path | None = None) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=allowed(60),
         env=environment(site) if site else None,
     )
     assert (ended.returncode, ended.stdout) == (2, "")

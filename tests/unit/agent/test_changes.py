@@ -7,6 +7,7 @@ import pytest
 
 from vipagent.agent import changes
 from vipagent.agent.changes import Changes
+from vipagent.testing.slowness import allowed
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def test_any_change_of_the_file_calls_for_an_attempt(
         done, _ = await asyncio.wait([due], timeout=0.1)
         assert not done
         change(path)
-        await asyncio.wait_for(due, 10)
+        await asyncio.wait_for(due, allowed(10))
 
     asyncio.run(run())
 
@@ -52,7 +53,7 @@ def test_a_file_that_comes_into_being_calls_for_an_attempt(tmp_path: Path) -> No
         seen = Changes(tmp_path / "agent.yaml")
         seen.reading()
         (tmp_path / "agent.yaml").touch()
-        await asyncio.wait_for(seen.due(), 10)
+        await asyncio.wait_for(seen.due(), allowed(10))
 
     asyncio.run(run())
 
@@ -65,10 +66,10 @@ def test_what_comes_while_the_configuration_is_read_is_not_missed(tmp_path: Path
         seen = Changes(path)
         seen.reading()
         replaced(path)  # reading goes on, and fails, before anybody waits
-        await asyncio.wait_for(seen.due(), 10)
+        await asyncio.wait_for(seen.due(), allowed(10))
         seen.reading()
         seen.hung_up.set()
-        await asyncio.wait_for(seen.due(), 10)
+        await asyncio.wait_for(seen.due(), allowed(10))
 
     asyncio.run(run())
 
@@ -80,7 +81,7 @@ def test_a_sighup_does_not_wait_for_the_next_look(monkeypatch: pytest.MonkeyPatc
         seen = Changes(None)
         seen.reading()
         asyncio.get_running_loop().call_later(0.05, seen.hung_up.set)
-        await asyncio.wait_for(seen.due(), 10)
+        await asyncio.wait_for(seen.due(), allowed(10))
 
     asyncio.run(run())
 
@@ -92,7 +93,7 @@ def test_without_any_change_another_attempt_is_due_after_a_while(monkeypatch: py
         seen = Changes(None)
         seen.reading()
         started = time.monotonic()
-        await asyncio.wait_for(seen.due(), 10)
+        await asyncio.wait_for(seen.due(), allowed(10))
         return time.monotonic() - started
 
     assert asyncio.run(run()) >= 0.2

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.benchmark.program import Program
 from tests.servers.process import wait_for
 from vipagent.store.layout import DEFAULT_PREFIX, Directory, Kind
+from vipagent.testing.slowness import allowed
 
 ONE, TWO = "10.20.255.1", "10.20.255.2"
 LONG = 30.0
@@ -30,7 +31,7 @@ def agent(number: int, store: Sequence[str], log: Path) -> Program:
 def happened(store: Sequence[str]) -> list[tuple[str, ...]]:
     """Return what `vipagent status` tells: node, VIP, old, new, rule, cause."""
     command = [sys.executable, "-m", "vipagent", "status", "apex", "--events", "--json", *store]
-    [shown] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+    [shown] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=allowed(30)).stdout)
     assert [event["at"] for event in shown["events"]] == sorted(event["at"] for event in shown["events"])
     told = ("node", "vip", "old", "new", "rule", "cause")
     return [tuple(event[name] for name in told) for event in shown["events"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vipagent.agent.parent import _is_exabgp
+from vipagent.testing.slowness import allowed
 
 ASK = "from vipagent.agent.parent import run_by_exabgp; print(run_by_exabgp())"
 
@@ -53,7 +54,9 @@ def exabgp(tmp_path: Path) -> Path:
 
 
 def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=allowed(30)
+    ).stdout.strip()
 
 
 def test_a_real_parent_is_seen(exabgp: Path) -> None:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from vipagent.testing.slowness import allowed
+
 TIMEOUT = 3
 """Seconds of the watchdog: half of it is more than a busy machine lets a process wait for."""
 LONGER = TIMEOUT + 1
@@ -29,7 +31,7 @@ def run(then: str, settled: float = 0.0) -> tuple[int, str, str]:
     """Run a program under a watchdog; return its status, and what it said."""
     program = PROGRAM.format(timeout=TIMEOUT, settled=settled, then=then)
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=allowed(30)
     )
     return ended.returncode, ended.stdout, ended.stderr
 

@@ -12,6 +12,7 @@ from tests.unit.migration.importing import Importer
 from vipagent.core.words import CheckState, Standby, Takeover
 from vipagent.migration.healthcheck import OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
+from vipagent.testing.slowness import allowed
 
 __all__ = ["pretended"]
 
@@ -37,7 +38,7 @@ def importer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Importer:
 def test_every_option_of_healthcheck_is_known_and_comes_to_something() -> None:
     """Of the ExaBGP that is installed: the lowest versions' tests have 4.2, the others 5."""
     command = [sys.executable, "-m", "exabgp", "healthcheck", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=allowed(60)).stdout
     theirs = set(re.findall(r"(?<![\w-])--[a-z-]+", shown.split("\noptions:", 1)[1])) - {"--help"}
     assert "--withdraw-on-down" in theirs
     ours = {flag for option in OPTIONS for flag in option.flags if flag.startswith("--")}

@@ -10,6 +10,7 @@ from vipagent.core.words import Standby, Takeover
 from vipagent.testing.simulation.plan import FaultKind, draw
 from vipagent.testing.simulation.run import run
 from vipagent.testing.simulation.world import World
+from vipagent.testing.slowness import allowed
 
 SEEDS, FAULTS = 100, 100
 BATCHES = 4
@@ -43,7 +44,7 @@ def test_every_kind_of_fault_and_every_policy_is_drawn() -> None:
 
 def test_the_command_counts_what_it_did() -> None:
     command = [sys.executable, "-m", "vipagent.testing.simulation", "--seeds", "4", "--faults", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=allowed(120))
     assert done.stdout.startswith("4 seeds, 40 faults, 0 failures, ")
 
 

@@ -10,6 +10,7 @@ from tests.unit.web.client import Answer, get
 from vipagent.store.backend import Backend, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.plugins import Deaf, load
+from vipagent.testing.slowness import allowed
 
 SERVICE = "apex"
 CONFIG = """\
@@ -68,7 +69,7 @@ class ByHand:
         assert self._child.stdin
         self._child.stdin.close()
         try:
-            return self._child.wait(10)
+            return self._child.wait(allowed(10))
         finally:
             self._child.kill()
 
@@ -90,11 +91,6 @@ class ByHand:
     def said(self) -> str:
         """Return its log."""
         return self.log.read_text()
-
-    def rss(self) -> float:
-        """Return its resident memory in MB."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def operator(self) -> Backend:
         """Return a session of its store, to be closed."""

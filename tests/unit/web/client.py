@@ -4,6 +4,8 @@ import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vipagent.testing.slowness import allowed
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -20,7 +22,7 @@ def get(
     host: str = "127.0.0.1",
 ) -> Answer:
     """Ask for something and read the answer to its end."""
-    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection = http.client.HTTPConnection(host, port, timeout=allowed(20))
     try:
         connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()

@@ -13,6 +13,7 @@ from tests.servers.process import free_port
 from tests.unit.web.client import Answer, get
 from tests.unit.web.views import view
 from vipagent.config.settings import ListenSettings
+from vipagent.testing.slowness import allowed
 from vipagent.web import connection, server, stream
 from vipagent.web.server import Server
 from vipagent.web.site import Response
@@ -34,7 +35,7 @@ async def serving(host: str = LOCAL) -> AsyncIterator[tuple[Server, int]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(allowed(20)):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -59,7 +60,7 @@ async def said(port: int, data: bytes) -> bytes:
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def told() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(allowed(60)):
             await story()
 
     asyncio.run(told())

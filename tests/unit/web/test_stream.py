@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
+from vipagent.testing.slowness import allowed
 from vipagent.web import stream
 from vipagent.web.stream import Stream
 
@@ -24,7 +25,7 @@ class Drawn:
 def run(story: Callable[[Stream, Drawn], Coroutine[None, None, None]]) -> None:
     async def told() -> None:
         drawn = Drawn()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(allowed(20)):
             await story(Stream(drawn), drawn)
 
     asyncio.run(told())

@@ -1,0 +1,54 @@
+"""The bounds of other tests: what is taken for a leak, and how seconds scale."""
+
+import random
+
+import pytest
+
+from tests.servers.process import wait_for
+from vipagent.testing import growth
+from vipagent.testing.slowness import VARIABLE, allowed
+
+
+def readings(each: float = 0.0, noise: float = 0.0, jump: float = 0.0, spike: float = 0.0) -> list[float]:
+    """Return what is held after each of ten turns."""
+    chance = random.Random(1)
+    held = [1000 + each * turn + chance.uniform(-noise, noise) + jump * (turn >= 5) for turn in range(10)]
+    held[-1] += spike
+    return held
+
+
+def test_a_leak_is_found_in_noise_of_many_times_its_size() -> None:
+    assert growth.slope(readings(each=20, noise=60)) == pytest.approx(20, rel=0.5)
+    with pytest.raises(AssertionError, match=r"KiB: \d+\.?\d* more at each reading, 10 are too many: \["):
+        growth.check("KiB", readings(each=20, noise=60), 10)
+
+
+@pytest.mark.parametrize(
+    "held", [readings(noise=30), readings(spike=300), readings(jump=60), readings(noise=10, spike=-300)]
+)
+def test_what_is_in_use_at_one_reading_or_kept_once_is_no_leak(held: list[float]) -> None:
+    growth.check("KiB", held, 10)
+
+
+def test_each_reading_is_taken_after_a_turn_of_the_work() -> None:
+    done: list[int] = []
+    held = growth.read(lambda: done.append(0), lambda: len(done), lambda: -len(done), times=3)
+    assert held == [[1, 2, 3], [-1, -2, -3]]
+
+
+def test_one_factor_scales_all_upper_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert allowed(2.0) == 2.0
+    with pytest.raises(AssertionError, match=r"not within 0\.02 s"):
+        wait_for("never", lambda: False, 0.02)
+    monkeypatch.setenv(VARIABLE, "2.5")
+    assert allowed(2.0) == 5.0
+    with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
+        wait_for("never", lambda: False, 0.02)
+
+
+@pytest.mark.parametrize("factor", ["fast", "0.5", "nan", "inf", "-1"])
+def test_a_factor_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, factor: str) -> None:
+    monkeypatch.setenv(VARIABLE, factor)
+    with pytest.raises(ValueError, match=f"VIPAGENT_SLOWNESS: '{factor}' is not a factor between 1 and 100"):
+        allowed(1.0)

@@ -1,0 +1,57 @@
+"""What is measured goes first, with all of its threads and children, but nothing that it starts meanwhile."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import wait_for
+from tests.servers.realtime import family, going_first
+
+PROGRAM = """
+import os, subprocess, sys, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+child = subprocess.Popen(["sleep", "600"])
+print("ready", flush=True)
+sys.stdin.read()
+child.kill()
+child.wait()
+"""
+
+
+def policies(*pids: int) -> set[int]:
+    """Return how all threads of processes are scheduled."""
+    threads = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
+    return {os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK for thread in threads}
+
+
+@pytest.fixture
+def may() -> bool:
+    """Whether this machine lets us."""
+    with going_first(list):
+        return os.sched_getscheduler(0) != os.SCHED_OTHER
+
+
+def test_all_threads_of_all_processes_go_first_while_something_is_measured(may: bool) -> None:
+    first = os.SCHED_RR if may else os.SCHED_OTHER
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"ready\n"
+        wait_for("it has a child", lambda: len(family(program.pid)) == 2)
+        with going_first(lambda: family(program.pid)):
+            assert policies(*family(program.pid)) == {first}
+            with subprocess.Popen(["sleep", "600"]) as started:
+                assert policies(started.pid) == {os.SCHED_OTHER}
+                started.kill()
+        assert policies(*family(program.pid)) == {os.SCHED_OTHER}
+        program.communicate()
+
+
+def test_what_is_gone_meanwhile_is_no_trouble() -> None:
+    with subprocess.Popen(["true"]) as program, going_first(lambda: [program.pid]):
+        program.wait()
+    with going_first(lambda: [program.pid]):
+        assert family(program.pid) == [program.pid]
