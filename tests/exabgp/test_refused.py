@@ -69,7 +69,7 @@ def test_a_library_that_is_installed_later_is_found_at_a_sighup(tmp_path: Path) 
             box.launch()
         pids = [box.pid() for box in both]
         for box in both:
-            box.wait_to_hear("'redis' needs the library late_client: pip install 'outside[redis]'")
+            box.wait_to_hear("'redis' needs the library late_client: install outside with its extra [redis]")
             box.wait_for(ALONE)
         (site / "late_client.py").touch()
         for box in both:

@@ -42,4 +42,4 @@ def test_a_demo_without_its_libraries_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "vipagent.demo.demo", None)
     assert vipagent("demo", "--steps") == 2
-    assert "pip install 'vipagent[demo]'" in capsys.readouterr().err
+    assert "install vipagent with its extra [demo]" in capsys.readouterr().err

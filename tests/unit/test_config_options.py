@@ -145,5 +145,5 @@ def test_without_the_library_of_metrics_the_extra_is_named(monkeypatch: pytest.M
     monkeypatch.setattr(load, "LISTEN_LIBRARY", "no_such_library")
     assert refusal(load_options, {**APEX, "listen": "9100"}) == [
         "command line: --listen: '127.0.0.1:9100' needs the library no_such_library: "
-        "pip install 'vipagent[listen]'"
+        "install vipagent with its extra [listen]"
     ]

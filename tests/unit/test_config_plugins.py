@@ -54,7 +54,8 @@ def test_backends_are_listed_with_what_is_missing(site: Path) -> None:
         for plugin in json.loads(python(site, "-m", "vipagent", "backends", "--json"))
     }
     assert listed["good"] == ("outside 1.0", "")
-    assert listed["bare"] == ("outside 1.0", "needs the library no_such_client: pip install 'outside[bare]'")
+    missing = "needs the library no_such_client: install outside with its extra [bare]"
+    assert listed["bare"] == ("outside 1.0", missing)
     assert listed["poor"] == (
         "lonely 1.0",
         "cannot be imported: No module named 'no_such_client'; install no_such_client",

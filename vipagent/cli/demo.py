@@ -22,7 +22,7 @@ def command(steps: bool, listen: str | None) -> None:
         from vipagent.demo.demo import run  # noqa: PLC0415 - its libraries are an extra's
         from vipagent.demo.pages import pages  # noqa: PLC0415
     except ImportError as error:
-        click.echo(f"the demo needs {error.name}: pip install 'vipagent[demo]'", err=True)
+        click.echo(f"the demo needs {error.name}: install vipagent with its extra [demo]", err=True)
         sys.exit(2)
     try:
         shown = pages(listen)

@@ -145,7 +145,7 @@ def _listening(draft: _Draft) -> Iterator[Problem]:
     """Yield what is missing for `listen`."""
     wanted = draft.agent.section.listen
     if wanted is not None and find_spec(LISTEN_LIBRARY) is None:
-        text = f"needs the library {LISTEN_LIBRARY}: pip install 'vipagent[listen]'"
+        text = f"needs the library {LISTEN_LIBRARY}: install vipagent with its extra [listen]"
         yield draft.place.problem(("listen",), wanted, text)
 
 

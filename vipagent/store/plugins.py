@@ -92,7 +92,7 @@ def _missing(name: str, error: ImportError) -> str:
     library = (error.name or str(error)).partition(".")[0]
     for point in _entry_points(name):
         if point.dist is not None and name in (point.dist.metadata.get_all("Provides-Extra") or ()):
-            return f"needs the library {library}: pip install '{point.dist.name}[{name}]'"
+            return f"needs the library {library}: install {point.dist.name} with its extra [{name}]"
     return f"cannot be imported: {error}; install {library}"
 
 

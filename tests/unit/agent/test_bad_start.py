@@ -73,5 +73,6 @@ def test_a_backend_whose_library_is_missing_names_the_extra_that_brings_it(tmp_p
     install(site, "outside", {"redis": "outside_redis:Redis"}, extras=("redis",))
     line = "--backend redis --service apex --node node1 --auth-ip 10.0.0.1"
     assert refused(*line.split(), site=site) == [
-        "command line: --backend: 'redis' needs the library no_such_client: pip install 'outside[redis]'"
+        "command line: --backend: 'redis' needs the library no_such_client: "
+        "install outside with its extra [redis]"
     ]
