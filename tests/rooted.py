@@ -15,8 +15,20 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x20000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-OWN = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""The processes are in a namespace of their own: its mounts go when they do, however they end."""
+OWN = (
+    "unshare",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "sh",
+    "-c",
+    '"$@"; exit $?',
+    "sh",
+)
+"""The processes are in a namespace of their own: its mounts go when they do, however they end. The shell is
+the first of them, for whoever is that has to wait for orphans."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -18,7 +18,7 @@ def test_a_command_in_a_plain_chroot_has_mounts_and_processes_of_its_own(built: 
     script = f'cd /{SOURCE}; exec python3 -m tests.rooted sh -ec "pwd; echo \\$\\$; {MOUNT}; mountpoint /"'
     assert built.root.run("sh", "-ec", script).splitlines() == [
         f"/{SOURCE}",
-        "1",
+        "2",
         "/mnt is a mountpoint",
         "/ is a mountpoint",
     ]

@@ -1,6 +1,6 @@
 """Several labs at once, each measured by a process of its own: most of their time is waiting."""
 
-import os
+import secrets
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -35,8 +35,8 @@ def side_by_side(jobs: Sequence[Job]) -> Iterator[list[Future[Measured]]]:
 
 
 def unique(standby: Standby, tor: Tor, number: int = 1) -> Plan:
-    """Return a plan under a name of this process's own."""
-    return Plan(f"{standby}{tor}{number}-{os.getpid()}", standby, tor)
+    """Return a plan under a name that nobody else has, nor has left behind."""
+    return Plan(f"{standby}{tor}{number}-{secrets.token_hex(3)}", standby, tor)
 
 
 def _undisturbed() -> None:
