@@ -52,7 +52,7 @@ def test_twenty_thousand_commands_through_one_agents_life(tmp_path: Path) -> Non
     services = {f"s-{pool[0]}": {**shared, "auth_ip": pool[0], "vip": pool} for pool in pools}
     with boxes(tmp_path) as both:
         for box in both:
-            box.configure(services)
+            box.configure(services, watchdog=60)  # which is not what this is about
             box.launch()
         pids = [box.pid() for box in both]
         for _ in range(COMMANDS // (SERVICES * EACH) // 2):
