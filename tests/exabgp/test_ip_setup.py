@@ -22,7 +22,7 @@ from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
 from tests.servers.exabgp import VERSIONS
 from tests.servers.process import Process, wait_for
-from tests.servers.realtime import family, going_first
+from tests.servers.realtime import ALL_FIRST, family, going_first
 from tests.servers.zookeeper import ZooKeeper
 from vipagent.testing.slowness import allowed
 
@@ -106,8 +106,9 @@ def test_a_vip_is_there_before_its_announcement_and_goes_after_its_withdrawal(tm
         went(addresses, box, OWN)
 
         pid = box.pid()
-        os.kill(pid, signal.SIGTERM)
-        box.wait_until("another agent is there", lambda: box.pid() != pid)
+        with going_first(lambda: family(pid), ALL_FIRST):
+            os.kill(pid, signal.SIGTERM)
+            box.wait_until("another agent is there", lambda: box.pid() != pid)
         went(addresses, box, LATER)
         box.exabgp.terminate()
         wait_for("only what was there before is left", lambda: on_loopback() == {THERE})
@@ -129,7 +130,7 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
             wait_for("it is registered", lambda: "register service=apex" in said.read_text(), 20)
             assert on_loopback() == {OWN}
             zookeeper.process.signal(signal.SIGSTOP)
-            with going_first(lambda: family(run.pid)):
+            with going_first(lambda: family(run.pid), ALL_FIRST):  # its child removes the addresses
                 run.terminate()
                 assert run.wait(allowed(END_WITHIN)) == 0
             assert on_loopback() == set()

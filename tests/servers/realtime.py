@@ -9,16 +9,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+ALL_FIRST = (os.SCHED_RR, os.sched_param(1))
+"""The lowest of the real-time priorities, above every process without one; what is started has it, too."""
 FIRST = (os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-"""The lowest of the real-time priorities, above every process without one. What is started is without: to
-start takes seconds, in which all other tests would stand still."""
+"""The same, but what is started is without: to start takes seconds, in which all other tests would stand
+still."""
 LIKE_OTHERS = (os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager
-def going_first(processes: Callable[[], Iterable[int]]) -> Iterator[None]:
-    """Have these processes and this thread go first, while something is measured; not what they start."""
-    _schedule(processes(), FIRST)
+def going_first(
+    processes: Callable[[], Iterable[int]], how: tuple[int, os.sched_param] = FIRST
+) -> Iterator[None]:
+    """Have these processes and this thread go first, while something is measured."""
+    _schedule(processes(), how)
     try:
         yield
     finally:
@@ -28,7 +32,7 @@ def going_first(processes: Callable[[], Iterable[int]]) -> Iterator[None]:
 @contextmanager
 def starting_first() -> Iterator[None]:
     """Have this thread go first, and all that it starts in here: what it starts is what is measured."""
-    _set(0, (os.SCHED_RR, FIRST[1]))
+    _set(0, ALL_FIRST)
     try:
         yield
     finally:
