@@ -60,6 +60,7 @@ class ServedService:
         self.counters = ServiceCounters()
         self._strangers: frozenset[str] = frozenset()
         self._why = ("", "")
+        self._gate_closed = False
         self._since = datetime.now(UTC)
         self._loops: tuple[str, ...] = ()
         """The neighbours that would take a prepended path for a loop (N10)."""
@@ -217,8 +218,25 @@ class ServedService:
             self._timer.cancel()
         self._timer = None if at is None else self._world.loop.call_at(at, self.feed, events.TimerFired())
 
+    def _log_gate(self, established: int | None) -> None:
+        """Log what the BGP gate does, once for each change: what ExaBGP does about it is not in our log."""
+        needed = self.config.core.require_bgp
+        closed = established is not None and established < needed
+        if closed == self._gate_closed:
+            return
+        self._gate_closed = closed
+        fields = {"service": self.config.name, "established": established, "required": needed}
+        if closed:
+            log.warning(
+                "BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
+                extra={"fields": fields},
+            )
+        else:
+            log.info("BGP gate open", extra={"fields": fields})
+
     def _publish(self, report: actions.Report) -> None:
         self._history.follow(report)
+        self._log_gate(report.neighbors)
         for vip, holder in report.conflicts.items():
             fields = {
                 "service": self.config.name,

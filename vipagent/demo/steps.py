@@ -7,9 +7,9 @@ from vipagent.demo.cluster import NODES, Cluster, Node
 from vipagent.demo.operator import Operator
 from vipagent.demo.table import Table
 
-PATIENCE = 12.0
-"""Seconds that a step may take."""
-FIRST_PATIENCE = 30.0
+PATIENCE = 30.0
+"""Seconds that a step may take: on a quiet machine it is some, but a demo is for any."""
+FIRST_PATIENCE = 60.0
 """Seconds for the first one, in which seven programs start."""
 
 

@@ -41,7 +41,7 @@ CHECK = Remark(
 )
 BGP = Remark(
     "ExaZK kept its registration without BGP. With this gate the VIP is registered only while the switch "
-    "can learn it; it needs `neighbor-changes;` in the neighbour's `api` block of exabgp.conf."
+    "can learn it; with `neighbor-changes;` in the neighbour's `api` block it notices at once, else in 2 s."
 )
 STORE_LOSS = Remark(
     "ExaZK withdrew everything when it lost ZooKeeper. Here all stays announced; on_store_loss: withdraw "

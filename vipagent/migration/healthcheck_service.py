@@ -34,7 +34,7 @@ LOOKED_AT = (
 )  # fmt: skip
 """Options that come to something by themselves, or together with others."""
 
-_BY_EXABGP = "ExaBGP says as which user its processes run (exabgp.daemon.user)"
+_BY_EXABGP = "ExaBGP says as which user its processes run (exabgp_daemon_user)"
 _DOWN = "A service that is down or disabled is withdrawn here, and the others take it over"
 _PATH = "Here the AS path follows from the rank: prepend and local_as"
 REMARKS = {
