@@ -16,6 +16,8 @@ LOST_EVERY = 25
 """Each so many reconnections, the connection is away for longer than the session lives."""
 LOST = "store lost"
 REFUSED = "the new configuration is refused, the old one stays"
+BGP_UNKNOWN = "BGP unknown"
+"""Nobody answers the agent here as an ExaBGP would."""
 RELOADS = 4
 """The different configurations; the last one is bad."""
 PATIENCE = 60.0
@@ -69,6 +71,7 @@ class Day:
                 "store unsure": reconnections,
                 LOST: -(-reconnections // LOST_EVERY),
                 REFUSED: reloads // RELOADS,
+                BGP_UNKNOWN: 1,
             }
         )
 

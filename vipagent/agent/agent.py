@@ -95,13 +95,15 @@ class Agent:
             self._add(service)
         self._backend.open()
         await self._ended.wait()
-        for served in self._services.values():
-            served.leave()
-        await self._others_announce(LEAVING)
+        if not self._exabgp_ends:
+            for served in self._services.values():
+                served.leave()
+            await self._others_announce(LEAVING)
         for served in self._services.values():
             served.stop()
         self._pipe.write(self._speaker.last_words(self._loop.time()))
         await self.spoken(LAST_WORDS)  # no longer: ExaBGP may be stopping itself (E3)
+        self._pipe.write(self._speaker.unanswered_withdrawals())
 
     def close(self) -> None:
         """End the store's session and let go of ExaBGP's pipes; it may take `CLOSE_TIMEOUT` seconds."""
@@ -146,6 +148,8 @@ class Agent:
         Raises:
             ValueError: something changed that needs a restart of the agent.
         """
+        if self._ended.is_set():
+            raise ValueError("the agent is about to stop")
         store = replace(config.store, instance=self._config.store.instance)
         if (config.backend, store) != (self._config.backend, self._config.store):
             raise ValueError(
@@ -154,6 +158,8 @@ class Agent:
 
     def reconfigure(self, config: AgentConfig) -> None:
         """Take another configuration that passed `check`; routes that stay the same are not touched (E3)."""
+        if self._ended.is_set():  # since `check`
+            return
         before, self._config = self._config, replace(config, store=self._config.store)
         wanted = {service.name: service for service in config.services}
         for name, served in list(self._services.items()):

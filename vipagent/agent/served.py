@@ -163,8 +163,8 @@ class ServedService:
                 "as": self.config.routes.local_as,
             }
             log.warning(
-                "prepend is ignored: an iBGP neighbour takes a path with its own AS for a loop; "
-                "use local_preference there",
+                "prepend is ignored for all neighbours of the service: an iBGP one takes a path with its "
+                "own AS for a loop; name the others in `neighbor`, or rank by local_preference",
                 extra={"fields": fields},
             )
         return self._loops != before

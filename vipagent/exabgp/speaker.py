@@ -124,6 +124,8 @@ class Speaker:
     _later: dict[str, float] = field(default_factory=dict)
     _in_flight: deque[_Sent] = field(default_factory=deque)
     _reconcile_at: float | None = None
+    _ending: bool = False
+    """Whether nothing waits any more but for the reply to its own prefix's last command."""
 
     def announce(self, vip: str, line: str) -> None:
         """Wish that `vip` is announced by this command."""
@@ -185,6 +187,8 @@ class Speaker:
 
     def commands(self, now: float) -> list[str]:
         """Return the command lines to write now, and count them as written."""
+        if self._ending:
+            return self._send_all(now)
         if self._to_ask:
             self._to_ask, self._question = False, _Question(now, earlier=int(self._open))
             return [SHOW_NEIGHBORS]
@@ -197,8 +201,22 @@ class Speaker:
         return lines
 
     def last_words(self, now: float) -> list[str]:
-        """Return all that is still to be written: there is no time to wait for replies (E3)."""
-        return [self._send(vip, now) for vip in list(self._ready)]
+        """Return all that can be written at once: from now on only a prefix that is in flight waits (E3)."""
+        self._ending = True
+        return self._send_all(now)
+
+    def unanswered_withdrawals(self) -> list[str]:
+        """Return the withdrawals of prefixes that are still in flight, in the very end.
+
+        ExaBGP may carry out what meets in one flush in another order, so they waited as long as they could.
+        A hung one reads them when it goes on.
+        """
+        lines = {sent.vip: sent.line for sent in self._in_flight}
+        return [
+            slot.line
+            for vip, slot in self._slots.items()
+            if slot.busy and slot.withdrawn and lines.get(vip) != slot.line
+        ]
 
     @property
     def busy(self) -> bool:
@@ -238,8 +256,11 @@ class Speaker:
             return []
         undoubted = [vip for vip in self._ready if not self._slots[vip].doubtful]
         if undoubted or self._in_flight:
-            return undoubted[: WINDOW - len(self._in_flight)]
+            return undoubted[: max(0, WINDOW - len(self._in_flight))]
         return list(self._ready)[:1]
+
+    def _send_all(self, now: float) -> list[str]:
+        return [self._send(vip, now) for vip in list(self._ready)]
 
     def _send(self, vip: str, now: float) -> str:
         del self._ready[vip]

@@ -255,6 +255,32 @@ def test_e3_the_last_words_wait_for_no_reply() -> None:
     assert not talk.speaker.busy
 
 
+def test_e3_in_the_end_a_withdrawal_waits_for_nothing_but_its_own_prefix() -> None:
+    talk = talking()
+    talk.wish("+a", "+b")
+    for vip in "abc":
+        talk.speaker.withdraw(vip, f"-{vip}")
+    assert talk.speaker.last_words(talk.now) == ["-c"]
+    assert talk.done() == ["-a"]
+    assert talk.speaker.unanswered_withdrawals() == ["-b"], "a hung ExaBGP reads it when it goes on"
+
+
+def test_e3_no_route_is_left_however_many_there_are() -> None:
+    talk = talking()
+    vips = [f"10.0.{number // 256}.{number % 256}" for number in range(1000)]
+    for vip in vips:
+        talk.speaker.announce(vip, f"+{vip}")
+    announced = talk.said()
+    assert len(announced) == WINDOW
+    for vip in vips:
+        talk.speaker.withdraw(vip, f"-{vip}")
+    said = talk.speaker.last_words(talk.now) + talk.done(WINDOW)
+    assert sorted(said) == sorted(f"-{vip}" for vip in vips)
+    talk.done(len(vips))
+    assert not talk.speaker.busy
+    assert talk.speaker.unanswered_withdrawals() == []
+
+
 def test_e4_while_nothing_can_be_written_no_deadline_passes() -> None:
     """The pipe is full, so nobody asks for commands; time passes all the same, and nobody spins."""
     talk = talking()
