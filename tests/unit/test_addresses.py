@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from vipagent.testing.slowness import allowed
 
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
 NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
+GOOD = ["child", sys.executable]
+UNKNOWN = "cannot find out whether the address is there: what was known still counts"
+UP = "ip link set lo up"
 PROGRAM = """
 import asyncio, json, logging, subprocess, sys
 from vipagent.agent import addresses
@@ -32,6 +36,10 @@ async def main():
         before = loopback.added
         if verb == "run":
             subprocess.run(vips, check=True)
+        elif verb == "child":
+            (sys.executable,), addresses.TIME_LIMIT = vips, 10.0
+        elif verb == "hurry":
+            addresses.TIME_LIMIT = 0.3
         else:
             retry = lambda _: loopback.retry()
             await {"add": loopback.want, "retry": retry, "remove": loopback.remove}[verb](vips)
@@ -44,7 +52,7 @@ asyncio.run(main())
 """
 
 
-def in_namespace(prepare: str = "ip link set lo up", **steps: list[str]) -> dict[str, Any]:
+def in_namespace(prepare: str = UP, **steps: list[str]) -> dict[str, Any]:
     """Carry out the steps in a network namespace that is gone afterwards."""
     command = [*NEW_NAMESPACE, "sh", "-c", f'{prepare}; exec "$@"', "sh"]
     ended = subprocess.run(
@@ -116,15 +124,6 @@ def test_failure_is_told_with_its_remedy(prepare: str, vip: str, remedy: str) ->
     assert remedy in fields["error"]
 
 
-def test_child_that_fails_is_told() -> None:
-    seen = in_namespace(first=["add", "no-address"])
-    assert seen["first"]["done"] == []
-    ((message, fields),) = seen["said"]
-    assert message == "cannot add address: the VIP is not announced"
-    assert seen["first"]["missing"] == ["no-address"]
-    assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]
-
-
 def test_what_is_there_is_good_for_who_may_not_add_it() -> None:
     there = "10.9.0.1/32 10.8.0.0/24 2001:db8::1/128"
     vips = ["10.9.0.1", "10.9.0.2", "10.8.0.0/24", "2001:db8::1", "2001:db8::2"]
@@ -149,3 +148,108 @@ def test_what_is_missing_is_added_once_that_is_possible() -> None:
         "cannot add address: the VIP is not announced",
         "address is there",
     ]
+
+
+FAILING = pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        (None, "no child process: "),
+        ("#!/bin/sh\nexec sleep 60", "not done within 0.3 s"),
+        ("#!/bin/sh\necho no memory; exit 3", "ended with status 3: no memory"),
+        ("#!/bin/sh\nkill -9 $$", "ended with status -9"),
+    ],
+    ids=["not started", "late", "failed", "killed"],
+)
+
+
+def failing(directory: Path, program: str | None) -> dict[str, list[str]]:
+    """Return the steps that have a program, or none at all, take the place of the child."""
+    file = directory / "child"
+    if program is None:
+        return {"bad": ["child", str(file)]}
+    file.write_text(program)
+    file.chmod(0o755)
+    return {"bad": ["child", str(file)], "hurry": ["hurry"] if "sleep" in program else ["run", "true"]}
+
+
+@FAILING
+def test_a_child_that_fails_leaves_each_vip_what_it_was(
+    tmp_path: Path, program: str | None, error: str
+) -> None:
+    vips = ["10.9.0.1", "10.9.0.2", "2001:db8::1"]
+    seen = in_namespace(
+        "ip link set lo up; ip address add 10.9.0.1/32 dev lo; "
+        "echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
+        first=["add", *vips],
+        **failing(tmp_path, program),
+        second=["add", *vips],
+        third=["retry"],
+        last=["remove", "10.9.0.1"],
+    )
+    there = ["10.9.0.1/32", "10.9.0.2/32"]
+    assert seen["first"] == {"done": ["10.9.0.2"], "missing": ["2001:db8::1"], "there": there}
+    for later in ("second", "third", "last"):
+        assert seen[later] == {"done": [], "missing": ["2001:db8::1"], "there": there}
+    (_, refused), *unknown = seen["said"]
+    assert refused["vip"] == "2001:db8::1"
+    assert [(message, fields["vip"]) for message, fields in unknown] == [
+        (UNKNOWN, "10.9.0.1"),
+        (UNKNOWN, "2001:db8::1"),
+    ], "once, not at every attempt"
+    assert all(error in fields["error"] for _, fields in unknown)
+
+
+@FAILING
+def test_a_vip_of_which_nothing_is_known_is_tried_again(
+    tmp_path: Path, program: str | None, error: str
+) -> None:
+    seen = in_namespace(
+        UP,
+        **failing(tmp_path, program),
+        first=["add", "10.9.0.1"],
+        second=["retry"],
+        good=GOOD,
+        third=["retry"],
+    )
+    assert seen["first"] == seen["second"] == {"done": [], "missing": [], "there": []}
+    assert seen["third"] == {"done": ["10.9.0.1"], "missing": [], "there": ["10.9.0.1/32"]}
+    (message, fields), (healed, _) = seen["said"]
+    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address is there")
+    assert error in fields["error"]
+
+
+def test_what_a_child_said_before_it_failed_counts() -> None:
+    seen = in_namespace(
+        "ip link set lo up; ip address add 10.9.0.2/32 dev lo",
+        first=["add", "10.9.0.1", "10.9.0.2", "no-address"],
+        second=["remove", "10.9.0.1", "10.9.0.2"],
+    )
+    assert seen["first"]["done"] == ["10.9.0.1"]
+    assert seen["first"]["missing"] == []
+    assert seen["second"]["there"] == ["10.9.0.2/32"], "what was there is not ours to remove"
+    ((message, fields),) = seen["said"]
+    assert (message, fields["vip"]) == (UNKNOWN, "no-address")
+    assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]
+
+
+def test_what_is_no_longer_wanted_is_not_tried_again(tmp_path: Path) -> None:
+    seen = in_namespace(
+        UP,
+        **failing(tmp_path, None),
+        first=["add", "10.9.0.1"],
+        good=GOOD,
+        second=["add", "10.9.0.2"],
+        third=["retry"],
+    )
+    assert seen["second"] == {"done": ["10.9.0.2"], "missing": [], "there": ["10.9.0.2/32"]}
+    assert seen["third"] == {"done": [], "missing": [], "there": ["10.9.0.2/32"]}
+
+
+def test_what_somebody_else_removed_is_added_again_when_it_is_wanted_again() -> None:
+    seen = in_namespace(
+        first=["add", "10.9.0.1"],
+        gone=["run", "ip", "address", "del", "10.9.0.1/32", "dev", "lo"],
+        second=["remove", "10.9.0.1"],
+        third=["add", "10.9.0.1"],
+    )
+    assert seen["third"] == {"done": ["10.9.0.1"], "missing": [], "there": ["10.9.0.1/32"]}
