@@ -9,8 +9,9 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,22 @@ CLONE_NEWNET = 0x40000000
 LOGGED = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
 END_WITHIN = 2.0
 """Seconds (E3)."""
+
+SLOW_TO_CLOSE = """
+import subprocess, sys, time
+from vipagent.agent.agent import Agent
+from vipagent.cli.main import main
+
+def close(agent, close=Agent.close):
+    until = time.monotonic() + 8
+    while time.monotonic() < until and sys.argv[-1] in subprocess.check_output(["ip", "address"], text=True):
+        time.sleep(0.01)
+    close(agent)
+
+Agent.close = close
+main()
+"""
+"""An agent that does nothing else while it closes, for 8 s at most, until an address has gone."""
 
 Changes = list[tuple[bool, float]]
 """For each: whether something came, or went, and when."""
@@ -138,6 +155,41 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
             run.kill()
             zookeeper.process.signal(signal.SIGCONT)
             zookeeper.stop()
+
+
+@pytest.mark.usefixtures("network")
+def test_what_is_being_tried_again_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    zookeeper = ZooKeeper(tmp_path / "zookeeper", tick=1000)
+    no_ipv6 = "echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6"
+    subprocess.run(["sh", "-c", no_ipv6], check=True, timeout=allowed(10))
+    options = ["--service", "apex", "--node", "node1", "--rise", "1", "--ip-setup", "--vip", SIX]
+    options += [*zookeeper_options(zookeeper, "/exabgp"), "--auth-ip", OWN]
+    command = [sys.executable, "-c", SLOW_TO_CLOSE, "run", *options]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as run,
+    ):
+        try:
+            zookeeper.start()
+            wait_for("it has started", lambda: "state=connected" in (tmp_path / "log").read_text(), 20)
+            assert on_loopback() == {OWN}
+            wait_for("a child tries again", lambda: stop_child(run.pid), 20)
+            run.terminate()
+            assert run.wait(allowed(20)) == 0
+            assert on_loopback() == set()
+        finally:
+            run.kill()
+            zookeeper.stop()
+
+
+def stop_child(pid: int) -> bool:
+    """Stop the child that adds addresses, so that it takes its time; return whether there is one."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any time
+            if b"vipagent.agent.netlink" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGSTOP)
+                return True
+    return False
 
 
 @pytest.mark.usefixtures("network")

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from vipagent.agent import addresses, logs
@@ -135,15 +135,16 @@ class _Life:
         finally:
             for task in tasks:
                 task.cancel()
-            await self._end()
+            await self._end(tasks)
             self._watchdog.stop()
 
-    async def _end(self) -> None:
+    async def _end(self, cancelled: Collection[asyncio.Task[None]]) -> None:
         """Close the agent while a child removes the addresses."""
         self._showing.at(None)
-        removal = self._loop.create_task(self._loopback.remove(self._loopback.added))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ENDING):
+                await asyncio.wait(cancelled, timeout=ENDING / 2)  # a child of theirs keeps ours waiting
+                removal = self._loop.create_task(self._loopback.remove(self._loopback.added))
                 await asyncio.sleep(0)  # the child is started
                 self._agent.close()
                 await removal
