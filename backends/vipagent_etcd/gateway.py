@@ -26,6 +26,9 @@ WHOLE_REQUEST = {"Connection": "close"}
 them once it answers the first, which it does as soon as it can (of 250 watches, a few were never made)."""
 AUTHENTICATE = "/v3/auth/authenticate"
 STATUS = "/v3/maintenance/status"
+PULSE = (1.0, 2.0)
+"""Seconds, at least and at most, that a server has to show that it is alive while a login waits: those who
+wait for the same login have more patience, or less, than who began it."""
 AUTHENTICATION_IS_OFF = 9  # gRPC's FAILED_PRECONDITION
 
 
@@ -117,17 +120,43 @@ class Gateway:
     async def _authenticate(self, password: str) -> str:
         """Return a token; an empty one from a server that takes everybody."""
         async with HttpConnection(self.server, self._dialling) as connection:
-            async with deadline(self.patience):
+            async with deadline(self._pulse):
                 await _see_alive(connection)
             try:
-                async with deadline(LOGIN_TIMEOUT, "the login was not answered"):
-                    identity = {"name": self._options.user, "password": password}
-                    answer = await _post(connection, AUTHENTICATE, identity, WITH_LEADER)
-            except Refused as refusal:
-                if refusal.code != AUTHENTICATION_IS_OFF:
-                    raise
-                return ""
+                async with asyncio.TaskGroup() as tasks:
+                    seeing = tasks.create_task(self._see_alive_on())
+                    answer = await self._exchange(connection, password)
+                    seeing.cancel()
+            except ExceptionGroup as faults:
+                raise faults.exceptions[0] from None
         return str(answer.get("token", ""))
+
+    async def _exchange(self, connection: HttpConnection, password: str) -> Message:
+        identity = {"name": self._options.user, "password": password}
+        try:
+            async with deadline(LOGIN_TIMEOUT, "the login was not answered"):
+                return await _post(connection, AUTHENTICATE, identity, WITH_LEADER)
+        except Refused as refusal:
+            if refusal.code != AUTHENTICATION_IS_OFF:
+                raise
+            return {}
+
+    async def _see_alive_on(self) -> None:
+        """Find out, on another connection, that the server freezes while the login waits for its turn.
+
+        Raises:
+            EtcdError: it does not answer, or there is no leader.
+        """
+        async with HttpConnection(self.server, self._dialling) as connection:
+            while True:
+                await asyncio.sleep(self._pulse)
+                async with deadline(self._pulse):
+                    await _see_alive(connection)
+
+    @property
+    def _pulse(self) -> float:
+        least, most = PULSE
+        return min(most, max(least, self.patience))
 
     async def _ask_with(self, token: str | None, path: str, request: Message) -> Message:
         async with self._turn, deadline(self.patience):

@@ -1,4 +1,4 @@
-"""Our identity with etcd: one token for all servers and connections, and one login at a time.
+"""Our identity with etcd: one token for all servers and connections, and one login at a time at each server.
 
 A login costs etcd 0.07 s of CPU (bcrypt), and all agents need one at once when a restart has lost its tokens.
 So a login has a deadline of its own, long enough for a queue of them; it goes on when whoever asked for it
@@ -30,8 +30,7 @@ class Login:
     def __init__(self, options: EtcdOptions) -> None:
         self._options = options
         self._valid = False
-        self._running: asyncio.Task[str] | None = None
-        self._server: Server | None = None
+        self._running: dict[Server, asyncio.Task[str]] = {}
         self._refusal: Refused | None = None
         self._refused_password = ""
         self._refusals = 0
@@ -47,7 +46,7 @@ class Login:
     @property
     def is_in_flight(self) -> bool:
         """Whether a login waits for its answer."""
-        return self._running is not None
+        return bool(self._running)
 
     def invalidate(self, token: str | None) -> bool:
         """Note that a server refuses a token; return whether another one might help."""
@@ -56,51 +55,52 @@ class Login:
         return bool(self._options.user)
 
     async def renew(self, server: Server, authenticate: Authenticate) -> str:
-        """Return a valid token: wait for the login that is in flight, or begin one at this server.
+        """Return a valid token: wait for the login that is in flight at this server, or begin one.
 
         Whoever gives up waiting does not end the login: the next to ask for it waits for the same one.
+        Nor does whoever asks another server: the first token that any of them gives is everybody's.
 
         Raises:
             EtcdError: the login failed.
             StoreConfigError: the password is missing.
         """
         while self.token is None or not self._valid:
-            running = self._begun(server, authenticate)
-            await asyncio.wait({running})
-            if not running.cancelled() and (failure := running.exception()) is not None:
+            own = self._begun(server, authenticate)
+            await asyncio.wait(set(self._running.values()), return_when=asyncio.FIRST_COMPLETED)
+            if not self._valid and own.done() and not own.cancelled() and (failure := own.exception()):
                 raise failure
         return self.token
 
     def _begun(self, server: Server, authenticate: Authenticate) -> asyncio.Task[str]:
-        """Return the login at this server; one at another server, which may be frozen, is abandoned."""
-        if self._running is not None and self._server == server:
-            return self._running
+        """Return the login at this server; those at others, which somebody may wait for, go on."""
+        if (running := self._running.get(server)) is not None:
+            return running
         password = self._options.password
         self._raise_if_refused(password)
-        if self._running is not None:
-            self._running.cancel()
-        self._server = server
-        self._running = asyncio.create_task(self._log_in(password, authenticate))
-        self._running.add_done_callback(self._ended)
-        return self._running
+        login = asyncio.create_task(self._log_in(server, password, authenticate))
+        self._running[server] = login
+        login.add_done_callback(lambda _: self._ended(server, login))
+        return login
 
-    async def _log_in(self, password: str, authenticate: Authenticate) -> str:
+    async def _log_in(self, server: Server, password: str, authenticate: Authenticate) -> str:
         try:
             self.token = await authenticate(password)
         except Refused as refusal:
             self._note_refusal(refusal, password)
             raise
         self._valid, self._refusals, self._refusal = True, 0, None
+        for other, login in self._running.items():
+            if other != server:
+                login.cancel()  # nobody needs it any more: all who wait have this token
         return self.token
 
-    def _ended(self, login: asyncio.Task[str]) -> None:
-        if self._running is login:
-            self._running = None
+    def _ended(self, server: Server, login: asyncio.Task[str]) -> None:
+        if self._running.get(server) is login:
+            del self._running[server]
         if not login.cancelled():
             login.exception()  # there may be nobody left who waits for it
 
     def _note_refusal(self, refusal: Refused, password: str) -> None:
-        self.token = None
         if refusal.wrong_password:
             first, most = RETRY_DELAY
             delay = min(most, first * 2.0 ** min(self._refusals, 10)) * random.uniform(0.5, 1.0)  # noqa: S311

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.etcd.access import PREFIX, demand_passwords
+from tests.contract.etcd.fake import FakeEtcd
 from tests.servers.etcd import Etcd
 from tests.servers.realtime import going_first, starting_first
 from vipagent.core.words import StoreState
@@ -47,6 +48,12 @@ def server(tmp_path: Path) -> Iterator[Etcd]:
 def slow_server(tmp_path: Path) -> Iterator[Etcd]:
     """One to which a login costs more than a second."""
     yield from demanding(tmp_path / "etcd", "--bcrypt-cost=14")
+
+
+def agent_of(hosts: tuple[str, ...], login: dict[str, object]) -> Peer:
+    """Return a session, not opened, over these servers."""
+    seen = Recorder()
+    return Peer(EtcdBackend(StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen)
 
 
 def agents(server: Etcd, login: dict[str, object], count: int) -> list[Peer]:
@@ -142,6 +149,62 @@ def test_a_wrong_password_is_tried_again_more_and_more_rarely(
     sessions[0].backend.open()
     eventually(lambda: time.monotonic() > since + 10.0, 11.0, "ten seconds are over")
     assert 1 <= logins(server) - before <= 6
+
+
+def test_a_server_that_freezes_while_a_login_waits_is_left_for_the_next(
+    login: dict[str, object], sessions: list[Peer]
+) -> None:
+    """Not only after the long time that a login may wait for its turn."""
+    with FakeEtcd(freezes_at_login=True) as one, FakeEtcd(freezes_at_login=True) as other:
+        agent = agent_of((one.address, other.address), login)
+        sessions.append(agent)
+        agent.backend.open()
+        eventually(lambda: one.logins and other.logins, 10.0, "both servers were asked for a login")
+        agent.backend.close(1.0)
+
+
+def test_logins_at_two_servers_do_not_end_each_other(login: dict[str, object], sessions: list[Peer]) -> None:
+    """There is one at each, however often it is asked for, and the first token is for all."""
+    with FakeEtcd() as one, FakeEtcd() as other:
+        agent = agent_of((one.address, other.address), login)
+        sessions.append(agent)
+        agent.backend.open()
+        eventually(lambda: gives_up(agent) and one.logins and other.logins, 10.0, "both are asked")
+        assert all(gives_up(agent) for _ in range(10))
+        assert (one.logins, other.logins) == (1, 1)
+        one.let_in.set()
+        assert agent.backend.read(MEMBERS, PATIENCE) is not None
+        assert (one.logins, other.logins) == (1, 1)
+        agent.backend.close(1.0)
+
+
+def test_a_lease_outlives_a_refused_password(
+    server: Etcd, password: Path, login: dict[str, object], sessions: list[Peer]
+) -> None:
+    """The server prolongs it with the old token, though it has lost that and takes the password no more."""
+    sessions += agents(server, login, 1)
+    [agent] = sessions
+    agent.backend.open()
+    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+    eventually(lambda: len(agent.seen.latest(MEMBERS) or ()) == 1, PATIENCE, "the VIP is there")
+    mark = agent.seen.mark()
+    server.ask("/v3/auth/user/changepw", {"name": "agent", "password": "another"})
+    server.kill()
+    server.start()
+    with agent.seen.never_without(MEMBERS, member(1).name):
+        refused = partial(is_refused, agent, mark)
+        eventually(refused, PATIENCE, "the password is refused")
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 2 * LIFE, 3 * LIFE, "two lives are over")
+        password.write_text("another")
+        eventually(lambda: is_back(agent, mark), allowed(40.0), "the session is back")
+    assert StoreState.LOST not in states(agent, mark)
+
+
+def is_refused(agent: Peer, since: int) -> bool:
+    """Whether the agent was told, after the mark, that its password is wrong."""
+    told = [event.detail for event in agent.seen.events(since) if isinstance(event, SessionSeen)]
+    return any("wrong user or password" in detail for detail in told)
 
 
 def sees_all(agent: Peer) -> bool:
