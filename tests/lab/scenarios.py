@@ -7,7 +7,6 @@ from enum import Enum
 from tests.lab import faults
 from tests.lab.lab import Lab
 from tests.lab.plan import HOLD, SESSION, Standby
-from vipagent.testing.slowness import allowed
 
 NOISE = 0.5
 """Seconds that a busy machine may add to any outage, besides a tenth of it."""
@@ -38,7 +37,7 @@ class Bound:
     @property
     def tolerated(self) -> float:
         """With what a busy machine adds; seconds."""
-        return self.seconds * 1.1 + allowed(NOISE) if self.seconds else allowed(HICCUP)
+        return self.seconds * 1.1 + NOISE if self.seconds else HICCUP
 
 
 NO_LOSS = Bound("0 lost", 0.0)

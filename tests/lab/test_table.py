@@ -48,14 +48,11 @@ def test_a_mending_can_have_a_row_of_its_own() -> None:
 
 
 def test_what_is_worse_than_a_busy_machine_explains_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv(VARIABLE, "2")  # what is measured goes first, so a slow machine excuses no more
     assert not measured("crash", 7.6, 1520).failures
     assert measured("crash", 7.7, 1540).failures
     assert not measured("store-cut-30", 0.19, 38).failures
     assert measured("store-cut-30", 0.21, 42).failures
-    monkeypatch.setenv(VARIABLE, "2")
-    assert not measured("crash", 8.1, 1620).failures
-    assert measured("crash", 8.2, 1640).failures
 
 
 def test_names_are_unique() -> None:
