@@ -98,7 +98,8 @@ class Agent:
         if not self._exabgp_ends:
             for served in self._services.values():
                 served.leave()
-            await self._others_announce(LEAVING)
+            # The others announce meanwhile. If all routes go with ExaBGP anyway, they need no time.
+            await self._wait_for(lambda: self._exabgp_ends, LEAVING)
         for served in self._services.values():
             served.stop()
         self._pipe.write(self._speaker.last_words(self._loop.time()))
@@ -119,9 +120,7 @@ class Agent:
 
     async def spoken(self, within: float) -> bool:
         """Wait `within` seconds at most until ExaBGP has taken everything; return whether it has."""
-        deadline = self._loop.time() + within
-        while not self._pipe.ended and self._speaker.busy and self._loop.time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await self._wait_for(lambda: self._pipe.ended or not self._speaker.busy, within)
         return not self._speaker.busy
 
     def addresses_missing(self, vips: Mapping[str, str]) -> None:
@@ -132,10 +131,10 @@ class Agent:
         for served in self._services.values():
             served.feed(events.AddressesMissing(vips))
 
-    async def _others_announce(self, within: float) -> None:
-        """Wait until the others have had time to announce; not if all routes go with ExaBGP anyway."""
+    async def _wait_for(self, condition: Callable[[], bool], within: float) -> None:
+        """Wait until a condition holds, for so many seconds at most."""
         deadline = self._loop.time() + within
-        while not self._exabgp_ends and self._loop.time() < deadline:  # noqa: ASYNC110
+        while not condition() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     @property

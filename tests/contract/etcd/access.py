@@ -1,6 +1,7 @@
 """Servers of etcd that demand something, and sessions that are let in, or are not (S3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from tests.contract.etcd.under_test import b64
 from tests.contract.sessions import PASSWORD, begun
@@ -25,6 +26,15 @@ def demand_passwords(server: Etcd) -> None:
         permit(server, prefix)
     server.ask("/v3/auth/enable", {})
     server.identity = "root:root"
+
+
+def demanding(directory: Path, *flags: str) -> Iterator[Etcd]:
+    """Yield a server that demands passwords."""
+    server = Etcd(directory, flags)
+    server.start()
+    demand_passwords(server)
+    yield server
+    server.stop()
 
 
 def permit(server: Etcd, prefix: str) -> None:

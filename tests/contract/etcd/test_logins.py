@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd.access import PREFIX, demand_passwords
+from tests.contract.etcd.access import PREFIX, demanding
 from tests.contract.etcd.fake import FakeEtcd
 from tests.servers.etcd import Etcd
 from tests.servers.realtime import going_first, starting_first
@@ -27,15 +27,6 @@ BACK = 10.0
 TICKS = os.sysconf("SC_CLK_TCK")
 LIFE = 6.0
 """Seconds of a session's life: the default."""
-
-
-def demanding(directory: Path, *flags: str) -> Iterator[Etcd]:
-    """Yield a server that demands passwords."""
-    server = Etcd(directory, flags)
-    server.start()
-    demand_passwords(server)
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.etcd.access import demand_passwords, opened, permit
+from tests.contract.etcd.access import demand_passwords, demanding, opened, permit
 from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest
 from tests.contract.sessions import PASSWORD, detail, refused, serves
 from tests.servers.etcd import Etcd
@@ -21,11 +21,7 @@ from vipagent_etcd import EtcdBackend
 
 @pytest.fixture(scope="module")
 def password_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
-    server = Etcd(tmp_path_factory.mktemp("password"), ["--auth-token-ttl=2"])
-    server.start()
-    demand_passwords(server)
-    yield server
-    server.stop()
+    yield from demanding(tmp_path_factory.mktemp("password"), "--auth-token-ttl=2")
 
 
 @pytest.fixture
