@@ -217,6 +217,8 @@ class Agent:
     def _take(self, line: str) -> None:
         message = messages.parse(line)
         self._gate.heard(message)
+        if self._gate.hung:  # yet it has said something
+            self._speaker.doubt_question(self._loop.time())
         match message:
             case messages.Reply(error):
                 outcome = self._speaker.replied(error, self._loop.time())
@@ -233,6 +235,8 @@ class Agent:
         self._speaker.neighbor_up(self._loop.time())
 
     def _gate_changed(self) -> None:
+        if self._gate.hung:  # or has it lost the question?
+            self._speaker.doubt_question(self._loop.time())
         for served in self._services.values():
             self._tell(served, events.NeighborsChanged(self._gate.established))
         self._loop.call_soon(self._pump)  # once all that is being read is known

@@ -24,6 +24,8 @@ class NeighborState:
     established: bool
     asn: int | None = None
     """The neighbour's AS number, where the line has it."""
+    listed: bool = False
+    """Whether an answer says so, not an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +91,5 @@ def _text_line(words: list[str]) -> Message:
                 return NeighborState(str(ip_address(peer)), established=False)
             case [peer, asn, _, *_, state, sent, received] if (sent + received).isdecimal():
                 number = int(asn) if asn.isdecimal() else None
-                return NeighborState(str(ip_address(peer)), state == "established", number)
+                return NeighborState(str(ip_address(peer)), state == "established", number, listed=True)
     return None

@@ -4,11 +4,16 @@ Two sources say which neighbours are established: events, where `neighbor-change
 answer to a question that is asked every few seconds. 4.2 lists only established neighbours, so an answer,
 once it is complete, replaces all that was known. Until a source has said something, nothing is known.
 
+Several sessions may lead to one peer address. One of them suffices, and an event does not tell them apart: if
+the last answer listed several, only the next one can say that the peer is gone.
+
 An ExaBGP that hangs ends its sessions without a word: its neighbours' hold timers expire. So while a question
 is open and nothing at all is read for a while, it counts as hung: no neighbours. Any line is a sign of life,
-because a busy ExaBGP answers late.
+because a busy ExaBGP answers late. One that goes on after a hang counts again once it has answered a question
+that was asked since: its earlier answers may come before it looks at its sessions.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply
@@ -19,7 +24,7 @@ PATIENCE = 2.0
 """Seconds that it has for an answer at least, however long it had nothing to say before."""
 LATE = 1.0
 """Seconds by which `overdue` may be late; if it is later, the agent itself was paused, and cannot judge."""
-END_OF_ANSWER = 0.3
+END_OF_ANSWER = 1.0
 """Seconds after its last line at which an answer is complete where no replies come."""
 MAX_PEERS = 256
 """Neighbours whose AS numbers are kept after their sessions have ended, too."""
@@ -37,6 +42,10 @@ class Neighbors:
         self._known = False
         self._listed: set[str] | None = None
         """Those established by the answer that is being read."""
+        self._lines: Counter[str] = Counter()
+        """How many sessions that answer lists by peer."""
+        self._sessions: Counter[str] = Counter()
+        """How many the last complete answer listed."""
         self._listed_at = 0.0
         self._replies = False
         """Whether replies come at all: then one ends each answer."""
@@ -48,8 +57,12 @@ class Neighbors:
         self._heard_at = 0.0
         self._alive = False
         """Whether a hung ExaBGP has said something since."""
-        self._asked_since = False
-        """Whether it was asked since it did."""
+        self._earlier: int | None = None
+        """Answers before the one that ends the hang; None: not asked since the sign of life."""
+        self._counts = False
+        """Whether the answer that is being read ends a hang."""
+        self._answered = False
+        """Whether an answer has come since the last question."""
 
     @property
     def established(self) -> int | None:
@@ -60,10 +73,14 @@ class Neighbors:
 
     def asked(self, now: float) -> None:
         """Count a question that was written."""
+        if self._answered:
+            self._open = 0  # ExaBGP answers in order: the other answers are lost
         if not self._open:
             self._asked_at = now
+        if self._alive and self._earlier is None:
+            self._earlier = self._open
         self._open += 1
-        self._asked_since = self._alive
+        self._answered = False
 
     def heard(self, message: Message, now: float) -> list[NeighborState]:
         """Process a line; return which neighbours came up or went down by it."""
@@ -71,9 +88,7 @@ class Neighbors:
         self._alive = self.hung
         match message:
             case Answer():
-                self._answers = True
-                self._open, self._asked_at = max(0, self._open - 1), now
-                self._listed, self._listed_at = set(), now
+                self._begin(now)
             case Reply():
                 self._replies = True
                 return self._complete()
@@ -112,16 +127,28 @@ class Neighbors:
         return max(self._heard_at + SILENCE, self._asked_at + PATIENCE)
 
     def _hang(self) -> None:
-        self.hung, self._alive, self._asked_since = True, False, False
+        self.hung, self._alive, self._earlier = True, False, None
         self._established, self._listed = set(), None
+
+    def _begin(self, now: float) -> None:
+        self._answers = self._answered = True
+        self._open, self._asked_at = max(0, self._open - 1), now
+        self._listed, self._lines, self._listed_at = set(), Counter(), now
+        self._counts = self._earlier == 0
+        if self._earlier:
+            self._earlier -= 1
 
     def _state(self, state: NeighborState, now: float) -> list[NeighborState]:
         peer, established = state.peer, state.established
         if established and state.asn is not None and self.asns.get(peer) != state.asn:
             kept = list(self.asns.items())[1 - MAX_PEERS :]
             self.asns = {**dict(kept), peer: state.asn}
-        if self._listed is not None:
+        if state.listed and self._listed is not None:
+            self._lines[peer] += 1
             self._listed_at = now
+        if not established and (state.listed or self._sessions[peer] > 1):
+            return []
+        if self._listed is not None:
             (self._listed.add if established else self._listed.discard)(peer)
         self._known = True
         if established == (peer in self._established):
@@ -134,10 +161,11 @@ class Neighbors:
         if self._listed is None:
             return []
         before, self._established, self._listed = self._established, self._listed, None
+        self._sessions = self._lines
         self._known = True
         if not self.hung:
             return [NeighborState(peer, established=False) for peer in sorted(before - self._established)]
-        self.hung = not self._asked_since
+        self.hung = not self._counts
         return [] if self.hung else _up(self._established)
 
 

@@ -19,8 +19,9 @@ takes commands in order, so it may be asked with commands in flight: the reply n
 """
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 
+from vipagent.exabgp.asking import ASK_AGAIN, ASK_EVERY, Asking
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
 WINDOW = 32
@@ -31,10 +32,6 @@ ALONE_TIMEOUT = 1.0
 """Seconds for the reply to the only command in flight: all others wait for it; tens of ms are usual."""
 SILENCE = 5.0
 """Seconds without any answer ever after which replies count as turned off (`exabgp.api.ack`)."""
-ASK_EVERY = 2.0
-"""Seconds from one question to the next, if it was answered (E5, N2)."""
-ASK_AGAIN = 60.0
-"""Seconds after which an ExaBGP that is stopped, or has lost the question, is asked once more."""
 SILENT_DELAY = 0.2
 """Seconds after which a command counts as carried out where no replies come: longer than a flush."""
 REPEAT_WITHDRAW = 1.0
@@ -99,24 +96,22 @@ class _Question:
 
 @dataclass
 class Speaker:
-    """Turns wishes into ExaBGP's commands and replies into outcomes."""
+    """Turns wishes into ExaBGP's commands and replies into outcomes.
 
-    ask_every: float = ASK_EVERY
-    """Seconds from one question to the next."""
+    Args:
+        ask_every: seconds from an answer to the next question.
+        silent: whether replies count as turned off.
+        heard: whether any reply ever came.
+    """
+
+    ask_every: InitVar[float] = ASK_EVERY
     silent: bool = False
-    """Whether replies count as turned off."""
     heard: bool = False
-    """Whether any reply ever came."""
     _answers: bool = False
     """Whether the question was ever answered."""
     _to_ask: bool = True
     _question: _Question | None = None
-    _asks_at: float | None = None
-    """When the next of the questions that nobody waits for is due; None: it is, or is open."""
-    _asks: bool = False
-    """Whether it is to be written next."""
-    _open: bool = False
-    """Whether it is written, and not answered."""
+    _asking: Asking = field(init=False)
     _ends_answer: bool = False
     """Whether the next reply ends the answer to a question that nobody waits for."""
     _slots: dict[str, _Slot] = field(default_factory=dict)
@@ -126,6 +121,9 @@ class Speaker:
     _reconcile_at: float | None = None
     _ending: bool = False
     """Whether nothing waits any more but for the reply to its own prefix's last command."""
+
+    def __post_init__(self, ask_every: float) -> None:
+        self._asking = Asking(ask_every)
 
     def announce(self, vip: str, line: str) -> None:
         """Wish that `vip` is announced by this command."""
@@ -139,11 +137,14 @@ class Speaker:
         """Note that a BGP session came up: its table may not be what was acknowledged."""
         self._reconcile_at = now + AFTER_UP
 
+    def doubt_question(self, now: float) -> None:
+        """Ask again soon who is established: an answer may be lost."""
+        self._asking.doubt(now)
+
     def answered(self, now: float) -> None:
         """Note the first line of the question's answer: where replies are on, its own comes at once."""
-        self._answers, self._open = True, False
-        if self._asks_at is None and not self._asks:
-            self._asks_at = now + self.ask_every
+        self._answers = True
+        self._asking.answered(now)
         if self._question and self._question.answered is None and not self._question.earlier:
             self._question.answered = now
             return
@@ -190,13 +191,13 @@ class Speaker:
         if self._ending:
             return self._send_all(now)
         if self._to_ask:
-            self._to_ask, self._question = False, _Question(now, earlier=int(self._open))
+            self._to_ask, self._question = False, _Question(now, earlier=self._asking.open)
             return [SHOW_NEIGHBORS]
         if self._question:
             return []
         lines = [self._send(vip, now) for vip in self._sendable()]
-        if self._asks:
-            self._asks, self._open = False, True
+        if self._asking.due:
+            self._asking.asked(now)
             lines.append(SHOW_NEIGHBORS)
         return lines
 
@@ -225,7 +226,7 @@ class Speaker:
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
-        times = [*self._later.values(), self._patience_ends(), self._reconcile_at, self._asks_at]
+        times = [*self._later.values(), self._patience_ends(), self._reconcile_at, self._asking.at]
         return min((at for at in times if at is not None), default=None)
 
     def _patience_ends(self) -> float | None:
@@ -301,8 +302,7 @@ class Speaker:
         return outcomes
 
     def _wake(self, now: float) -> None:
-        if self._asks_at is not None and now >= self._asks_at:
-            self._asks_at, self._asks = None, True
+        self._asking.wake(now)
         for vip in [vip for vip, at in self._later.items() if now >= at]:
             del self._later[vip]
             self._ready[vip] = None

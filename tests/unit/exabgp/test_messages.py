@@ -41,7 +41,7 @@ def test_the_summary_s_head() -> None:
 def test_a_neighbour_s_line_of_the_summary(line: str, peer: str, established: bool) -> None:
     message = parse(line)
     assert isinstance(message, NeighborState)
-    assert (message.peer, message.established) == (peer, established)
+    assert (message.peer, message.established, message.listed) == (peer, established, True)
     assert message.asn == (None if "n/a" in line else 65000)
 
 

@@ -15,6 +15,11 @@ def down(peer: str) -> NeighborState:
     return NeighborState(peer, established=False)
 
 
+def listed(peer: str, *, established: bool) -> NeighborState:
+    """A line of an answer."""
+    return NeighborState(peer, established, listed=True)
+
+
 class Watched:
     """Neighbours, and a clock."""
 
@@ -102,6 +107,37 @@ def test_a_session_that_comes_up_while_an_answer_is_read_stays() -> None:
     assert watched.established == 1
 
 
+def test_n1_one_of_several_sessions_to_a_peer_suffices_whatever_their_order() -> None:
+    watched = Watched()
+    up_line, idle_line = listed(ONE, established=True), listed(ONE, established=False)
+    for lines in ([up_line, idle_line], [idle_line, up_line]):
+        watched.answer(*lines)
+        assert watched.established == 1
+        assert watched.hear(down(ONE)) == [], "the idle one tries again, and again"
+        assert watched.established == 1
+    assert watched.answer(idle_line, idle_line) == [down(ONE)]
+    assert watched.established == 0
+
+
+def test_n1_of_two_established_sessions_to_a_peer_one_may_end() -> None:
+    watched = Watched()
+    line = listed(ONE, established=True)
+    watched.answer(line, line)
+    assert watched.hear(down(ONE)) == []
+    assert watched.established == 1
+    watched.answer(line)
+    assert watched.established == 1
+    assert watched.hear(down(ONE)) == [down(ONE)], "it is the only one now"
+    assert watched.established == 0
+
+
+def test_a_line_of_an_answer_that_says_idle_is_no_event() -> None:
+    watched = Watched()
+    watched.answer(listed(ONE, established=True))
+    watched.hear(listed(ONE, established=False))
+    assert watched.established == 1
+
+
 def test_n2_an_exabgp_that_owes_an_answer_and_says_nothing_is_hung() -> None:
     watched = Watched()
     watched.answer(up(ONE))
@@ -162,6 +198,35 @@ def test_n2_who_was_paused_itself_does_not_judge_at_once() -> None:
     assert watched.established == 1, "both may have been paused, as when the machine was"
     watched.wait(PATIENCE)
     assert watched.neighbors.hung
+
+
+def test_n2_answers_to_questions_from_before_its_first_sign_of_life_do_not_count() -> None:
+    watched = Watched()
+    watched.answer(up(ONE))
+    watched.ask()
+    watched.ask()
+    watched.wait(60)
+    watched.hear(None)
+    watched.ask()
+    for _ in range(2):
+        watched.hear(Answer(), up(ONE), Reply())
+        assert watched.established == 0
+    watched.hear(Answer(), up(ONE), Reply())
+    assert watched.established == 1
+
+
+def test_n2_a_lost_answer_does_not_close_the_gate_for_ever() -> None:
+    watched = Watched()
+    watched.answer(up(ONE))
+    watched.ask()
+    watched.wait(60)
+    assert watched.neighbors.hung
+    watched.hear(None)
+    watched.ask()
+    watched.hear(Answer(), up(ONE), Reply())
+    assert watched.answer(up(ONE)) == [up(ONE)]
+    watched.wait(1000)
+    assert watched.established == 1, "none is open any more"
 
 
 def test_two_open_questions_need_two_answers() -> None:

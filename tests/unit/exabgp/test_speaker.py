@@ -1,10 +1,9 @@
 """The conversation with ExaBGP, rule by rule (A6, E1, E4): `+a` announces a, `-a` withdraws it."""
 
+from vipagent.exabgp.asking import ASK_AGAIN, ASK_EVERY
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.speaker import (
     AFTER_UP,
-    ASK_AGAIN,
-    ASK_EVERY,
     OTHER_SPELLING,
     RECONCILE,
     REPLY_TIMEOUT,
@@ -391,9 +390,43 @@ def test_it_is_busy_until_all_is_answered() -> None:
 def test_e5_it_asks_every_few_seconds_and_not_again_before_it_is_answered() -> None:
     talk = talking(ASK_EVERY)
     assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
-    assert talk.wait(1000) == []
+    assert talk.wait(ASK_AGAIN - 0.1) == []
     assert talk.answered() == []
     assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+
+
+def test_e5_it_asks_again_if_an_answer_is_lost() -> None:
+    talk = talking(ASK_EVERY)
+    assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+    assert talk.wait(ASK_AGAIN) == [SHOW_NEIGHBORS]
+    talk.answered()
+    assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+
+
+def test_e5_it_asks_soon_if_the_answer_is_in_doubt_and_once() -> None:
+    talk = talking(ASK_EVERY)
+    talk.wait(ASK_EVERY)
+    talk.wait(10)
+    talk.speaker.doubt_question(talk.now)
+    assert talk.wait(1) == []
+    talk.speaker.doubt_question(talk.now)
+    assert talk.wait(1) == [SHOW_NEIGHBORS]
+    assert talk.wait(ASK_AGAIN - 0.1) == []
+
+
+def test_e1_a_lost_answer_is_not_waited_for_by_the_question_that_all_wait_for() -> None:
+    talk = talking(ASK_EVERY)
+    talk.wait(ASK_EVERY)
+    assert talk.wait(ASK_AGAIN) == [SHOW_NEIGHBORS]
+    talk.answered()
+    assert talk.wish("+a") == ["+a"]
+    assert talk.wait(ASK_EVERY) == [SHOW_NEIGHBORS]
+    talk.answered()
+    talk.wait(1)
+    assert talk.wait(REPLY_TIMEOUT - ASK_EVERY - 1) == [SHOW_NEIGHBORS] * 2
+    talk.answered()
+    talk.answered()
+    assert talk.wait(1) == ["+a"]
 
 
 def test_e5_nobody_waits_for_that_answer_and_no_reply_is_mistaken() -> None:

@@ -120,6 +120,8 @@ class Node:
         for line in lines:
             message = messages.parse(line)
             self._follow(partial(self._neighbors.heard, message, self.now))
+            if self._neighbors.hung:
+                self._speaker.doubt_question(self.now)
             match message:
                 case messages.Reply(error):
                     self._settled(self._speaker.replied(error, self.now))
@@ -134,6 +136,8 @@ class Node:
                 self._speaker.neighbor_up(self.now)
         if self._neighbors.established != before:
             self._told.append(events.NeighborsChanged(self._neighbors.established))
+            if self._neighbors.hung:
+                self._speaker.doubt_question(self.now)
 
     def _settled(self, outcome: Outcome | None) -> None:
         if outcome and outcome.wished and outcome.announced:
