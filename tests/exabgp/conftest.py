@@ -11,8 +11,18 @@ from tests.servers.process import wait_for
 from tests.servers.realtime import going_first
 from tests.servers.zookeeper import ZooKeeper
 
+LONGEST = ("test_migration", "test_tables", "test_store_away", "test_gate")
+"""Modules that begin first, where several run side by side: the short ones fill the gaps."""
 SESSION = 10
 """Seconds that a ZooKeeper session outlives its agent, at least 3/4 of them: time for another to start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module's tests together, for its lab; each of test_migration has its own, and takes a minute."""
+    modules = {item: item.path.stem for item in items}
+    items.sort(key=lambda item: LONGEST.index(modules[item]) if modules[item] in LONGEST else len(LONGEST))
+    for item, module in modules.items():
+        item.add_marker(pytest.mark.xdist_group(item.name if module == "test_migration" else module))
 
 
 @pytest.fixture(scope="session")
