@@ -1,7 +1,7 @@
 """A load balancer of Debian 13: Debian's ExaBGP runs the installed vipagent, with ZooKeeper and a switch."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from tests.deb.root import ENVIRONMENT, Root
 from tests.servers.bird import Bird, Peer
 from tests.servers.process import Process, free_port, wait_for
+from tests.servers.realtime import family
 from tests.servers.zookeeper import ZooKeeper
 
 pytestmark = pytest.mark.timeout(2400)  # the first test waits for its root
@@ -106,12 +107,14 @@ def test_the_status_names_the_owner_and_what_was_taken_over(balancer: Balancer) 
 
 def test_it_runs_as_exabgp_s_user(balancer: Balancer) -> None:
     user = balancer.root.run("id", "--user", "exabgp").strip()
-    assert [uid for command, uid in processes() if f"vipagent run --config {CONFIG}" in command] == [user]
+    running = processes(family(balancer.exabgp.pid))
+    assert [uid for command, uid in running if f"vipagent run --config {CONFIG}" in command] == [user]
 
 
-def processes() -> Iterator[tuple[str, str]]:
+def processes(pids: Iterable[int]) -> Iterator[tuple[str, str]]:
     """Yield each process's command and user."""
-    for process in Path("/proc").glob("[0-9]*"):
+    for pid in pids:
+        process = Path(f"/proc/{pid}")
         with suppress(OSError):  # it has ended
             status = process.joinpath("status").read_text()
             command = process.joinpath("cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
