@@ -114,7 +114,13 @@ class Gateway:
     async def _token(self, any_token: bool = False) -> str | None:
         known = self._login.token
         if self._login.is_needed and (known is None or not any_token):
-            return await self._login.renew(self.server, self._authenticate)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    seeing = tasks.create_task(self._see_alive_on())
+                    known = await self._login.renew(self.server, self._authenticate)
+                    seeing.cancel()
+            except ExceptionGroup as faults:
+                raise faults.exceptions[0] from None
         return known
 
     async def _authenticate(self, password: str) -> str:
@@ -122,13 +128,7 @@ class Gateway:
         async with HttpConnection(self.server, self._dialling) as connection:
             async with deadline(self._pulse):
                 await _see_alive(connection)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    seeing = tasks.create_task(self._see_alive_on())
-                    answer = await self._exchange(connection, password)
-                    seeing.cancel()
-            except ExceptionGroup as faults:
-                raise faults.exceptions[0] from None
+            answer = await self._exchange(connection, password)
         return str(answer.get("token", ""))
 
     async def _exchange(self, connection: HttpConnection, password: str) -> Message:
@@ -143,6 +143,9 @@ class Gateway:
 
     async def _see_alive_on(self) -> None:
         """Find out, on another connection, that the server freezes while the login waits for its turn.
+
+        Whoever waits leaves then; the login goes on. Begun anew, it costs a server that is merely busy as much
+        again, and if all agents do that, none is ever let in.
 
         Raises:
             EtcdError: it does not answer, or there is no leader.

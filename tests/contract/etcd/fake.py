@@ -38,10 +38,15 @@ class FakeEtcd:
 
     def __exit__(self, *_: object) -> None:
         self.let_in.set()
-        self._thawed.set()
+        self.thaw()
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+
+    def thaw(self) -> None:
+        """Answer all that waits, and freeze no more."""
+        self._freezes = self._frozen = False
+        self._thawed.set()
 
     def wait_turn(self, path: str) -> None:
         """Return when a request is to be answered."""

@@ -154,6 +154,23 @@ def test_a_server_that_freezes_while_a_login_waits_is_left_for_the_next(
         agent.backend.close(1.0)
 
 
+def test_a_server_that_is_too_busy_to_show_that_it_is_alive_is_asked_for_one_login(
+    login: dict[str, object], sessions: list[Peer]
+) -> None:
+    """Each costs it as much again: agents that give theirs up keep a busy server busy, for ever."""
+    with FakeEtcd(freezes_at_login=True) as busy:
+        agent = agent_of((busy.address,), login)
+        sessions.append(agent)
+        agent.backend.open()
+        agent.seen.wait_state(StoreState.LOST, PATIENCE)
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 5.0, 6.0, "it has tried again a few times")
+        busy.thaw()
+        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        assert busy.logins == 1
+        agent.backend.close(1.0)
+
+
 def test_logins_at_two_servers_do_not_end_each_other(login: dict[str, object], sessions: list[Peer]) -> None:
     """There is one at each, however often it is asked for, and the first token is for all."""
     with FakeEtcd() as one, FakeEtcd() as other:
