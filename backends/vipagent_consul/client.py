@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import consul
+from consul.base import Consul
 from consul.callback import CB
 from consul.exceptions import ClientError, NotFound
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
 from vipagent_consul.http import Channel, Denied, Limits, Refused
-from vipagent_consul.options import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,21 @@ def entry_names(found: Iterable[str]) -> list[str]:
     return sorted(name for name in found if name and "/" not in name and name.isprintable())[:MAX_ENTRIES]
 
 
+class Library(Consul):  # type: ignore[misc]  # it has no types
+    """py-consul's API over our own HTTP."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        at = channel.endpoint
+        # all that py-consul would otherwise take from the environment is given, or replaced
+        super().__init__(at.host, at.port, scheme="http", consistency="consistent", verify=True)
+        self.token = None  # CONSUL_HTTP_TOKEN would be here; the channel sends ours
+
+    def http_connect(self, *_: object, **__: object) -> Channel:
+        """Return what carries all calls."""
+        return self._channel
+
+
 class SessionGone(Exception):
     """Consul does not know the session any more: it has ended, and its keys with it."""
 
@@ -63,13 +78,7 @@ class Client:
     """
 
     def __init__(self, channel: Channel) -> None:
-        endpoint = channel.endpoint
-        # all that py-consul would otherwise take from the environment is given, or replaced below
-        self._library = consul.Consul(
-            endpoint.host, endpoint.port, scheme="http", consistency="consistent", verify=True
-        )
-        self._library.http = channel
-        self._library.token = None  # CONSUL_HTTP_TOKEN would be here; the channel sends ours
+        self._library = Library(channel)
         self._channel = channel
 
     def __enter__(self) -> Self:

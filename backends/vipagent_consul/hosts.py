@@ -2,10 +2,11 @@
 
 import time
 
+from vipagent.net.backoff import delay
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.backend import StoreConfigError, StoreError
-from vipagent_consul.backoff import delay
 from vipagent_consul.client import Link
-from vipagent_consul.options import ConsulOptions, Endpoint
+from vipagent_consul.options import ConsulOptions
 
 ELECTION = 10.0
 """Seconds for which a Consul agent that answers for itself is not left although its servers are silent: they

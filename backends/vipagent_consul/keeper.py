@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from vipagent.net.backoff import delay
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.backend import StoreError
-from vipagent_consul.backoff import delay
 from vipagent_consul.client import Client, Link, SessionGone
 from vipagent_consul.hosts import Hosts
 from vipagent_consul.http import in_words
-from vipagent_consul.options import Endpoint
 from vipagent_consul.registrations import Contested, Registrations
 from vipagent_consul.session import SessionKind
 from vipagent_consul.state import SESSION, SessionState

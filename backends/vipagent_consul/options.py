@@ -7,23 +7,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.store import access
 from vipagent.store.backend import StoreConfigError
 
 DEFAULT_HOSTS = ("127.0.0.1:8500",)
 DEFAULT_PORT = 8500
 SERVICE = re.compile("[A-Za-z0-9-]{1,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where one Consul agent listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +65,7 @@ def parse_endpoints(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
     Raises:
         StoreConfigError: one of them is not `HOST:PORT`.
     """
-    return tuple(Endpoint(*found) for found in access.parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT))
+    return access.parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT)
 
 
 def check_prefix(prefix: str) -> None:

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from vipagent.net.backoff import delay
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Directory
-from vipagent_consul.backoff import delay
 from vipagent_consul.client import Client, Held, entry_names
 from vipagent_consul.http import in_words
 from vipagent_consul.registrations import Registrations

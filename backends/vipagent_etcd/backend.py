@@ -14,7 +14,6 @@ from vipagent_etcd.commands import command
 from vipagent_etcd.gateway import Access, Gateway
 from vipagent_etcd.keyvalues import Span
 from vipagent_etcd.login import Login
-from vipagent_etcd.names import Resolver
 from vipagent_etcd.options import EtcdOptions, check_prefix, parse_servers
 from vipagent_etcd.session import Session
 from vipagent_etcd.watches import Watched
@@ -32,7 +31,7 @@ class EtcdBackend(Backend):
         super().__init__(settings, listener)
         options = parse_options(EtcdOptions, settings.options)
         check_prefix(settings.prefix)
-        self._access = Access(Resolver(), options, Login(options))
+        self._access = Access(options, Login(options))
         self._session = Session(parse_servers(settings.hosts), self._access, settings, listener)
         self._loop = LoopThread("vipagent-etcd")
         self._deadline = 0.0

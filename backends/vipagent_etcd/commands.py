@@ -5,10 +5,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.backend import StoreConfigError, StoreError
 from vipagent_etcd.errors import EtcdError, Refused, Silent
 from vipagent_etcd.gateway import Access, Gateway, deadline
-from vipagent_etcd.http import Server
 
 PAUSE = 0.2
 """Seconds before all the servers are asked again."""
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 async def command(
-    servers: Sequence[Server],
+    servers: Sequence[Endpoint],
     access: Access,
     within: float,
     request: Callable[[Gateway], Awaitable[T]],
@@ -30,7 +30,7 @@ async def command(
         StoreError: it was refused, or there was no answer within so many seconds.
     """
     until = time.monotonic() + within
-    causes: dict[Server, str] = {}
+    causes: dict[Endpoint, str] = {}
     while True:
         for place, server in enumerate(servers):
             share = (until - time.monotonic()) / (len(servers) - place)
@@ -47,5 +47,5 @@ async def command(
         await asyncio.sleep(PAUSE)
 
 
-def _list(causes: dict[Server, str]) -> str:
+def _list(causes: dict[Endpoint, str]) -> str:
     return "; ".join(f"{server}: {cause}" for server, cause in causes.items())

@@ -1,10 +1,7 @@
 """What can go wrong between us and one server, in words for operators."""
 
-import os
-import ssl
-from socket import gaierror
-
-from vipagent.net.tls import refusal
+from vipagent.net import errors
+from vipagent.net.errors import Failure
 
 UNKNOWN_LEASE = 5  # gRPC's NOT_FOUND
 UNAVAILABLE = (
@@ -25,9 +22,14 @@ EXPLAINED = {
     "CommonName of client sending a request against gateway": "it takes no client certificate that has a "
     "CommonName while its authentication is on: use one without",
 }
-
-
-CLOSED = "it closed the connection"
+CLOSED = "it closed the connection{doubt}"
+TEXTS = errors.TEXTS | {
+    Failure.TIMEOUT: "{silence} within {within:.2g} s",
+    Failure.NAME: "the name does not resolve: {cause}",
+    Failure.TLS: CLOSED,  # how exactly a connection ended is left to chance, so it is not told
+    Failure.CLOSED: CLOSED,
+}
+"""With `silence`, what is missing, and `doubt`, what the server may mean by closing the connection."""
 
 
 class EtcdError(Exception):
@@ -68,18 +70,3 @@ class Compacted(EtcdError):
 def explanation(message: str) -> str:
     """Return an operator's words for what a server said; the empty string if there are no better ones."""
     return next((words for said, words in EXPLAINED.items() if said in message), "")
-
-
-def in_words(error: OSError) -> str:
-    """Say what the network did; how exactly a connection ended is left to chance, so it is not told."""
-    match error:
-        case ConnectionRefusedError():
-            return "connection refused"
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is not accepted: {refusal(error)}"
-        case ConnectionError() | ssl.SSLError():
-            return CLOSED
-        case gaierror():
-            return f"the name does not resolve: {error.strerror}"
-        case _:
-            return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

@@ -6,12 +6,12 @@ has given up; and the token is kept until a server says that it is invalid.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 
+from vipagent.net.backoff import delay
+from vipagent.net.endpoint import Endpoint
 from vipagent_etcd.errors import Refused
-from vipagent_etcd.http import Server
 from vipagent_etcd.options import EtcdOptions
 
 LOGIN_TIMEOUT = 60.0
@@ -30,7 +30,7 @@ class Login:
     def __init__(self, options: EtcdOptions) -> None:
         self._options = options
         self._valid = False
-        self._running: dict[Server, asyncio.Task[str]] = {}
+        self._running: dict[Endpoint, asyncio.Task[str]] = {}
         self._refusal: Refused | None = None
         self._refused_password = ""
         self._refusals = 0
@@ -54,7 +54,7 @@ class Login:
             self._valid = False
         return bool(self._options.user)
 
-    async def renew(self, server: Server, authenticate: Authenticate) -> str:
+    async def renew(self, server: Endpoint, authenticate: Authenticate) -> str:
         """Return a valid token: wait for the login that is in flight at this server, or begin one.
 
         Whoever gives up waiting does not end the login: the next to ask for it waits for the same one.
@@ -71,7 +71,7 @@ class Login:
                 raise failure
         return self.token
 
-    def _begun(self, server: Server, authenticate: Authenticate) -> asyncio.Task[str]:
+    def _begun(self, server: Endpoint, authenticate: Authenticate) -> asyncio.Task[str]:
         """Return the login at this server; those at others, which somebody may wait for, go on."""
         if (running := self._running.get(server)) is not None:
             return running
@@ -82,7 +82,7 @@ class Login:
         login.add_done_callback(lambda _: self._ended(server, login))
         return login
 
-    async def _log_in(self, server: Server, password: str, authenticate: Authenticate) -> str:
+    async def _log_in(self, server: Endpoint, password: str, authenticate: Authenticate) -> str:
         try:
             self.token = await authenticate(password)
         except Refused as refusal:
@@ -94,7 +94,7 @@ class Login:
                 login.cancel()  # nobody needs it any more: all who wait have this token
         return self.token
 
-    def _ended(self, server: Server, login: asyncio.Task[str]) -> None:
+    def _ended(self, server: Endpoint, login: asyncio.Task[str]) -> None:
         if self._running.get(server) is login:
             del self._running[server]
         if not login.cancelled():
@@ -102,11 +102,9 @@ class Login:
 
     def _note_refusal(self, refusal: Refused, password: str) -> None:
         if refusal.wrong_password:
-            first, most = RETRY_DELAY
-            delay = min(most, first * 2.0 ** min(self._refusals, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
             self._refusals += 1
             self._refusal, self._refused_password = refusal, password
-            self._retry_at = time.monotonic() + delay
+            self._retry_at = time.monotonic() + delay(self._refusals, *RETRY_DELAY)
 
     def _raise_if_refused(self, password: str) -> None:
         """Repeat the last refusal without asking, unless the password has changed, or it is time to retry."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import TlsOptions, parse_hosts, secret
 from vipagent.store.backend import StoreConfigError
-from vipagent_etcd.http import Server
 
 DEFAULT_HOSTS = ("127.0.0.1:2379",)
 DEFAULT_PORT = 2379
@@ -42,13 +42,13 @@ class EtcdOptions(TlsOptions):
         return secret("password", self.password_file, self.password_env)
 
 
-def parse_servers(hosts: tuple[str, ...]) -> tuple[Server, ...]:
+def parse_servers(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
     """Return the servers that the hosts name; by default the one on this machine.
 
     Raises:
         StoreConfigError: one of them is not `HOST:PORT`.
     """
-    return tuple(Server(host, port) for host, port in parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT))
+    return parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT)
 
 
 def check_prefix(prefix: str) -> None:

@@ -6,11 +6,11 @@ import random
 import time
 
 from vipagent.core.words import StoreState
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.backend import Listener, StoreConfigError, StoreSettings
 from vipagent_etcd.errors import EtcdError, Refused, Unreachable
 from vipagent_etcd.following import Follower
 from vipagent_etcd.gateway import STATUS, Access, Gateway, deadline
-from vipagent_etcd.http import Server
 from vipagent_etcd.lease import Lease
 from vipagent_etcd.registrations import Registrations
 from vipagent_etcd.watches import Watches
@@ -28,7 +28,7 @@ class Session:
     """Serves from one server until its first fault, then from the next, for ever. Lives on the loop."""
 
     def __init__(
-        self, servers: tuple[Server, ...], access: Access, settings: StoreSettings, listener: Listener
+        self, servers: tuple[Endpoint, ...], access: Access, settings: StoreSettings, listener: Listener
     ) -> None:
         """Prepare; nothing is connected.
 
@@ -48,13 +48,13 @@ class Session:
         self._listener = listener
         self._turn = random.randrange(len(servers))  # noqa: S311  no secret
         self._failures = 0
-        self._causes: dict[Server, str] = {}
+        self._causes: dict[Endpoint, str] = {}
         self._told: tuple[StoreState, str] | None = None
         self._ready = asyncio.Event()
         self._follower: Follower | None = None
 
     @property
-    def servers(self) -> tuple[Server, ...]:
+    def servers(self) -> tuple[Endpoint, ...]:
         """All servers, the one that is used or tried next first."""
         first = self._turn % len(self._servers)
         return self._servers[first:] + self._servers[:first]
@@ -104,7 +104,7 @@ class Session:
             self._turn += 1
             self._failures += 1
 
-    async def _serve(self, server: Server) -> None:
+    async def _serve(self, server: Endpoint) -> None:
         """Hold the lease, follow the watch and make wishes true, until the first fault of any.
 
         Raises:
@@ -145,7 +145,7 @@ class Session:
             self._ready.set()
             self._say(StoreState.CONNECTED, detail)
 
-    def _failed(self, server: Server, cause: str) -> None:
+    def _failed(self, server: Endpoint, cause: str) -> None:
         self._causes[server] = cause
         self._say_trouble()
         if self.lease.is_alive:

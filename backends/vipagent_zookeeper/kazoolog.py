@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from vipagent_zookeeper.refusals import explain, explain_tls
+from vipagent_zookeeper.refusals import explain, explain_connection
 
 LIFE = "negotiated session timeout"
 CLOSED = "it closed the connection"
@@ -50,7 +50,7 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
 def _in_plain_words(said: object) -> str:
     below = said.__context__ if isinstance(said, BaseException) else None
     if isinstance(below, ssl.SSLError):  # kazoo keeps no more of it than OpenSSL's text
-        return explain_tls(below)
+        return explain_connection(below)
     cause = str(said)
     if cause == "socket connection broken":
         return CLOSED

@@ -75,7 +75,7 @@ class Link:
         self._awaited: set[asyncio.Future[Any]] = set()
         self._wire = Wire((name for name, _ in hosts), options, self._dialled)
         self.client = KazooClient(
-            hosts=",".join(f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name, port in hosts),
+            hosts=",".join(map(str, hosts)),
             timeout=life,
             handler=self._wire.handler(),
             connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.6),  # 40 % jitter: up to 0.84 s

@@ -7,13 +7,14 @@ from typing import Literal
 
 from kazoo.security import ACL, ANYONE_ID_UNSAFE, AUTH_IDS, Permissions
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import TlsOptions, parse_hosts, secret
 from vipagent.store.backend import StoreConfigError
 
 DEFAULT_HOSTS = ("127.0.0.1:2181",)
 DEFAULT_PORT = 2181
 
-Hosts = tuple[tuple[str, int], ...]
+Hosts = tuple[Endpoint, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 import ssl
 
-from vipagent.net.tls import refusal
+from vipagent.net import errors
+from vipagent.net.errors import Failure
 
 MEANINGS = {
     "NoAuthError": "not allowed: user, password and the znode's ACL do not fit together",
@@ -15,21 +16,28 @@ MEANINGS = {
 }
 
 
+TEXTS = errors.TEXTS | {
+    Failure.TIMEOUT: "no answer to a connection",
+    Failure.REFUSED: "{cause}",
+    Failure.CERTIFICATE: "TLS: certificate verify failed: {cause}",
+    Failure.TLS: "TLS: {cause}",
+    Failure.CLOSED: "{cause}",
+}
+
+
 def explain(error: BaseException | None) -> str:
     """Say what a refusal means; what is not known is said as kazoo does."""
     if isinstance(error, ssl.SSLError):
-        return explain_tls(error)
+        return explain_connection(error)
     name, text = type(error).__name__, str(error)
     return MEANINGS.get(name) or MEANINGS.get(text) or text or name
 
 
-def explain_tls(error: ssl.SSLError) -> str:
-    """Say why TLS has failed; with TLS 1.3 a server refuses a client's certificate after the handshake."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: certificate verify failed: {refusal(error)}"
+def explain_connection(error: OSError) -> str:
+    """Say why a connection fails; with TLS 1.3 a server refuses a client's certificate after the start."""
     if isinstance(error, ssl.SSLEOFError):
         return (
             "TLS: it closed the connection: does it speak TLS, and does it want a certificate of ours "
             "(certfile, keyfile), or another one?"
         )
-    return f"TLS: {error.reason or error.strerror or error}"
+    return errors.explain(error, TEXTS)

@@ -3,14 +3,14 @@
 import contextlib
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterable
 
 from kazoo.handlers.threading import SequentialThreadingHandler
 
+from vipagent.net.endpoint import Endpoint
 from vipagent_zookeeper.options import ZooKeeperOptions
-from vipagent_zookeeper.refusals import explain_tls
+from vipagent_zookeeper.refusals import explain_connection
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +56,11 @@ class Wire:
         """
         host, port = address
         name = hostname or self._name_of(host)
-        self.peer = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+        self.peer = str(Endpoint(name, port))
         try:
             connection = self._connect(host, port, name)
         except OSError as error:
-            raise OSError(error.errno, _cause(error)) from error
+            raise OSError(error.errno, explain_connection(error)) from error
         self._dialled()
         return connection
 
@@ -120,11 +120,3 @@ def _spawn(function: Callable[..., None]) -> threading.Thread:
     thread = threading.Thread(target=run, name="vipagent-zookeeper-kazoo", daemon=True)
     thread.start()
     return thread
-
-
-def _cause(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return explain_tls(error)
-    if isinstance(error, TimeoutError):
-        return "no answer to a connection"
-    return " ".join(filter(None, [error.strerror or str(error), error.filename]))

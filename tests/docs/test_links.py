@@ -7,7 +7,9 @@ import pytest
 
 from tests.markdown import DOCS, ROOT
 
-PAGES = [*DOCS.glob("*.md"), *DOCS.glob("operations/*.md"), *DOCS.glob("reference/*.md")]
+PAGES = [
+    page for folder in (".", "operations", "reference", "decisions") for page in DOCS.glob(f"{folder}/*.md")
+]
 OTHERS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]
 INCLUDES = {DOCS / "changelog.md": ROOT / "CHANGELOG.md", DOCS / "security.md": ROOT / "SECURITY.md"}
 """Pages that are nothing but another file."""

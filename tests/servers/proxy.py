@@ -68,8 +68,8 @@ class Proxy:
         return sum(saying in connection.first for connection in list(self._connections))
 
     def cut(self) -> None:
-        """End all present connections."""
-        self._loop.post(self._cut)
+        """End all present connections, and return when they are."""
+        self._loop.run(self._cut_now, allowed(5.0))
 
     def close(self) -> None:
         """End it."""
@@ -126,6 +126,10 @@ class Proxy:
     def _refuse(self) -> None:
         self._refusing = True
         self._cut()
+
+    async def _cut_now(self) -> None:
+        self._cut()
+        await asyncio.sleep(0)  # the sockets are closed when the loop turns
 
     def _cut(self) -> None:
         for connection in self._connections:

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import ssl
 import threading
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.resolving import resolving
 from tests.servers.certificates import Authority
 from tests.servers.process import free_port
 from tests.unit.answering import answering, check
@@ -117,19 +119,12 @@ def test_name_that_is_none() -> None:
     assert outcome.detail.startswith("name in http://no-such-name.invalid/ not resolved: ")
 
 
-def test_name_is_tried_at_each_of_its_addresses() -> None:
+def test_name_is_tried_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"two-addresses.example": ("::1", "127.0.0.1")}
+    monkeypatch.setattr(socket, "getaddrinfo", resolving(known))
+
     async def scenario() -> Outcome:
-        loop = asyncio.get_running_loop()
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as server:
-            found = [
-                *await loop.getaddrinfo("::1", server.port, type=1),
-                *await loop.getaddrinfo("127.0.0.1", server.port, type=1),
-            ]
-
-            async def resolve(*_args: object, **_options: object) -> object:
-                return found
-
-            loop.getaddrinfo = resolve  # type: ignore[assignment]
             return await check(f"http://two-addresses.example:{server.port}/")
 
     assert asyncio.run(scenario()).good

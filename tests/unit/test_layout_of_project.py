@@ -68,14 +68,14 @@ def test_one_module_makes_every_tls_context() -> None:
 
 
 def test_the_agent_s_process_stays_small() -> None:
-    """What `vipagent run` imports is its memory: nothing for terminals, netlink, other HTTP clients."""
+    """What `vipagent run` imports is its memory: nothing for terminals, netlink, HTTP before there is any."""
     script = "import sys, vipagent.cli.main, vipagent.cli.run; print(*sys.modules)"
     loaded = set(
         subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, check=True
         ).stdout.split()
     )
-    assert not {"rich", "pyroute2", "structlog"} & loaded
+    assert not {"rich", "pyroute2", "structlog", "h11"} & loaded
     assert not CLIENTS & loaded
 
 

@@ -1,8 +1,7 @@
 """Which check the settings ask for."""
 
 from vipagent.checks.command import CommandCheck
-from vipagent.checks.http import HttpCheck
-from vipagent.checks.network import endpoint
+from vipagent.checks.network import target
 from vipagent.checks.outcome import Check
 from vipagent.checks.settings import CheckSettings
 from vipagent.checks.tcp import TcpCheck
@@ -14,7 +13,9 @@ def check_for(settings: CheckSettings) -> Check | None:
         return CommandCheck(settings.command, settings.timeout)
     if settings.url is None:
         return None
-    where = endpoint(settings.url)
-    if where.scheme == "tcp":
-        return TcpCheck(where, settings.timeout)
-    return HttpCheck(where, settings.timeout, settings.verify)
+    asked = target(settings.url)
+    if asked.scheme == "tcp":
+        return TcpCheck(asked, settings.timeout)
+    from vipagent.checks.http import HttpCheck  # noqa: PLC0415 - half a MB that other agents do without
+
+    return HttpCheck(asked, settings.timeout, settings.verify)

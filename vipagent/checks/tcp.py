@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 
-from vipagent.checks.channel import plain
-from vipagent.checks.network import Endpoint, attempt
+from vipagent.checks.network import Target, attempt
 from vipagent.checks.outcome import Outcome
+from vipagent.net.connecting import connect
 
 
 @dataclass(frozen=True, slots=True)
 class TcpCheck:
     """Good if somebody accepts the connection in time."""
 
-    where: Endpoint
+    asked: Target
     time_limit: float
     """Seconds."""
 
     async def run(self) -> Outcome:
         """Connect once."""
-        return await attempt(self.where, self.time_limit, self._connect())
+        return await attempt(self.asked, self.time_limit, self._connect())
 
     async def _connect(self) -> Outcome:
-        async with plain(self.where):
-            return Outcome(True, f"connected to {self.where.url}")
+        (await connect(self.asked.server, self.time_limit)).close()
+        return Outcome(True, f"connected to {self.asked.url}")

@@ -9,6 +9,7 @@ from vipagent.config.settings import ListenSettings, LogSettings, ServiceConfig
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckState
 from vipagent.exabgp.route import RoleAttributes, RouteSettings
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.backend import StoreSettings
 
 INSTANCE = secrets.token_hex(8)
@@ -36,8 +37,7 @@ def listen(agent: AgentSection) -> ListenSettings | None:
     """Return where to listen, if anywhere."""
     if agent.listen is None:
         return None
-    host, _, port = agent.listen.rpartition(":")
-    return ListenSettings(host.strip("[]"), int(port))
+    return ListenSettings(*Endpoint.parse(agent.listen, 0))
 
 
 def service(name: str, given: ServiceSection, agent: AgentSection, node: str) -> ServiceConfig:

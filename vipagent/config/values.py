@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from vipagent.config import addresses, communities
 from vipagent.config.names import name, node_name
+from vipagent.net.endpoint import Endpoint
 
 DAY = 86_400
 MAX32 = 2**32 - 1
@@ -98,7 +99,7 @@ def listen(text: str) -> str:
         raise ValueError(f"has no port from 1 to {MAX_PORT}: {LISTENING}")
     if in_brackets != (":" in address):
         raise ValueError(f"is no address to listen at, for brackets are for IPv6: {LISTENING}")
-    return f"[{address}]:{int(port)}" if in_brackets else f"{address}:{int(port)}"
+    return str(Endpoint(address, int(port)))
 
 
 def next_hop(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from vipagent.config.values import listen
 from vipagent.demo.cluster import NODES
+from vipagent.net.endpoint import Endpoint
 
 
 def pages(first: str | None) -> dict[str, str]:
@@ -15,5 +16,5 @@ def pages(first: str | None) -> dict[str, str]:
     """
     if first is None:
         return {}
-    host, _, port = listen(first).rpartition(":")
-    return {node.name: listen(f"{host}:{int(port) + index}") for index, node in enumerate(NODES)}
+    host, port = Endpoint.parse(listen(first), 0)
+    return {node.name: listen(str(Endpoint(host, port + index))) for index, node in enumerate(NODES)}

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-from urllib.parse import urlsplit
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import StoreConfigError
 
@@ -124,26 +124,16 @@ def parse_options(kind: type[Options], options: Mapping[str, object]) -> Options
         raise StoreConfigError(f"{problems}. The options are: {known}") from None
 
 
-def parse_hosts(hosts: tuple[str, ...], default_port: int) -> tuple[tuple[str, int], ...]:
-    """Split each `HOST:PORT`; the port may be left out, and an IPv6 address is in brackets.
+def parse_hosts(hosts: tuple[str, ...], default_port: int) -> tuple[Endpoint, ...]:
+    """Parse each `HOST:PORT`; the port may be left out, and an IPv6 address is in brackets.
 
     Raises:
         StoreConfigError: one of them is something else.
     """
-    return tuple(_host(text.strip(), default_port) for text in hosts)
-
-
-def _host(text: str, default_port: int) -> tuple[str, int]:
-    if "://" in text:
-        raise StoreConfigError(f"host {text!r} is to be HOST:PORT, without a scheme (for https: `tls: true`)")
     try:
-        parts = urlsplit(f"//{text}")
-        name, port = parts.hostname, parts.port
+        return tuple(Endpoint.parse(text.strip(), default_port) for text in hosts)
     except ValueError as error:
-        raise StoreConfigError(f"host {text!r}: {error}") from None
-    if not name or parts.netloc != text or "@" in text or " " in text or port == 0:
-        raise StoreConfigError(f"host {text!r} is not HOST:PORT")
-    return name, port or default_port
+        raise StoreConfigError(str(error)) from None
 
 
 def _in_words(problem: Mapping[str, Any]) -> str:

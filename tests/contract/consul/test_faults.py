@@ -4,12 +4,14 @@ import threading
 import time
 
 import pytest
+from consul.base import Response
 
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.contract.sessions import detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
+from vipagent.net.protocol import Request
 from vipagent.store.layout import Key
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
@@ -207,14 +209,14 @@ def test_25_an_empty_directory_is_woken_by_any_write(
 def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which the target of every query to the key store is added."""
     queries: list[str] = []
-    exchange = http.Channel._exchange
+    fetch = http.Channel._fetch
 
-    def counting(channel: http.Channel, request: http.Request, within: float) -> http.Response:
+    def counting(channel: http.Channel, request: Request, within: float) -> Response:
         if request.target.startswith("/v1/kv/"):
             queries.append(request.target)
-        return exchange(channel, request, within)
+        return fetch(channel, request, within)
 
-    monkeypatch.setattr(http.Channel, "_exchange", counting)
+    monkeypatch.setattr(http.Channel, "_fetch", counting)
     return queries
 
 

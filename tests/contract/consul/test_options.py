@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.testing.recorder import Recorder
 from vipagent_consul import ConsulBackend
-from vipagent_consul.options import ConsulOptions, Endpoint, parse_endpoints
+from vipagent_consul.options import ConsulOptions, parse_endpoints
 from vipagent_consul.session import SessionKind
 
 

@@ -17,7 +17,8 @@ from vipagent.testing.death import holder
 from vipagent.testing.faults import RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import following, gateway, watches
+from vipagent_etcd import following, watches
+from vipagent_etcd.channel import read_message
 from vipagent_etcd.errors import Refused, Unreachable
 
 
@@ -177,11 +178,11 @@ class TestServer:
 )
 def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: int) -> None:
     with pytest.raises(Refused, match=r"^gone$") as refusal:
-        gateway._message(status, bytearray(line))
+        read_message(status, line)
     assert refusal.value.code == code
 
 
 @pytest.mark.parametrize("line", [b"", b"<html>", b"[1]", b'"text"', b"[" * 100_000, b"\xff\x00"])
 def test_what_is_no_answer_of_etcd_s_is_a_fault_of_the_way(line: bytes) -> None:
     with pytest.raises(Unreachable, match="no JSON"):
-        gateway._message(200, bytearray(line))
+        read_message(200, line)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.etcd.under_test import LIFE, EtcdUnderTest
 from tests.contract.sessions import begun, detail, registered, wait_detail
+from tests.resolving import resolving
 from tests.servers.etcd import Etcd
 from tests.servers.flood import flood
 from tests.servers.process import free_port
@@ -20,7 +21,7 @@ from vipagent.testing.faults import CLOSED, LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import following, names, session
+from vipagent_etcd import following, session
 
 FLOODED = 16 * 1024
 """KiB of memory that a server which never stops talking may take."""
@@ -155,20 +156,15 @@ class TestHosts:
     def test_a_name_that_does_not_resolve(
         self, peers: Peers, store: EtcdUnderTest, server: Etcd, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        addresses: dict[str, str] = {}
-
-        def lookup(host: str, port: int, flags: int = 0) -> names.Found:
-            return real(addresses.get(host, host), port, flags)
-
-        real = names._lookup
-        monkeypatch.setattr(names, "_lookup", lookup)
+        addresses: dict[str, tuple[str, ...]] = {"etcd.invalid": ()}
+        monkeypatch.setattr(socket, "getaddrinfo", resolving(addresses))
         store.hosts = (f"etcd.invalid:{server.port}",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
         wait_detail(agent, f"etcd.invalid:{server.port}: the name does not resolve")
         with pytest.raises(StoreError, match=r"etcd\.invalid.*does not resolve"):
             agent.backend.read(MEMBERS, 1.0)
-        addresses["etcd.invalid"] = "127.0.0.1"
+        addresses["etcd.invalid"] = ("127.0.0.1",)
         agent.wait_claim(member(1), Claim.OURS, RECOVERY)
 
     def test_a_name_server_that_is_silent_holds_up_nothing(
@@ -176,13 +172,8 @@ class TestHosts:
     ) -> None:
         """The session is LOST in time, and closed in time (E3)."""
         answer = threading.Event()
-
-        def lookup(host: str, port: int, flags: int = 0) -> names.Found:
-            if not flags:
-                answer.wait(30.0)
-            raise socket.gaierror(socket.EAI_AGAIN, "no name server")
-
-        monkeypatch.setattr(names, "_lookup", lookup)
+        silent = resolving({"etcd.invalid": ()}, lambda _: answer.wait(30.0))
+        monkeypatch.setattr(socket, "getaddrinfo", silent)
         store.hosts = ("etcd.invalid:2379",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)

@@ -1,0 +1,52 @@
+import errno
+import os
+import ssl
+from socket import EAI_NONAME, gaierror
+
+import pytest
+
+from vipagent.net.errors import TEXTS, Failure, ProtocolError, explain, failure
+
+
+def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "no answer within 2 s"),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), "no answer within 2 s"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('x', 1)"), "connection refused"),
+        (certificate_error(10, "has expired"), "its certificate is not accepted: has expired"),
+        (ssl.SSLError(1, "[SSL] wrong version"), "TLS fails: [SSL] wrong version"),
+        (gaierror(EAI_NONAME, "Name not known"), "its name does not resolve: Name not known"),
+        (ProtocolError("nonsense"), "no proper HTTP: nonsense"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), "it closed the connection"),
+        (BrokenPipeError(errno.EPIPE, "pipe"), "it closed the connection"),
+        (OSError(errno.ENETUNREACH, "Connect call failed ('x', 1)"), os.strerror(errno.ENETUNREACH)),
+        (OSError("strange"), "strange"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_each_kind_of_error_has_its_words(error: OSError, words: str) -> None:
+    assert explain(error, within=2.0) == words
+
+
+def test_strict_verification_names_its_option() -> None:
+    error = certificate_error(92, "no key usage")
+    assert "`verify: strict`" in explain(error)
+    assert "`check_verify: strict`" in explain(error, option="check_verify")
+
+
+def test_others_words_have_fields_of_their_own() -> None:
+    """What an error says is text, not a format."""
+    texts = TEXTS | {Failure.OTHER: "{url}: {cause}"}
+    assert explain(OSError("{odd} %s"), texts, url="http://{x}") == "http://{x}: {odd} %s"
+
+
+def test_every_kind_has_words() -> None:
+    assert set(TEXTS) == set(Failure)
+    assert failure(OSError()) is Failure.OTHER
