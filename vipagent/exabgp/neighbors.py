@@ -89,8 +89,10 @@ class Neighbors:
         match message:
             case Answer():
                 self._begin(now)
-            case Reply():
+            case Reply(error):
                 self._replies = True
+                if error:
+                    self._listed = None  # ExaBGP 5 failed to go on with the answer
                 return self._complete()
             case NeighborState():
                 return self._state(message, now)
@@ -152,7 +154,8 @@ class Neighbors:
             (self._listed.add if established else self._listed.discard)(peer)
         self._known = True
         if established == (peer in self._established):
-            return []
+            another = established and not state.listed and self._sessions[peer] > 1
+            return [state] if another and not self.hung else []
         (self._established.add if established else self._established.discard)(peer)
         return [] if self.hung else [state]
 

@@ -84,6 +84,14 @@ def test_an_answer_replaces_what_was_known_once_it_is_complete() -> None:
     assert watched.established == 0
 
 
+def test_an_answer_that_ends_in_an_error_replaces_nothing() -> None:
+    watched = Watched()
+    watched.answer(up(ONE))
+    watched.ask()
+    assert watched.hear(Answer(), Reply("refused by ExaBGP")) == []
+    assert watched.established == 1
+
+
 def test_an_answer_without_names_is_an_answer() -> None:
     watched = Watched()
     watched.answer()
@@ -125,6 +133,8 @@ def test_n1_of_two_established_sessions_to_a_peer_one_may_end() -> None:
     watched.answer(line, line)
     assert watched.hear(down(ONE)) == []
     assert watched.established == 1
+    assert watched.hear(up(ONE)) == [up(ONE)], "its routes are to be said again"
+    watched.hear(down(ONE))
     watched.answer(line)
     assert watched.established == 1
     assert watched.hear(down(ONE)) == [down(ONE)], "it is the only one now"
