@@ -4,6 +4,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 SHOW_NEIGHBORS = "show neighbor summary"
 """The one question that 4.2 and 5 both answer at any time: a line a neighbour, then `done`."""
@@ -55,7 +56,7 @@ def parse(line: str) -> Message:
 
 def _json_event(text: str) -> NeighborState | Shutdown | None:
     try:
-        message = json.loads(text)
+        message = _loaded(text)
         if message["type"] == "notification" and message.get("notification") == "shutdown":
             return Shutdown()
         if message["type"] != "state":
@@ -66,6 +67,19 @@ def _json_event(text: str) -> NeighborState | Shutdown | None:
         )
     except (AttributeError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """Parse an event; 5.0 writes the unknown AS number of a neighbour with `peer-as auto` as Python does.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        loaded: dict[str, Any] = json.loads(text)
+    except ValueError:
+        loaded = json.loads(text.replace('"peer": None', '"peer": null'))
+    return loaded
 
 
 def _json_asn(asn: object) -> int | None:

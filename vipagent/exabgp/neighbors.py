@@ -5,7 +5,8 @@ answer to a question that is asked every few seconds. 4.2 lists only established
 once it is complete, replaces all that was known. Until a source has said something, nothing is known.
 
 Several sessions may lead to one peer address. One of them suffices, and an event does not tell them apart: if
-the last answer listed several, only the next one can say that the peer is gone.
+the last answer listed several (5), or one that is established though an event took the peer down (4.2), only
+the next answer can say that the peer is gone.
 
 An ExaBGP that hangs ends its sessions without a word: its neighbours' hold timers expire. So while a question
 is open and nothing at all is read for a while, it counts as hung: no neighbours. Any line is a sign of life,
@@ -44,8 +45,10 @@ class Neighbors:
         """Those established by the answer that is being read."""
         self._lines: Counter[str] = Counter()
         """How many sessions that answer lists by peer."""
-        self._sessions: Counter[str] = Counter()
-        """How many the last complete answer listed."""
+        self._several: set[str] = set()
+        """Established peers to which more than one session leads."""
+        self._taken_down: set[str] = set()
+        """Peers that were established until an event, and no answer has come since."""
         self._listed_at = 0.0
         self._replies = False
         """Whether replies come at all: then one ends each answer."""
@@ -73,8 +76,9 @@ class Neighbors:
 
     def asked(self, now: float) -> None:
         """Count a question that was written."""
-        if self._answered:
-            self._open = 0  # ExaBGP answers in order: the other answers are lost
+        if self._answered:  # ExaBGP answers in order: the other answers are lost
+            self._open = 0
+            self._earlier = self._earlier and 0
         if not self._open:
             self._asked_at = now
         if self._alive and self._earlier is None:
@@ -91,9 +95,7 @@ class Neighbors:
                 self._begin(now)
             case Reply(error):
                 self._replies = True
-                if error:
-                    self._listed = None  # ExaBGP 5 failed to go on with the answer
-                return self._complete()
+                return self._give_up() if error else self._complete()
             case NeighborState():
                 return self._state(message, now)
         return []
@@ -130,7 +132,7 @@ class Neighbors:
 
     def _hang(self) -> None:
         self.hung, self._alive, self._earlier = True, False, None
-        self._established, self._listed = set(), None
+        self._established, self._listed, self._taken_down = set(), None, set()
 
     def _begin(self, now: float) -> None:
         self._answers = self._answered = True
@@ -148,15 +150,17 @@ class Neighbors:
         if state.listed and self._listed is not None:
             self._lines[peer] += 1
             self._listed_at = now
-        if not established and (state.listed or self._sessions[peer] > 1):
+        if not established and (state.listed or peer in self._several):
             return []
         if self._listed is not None:
             (self._listed.add if established else self._listed.discard)(peer)
         self._known = True
         if established == (peer in self._established):
-            another = established and not state.listed and self._sessions[peer] > 1
+            another = established and not state.listed and peer in self._several
             return [state] if another and not self.hung else []
         (self._established.add if established else self._established.discard)(peer)
+        if not state.listed:
+            (self._taken_down.discard if established else self._taken_down.add)(peer)
         return [] if self.hung else [state]
 
     def _complete(self) -> list[NeighborState]:
@@ -164,12 +168,21 @@ class Neighbors:
         if self._listed is None:
             return []
         before, self._established, self._listed = self._established, self._listed, None
-        self._sessions = self._lines
+        listed_twice = {peer for peer, lines in self._lines.items() if lines > 1}
+        self._several = (self._several | self._taken_down | listed_twice) & self._established
+        self._taken_down = set()
         self._known = True
         if not self.hung:
             return [NeighborState(peer, established=False) for peer in sorted(before - self._established)]
         self.hung = not self._counts
         return [] if self.hung else _up(self._established)
+
+    def _give_up(self) -> list[NeighborState]:
+        """Drop an answer that ExaBGP could not complete (5, with `peer-as auto`): absence says nothing."""
+        if self._listed is not None:
+            self._listed = None
+            self.hung = self.hung and not self._counts
+        return []
 
 
 def _up(peers: Iterable[str]) -> list[NeighborState]:

@@ -69,7 +69,14 @@ def test_exabgp_says_that_it_ends(line: str) -> None:
     assert parse(line) == Shutdown()
 
 
-@pytest.mark.parametrize(("asn", "number"), [('{ "local": 65001, "peer": 65000 }', 65000), ("null", None)])
+@pytest.mark.parametrize(
+    ("asn", "number"),
+    [
+        ('{ "local": 65001, "peer": 65000 }', 65000),
+        ("null", None),
+        ('{ "local": 65001, "peer": None }', None),
+    ],
+)
 def test_a_neighbour_s_as_number(asn: str, number: int | None) -> None:
     neighbor = f'"address": {{ "peer": "192.0.2.1" }}, "asn": {asn}, "state": "up"'
     line = f'{{ "type": "state", "neighbor": {{ {neighbor} }} }}'
