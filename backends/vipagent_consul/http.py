@@ -26,7 +26,10 @@ from vipagent.store.backend import StoreError
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, the sizes of chunks included: 20,000 entries of a usual size are an eighth of that."""
-TEXTS = errors.TEXTS | {Failure.PROTOCOL: "no proper HTTP answer: {cause}"}
+TEXTS = errors.TEXTS | {
+    Failure.PROTOCOL: "no proper HTTP answer: {cause}",
+    Failure.CLOSED: f"{{doubt}}{errors.CLOSED}",
+}
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, object]] | None
@@ -72,6 +75,7 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         self.endpoint = endpoint
         self.limits = limits
         self._headers = {"Host": str(endpoint), **({"X-Consul-Token": token} if token else {})}
+        self._encrypts = tls is not None
         self._client = HttpClient(endpoint, lambda: tls)
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._loop = self._runner.get_loop()
@@ -134,7 +138,10 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         try:
             return self._runner.run(self._answer(request, within))
         except OSError as error:
-            raise NoAnswer(f"{self.endpoint}: {explain(error, TEXTS, within=within)}") from error
+            # why a server refuses TLS is often lost with its connection
+            doubt = "TLS fails: " if self._encrypts and not self._client.has_answered else ""
+            told = explain(error, TEXTS, within=within, doubt=doubt)
+            raise NoAnswer(f"{self.endpoint}: {told}") from error
         except asyncio.CancelledError:
             raise NoAnswer(f"{self.endpoint}: cut") from None
 

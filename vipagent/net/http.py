@@ -133,12 +133,12 @@ class HttpClient:
             context = self._tls()
             connected = await connect(self.server, within, self._order)
             try:
-                self._streams = await asyncio.open_connection(
-                    sock=connected, ssl=context, server_hostname=self.server.host if context else None
-                )
+                self._streams = await asyncio.open_connection(sock=connected)
             except BaseException:
                 connected.close()
                 raise
+            if context is not None:  # not at once: asyncio leaks what is cancelled as its handshake begins
+                await self._streams[1].start_tls(context, server_hostname=self.server.host)
             self._protocol = Protocol(self._max_head)
         return self._streams
 

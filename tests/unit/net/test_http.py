@@ -1,6 +1,7 @@
 """The client against servers on loopback that behave, and that do not."""
 
 import asyncio
+import gc
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -350,6 +351,23 @@ def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], 
                 await eventually("all is closed", lambda: sockets() == before)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tls", [unencrypted, client_context])
+def test_nor_does_one_that_is_given_up_at_any_turn_of_the_loop(tls: Tls) -> None:
+    async def scenario() -> None:
+        async with serving(hang) as server:
+            before = sockets()
+            for turns in range(20):
+                asking = asyncio.create_task(fetch(HttpClient(server.address, tls)))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.wait({asking})
+            await eventually("all is closed", lambda: sockets() == before)
+
+    asyncio.run(scenario())
+    gc.collect()  # what was not closed would warn here
 
 
 def test_a_client_that_is_closed_while_it_waits_ends_at_once() -> None:
