@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from vipagent.exabgp.asking import SILENCE
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
-from vipagent.exabgp.speaker import SILENCE
 
 log = logging.getLogger(__name__)
 
