@@ -15,8 +15,9 @@ that was asked since: its earlier answers may come before it looks at its sessio
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
-from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply
+from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown
 
 SILENCE = 3.0
 """Seconds without any line after which an ExaBGP that owes an answer counts as hung."""
@@ -94,6 +95,10 @@ class Neighbors:
                 return self._complete()
             case NeighborState():
                 return self._state(message, now)
+            case Shutdown() | None:
+                pass
+            case _:
+                assert_never(message)
         return []
 
     def overdue(self, now: float) -> list[NeighborState]:
