@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
-from vipagent.core import actions, events
+from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
+from vipagent.engine import effects
+from vipagent.engine.effects import Effect
+from vipagent.engine.inputs import Input
+from vipagent.store.layout import Kind
 from vipagent.testing.simulation.client import Client
 from vipagent.testing.simulation.exabgp import ExaBGP
 from vipagent.testing.simulation.hindrances import Hindrances
@@ -23,6 +27,7 @@ class Agent(Node):
         hop: draws how long a message to or from the store takes.
         hindrances: its machine's.
         woken: called when the time at which something is due may be another.
+        over: called when it has ended by itself.
     """
 
     def __init__(
@@ -35,21 +40,23 @@ class Agent(Node):
         hop: Callable[[], float],
         hindrances: Hindrances,
         woken: Callable[[], None],
+        over: Callable[["Agent"], None],
     ) -> None:
         self.stopped = False
         self._backlog: list[str] = []
         self._around = around
         self._woken = woken
+        self._over = over
         self.client = Client(
-            settings, around, instance=instance, hop=hop, hindrances=hindrances, feed=self.take
+            settings, around, instance=instance, hop=hop, hindrances=hindrances, give=self.take
         )
         around.witness.begun(settings)
-        super().__init__(settings, exabgp, around.clock.now, self._witnessed)
+        super().__init__(settings, exabgp, around.clock.now, self._witnessed, instance)
 
-    def take(self, event: events.Event) -> None:
-        """Take an event, now."""
+    def take(self, given: Input) -> None:
+        """Give the engine an input, now."""
         self.now = self._around.clock.now
-        self.feed(event)
+        self.give(given)
         self._woken()
 
     def hear(self, lines: list[str]) -> None:
@@ -67,6 +74,11 @@ class Agent(Node):
         else:
             super().turn()
 
+    def fire(self) -> None:
+        """Let the engine's timer fire; as in the agent, what there is to read comes first (N2)."""
+        self._read()
+        super().fire()
+
     def next_at(self) -> float:
         """Return when something is going to happen here."""
         if not self.stopped:
@@ -81,21 +93,26 @@ class Agent(Node):
     def go_on(self) -> None:
         """Run again: what ExaBGP said, what the store said and what the clock says, in any order."""
         self.stopped = False
-        backlog, self._backlog = self._backlog, []
         self.now = self._around.clock.now
-        todo = [lambda: self.hear(backlog), self.client.thaw, self.fire]
+        todo = [self._read, self.client.thaw, self.fire]
         for call in self._around.rng.sample(todo, len(todo)):
             call()
         self.turn()
         self._woken()
 
+    def _read(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        self.hear(backlog)
+
     def _witnessed(self, event: events.Event, todo: list[Action], _now: float) -> None:
         self._around.witness.decided(self.settings.node, event, todo)
 
-    def _carry_out(self, action: Action) -> None:
-        super()._carry_out(action)
-        match action:
-            case actions.Register(vip):
-                self.client.register(vip)
-            case actions.Deregister(vip):
-                self.client.deregister(vip)
+    def _carry_out(self, effect: Effect) -> None:
+        super()._carry_out(effect)
+        match effect:
+            case effects.Register(key, value):
+                self.client.register(key.name, value)
+            case effects.Deregister(key) if key.directory.kind is Kind.MEMBERS:
+                self.client.deregister(key.name)
+            case effects.End():
+                self._over(self)

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from vipagent.agent.reading import maintenance_seen, members_seen
-from vipagent.core import events
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import Claim, StoreState
-from vipagent.store.backend import Entry
-from vipagent.store.layout import WHOLE_SERVICE, Kind, member_name
-from vipagent.store.records import Registration, claim_of
+from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
+from vipagent.store.backend import Entry, Snapshot
+from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
+from vipagent.store.records import claim_of
 from vipagent.testing.simulation.hindrances import Hindrance, Hindrances
 from vipagent.testing.simulation.server import EARLIEST, Held, Session
 from vipagent.testing.simulation.surroundings import Surroundings
@@ -39,7 +38,7 @@ class Client:
         instance: names this run of the agent.
         hop: draws how long a message takes, in seconds.
         hindrances: what is in the way of this client's machine.
-        feed: takes an event to the core.
+        give: takes what is learnt to the engine.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Client:
         instance: str,
         hop: Callable[[], float],
         hindrances: Hindrances,
-        feed: Callable[[events.Event], object],
+        give: Callable[[Input], object],
     ) -> None:
         self.session: Session | None = None
         self.state = StoreState.LOST
@@ -61,8 +60,8 @@ class Client:
         self._rng = around.rng
         self._hop = hop
         self._hindrances = hindrances
-        self._feed = feed
-        self._value = Registration(settings.node, instance).dump()
+        self._give = give
+        self._value = b""
         self._own = frozenset(member_name(vip) for vip in settings.owned)
         self._wishes: dict[str, bool] = {}
         """The names to keep registered, and whether each ever was (G3)."""
@@ -80,14 +79,15 @@ class Client:
         self._hindrances.add(Hindrance.STORE, self._clock.now)
         self._later(self._rng.uniform(0, BACKOFF / 4), self._connect)
 
-    def register(self, vip: str) -> None:
-        """Keep an entry."""
-        self._wishes.setdefault(member_name(vip), False)
+    def register(self, name: str, value: bytes) -> None:
+        """Keep an entry; all of one agent's have the same value."""
+        self._value = value
+        self._wishes.setdefault(name, False)
         self._fulfil_soon()
 
-    def deregister(self, vip: str) -> None:
+    def deregister(self, name: str) -> None:
         """Remove an entry."""
-        self._wishes.pop(member_name(vip), None)
+        self._wishes.pop(name, None)
         self._fulfil_soon()
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ class Client:
     def _become(self, state: StoreState) -> None:
         if state is not self.state:
             self.state = state
-            self._feed(events.StoreChanged(state))
+            self._give(StoreSession(state, ""))
 
     def _changed(self, kind: Kind) -> None:
         watch = self._watches[kind]
@@ -201,33 +201,31 @@ class Client:
 
     def _read(self, kind: Kind) -> None:
         self._watches[kind].changed = False
-        event: events.Event
         if kind is Kind.MEMBERS:
-            event = members_seen(self._members(), self._settings.pool)
+            entries = self._members()
             if any(self._lacks(name) for name in self._wishes):
                 self._fulfil_soon()
         else:
-            keys = {name: Entry(value) for name, value in self._server.maintenance.items()}
-            event = maintenance_seen(keys, self._settings.node)
-        self._later(self._hop(), lambda: self._deliver(kind, event))
+            entries = {name: Entry(value) for name, value in self._server.maintenance.items()}
+        self._later(self._hop(), lambda: self._deliver(kind, entries))
 
-    def _deliver(self, kind: Kind, event: events.Event) -> None:
+    def _deliver(self, kind: Kind, entries: Snapshot) -> None:
         watch = self._watches[kind]
         watch.under_way, watch.told = False, True
-        self._feed(event)
-        if isinstance(event, events.MaintenanceSeen):
-            self._know_the_end(event)
+        self._give(SnapshotRead(Directory(kind, self._settings.name), entries))
+        if kind is Kind.MAINTENANCE:
+            self._know_the_end(entries)
         if watch.changed:
             self._changed(kind)
         if all(watch.told for watch in self._watches.values()):
             self._hindrances.clear(Hindrance.STORE, self._clock.now)
 
-    def _know_the_end(self, seen: events.MaintenanceSeen) -> None:
+    def _know_the_end(self, seen: Snapshot) -> None:
         """Note that a maintenance which is over is known to be over."""
         keys, now = self._server.maintenance, self._clock.now
-        if not seen.node and self._settings.node not in keys:
+        if self._settings.node not in seen and self._settings.node not in keys:
             self._hindrances.clear(Hindrance.NODE_MAINTENANCE, now)
-        if not seen.service and WHOLE_SERVICE not in keys:
+        if WHOLE_SERVICE not in seen and WHOLE_SERVICE not in keys:
             self._hindrances.clear(Hindrance.SERVICE_MAINTENANCE, now)
 
     def _members(self) -> Mapping[str, Entry]:

@@ -41,7 +41,7 @@ class ExaBGP:
     turn_at: float | None = None
     _forgotten: dict[str, str] = field(default_factory=dict)
     """Announced while the session was down; comes up with it, withdrawn or not."""
-    _up_at: float = -FIRST_FLUSH
+    up_at: float = -FIRST_FLUSH
 
     def write(self, lines: list[str], now: float) -> None:
         """Put lines into its pipe."""
@@ -78,7 +78,7 @@ class ExaBGP:
         self.established = established
         sent = {prefix: attributes.removesuffix(DEFAULT) for prefix, attributes in self.table.items()}
         self.wire = self._forgotten | sent if established else {}
-        self._forgotten, self._up_at = {}, now
+        self._forgotten, self.up_at = {}, now
         return [state_line("up" if established else "down")]
 
     def _take(self, line: str, flush: "_Flush") -> str:
@@ -99,7 +99,7 @@ class ExaBGP:
                     self._forgotten[prefix] = attributes.removesuffix(DEFAULT)
             elif attributes != WITHDRAWN:
                 self.wire[prefix] = attributes.removesuffix(DEFAULT)
-            elif now >= self._up_at + FIRST_FLUSH:
+            elif now >= self.up_at + FIRST_FLUSH:
                 self.wire.pop(prefix, None)
 
     def _summary(self) -> list[str]:

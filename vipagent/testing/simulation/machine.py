@@ -2,9 +2,10 @@
 
 from collections import deque
 
-from vipagent.core import events
+from vipagent.core.events import Checked
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult
+from vipagent.engine import inputs
 from vipagent.testing.simulation.agent import Agent
 from vipagent.testing.simulation.clock import Alarm
 from vipagent.testing.simulation.exabgp import ExaBGP
@@ -94,8 +95,7 @@ class Machine:
         self.hindrances.add(Hindrance.BGP, self._clock.now)
         self._around.witness.rewired()
         if self.agent and not agent_dies and not self.agent.stopped:
-            self.agent.take(events.StopAsked())
-            self.agent.client.close()
+            self.agent.take(inputs.PipeEnded())
         self._lose_agent()
 
     def kill_agent(self) -> None:
@@ -244,10 +244,17 @@ class Machine:
             hop=self.hop,
             hindrances=self.hindrances,
             woken=self.arm,
+            over=self._over,
         )
-        self.agent.take(events.StoreChanged(self.agent.client.state))
+        self.arm()
         self.agent.client.open(cut=self.cuts > 0)
         self.check.begin()
+
+    def _over(self, agent: Agent) -> None:
+        """See an agent end by itself; ExaBGP, if it is there, starts another one."""
+        agent.client.close()
+        if self.exabgp is agent.exabgp:
+            self.respawn(agent.exabgp)
 
     def _lose_agent(self) -> None:
         """Drop the agent, and what it wrote that ExaBGP has not read."""
@@ -283,7 +290,7 @@ class Machine:
     def _checked(self, result: CheckResult) -> bool:
         if self.agent is None or self.agent.stopped:
             return False
-        self.agent.take(events.Checked(result))
+        self.agent.take(inputs.CheckRan(self.settings.name, Checked(result)))
         return True
 
     def _note(self, what: str) -> None:

@@ -1,17 +1,25 @@
-"""A node in virtual time: the real core and speaker, coupled as in the agent, and a modelled ExaBGP."""
+"""A node in virtual time: the engine as the agent runs it, and a modelled ExaBGP."""
 
 from collections.abc import Callable
-from functools import cache, partial
+from datetime import UTC, datetime
+from typing import assert_never
 
+from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.exabgp import messages, route
-from vipagent.exabgp.neighbors import Neighbors
-from vipagent.exabgp.speaker import Outcome, Speaker
+from vipagent.engine import effects, inputs
+from vipagent.engine.effects import Effect
+from vipagent.engine.engine import Engine
+from vipagent.engine.inputs import Input
+from vipagent.exabgp import route
+from vipagent.store.backend import StoreSettings
+from vipagent.store.layout import Kind, member_vip
 from vipagent.testing.simulation.exabgp import ExaBGP
 
 ROUTES = route.RouteSettings()
+TIME_OF_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""What every clock says: it is for people only."""
 
 Watch = Callable[[events.Event, list[actions.Action], float], None]
 
@@ -21,16 +29,24 @@ def prefix(vip: str) -> str:
     return f"{vip}/32"
 
 
-@cache
-def announcement(vip: str, preference: actions.Preference) -> str:
-    """Return the command that announces a VIP."""
-    return route.announce(ROUTES, vip, preference)
+class Core(Service):
+    """The real core, which keeps what it has decided."""
 
+    def __init__(self, settings: ServiceSettings, now: float) -> None:
+        super().__init__(settings, now)
+        self.decided: list[tuple[events.Event, list[actions.Action]]] = []
+        """The events that it took, and what came out of each."""
 
-@cache
-def withdrawal(vip: str) -> str:
-    """Return the command that withdraws a VIP."""
-    return route.withdraw(ROUTES, vip)
+    def handle(self, event: events.Event, now: float) -> list[actions.Action]:
+        """Decide, and keep that."""
+        todo = super().handle(event, now)
+        self.decided.append((event, todo))
+        return todo
+
+    @property
+    def requested(self) -> dict[str, actions.Preference | None]:
+        """What ExaBGP was last asked for, by VIP."""
+        return self._facts.told
 
 
 class Node:
@@ -41,47 +57,65 @@ class Node:
         exabgp: survives this node, if it is a later life of the agent's.
         now: the time to begin at.
         watch: is told of every event that the core took, and of what came out.
+        instance: names this life.
     """
 
     def __init__(
-        self, settings: ServiceSettings, exabgp: ExaBGP, now: float = 0.0, watch: Watch | None = None
+        self,
+        settings: ServiceSettings,
+        exabgp: ExaBGP,
+        now: float = 0.0,
+        watch: Watch | None = None,
+        instance: str = "this run",
     ) -> None:
         self.now = now
         self.exabgp = exabgp
         self.registered: set[str] = set()
         self.timer: float | None = None
+        self.ended = False
+        """Whether the agent has nothing more to do."""
         self._watch = watch
-        self._core = Service(settings, now)
-        self._speaker = Speaker()
-        self._neighbors = Neighbors()
-        self._told: list[events.FromExaBGP] = []
-        self._pump()
+        self._store = StoreSettings(settings.node, instance)
+        self.core = Core(settings, now)
+        self.engine = Engine(self._config(settings), lambda: TIME_OF_DAY, lambda _settings, _now: self.core)
+        self.give(inputs.Started())
 
     @property
     def settings(self) -> ServiceSettings:
         """The configuration in force."""
-        return self._core.settings
+        return self.core.settings
 
     @property
-    def wished(self) -> dict[str, actions.Preference | None]:
+    def requested(self) -> dict[str, actions.Preference | None]:
         """What the core last asked for, by VIP."""
-        return self._core._facts.told
+        return self.core.requested
+
+    @property
+    def core_timer(self) -> float | None:
+        """When the core wants to decide again, whatever happens."""
+        return min(
+            (service.timer for service in self.engine.services.values() if service.timer), default=None
+        )
 
     @property
     def report(self) -> actions.Report:
         """What the node says of itself."""
-        assert self._core.report is not None
-        return self._core.report
+        assert self.core.report is not None
+        return self.core.report
 
-    def feed(self, event: events.Event) -> list[actions.Action]:
-        """Hand an event to the core, carry out what it asks for, and return that."""
-        todo = self._core.handle(event, self.now)
-        for action in todo:
-            self._carry_out(action)
+    def give(self, given: Input) -> list[actions.Action]:
+        """Give the engine an input, carry out what it asks for, and return what the core decided first."""
+        for effect in self.engine.handle(given, self.now):
+            self._carry_out(effect)
+        decided, self.core.decided = self.core.decided, []
         if self._watch:
-            self._watch(event, todo, self.now)
-        self._pump()
-        return todo
+            for event, todo in decided:
+                self._watch(event, todo, self.now)
+        return decided[0][1] if decided else []
+
+    def reconfigure(self, settings: ServiceSettings) -> list[actions.Action]:
+        """Give it another configuration."""
+        return self.give(inputs.Configured(self._config(settings)))
 
     def bgp(self, *, established: bool) -> None:
         """Bring the BGP session of the node's ExaBGP up, or take it down."""
@@ -97,7 +131,7 @@ class Node:
 
     def next_at(self) -> float:
         """Return when something is going to happen here."""
-        times = (self.timer, self._speaker.deadline(), self._neighbors.deadline(), self.exabgp.turn_at)
+        times = (self.timer, self.exabgp.turn_at)
         return min((at for at in times if at is not None), default=float("inf"))
 
     def turn(self) -> None:
@@ -105,67 +139,45 @@ class Node:
         if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
             self.hear(self.exabgp.turn(self.now))
         self.fire()
-        self._follow(lambda: self._neighbors.overdue(self.now))
-        self._pump()
 
     def fire(self) -> None:
-        """Let the core's timer fire, if it is due."""
+        """Let the engine's timer fire, if it is due."""
         if self.timer is not None and self.now >= self.timer:
             self.timer = None
-            self.feed(events.TimerFired())
-        self._pump()
+            self.give(inputs.TimerFired())
 
     def hear(self, lines: list[str]) -> None:
         """Take what ExaBGP says in one go."""
-        for line in lines:
-            message = messages.parse(line)
-            self._follow(partial(self._neighbors.heard, message, self.now))
-            if self._neighbors.hung:
-                self._speaker.doubt_question(self.now)
-            match message:
-                case messages.Reply(error):
-                    self._settled(self._speaker.replied(error, self.now))
-                case messages.Answer():
-                    self._speaker.answered(self.now)
-        self._pump()
+        if lines:
+            self.give(inputs.LinesRead(lines))
 
-    def _follow(self, step: Callable[[], list[messages.NeighborState]]) -> None:
-        before = self._neighbors.established
-        for change in step():
-            if change.established:
-                self._speaker.neighbor_up(self.now)
-        if self._neighbors.established != before:
-            self._told.append(events.NeighborsChanged(self._neighbors.established))
-            if self._neighbors.hung:
-                self._speaker.doubt_question(self.now)
+    def _config(self, settings: ServiceSettings) -> AgentConfig:
+        return AgentConfig("modelled", self._store, (ServiceConfig(settings),))
 
-    def _settled(self, outcome: Outcome | None) -> None:
-        if outcome and outcome.wished and outcome.announced:
-            self._told.append((events.RouteRefused if outcome.error else events.RouteAccepted)(outcome.vip))
-
-    def _decide(self) -> None:
-        told, self._told = self._told, []
-        if told:
-            self.feed(told[0] if len(told) == 1 else events.Together(tuple(told)))
-
-    def _pump(self) -> None:
-        for outcome in self._speaker.overdue(self.now):
-            self._settled(outcome)
-        self._decide()
-        lines = self._speaker.commands(self.now)
-        self.exabgp.write(lines, self.now)
-        if messages.SHOW_NEIGHBORS in lines:
-            self._neighbors.asked(self.now)
-
-    def _carry_out(self, action: actions.Action) -> None:
-        match action:
-            case actions.Announce(vip, preference):
-                self._speaker.announce(vip, announcement(vip, preference))
-            case actions.Withdraw(vip):
-                self._speaker.withdraw(vip, withdrawal(vip))
-            case actions.Register(vip):
-                self.registered.add(vip)
-            case actions.Deregister(vip):
-                self.registered.discard(vip)
-            case actions.SetTimer(at):
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case effects.Write(lines):
+                self.exabgp.write(lines, self.now)
+            case effects.SetTimer(at):
                 self.timer = at
+            case effects.End():
+                self.ended = True
+            case effects.Log():
+                if effect.raised:
+                    raise effect.raised
+            case effects.StartService() | effects.StopService() | effects.RunHook() | effects.ViewChanged():
+                pass
+            case _:
+                self._carry_out_in_store(effect)
+
+    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
+        match effect:
+            case effects.Register(key):
+                self.registered.add(member_vip(key.name))
+            case effects.Deregister(key):
+                if key.directory.kind is Kind.MEMBERS:
+                    self.registered.discard(member_vip(key.name))
+            case effects.Publish() | effects.Watch() | effects.Unwatch():
+                pass
+            case _:
+                assert_never(effect)

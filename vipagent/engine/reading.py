@@ -19,13 +19,13 @@ def members_seen(snapshot: Snapshot, pool: Iterable[str]) -> MembersSeen:
     return MembersSeen(members)
 
 
-def deciding(settings: ServiceSettings) -> Mapping[Kind, frozenset[str]]:
-    """Return the directories that a node decides by, and whose values in them."""
+def required_values(settings: ServiceSettings) -> Mapping[Kind, frozenset[str]]:
+    """Return the directories that a node decides by, and the entries whose values it needs."""
     own = frozenset(member_name(vip) for vip in settings.owned)
     return {Kind.MEMBERS: own, Kind.MAINTENANCE: frozenset({WHOLE_SERVICE, settings.node})}
 
 
-def strangers(snapshot: Snapshot, pool: Iterable[str]) -> frozenset[str]:
+def unknown_names(snapshot: Snapshot, pool: Iterable[str]) -> frozenset[str]:
     """Return the names in a directory of members that are no VIP of the pool."""
     return frozenset(snapshot) - {member_name(vip) for vip in pool}
 
@@ -34,11 +34,11 @@ def maintenance_seen(snapshot: Snapshot, node: str) -> MaintenanceSeen:
     """Return what the maintenance keys mean for this node."""
     of_service = snapshot.get(WHOLE_SERVICE)
     of_node = snapshot.get(node)
-    deciding = of_service or of_node
-    key = Maintenance.load(deciding.value) if deciding else Maintenance()
+    key = of_service or of_node
+    maintenance = Maintenance.load(key.value) if key else Maintenance()
     return MaintenanceSeen(
         service=of_service is not None,
         node=of_node is not None,
         now=of_node is not None and Maintenance.load(of_node.value).now,
-        why=key.in_words() if deciding else "",
+        why=maintenance.in_words() if key else "",
     )

@@ -6,11 +6,11 @@ from typing import get_args
 
 import pytest
 
-from vipagent.agent.history import CAUSES, History
 from vipagent.core import events
 from vipagent.core.actions import Announce, Preference, Report, VipReport, Withdraw
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import RULES, CheckResult, CheckState, Reason
+from vipagent.engine.history import CAUSES, History
 from vipagent.store.records import MAX_EVENTS, Event
 
 VIP, OWN = "10.0.0.2", "10.0.0.1"
@@ -72,15 +72,13 @@ def test_its_time_is_utc_to_the_millisecond() -> None:
     assert len(at) == len("2026-01-01T00:00:00.000+00:00")
 
 
-def test_the_log_has_the_same_fields(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+def test_the_log_has_the_same_fields() -> None:
     history = History("apex")
-    history.note(HAND_BACK, BACK)
-    history.note(TAKEOVER, DEATH)
-    assert [record.getMessage() for record in caplog.records] == ["withdraw", "announce"]
+    lines = [history.note(HAND_BACK, BACK), history.note(TAKEOVER, DEATH)]
+    assert [line.message for line in lines] == ["withdraw", "announce"]
     fields = asdict(history.latest[-1])
     del fields["at"]
-    assert vars(caplog.records[-1])["fields"] == {"service": "apex", **fields}
+    assert lines[-1].fields == {"service": "apex", **fields}
     assert fields["old"] == "withdrawn (standby)"
 
 

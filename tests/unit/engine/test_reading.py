@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.agent.reading import maintenance_seen, members_seen, strangers
 from vipagent.core.events import Member
 from vipagent.core.words import Claim
+from vipagent.engine.reading import maintenance_seen, members_seen, unknown_names
 from vipagent.store.backend import Entry
 from vipagent.store.records import Maintenance, Registration
 
@@ -42,7 +42,7 @@ def test_a_prefix_has_a_name_without_a_slash() -> None:
 )
 def test_a5_a_name_that_is_not_configured_is_no_member_but_counted(name: str) -> None:
     assert members_seen({name: Entry()}, POOL).members == {}
-    assert strangers({name: Entry(), "10.0.0.1": Entry()}, POOL) == {name}
+    assert unknown_names({name: Entry(), "10.0.0.1": Entry()}, POOL) == {name}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
