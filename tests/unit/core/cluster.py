@@ -3,6 +3,9 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.node import Node, Watch, prefix
+from tests.simulation.oracle import Oracle
 from tests.unit.core.pools import service
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
@@ -12,9 +15,6 @@ from vipagent.engine.inputs import Input
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.memory import MemoryBackend, MemoryStore
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import Node, Watch, prefix
-from vipagent.testing.simulation.oracle import Oracle
 
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 SESSION_TIMEOUT = 6.0

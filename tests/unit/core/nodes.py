@@ -1,11 +1,11 @@
 """A node that is told events of the core: each becomes the input from which the engine makes it."""
 
+from tests.simulation.node import Node
 from vipagent.core import actions, events
 from vipagent.engine import inputs
 from vipagent.store.backend import Entry
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
 from vipagent.store.records import Maintenance, Registration
-from vipagent.testing.simulation.node import Node
 
 Told = (
     events.Checked | events.MembersSeen | events.MaintenanceSeen | events.StoreChanged | events.Reconfigured

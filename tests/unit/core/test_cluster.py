@@ -11,6 +11,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.node import prefix
 from tests.unit.core.cluster import Cluster
 from tests.unit.core.runs import examples
 from vipagent.core import events
@@ -19,8 +21,6 @@ from vipagent.core.settings import FlapHold
 from vipagent.core.words import CheckResult, Standby, Takeover
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import prefix
 
 POOLS = (
     (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)),

@@ -13,6 +13,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.node import ROUTES, prefix
+from tests.simulation.oracle import Oracle, touches_routes
 from tests.unit.core.nodes import Told, ToldNode
 from tests.unit.core.pools import service
 from tests.unit.core.runs import examples
@@ -22,9 +25,6 @@ from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
 from vipagent.engine import inputs
 from vipagent.exabgp import route
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import ROUTES, prefix
-from vipagent.testing.simulation.oracle import Oracle, touches_routes
 
 POOLS = (
     ((("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)), ("10.0.0.1",)),

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulation.exabgp import ExaBGP
 from tests.unit.core.nodes import Told, ToldNode
 from tests.unit.core.pools import SEATS, members, service
 from tests.unit.core.runs import examples
@@ -10,7 +11,6 @@ from vipagent.core import events
 from vipagent.core.actions import Preference
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
-from vipagent.testing.simulation.exabgp import ExaBGP
 
 LONG = 70.0
 VIPS = tuple(vip for (vip,) in SEATS)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.simulation.run import breaks, explain, run
 from vipagent.core import verdict
 from vipagent.core.actions import Action, Deregister, SetTimer
 from vipagent.core.events import Event, Member
@@ -14,7 +15,6 @@ from vipagent.core.verdict import Facts, Verdict
 from vipagent.core.view import View
 from vipagent.core.words import Reason, StoreState
 from vipagent.exabgp.speaker import Speaker
-from vipagent.testing.simulation.run import breaks, explain, run
 
 SEEDS, FAULTS = 40, 30
 

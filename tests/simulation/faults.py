@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tests.simulation.hindrances import Hindrance
+from tests.simulation.leaving import terminate
+from tests.simulation.machine import Machine
+from tests.simulation.node import prefix
+from tests.simulation.plan import Fault, FaultKind
+from tests.simulation.surroundings import Surroundings
 from vipagent.core.words import CheckResult
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
-from vipagent.testing.simulation.hindrances import Hindrance
-from vipagent.testing.simulation.leaving import terminate
-from vipagent.testing.simulation.machine import Machine
-from vipagent.testing.simulation.node import prefix
-from vipagent.testing.simulation.plan import Fault, FaultKind
-from vipagent.testing.simulation.surroundings import Surroundings
 
 T = TypeVar("T")
 

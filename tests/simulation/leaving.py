@@ -1,9 +1,9 @@
 """An agent that is told to stop, as by SIGTERM: the others announce first, then it withdraws (E3)."""
 
+from tests.simulation.hindrances import Hindrance
+from tests.simulation.machine import Machine
+from tests.simulation.surroundings import Surroundings
 from vipagent.engine import inputs
-from vipagent.testing.simulation.hindrances import Hindrance
-from vipagent.testing.simulation.machine import Machine
-from vipagent.testing.simulation.surroundings import Surroundings
 
 
 def terminate(machine: Machine, around: Surroundings) -> None:

@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from functools import partial
 
+from tests.simulation import steady
+from tests.simulation.clock import Clock
+from tests.simulation.faults import Faults
+from tests.simulation.machine import Machine
+from tests.simulation.node import prefix
+from tests.simulation.oracle import Oracle
+from tests.simulation.outages import Outages
+from tests.simulation.plan import Plan
+from tests.simulation.server import Server
+from tests.simulation.settling import Moves, Settling
+from tests.simulation.surroundings import Surroundings
+from tests.simulation.timeline import Entry
 from vipagent.core import events
 from vipagent.core.actions import Action, Withdraw
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import Reason
 from vipagent.store.layout import member_name
-from vipagent.testing.simulation import steady
-from vipagent.testing.simulation.clock import Clock
-from vipagent.testing.simulation.faults import Faults
-from vipagent.testing.simulation.machine import Machine
-from vipagent.testing.simulation.node import prefix
-from vipagent.testing.simulation.oracle import Oracle
-from vipagent.testing.simulation.outages import Outages
-from vipagent.testing.simulation.plan import Plan
-from vipagent.testing.simulation.server import Server
-from vipagent.testing.simulation.settling import Moves, Settling
-from vipagent.testing.simulation.surroundings import Surroundings
-from vipagent.testing.simulation.timeline import Entry
 
 Judge = Callable[[events.Event, list[Action], float], None]
 STARTS = 5.0

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from tests.simulation.clock import Alarm, Clock
+from tests.simulation.hindrances import Hindrance, Hindrances
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult
-from vipagent.testing.simulation.clock import Alarm, Clock
-from vipagent.testing.simulation.hindrances import Hindrance, Hindrances
 
 INTERVAL = 0.5
 """Seconds between two results, while they may still change the verdict; after that they all say the same."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tests.simulation.clock import Alarm, Clock
 from vipagent.store.layout import Kind
-from vipagent.testing.simulation.clock import Alarm, Clock
 
 EARLIEST, LATEST = 0.67, 1.1
 """When a session ends that nothing is heard of, in session lives: the last sign of life may be a while ago,

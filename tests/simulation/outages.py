@@ -20,15 +20,15 @@ registered (G3), or whose owner believes to serve it: its BGP session is down wi
 stands still.
 """
 
+from tests.simulation.health import INTERVAL
+from tests.simulation.hindrances import UNNOTICED, Hindrance
+from tests.simulation.machine import Machine
+from tests.simulation.node import prefix
+from tests.simulation.server import LATEST, Held, Server
+from tests.simulation.surroundings import Pace
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
 from vipagent.store.layout import member_name
 from vipagent.store.records import Registration
-from vipagent.testing.simulation.health import INTERVAL
-from vipagent.testing.simulation.hindrances import UNNOTICED, Hindrance
-from vipagent.testing.simulation.machine import Machine
-from vipagent.testing.simulation.node import prefix
-from vipagent.testing.simulation.server import LATEST, Held, Server
-from vipagent.testing.simulation.surroundings import Pace
 
 SLACK = 1.0
 """Seconds added to every deadline."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from vipagent.testing.simulation.plan import Fault, Plan, draw
-from vipagent.testing.simulation.timeline import Timeline
-from vipagent.testing.simulation.world import World
+from tests.simulation.plan import Fault, Plan, draw
+from tests.simulation.timeline import Timeline
+from tests.simulation.world import World
 
 TOLD = 40.0
 """Seconds before the first fault at which the timeline begins, if it is not the beginning."""

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from tests.simulation.hindrances import Hindrance, Hindrances
+from tests.simulation.server import EARLIEST, Held, Session
+from tests.simulation.surroundings import Surroundings
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import Claim, StoreState
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
 from vipagent.store.records import claim_of
-from vipagent.testing.simulation.hindrances import Hindrance, Hindrances
-from vipagent.testing.simulation.server import EARLIEST, Held, Session
-from vipagent.testing.simulation.surroundings import Surroundings
 
 BACKOFF = 1.0
 """Seconds at most until a client tries to connect again."""

@@ -1,13 +1,13 @@
 """Who announces what once all is quiet: the steady state, worked out from who is there (A1-A4)."""
 
+from tests.simulation.hindrances import Hindrance
+from tests.simulation.machine import Machine
+from tests.simulation.node import ROUTES, prefix
+from tests.simulation.server import Server
 from vipagent.core.preference import order
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import Standby, Takeover
 from vipagent.store.layout import member_name
-from vipagent.testing.simulation.hindrances import Hindrance
-from vipagent.testing.simulation.machine import Machine
-from vipagent.testing.simulation.node import ROUTES, prefix
-from vipagent.testing.simulation.server import Server
 
 OUT = frozenset(
     {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import assert_never
 
+from tests.simulation.exabgp import ExaBGP
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.service import Service
@@ -15,7 +16,6 @@ from vipagent.engine.inputs import Input
 from vipagent.exabgp import route
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Kind, member_vip
-from vipagent.testing.simulation.exabgp import ExaBGP
 
 ROUTES = route.RouteSettings()
 TIME_OF_DAY = datetime(2026, 1, 1, tzinfo=UTC)

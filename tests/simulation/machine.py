@@ -2,16 +2,16 @@
 
 from collections import deque
 
+from tests.simulation.agent import Agent
+from tests.simulation.clock import Alarm
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.health import Check
+from tests.simulation.hindrances import Hindrance, Hindrances
+from tests.simulation.surroundings import Surroundings
 from vipagent.core.events import Checked
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
-from vipagent.testing.simulation.agent import Agent
-from vipagent.testing.simulation.clock import Alarm
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.health import Check
-from vipagent.testing.simulation.hindrances import Hindrance, Hindrances
-from vipagent.testing.simulation.surroundings import Surroundings
 
 RESPAWN = 0.04
 """Seconds until ExaBGP starts a dead agent anew."""

@@ -2,6 +2,11 @@
 
 from collections.abc import Callable
 
+from tests.simulation.client import Client
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.hindrances import Hindrances
+from tests.simulation.node import Node
+from tests.simulation.surroundings import Surroundings
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
@@ -9,11 +14,6 @@ from vipagent.engine import effects
 from vipagent.engine.effects import Effect
 from vipagent.engine.inputs import Input
 from vipagent.store.layout import Kind
-from vipagent.testing.simulation.client import Client
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.hindrances import Hindrances
-from vipagent.testing.simulation.node import Node
-from vipagent.testing.simulation.surroundings import Surroundings
 
 
 class Agent(Node):

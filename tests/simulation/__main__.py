@@ -1,4 +1,4 @@
-"""Search for a broken rule: `python -m vipagent.testing.simulation --seeds 10000 --faults 100`."""
+"""Search for a broken rule: `python -m tests.simulation --seeds 10000 --faults 100`."""
 
 import gc
 import sys
@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from vipagent.testing.simulation.run import run
+from tests.simulation.run import run
 
 RARELY = 100_000
 """Objects that are made between two collections of garbage: a tenth of the time goes into these otherwise."""

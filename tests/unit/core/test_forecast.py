@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vipagent.core.forecast import Forecast, pool
 from vipagent.core.words import Takeover
-from vipagent.testing.simulation.planning import Forecast, pool
 from vipagent.testing.slowness import allowed
 
 policies = st.sampled_from(Takeover)

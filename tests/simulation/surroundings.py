@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from tests.simulation.clock import Clock
+from tests.simulation.server import Server
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
-from vipagent.testing.simulation.clock import Clock
-from vipagent.testing.simulation.server import Server
 
 
 class Witness(Protocol):

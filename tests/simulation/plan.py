@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from tests.simulation.surroundings import Pace
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
-from vipagent.testing.simulation.surroundings import Pace
 
 
 class FaultKind(StrEnum):
@@ -92,12 +92,12 @@ class Plan:
 
     def chance(self) -> Random:
         """Return what delays are drawn from in this run."""
-        return Random(self.seed + 1)  # noqa: S311 - no secret
+        return Random(self.seed + 1)
 
 
 def draw(seed: int, faults: int) -> Plan:
     """Draw a run with so many faults; the same one for the same arguments, for ever."""
-    rng = Random(seed)  # noqa: S311 - no secret
+    rng = Random(seed)
     life = rng.choice((2.0, 4.0, 6.0, 10.0))
     acks = rng.random() < 0.8
     pace = Pace(
