@@ -11,7 +11,7 @@ from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, StoreState
 from vipagent.engine import effects, inputs
-from vipagent.exabgp.asking import SILENCE
+from vipagent.exabgp.asking import ASK_EVERY, SILENCE
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.speaker import AFTER_UP, RETRY_MIN
 
@@ -65,6 +65,17 @@ def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_question_that_was_a
     assert REGISTERED in back
 
 
+def test_e5_a_hung_exabgp_is_asked_again_soon_and_again_when_it_says_something() -> None:
+    """It may have lost the question: nobody would ask for a minute."""
+    driven = serving()
+    while "ExaBGP does not answer, closing the BGP gate" not in driven.logs():
+        driven.wait(0.1)
+    assert driven.wait(ASK_EVERY) == ["show"]
+    assert driven.wait(3 * ASK_EVERY) == []
+    driven.read("what nobody knows")
+    assert driven.wait(ASK_EVERY) == ["show"]
+
+
 def test_e5_a_gate_that_cannot_see_says_so() -> None:
     driven = Driven()
     driven.start()
@@ -82,6 +93,16 @@ def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> N
     assert driven.engine.counters.command_errors == 1
     driven.written.clear()
     assert driven.wait(RETRY_MIN) == [f"announce route {OWN}/32 next-hop self med 7"]
+    assert driven.reply() == [REGISTERED, "log register"]
+
+
+def test_g1_what_exabgp_accepts_counts_only_if_it_is_still_desired() -> None:
+    driven = serving()
+    driven.check(CheckResult.BAD)
+    driven.reply()
+    driven.check()
+    driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    assert driven.reply() == [f"announce route {OWN}/32 next-hop self med 7"]
     assert driven.reply() == [REGISTERED, "log register"]
 
 
@@ -201,6 +222,14 @@ def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
     report = driven.engine.view.services[1].report
     assert report is not None
     assert (report.neighbors, report.vips[SECOND].reason) == (0, "no-address")
+
+
+def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back() -> None:
+    driven = serving()
+    assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [True] * 3
+    driven.reconfigure(served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    driven.reconfigure(served())
+    assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [False] * 3
 
 
 def test_all_is_followed_only_where_people_may_look_on() -> None:
