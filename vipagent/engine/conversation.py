@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
+from vipagent.core.moment import earliest
 from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
 from vipagent.exabgp.speaker import Outcome, Speaker
@@ -89,8 +90,7 @@ class Conversation:
 
     def deadline(self) -> float | None:
         """Return when `judge`, `overdue` and `lines` are to be called again, whatever happens."""
-        times = (self.speaker.deadline(), self.gate.deadline())
-        return min((at for at in times if at is not None), default=None)
+        return earliest(self.speaker.deadline(), self.gate.deadline())
 
     def _follow(self, change: GateChange | None, now: float) -> Iterator[News]:
         if change is None:

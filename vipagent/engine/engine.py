@@ -8,6 +8,7 @@ from typing import assert_never
 
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import events
+from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import StoreState
@@ -134,8 +135,9 @@ class Engine:
             yield effects.Write(lines)
 
     def _set_timer(self) -> Iterator[Effect]:
-        times = (self._exabgp.deadline(), self._agenda.deadline(), self._ending.deadline)
-        at = None if self._ending.over else min((at for at in times if at is not None), default=None)
+        at = None
+        if not self._ending.over:
+            at = earliest(self._exabgp.deadline(), self._agenda.deadline(), self._ending.deadline)
         if at != self._timer:
             self._timer = at
             yield effects.SetTimer(at)
@@ -203,9 +205,8 @@ class Engine:
             self._reports.append([Log.error("command failed, to be tried again", **fields)])
         service = self._by_vip.get(outcome.vip)
         if service and outcome.wished and outcome.announced:
-            refused = events.RouteRefused(outcome.vip)
-            accepted = events.RouteAccepted(outcome.vip)
-            self._agenda.tell(service, refused if outcome.error else accepted)
+            kind = events.RouteRefused if outcome.error else events.RouteAccepted
+            self._agenda.tell(service, kind(outcome.vip))
 
     def _learn_of_store(self, given: inputs.FromStore) -> None:
         match given:
@@ -218,8 +219,7 @@ class Engine:
                 service = self.services.get(directory.service)
                 if service is None:
                     return
-                event = service.event_of(directory, entries)
-                if event:
+                if event := service.event_of(directory, entries):
                     self._agenda.add([service], event)
                 self._reports.append(service.note_unknown(directory, entries))
                 self._viewer.take_snapshot(given)

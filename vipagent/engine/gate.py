@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from vipagent.core.moment import earliest
 from vipagent.engine.effects import Log
 from vipagent.exabgp.asking import SILENCE
 from vipagent.exabgp.messages import Message, NeighborState
@@ -75,8 +76,7 @@ class Gate:
 
     def deadline(self) -> float | None:
         """Return when `overdue` has something to do."""
-        times = (self._neighbors.deadline(), self._warn_at)
-        return min((at for at in times if at is not None), default=None)
+        return earliest(self._neighbors.deadline(), self._warn_at)
 
     def _state(self) -> tuple[bool, int | None, Mapping[str, int]]:
         return self._neighbors.hung, self._neighbors.established, self._neighbors.asns

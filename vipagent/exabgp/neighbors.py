@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
+from vipagent.core.moment import earliest
 from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown
 
 SILENCE = 3.0
@@ -118,7 +119,7 @@ class Neighbors:
 
     def deadline(self) -> float | None:
         """Return when `overdue` has something to do."""
-        return min((at for at in (self._ends_at, self._hangs_at) if at is not None), default=None)
+        return earliest(self._ends_at, self._hangs_at)
 
     @property
     def _ends_at(self) -> float | None:

@@ -21,6 +21,7 @@ takes commands in order, so it may be asked with commands in flight: the reply n
 from collections import deque
 from dataclasses import InitVar, dataclass, field, replace
 
+from vipagent.core.moment import earliest
 from vipagent.exabgp.asking import ASK_EVERY, SILENT_DELAY, Asking
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
@@ -193,8 +194,8 @@ class Speaker:
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
-        times = [*self._later.values(), self._patience_ends(), self._reconcile_at, self._asking.at]
-        return min((at for at in times if at is not None), default=None)
+        later = min(self._later.values(), default=None)
+        return earliest(later, self._patience_ends(), self._reconcile_at, self._asking.at)
 
     def _patience_ends(self) -> float | None:
         if self._asking.awaited:
