@@ -231,7 +231,7 @@ class Engine:
         match given:
             case inputs.Started():
                 self._exabgp.congested = False
-                for service in self._config.services:
+                for service in () if self._ending.begun else self._config.services:
                     self._add(service)
             case inputs.StopAsked():
                 self._stop()

@@ -110,4 +110,5 @@ def test_a_reload_comes_too_late() -> None:
 def test_it_ends_before_it_has_started() -> None:
     driven = Driven()
     assert driven.give(inputs.StopAsked()) == []
+    assert driven.start() == ["show"]
     assert driven.wait(LEAVING) == ["end"]
