@@ -4,6 +4,8 @@ import pytest
 
 from vipagent.testing.slowness import allowed
 
+pytest_plugins = ["vipagent.testing.plugin"]
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Scale the limit of each test."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.markdown import DOCS, ROOT
-from vipagent.agent.history import CAUSES
 from vipagent.core.words import RULES, CheckState, Reason, StoreState
+from vipagent.engine.history import CAUSES
 from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
@@ -65,12 +65,12 @@ def test_every_line_of_the_agent_s_log_is_explained() -> None:
 
 def _said() -> Iterator[str]:
     """Yield what the agent logs, as far as it is written down as text."""
-    for part in ("agent", "checks", "web"):
+    for part in ("agent", "checks", "engine", "web"):
         source = "\n".join(path.read_text() for path in (ROOT / "vipagent" / part).glob("*.py"))
         for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="log"), attr=level),
+                    func=ast.Attribute(value=ast.Name(id="log" | "Log"), attr=level),
                     args=[ast.Constant(value=str(said)), *_],
                 ) if level in LOGGING and not said.startswith("%"):
                     yield said

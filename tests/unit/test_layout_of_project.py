@@ -79,6 +79,14 @@ def test_the_agent_s_process_stays_small() -> None:
     assert not CLIENTS & loaded
 
 
+def test_engine_does_no_io() -> None:
+    """The engine is sans-I/O (Shape 2): whoever runs it has the loop, the clock, the pipes and the log."""
+    io = {"asyncio", "logging", "os", "pathlib", "select", "socket", "subprocess", "threading", "time"}
+    for module in (ROOT / "vipagent" / "engine").glob("*.py"):
+        imported = set(re.findall(r"^\s*(?:from|import) (\w+)", module.read_text(), re.MULTILINE))
+        assert not imported & io, module
+
+
 def test_core_does_no_io() -> None:
     """The core is sans-I/O (Shape 1): it imports plain data and arithmetic."""
     allowed = {

@@ -35,7 +35,7 @@ UMASK = 0o022
 """ExaBGP runs its processes with 0137, which makes directories that nobody can enter."""
 ENDING = 1.0
 """Seconds, after the withdrawals, for the store's session to end and the VIPs to leave the loopback (E3)."""
-SPOKEN = 30.0
+FLUSHED = 30.0
 """Seconds that ExaBGP gets to take a reload's withdrawals, or their VIPs stay on the loopback interface."""
 
 
@@ -189,7 +189,7 @@ class _Life:
         logs.configure(config.log)
         self._watchdog.start(config.watchdog)
         gone = self._loopback.added - wanted
-        if gone and await self._agent.spoken(SPOKEN):
+        if gone and await self._agent.wait_flushed(FLUSHED):
             await self._loopback.remove(gone)
 
 

@@ -8,8 +8,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from vipagent.core.forecast import Forecast, Round, pool
 from vipagent.core.words import Takeover
-from vipagent.testing.simulation.planning import Forecast, Round, pool
 
 SHOWN = 20
 """Orphans that are named on a terminal; with --json all are."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import overload
 
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult, Claim, StoreState
@@ -114,21 +115,18 @@ class StopAsked:
     """The agent ends now."""
 
 
-Event = (
-    Checked
-    | MembersSeen
-    | MaintenanceSeen
-    | StoreChanged
-    | NeighborsChanged
-    | AddressesMissing
-    | RouteAccepted
-    | RouteRefused
-    | Together
-    | TimerFired
-    | Reconfigured
-    | LeaveAsked
-    | StopAsked
-)
+FromStore = MembersSeen | MaintenanceSeen | StoreChanged
+"""What the store says."""
+Asked = LeaveAsked | StopAsked
+Fact = FromStore | FromExaBGP | AddressesMissing | TimerFired | Asked
+"""What changes the state and nothing else; any of it may matter to the decisions."""
+Event = Checked | Reconfigured | Together | Fact
+
+
+@overload
+def each(event: Fact | Together) -> tuple[Fact, ...]: ...
+@overload
+def each(event: Event) -> tuple[Event, ...]: ...
 
 
 def each(event: Event) -> tuple[Event, ...]:

@@ -5,6 +5,7 @@ anew, and only the difference to what was asked for before comes out as actions.
 """
 
 from collections.abc import Iterable
+from typing import assert_never
 
 from vipagent.core import events
 from vipagent.core.actions import (
@@ -91,35 +92,51 @@ class Service:
         actions.extend(self._decide(now))
         return actions
 
-    def _learn(self, event: events.Event, now: float) -> None:
+    def _learn(self, event: events.Fact, now: float) -> None:
         facts = self._facts
         match event:
+            case events.MembersSeen() | events.MaintenanceSeen() | events.StoreChanged():
+                self._learn_of_store(event, now)
+            case events.NeighborsChanged() | events.RouteAccepted() | events.RouteRefused():
+                self._learn_of_exabgp(event)
+            case events.AddressesMissing(vips):
+                facts.unaddressed = vips
+            case events.LeaveAsked():
+                facts.leaving = True
+            case events.StopAsked():
+                facts.leaving = facts.stopping = True
+            case events.TimerFired():
+                self._timer = None
+            case _:
+                assert_never(event)
+
+    def _learn_of_store(self, event: events.FromStore, now: float) -> None:
+        match event:
             case events.MembersSeen(members):
-                facts.view.seen(members, now)
+                self._facts.view.seen(members, now)
                 self._notice_twins()
             case events.MaintenanceSeen():
                 self._take_maintenance(event, now)
             case events.StoreChanged(state):
-                facts.view.store_changed(state, now)
+                self._facts.view.store_changed(state, now)
+            case _:
+                assert_never(event)
+
+    def _learn_of_exabgp(self, event: events.FromExaBGP) -> None:
+        match event:
             case events.NeighborsChanged(established):
-                facts.neighbors = established
-            case events.AddressesMissing(vips):
-                facts.unaddressed = vips
+                self._facts.neighbors = established
             case events.RouteAccepted(vip):
                 self._registrations.accepted.add(vip)
             case events.RouteRefused(vip):
                 self._registrations.accepted.discard(vip)
-            case events.LeaveAsked() | events.StopAsked():
-                facts.leaving = True
-                facts.stopping |= isinstance(event, events.StopAsked)
-            case events.TimerFired():
-                self._timer = None
+            case _:
+                assert_never(event)
 
-    def _matters(self, event: events.Event) -> bool:
-        """Say whether an event can change a decision: ExaBGP's word on another node's VIP cannot (G1)."""
-        match event:
-            case events.RouteAccepted(vip) | events.RouteRefused(vip):
-                return self._facts.settings.owns(vip)
+    def _matters(self, event: events.Fact) -> bool:
+        """Return whether an event can change a decision: ExaBGP's word on another node's VIP cannot (G1)."""
+        if isinstance(event, events.RouteAccepted | events.RouteRefused):
+            return self._facts.settings.owns(event.vip)
         return True
 
     def _notice_twins(self) -> None:

@@ -16,8 +16,10 @@ that was asked since: its earlier answers may come before it looks at its sessio
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
-from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply
+from vipagent.core.moment import earliest
+from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown
 
 SILENCE = 3.0
 """Seconds without any line after which an ExaBGP that owes an answer counts as hung."""
@@ -98,6 +100,10 @@ class Neighbors:
                 return self._give_up() if error else self._complete()
             case NeighborState():
                 return self._state(message, now)
+            case Shutdown() | None:
+                pass
+            case _:
+                assert_never(message)
         return []
 
     def overdue(self, now: float) -> list[NeighborState]:
@@ -117,7 +123,7 @@ class Neighbors:
 
     def deadline(self) -> float | None:
         """Return when `overdue` has something to do."""
-        return min((at for at in (self._ends_at, self._hangs_at) if at is not None), default=None)
+        return earliest(self._ends_at, self._hangs_at)
 
     @property
     def _ends_at(self) -> float | None:

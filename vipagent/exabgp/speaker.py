@@ -21,7 +21,8 @@ takes commands in order, so it may be asked with commands in flight: the reply n
 from collections import deque
 from dataclasses import InitVar, dataclass, field, replace
 
-from vipagent.exabgp.asking import ASK_AGAIN, ASK_EVERY, Asking
+from vipagent.core.moment import earliest
+from vipagent.exabgp.asking import ASK_EVERY, SILENT_DELAY, Asking
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
 WINDOW = 32
@@ -30,10 +31,6 @@ REPLY_TIMEOUT = 5.0
 """Seconds: 4.2 never answers some bad routes, so a missing reply is a failure, not a reason to wait on."""
 ALONE_TIMEOUT = 1.0
 """Seconds for the reply to the only command in flight: all others wait for it; tens of ms are usual."""
-SILENCE = 5.0
-"""Seconds without any answer ever after which replies count as turned off (`exabgp.api.ack`)."""
-SILENT_DELAY = 0.2
-"""Seconds after which a command counts as carried out where no replies come: longer than a flush."""
 REPEAT_WITHDRAW = 1.0
 """Seconds after its acknowledgement at which a withdrawal is said again."""
 AFTER_UP = 1.0
@@ -84,16 +81,6 @@ class _Sent:
     at: float
 
 
-@dataclass(slots=True)
-class _Question:
-    """Who is established? Asked at `at`, and answered, but for its reply, at `answered`."""
-
-    at: float
-    earlier: int = 0
-    """Answers to earlier questions that come before its own."""
-    answered: float | None = None
-
-
 @dataclass
 class Speaker:
     """Turns wishes into ExaBGP's commands and replies into outcomes.
@@ -107,13 +94,7 @@ class Speaker:
     ask_every: InitVar[float] = ASK_EVERY
     silent: bool = False
     heard: bool = False
-    _answers: bool = False
-    """Whether the question was ever answered."""
-    _to_ask: bool = True
-    _question: _Question | None = None
     _asking: Asking = field(init=False)
-    _ends_answer: bool = False
-    """Whether the next reply ends the answer to a question that nobody waits for."""
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _ready: dict[str, None] = field(default_factory=dict)
     _later: dict[str, float] = field(default_factory=dict)
@@ -142,15 +123,8 @@ class Speaker:
         self._asking.doubt(now)
 
     def answered(self, now: float) -> None:
-        """Note the first line of the question's answer: where replies are on, its own comes at once."""
-        self._answers = True
+        """Record the first line of the answer to a question."""
         self._asking.answered(now)
-        if self._question and self._question.answered is None and not self._question.earlier:
-            self._question.answered = now
-            return
-        if self._question and self._question.earlier:
-            self._question.earlier -= 1
-        self._ends_answer = True
 
     def replied(self, error: str, now: float) -> Outcome | None:
         """Take the reply to the question or to the oldest command in flight.
@@ -163,23 +137,17 @@ class Speaker:
             What became of the command; None for a reply that belongs to no command of ours.
         """
         first, self.heard, self.silent = not self.heard, True, False
-        if self._ends_answer:
-            self._ends_answer = False
-        elif self._question is None:
-            return self._replied(self._in_flight.popleft(), error, now) if self._in_flight else None
-        elif first or self._question.answered is not None:
-            self._question = None
-        return None
+        if self._asking.takes_reply(first=first) or not self._in_flight:
+            return None
+        return self._replied(self._in_flight.popleft(), error, now)
 
     def overdue(self, now: float) -> list[Outcome]:
         """Wake up what waits for its time; return what became of the commands that were never answered."""
         self._wake(now)
         outcomes: list[Outcome] = []
         while (at := self._patience_ends()) is not None and now >= at:
-            if self._question:
-                self._to_ask = self._answers and self._question.answered is None
-                self.silent = not self._to_ask
-                self._question = None
+            if self._asking.awaited:
+                self.silent = self._asking.give_up()
             elif self.silent:
                 outcomes.append(self._settle(self._in_flight.popleft(), "", now))
             else:
@@ -190,10 +158,10 @@ class Speaker:
         """Return the command lines to write now, and count them as written."""
         if self._ending:
             return self._send_all(now)
-        if self._to_ask:
-            self._to_ask, self._question = False, _Question(now, earlier=self._asking.open)
+        if self._asking.first:
+            self._asking.asked_first(now)
             return [SHOW_NEIGHBORS]
-        if self._question:
+        if self._asking.awaited:
             return []
         lines = [self._send(vip, now) for vip in self._sendable()]
         if self._asking.due:
@@ -226,14 +194,12 @@ class Speaker:
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
-        times = [*self._later.values(), self._patience_ends(), self._reconcile_at, self._asking.at]
-        return min((at for at in times if at is not None), default=None)
+        later = min(self._later.values(), default=None)
+        return earliest(later, self._patience_ends(), self._reconcile_at, self._asking.at)
 
     def _patience_ends(self) -> float | None:
-        if self._question:
-            if self._question.answered is not None:
-                return self._question.answered + SILENT_DELAY
-            return self._question.at + (ASK_AGAIN if self._answers else SILENCE)
+        if self._asking.awaited:
+            return self._asking.patience_ends()
         if not self._in_flight:
             return None
         oldest = self._in_flight[0]
@@ -298,7 +264,7 @@ class Speaker:
             self._slots[vip].doubtful = True
             if vip not in self._later:
                 self._say_again(vip)
-        self._to_ask = self._answers
+        self._asking.first = self._asking.answers
         return outcomes
 
     def _wake(self, now: float) -> None:

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from vipagent.core import actions, events
 from vipagent.core.words import CheckResult, Reason, StoreState
@@ -65,6 +66,10 @@ class ServiceCounters:
                 self.withdrawals += 1
             case actions.Publish(report):
                 self._reported(report)
+            case actions.Register() | actions.Deregister() | actions.RunHook() | actions.SetTimer():
+                pass
+            case _:
+                assert_never(action)
 
     def _reported(self, report: actions.Report) -> None:
         """Count by the report: with hot standby a take-over changes no route (A4)."""

@@ -1,4 +1,6 @@
 """The contract suite of a store's backend: `contract.BackendContract` and its companions, for pytest.
 
-Nothing is imported here: pytest loads this package's plug-in into every run, which must cost nothing.
+Its users name the plug-in in the `conftest.py` at the top of their tests:
+
+    pytest_plugins = ["vipagent.testing.plugin"]
 """

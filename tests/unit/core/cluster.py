@@ -3,20 +3,20 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.node import Node, Watch, prefix
+from tests.simulation.oracle import Oracle
 from tests.unit.core.pools import service
-from vipagent.agent.reading import maintenance_seen, members_seen
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import StoreState
+from vipagent.engine import effects, inputs
+from vipagent.engine.inputs import Input
 from vipagent.store.backend import Snapshot, StoreSettings
-from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
+from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.memory import MemoryBackend, MemoryStore
-from vipagent.store.records import Registration
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import Node, Watch, prefix
-from vipagent.testing.simulation.oracle import Oracle
 
-MEMBERS, MAINTENANCE = Directory(Kind.MEMBERS, "apex"), Directory(Kind.MAINTENANCE, "apex")
+MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 SESSION_TIMEOUT = 6.0
 
 
@@ -25,26 +25,19 @@ class Peer(Node):
 
     def __init__(self, settings: ServiceSettings, exabgp: ExaBGP, cluster: "Cluster", watch: Watch) -> None:
         self._latency = cluster.latency
-        self._mail: deque[tuple[float, events.Event]] = deque()
+        self._mail: deque[tuple[float, Input]] = deque()
         run = StoreSettings(settings.node, instance=f"since {cluster.now}")
         self.backend = MemoryBackend(run, self, cluster.store)
-        super().__init__(settings, exabgp, cluster.now, watch)
-        self.backend.watch(MEMBERS, frozenset(map(member_name, settings.owned)))
-        self.backend.watch(MAINTENANCE, frozenset({WHOLE_SERVICE, settings.node}))
+        super().__init__(settings, exabgp, cluster.now, watch, run.instance)
         self.backend.open()
 
-    def session(self, state: StoreState, _detail: str) -> None:
+    def session(self, state: StoreState, detail: str) -> None:
         """Take the session's state from the store."""
-        self._mail.append((self.now + self._latency, events.StoreChanged(state)))
+        self._mail.append((self.now + self._latency, inputs.StoreSession(state, detail)))
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
         """Take a directory from the store."""
-        told = (
-            members_seen(entries, self.settings.pool)
-            if directory is MEMBERS
-            else maintenance_seen(entries, self.settings.node)
-        )
-        self._mail.append((self.now + self._latency, told))
+        self._mail.append((self.now + self._latency, inputs.SnapshotRead(directory, entries)))
 
     def next_at(self) -> float:
         return min(super().next_at(), self._mail[0][0] if self._mail else float("inf"))
@@ -52,16 +45,21 @@ class Peer(Node):
     def turn(self) -> None:
         super().turn()
         while self._mail and self.now >= self._mail[0][0]:
-            self.feed(self._mail.popleft()[1])
+            self.give(self._mail.popleft()[1])
 
-    def _carry_out(self, action: actions.Action) -> None:
-        super()._carry_out(action)
-        match action:
-            case actions.Register(vip):
-                value = Registration(self.settings.node, self.backend.settings.instance).dump()
-                self.backend.register(Key(MEMBERS, member_name(vip)), value)
-            case actions.Deregister(vip):
-                self.backend.deregister(Key(MEMBERS, member_name(vip)))
+    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
+        super()._carry_out_in_store(effect)
+        match effect:
+            case effects.Register(key, value):
+                self.backend.register(key, value)
+            case effects.Deregister(key):
+                self.backend.deregister(key)
+            case effects.Watch(directory, values):
+                self.backend.watch(directory, values)
+            case effects.Unwatch(directory):
+                self.backend.unwatch(directory)
+            case effects.Publish():
+                pass  # nothing here is for people
 
 
 class Cluster:

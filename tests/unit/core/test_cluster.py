@@ -11,15 +11,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.node import prefix
 from tests.unit.core.cluster import Cluster
 from tests.unit.core.runs import examples
 from vipagent.core import events
 from vipagent.core.preference import order
 from vipagent.core.settings import FlapHold
 from vipagent.core.words import CheckResult, Standby, Takeover
+from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import prefix
 
 POOLS = (
     (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)),
@@ -132,7 +133,7 @@ class SomeNodes(RuleBasedStateMachine):
     def _check(self, seat: int, result: CheckResult) -> None:
         if seat in self.cluster.peers:
             (self.good.add if result is CheckResult.GOOD else self.good.discard)(seat)
-            self.cluster.peers[seat].feed(events.Checked(result))
+            self.cluster.peers[seat].give(inputs.CheckRan("apex", events.Checked(result)))
 
     def _settles_unseen(self) -> None:
         """With `one`, the others rely on a taker that has been restarted, though it settles first (L3)."""

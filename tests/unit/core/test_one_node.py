@@ -7,21 +7,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
+from tests.simulation.exabgp import ExaBGP
+from tests.simulation.node import ROUTES, prefix
+from tests.simulation.oracle import Oracle, touches_routes
+from tests.unit.core.nodes import Told, ToldNode
 from tests.unit.core.pools import service
 from tests.unit.core.runs import examples
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
+from vipagent.engine import inputs
 from vipagent.exabgp import route
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import ROUTES, Node, prefix
-from vipagent.testing.simulation.oracle import Oracle, touches_routes
 
 POOLS = (
     ((("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)), ("10.0.0.1",)),
@@ -39,6 +42,10 @@ MAINTENANCE = tuple(
 )
 TIMES = (0.005, 0.05, 0.3, 1.0, 2.0, 4.0, 6.5, 11.0, 35.0)
 DELAYS = (0.001, 0.05, 0.5, 3.0)
+SETTLED = 5.0
+"""Seconds after which all that a new BGP session needs has been said again."""
+STOPPED = 1.0
+"""Seconds within which an agent that is asked to stop has ended."""
 LONG = 70.0
 """Seconds in which all that is under way comes to its end: no delay and no retry takes longer."""
 
@@ -85,20 +92,24 @@ class OneNode(RuleBasedStateMachine):
 
     def _live(self, settings: ServiceSettings, now: float) -> None:
         self.oracle = Oracle(settings, now)
-        self.node = Node(settings, self.exabgp, now, self._saw)
+        self.node = ToldNode(settings, self.exabgp, now, self._saw)
 
     def _saw(self, event: events.Event, todo: list[Action], now: float) -> None:
         OneNode.tried += 1
         self.oracle.saw(event, todo, now)
-        assert self.oracle.registered == self.node.registered
         if self.exabgp.acks:
             for vip in self.oracle.served:
                 assert prefix(vip) in self.exabgp.table, "G1: registered without a route"
 
-    def _feed(self, event: events.Event) -> None:
+    @invariant()
+    def what_is_registered_is_what_the_core_asked_for(self) -> None:
+        if hasattr(self, "node"):
+            assert self.oracle.registered == self.node.registered
+
+    def _feed(self, event: Told) -> None:
         """Feed an event, and again: what is level-triggered does not care how often it is told (A6)."""
-        self.node.feed(event)
-        again = touches_routes(self.node.feed(event))
+        self.node.tell(event)
+        again = touches_routes(self.node.tell(event))
         assert not again, f"A6: {again} for an event that says nothing new"
 
     @rule(
@@ -107,7 +118,7 @@ class OneNode(RuleBasedStateMachine):
     )
     def check(self, result: CheckResult, times: int) -> None:
         for _ in range(times):
-            self.node.feed(events.Checked(result))
+            self.node.tell(events.Checked(result))
 
     @rule(vip=st.sampled_from(VIPS), claim=st.sampled_from(Claim))
     def member_joins_or_leaves(self, vip: str, claim: Claim) -> None:
@@ -172,10 +183,19 @@ class OneNode(RuleBasedStateMachine):
         if serving:
             self._serve()
 
-    @precondition(lambda self: self.node.now > 60)
-    @rule()
-    def stop(self) -> None:
-        self._feed(events.StopAsked())
+    @precondition(lambda self: self.node.now > 60 and not self.exabgp.stalled)
+    @rule(serving=st.booleans())
+    def agent_is_asked_to_stop_and_exabgp_starts_it_again(self, serving: bool) -> None:
+        settled = self.exabgp.established and self.node.now > self.exabgp.up_at + SETTLED
+        quick = self.exabgp.delay < max(DELAYS[:2]) and settled
+        self.node.give(inputs.StopAsked())
+        self.node.wait(STOPPED)
+        assert self.node.ended
+        assert self.node.registered == set()
+        assert not (quick and self.exabgp.wire), "E3: all is withdrawn"
+        self._live(self.node.settings, self.node.now)
+        if serving:
+            self._serve()
 
     def teardown(self) -> None:
         """Once events stop, ExaBGP's neighbour has what the core wants, and no timer is left to fire."""
@@ -186,13 +206,13 @@ class OneNode(RuleBasedStateMachine):
         self.exabgp.resume(self.node.now)
         self.node.bgp(established=True)
         self.node.wait(LONG)
-        for vip, preference in self.node.wished.items():
+        for vip, preference in self.node.requested.items():
             line = route.announce(ROUTES, vip, preference) if preference else None
             wire = self.exabgp.wire.get(prefix(vip))
             assert line == (wire and f"announce route {prefix(vip)} {wire}")
         configured = {prefix(vip) for vip in VIPS[:-1]}
         assert set(self.exabgp.wire) <= configured, "A5: a prefix that no configuration names"
-        assert self.node.timer is None, "a timer for nothing"
+        assert self.node.core_timer is None, "a timer for nothing"
 
 
 def test_one_node() -> None:

@@ -3,18 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulation.exabgp import ExaBGP
+from tests.unit.core.nodes import Told, ToldNode
 from tests.unit.core.pools import SEATS, members, service
 from tests.unit.core.runs import examples
 from vipagent.core import events
 from vipagent.core.actions import Preference
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
-from vipagent.testing.simulation.exabgp import ExaBGP
-from vipagent.testing.simulation.node import Node
 
 LONG = 70.0
 VIPS = tuple(vip for (vip,) in SEATS)
-News = tuple[events.Event, ...]
+News = tuple[Told | events.NeighborsChanged, ...]
 """Events that only make sense in this order."""
 
 services = st.builds(
@@ -44,17 +44,17 @@ def facts(draw: st.DrawFn) -> list[News]:
     ]
 
 
-def tell(node: Node, event: events.Event) -> None:
+def tell(node: ToldNode, event: Told | events.NeighborsChanged) -> None:
     """Tell the node; of its neighbours its ExaBGP does, which is asked about them all the time."""
     if isinstance(event, events.NeighborsChanged):
         node.bgp(established=bool(event.established))
     else:
-        node.feed(event)
+        node.tell(event)
 
 
-def end(node: Node) -> tuple[dict[str, Preference], set[str]]:
+def end(node: ToldNode) -> tuple[dict[str, Preference], set[str]]:
     """Return what the node announces and registers."""
-    return {vip: wish for vip, wish in node.wished.items() if wish}, node.registered
+    return {vip: wish for vip, wish in node.requested.items() if wish}, node.registered
 
 
 @given(settings=services, told=facts(), data=st.data())
@@ -64,7 +64,7 @@ def test_the_end_does_not_depend_on_the_order(
 ) -> None:
     ends = []
     for order in (told, data.draw(st.permutations(told))):
-        node = Node(settings, ExaBGP(established=False))
+        node = ToldNode(settings, ExaBGP(established=False))
         for news in order:
             for event in news:
                 tell(node, event)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulation.exabgp import state_line
 from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown, parse
-from vipagent.testing.simulation.exabgp import state_line
 
 
 @pytest.mark.parametrize("line", ["done", " done ", "done\r"])

@@ -1,6 +1,6 @@
 """The conversation with ExaBGP, rule by rule (A6, E1, E4): `+a` announces a, `-a` withdraws it."""
 
-from vipagent.exabgp.asking import ASK_AGAIN, ASK_EVERY
+from vipagent.exabgp.asking import ASK_AGAIN, ASK_EVERY, SILENCE, SILENT_DELAY
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.speaker import (
     AFTER_UP,
@@ -8,8 +8,6 @@ from vipagent.exabgp.speaker import (
     RECONCILE,
     REPLY_TIMEOUT,
     RETRY_MAX,
-    SILENCE,
-    SILENT_DELAY,
     WINDOW,
     Outcome,
     Speaker,

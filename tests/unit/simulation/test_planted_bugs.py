@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.simulation.run import breaks, explain, run
 from vipagent.core import verdict
 from vipagent.core.actions import Action, Deregister, SetTimer
 from vipagent.core.events import Event, Member
@@ -14,7 +15,6 @@ from vipagent.core.verdict import Facts, Verdict
 from vipagent.core.view import View
 from vipagent.core.words import Reason, StoreState
 from vipagent.exabgp.speaker import Speaker
-from vipagent.testing.simulation.run import breaks, explain, run
 
 SEEDS, FAULTS = 40, 30
 
@@ -101,6 +101,11 @@ def no_second_word(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("vipagent.exabgp.speaker.REPEAT_WITHDRAW", 1e9)
 
 
+def no_reconciliation_after_up(patch: pytest.MonkeyPatch) -> None:
+    """A6: as if the engine did not say that a neighbour came up."""
+    patch.setattr(Speaker, "neighbor_up", lambda _self, _now: None)
+
+
 @pytest.mark.parametrize(
     "plant",
     [
@@ -113,6 +118,7 @@ def no_second_word(patch: pytest.MonkeyPatch) -> None:
         stale_news,
         no_timer,
         no_second_word,
+        no_reconciliation_after_up,
     ],
 )
 def test_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The real core under faults drawn from seeds; more of them: `python -m vipagent.testing.simulation`."""
+"""The real engine under faults drawn from seeds; more of them: `python -m tests.simulation`."""
 
 import subprocess
 import sys
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.plan import FaultKind, draw
+from tests.simulation.run import run
+from tests.simulation.world import World
 from vipagent.core.words import Standby, Takeover
-from vipagent.testing.simulation.plan import FaultKind, draw
-from vipagent.testing.simulation.run import run
-from vipagent.testing.simulation.world import World
 from vipagent.testing.slowness import allowed
 
 SEEDS, FAULTS = 100, 100
@@ -43,8 +43,15 @@ def test_every_kind_of_fault_and_every_policy_is_drawn() -> None:
 
 
 def test_the_command_counts_what_it_did() -> None:
-    command = [sys.executable, "-m", "vipagent.testing.simulation", "--seeds", "4", "--faults", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=allowed(120))
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "4", "--faults", "10"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=allowed(120),
+        cwd=Path(__file__).parents[3],
+    )
     assert done.stdout.startswith("4 seeds, 40 faults, 0 failures, ")
 
 

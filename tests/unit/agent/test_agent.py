@@ -1,0 +1,126 @@
+"""The engine's shell: what the engine asks for is done on a real loop, with real pipes (Shape 2)."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from tests.unit.core.pools import OWN
+from tests.unit.engine.driven import answer, config, served
+from tests.unit.waiting import eventually
+from vipagent.agent.agent import Agent
+from vipagent.store.backend import Listener, StoreSettings
+from vipagent.store.layout import Key
+from vipagent.store.memory import MemoryBackend, MemoryStore
+
+QUESTION = "show neighbor summary\n"
+ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100\n"
+
+
+class Backend(MemoryBackend):
+    """One agent's own store."""
+
+    def __init__(self, settings: StoreSettings, listener: Listener) -> None:
+        super().__init__(settings, listener, MemoryStore())
+
+
+class Broken(Backend):
+    """A backend with a bug."""
+
+    def register(self, key: Key, value: bytes) -> None:
+        raise RuntimeError(f"no room for {key.name}")
+
+
+class Under:
+    """An agent under an ExaBGP that is played by hand."""
+
+    def __init__(self, backend: type[Backend]) -> None:
+        (replies, self._replies), (self._commands, commands) = os.pipe(), os.pipe()
+        self._descriptors = [replies, self._replies, self._commands, commands]
+        os.set_blocking(self._commands, False)
+        self.agent = Agent(config(served()), backend, replies, commands)
+        self.said = ""
+        self.running = asyncio.get_running_loop().create_task(self.agent.run())
+
+    def says(self, text: str) -> bool:
+        """Read what the agent has said; return whether that is among it."""
+        with suppress(BlockingIOError):
+            self.said += os.read(self._commands, 1 << 16).decode()
+        return text in self.said
+
+    def reply(self, *lines: str) -> None:
+        os.write(self._replies, "".join(f"{line}\n" for line in lines).encode())
+
+    def close(self, *, commands_only: bool = False) -> None:
+        """Let go of ExaBGP's ends of the pipes, or of the one that it reads."""
+        for descriptor in [self._commands] if commands_only else self._descriptors:
+            self._descriptors.remove(descriptor)
+            os.close(descriptor)
+
+
+@asynccontextmanager
+async def under(backend: type[Backend]) -> AsyncIterator[Under]:
+    exabgp = Under(backend)
+    try:
+        yield exabgp
+    finally:
+        exabgp.running.cancel()
+        exabgp.agent.close()
+        exabgp.close()
+
+
+async def serving(exabgp: Under) -> None:
+    await eventually("it asks", lambda: exabgp.says(QUESTION))
+    exabgp.reply(*answer("192.0.2.1"))
+    await eventually("it announces", lambda: exabgp.says(ANNOUNCED))
+    exabgp.reply("done", "done", "done")
+
+
+def test_it_serves_until_it_is_asked_to_stop() -> None:
+    async def run() -> None:
+        async with under(Backend) as exabgp:
+            await serving(exabgp)
+            exabgp.agent.stop()
+            await eventually("it withdraws", lambda: exabgp.says(f"withdraw route {OWN}/32\n"))
+            await eventually("it has ended", exabgp.running.done)
+            assert exabgp.agent.view.ending
+
+    asyncio.run(run())
+
+
+def test_an_exabgp_that_is_gone_is_noticed_by_a_write_too() -> None:
+    """The pipe says so while the engine's effects are being carried out: that waits for its turn."""
+
+    async def run() -> None:
+        async with under(Backend) as exabgp:
+            await serving(exabgp)
+            exabgp.close(commands_only=True)
+            await eventually("it has ended", exabgp.running.done)
+
+    asyncio.run(run())
+
+
+def test_e6_a_bug_in_a_backend_takes_no_route(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with under(Broken) as exabgp:
+            await serving(exabgp)
+            [service] = exabgp.agent.view.services
+            assert service.counters.internal_errors > 0
+            assert "internal error" in caplog.messages
+
+    asyncio.run(run())
+
+
+def test_what_is_left_to_be_taken_by_exabgp_is_waited_for() -> None:
+    async def run() -> None:
+        async with under(Backend) as exabgp:
+            await eventually("it asks", lambda: exabgp.says(QUESTION))
+            exabgp.reply(*answer("192.0.2.1"))
+            await eventually("it announces", lambda: exabgp.says(ANNOUNCED))
+            assert not await exabgp.agent.wait_flushed(0.05)
+            exabgp.reply("done", "done", "done")
+            assert await exabgp.agent.wait_flushed(5)
+
+    asyncio.run(run())

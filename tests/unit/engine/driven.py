@@ -1,0 +1,186 @@
+"""An engine driven by hand: inputs in, effects out as lines of text, in their order."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, assert_never
+
+from tests.unit.core.pools import OWN, SEATS, service
+from vipagent.config.settings import AgentConfig, ListenSettings, ServiceConfig
+from vipagent.core.events import Checked
+from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.engine import effects, inputs
+from vipagent.engine.effects import Effect
+from vipagent.engine.engine import Engine
+from vipagent.engine.inputs import Input
+from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.store.backend import Entry, StoreSettings
+from vipagent.store.layout import Directory, Kind, member_name
+from vipagent.store.records import NodeState, Registration
+
+PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
+ALL = tuple(vip for (vip,) in SEATS)
+OTHERS = tuple(vip for vip in ALL if vip != OWN)
+SETTLED = 10.0
+"""Seconds after which nothing that was begun is under way any more."""
+
+
+def config(*services: ServiceConfig, listen: ListenSettings | None = None) -> AgentConfig:
+    return AgentConfig("modelled", StoreSettings("node1", "this run"), services, listen=listen)
+
+
+def served(name: str = "apex", **changes: Any) -> ServiceConfig:
+    """Return a service on the first of three nodes, whose check needs one result only."""
+    return ServiceConfig(service(name=name, **changes))
+
+
+def established(peer: str = PEER, *, up: bool = True) -> str:
+    return f"neighbor {peer} {'up' if up else 'down'}"
+
+
+def answer(*peers: str, asn: int = 65000) -> list[str]:
+    """Return what ExaBGP answers to the question, its reply included."""
+    lines = [f"{peer} {asn} 0:00:03 established 3 2" for peer in peers]
+    return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
+
+
+class Driven:
+    """An engine, and a clock; ExaBGP accepts nothing by itself."""
+
+    def __init__(self, *services: ServiceConfig, listen: ListenSettings | None = None) -> None:
+        self.now = 100.0
+        self.timer: float | None = None
+        self.ended = False
+        self.config = config(*(services or (served(),)), listen=listen)
+        self.engine = Engine(self.config, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        self.written: list[str] = []
+        """What ExaBGP has not answered yet."""
+        self.peers: tuple[str, ...] = (PEER,)
+        """Its established neighbours, when it is asked."""
+        self.record: NodeState | None = None
+        """The node's record as it was published last."""
+        self.effects: list[Effect] = []
+        """Those of the last input."""
+
+    def give(self, given: Input) -> list[str]:
+        """Give an input; return what follows, but for the timer."""
+        self.effects = list(self.engine.handle(given, self.now))
+        return [line for effect in self.effects for line in self._lines(effect)]
+
+    def start(self) -> list[str]:
+        return self.give(inputs.Started())
+
+    def read(self, *lines: str) -> list[str]:
+        return self.give(inputs.LinesRead(list(lines)))
+
+    def reply(self) -> list[str]:
+        """Let ExaBGP answer, in one go, everything that was written and not answered."""
+        written, self.written = self.written, []
+        replies = [answer(*self.peers) if line == "show" else ["done"] for line in written]
+        return self.read(*chain.from_iterable(replies))
+
+    def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
+        return self.give(inputs.CheckRan(name, Checked(result, "so it says")))
+
+    def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
+        return self.give(inputs.StoreSession(state, "host"))
+
+    def members(self, *vips: str, ours: Iterable[str] = (OWN,), name: str = "apex") -> list[str]:
+        entries = {
+            member_name(vip): Entry(
+                Registration(f"of {vip}", "").dump(), Claim.OURS if vip in ours else Claim.OTHER
+            )
+            for vip in vips
+        }
+        return self.give(inputs.SnapshotRead(Directory(Kind.MEMBERS, name), entries))
+
+    def maintenance(self, *names: str, name: str = "apex") -> list[str]:
+        return self.give(
+            inputs.SnapshotRead(Directory(Kind.MAINTENANCE, name), dict.fromkeys(names, Entry()))
+        )
+
+    def reconfigure(self, *services: ServiceConfig, listen: ListenSettings | None = None) -> list[str]:
+        self.config = replace(self.config, services=services, listen=listen)
+        return self.give(inputs.Configured(self.config))
+
+    def wait(self, seconds: float) -> list[str]:
+        """Let time pass; return what the timer brought. ExaBGP says nothing meanwhile."""
+        return self._wait(seconds, replies=False)
+
+    def live(self, seconds: float) -> list[str]:
+        """Let time pass while ExaBGP answers everything at once; return what follows."""
+        return self._wait(seconds, replies=True)
+
+    def serve(self) -> None:
+        """Let the node serve its own VIP in a pool where everybody else does, too."""
+        self.start()
+        self.live(1)
+        self.store()
+        for name in self.engine.services:
+            self.maintenance(name=name)
+            self.members(*OTHERS, name=name)
+            self.check(name=name)
+            self.live(1)
+            self.members(*ALL, name=name, ours=self.engine.services[name].config.core.owned)
+        self.live(SETTLED)
+
+    def logs(self) -> list[str]:
+        return [effect.message for effect in self.effects if isinstance(effect, effects.Log)]
+
+    def _wait(self, seconds: float, *, replies: bool) -> list[str]:
+        end, lines = self.now + seconds, self.reply() if replies else []
+        while self.timer is not None and self.timer <= end:
+            self.now, self.timer = max(self.now, self.timer), None
+            lines += self.give(inputs.TimerFired())
+            while replies and self.written:
+                lines += self.reply()
+            assert self.timer is None or self.timer > self.now, "a deadline in the past keeps the loop busy"
+        self.now = end
+        return lines
+
+    def _lines(self, effect: Effect) -> list[str]:
+        match effect:
+            case effects.Write(lines):
+                said = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
+                self.written += said
+                return said
+            case effects.Register() | effects.Deregister():
+                return [f"{type(effect).__name__.lower()} {effect.key.path('')}"]
+            case effects.Publish(record=record):
+                self.record = record
+                return ["publish"]
+            case effects.Log(message=message):
+                return [f"log {message}"]
+            case effects.SetTimer(at):
+                self.timer = at
+                return []
+            case _:
+                return [self._line(effect)]
+
+    def _line(
+        self, effect: effects.Watch | effects.Unwatch | effects.ToService | effects.ViewChanged | effects.End
+    ) -> str:
+        match effect:
+            case effects.Watch(directory) | effects.Unwatch(directory):
+                line = f"{type(effect).__name__.lower()} {directory.path('')}"
+            case effects.End():
+                self.ended, line = True, "end"
+            case effects.StartService(config):
+                line = f"start {config.name}"
+            case effects.StopService(name):
+                line = f"stop {name}"
+            case effects.RunHook(name, state):
+                line = f"hook {name} {state}"
+            case effects.ViewChanged():
+                line = "view"
+            case _:
+                assert_never(effect)
+        return line
+
+
+def serving(*services: ServiceConfig) -> Driven:
+    """Return an engine whose node serves its own VIP; all is acknowledged."""
+    driven = Driven(*services)
+    driven.serve()
+    return driven

@@ -1,0 +1,100 @@
+"""Each decision about a route is a line of the log and, where it changed one, an event of the record."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from vipagent.core import events
+from vipagent.core.actions import Announce, Preference, Report, VipReport, Withdraw
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.words import RULES, CheckResult, CheckState, Reason
+from vipagent.engine.history import CAUSES, History
+from vipagent.store.records import MAX_EVENTS, Event
+
+VIP, OWN = "10.0.0.2", "10.0.0.1"
+OWNER = VipReport(Reason.OWNER, 0, owned=True)
+DEATH = BACK = events.MembersSeen({})
+TAKEOVER = Announce(VIP, Preference(1), Reason.TAKEOVER)
+HAND_BACK = Withdraw(VIP, Reason.STANDBY)
+RELOAD = events.Reconfigured(ServiceSettings("apex", "node1", (VIP,), ((VIP,),)))
+
+
+def report(vips: dict[str, VipReport]) -> Report:
+    return Report(CheckState.UP, 1, vips, conflicts={}, maintenance="", detail="")
+
+
+def undated(happened: tuple[Event, ...]) -> list[Event]:
+    return [replace(event, at="") for event in happened]
+
+
+def test_every_reason_has_a_rule_and_every_event_of_the_core_a_word() -> None:
+    assert set(RULES) == set(Reason)
+    single = set(get_args(events.Event)) - {events.Together}
+    assert set(CAUSES) == single, "of several at once, the first gives the word"
+    assert len(set(CAUSES.values())) == len(CAUSES)
+
+
+def test_an_event_says_what_was_and_what_is_by_which_rule_and_because_of_what() -> None:
+    history = History("apex")
+    history.note(TAKEOVER, DEATH)
+    history.note(HAND_BACK, events.TimerFired())
+    assert undated(history.latest) == [
+        Event("", VIP, "", "rank 1 (takeover)", "takeover", "A2", "members"),
+        Event("", VIP, "rank 1 (takeover)", "withdrawn (standby)", "standby", "A2", "timer"),
+    ]
+
+
+def test_what_was_is_told_with_the_reason_that_it_had_last() -> None:
+    """An operator sees that the owner was back, though the route stayed for a while (H1)."""
+    history = History("apex")
+    history.note(TAKEOVER, DEATH)
+    history.follow(report({VIP: VipReport(Reason.RELEASING, 1, owned=False), OWN: OWNER}))
+    history.note(HAND_BACK, events.TimerFired())
+    history.follow(report({VIP: VipReport(Reason.MAINTENANCE_SERVICE, None, owned=False)}))
+    history.note(TAKEOVER, events.MaintenanceSeen())
+    assert [(event.old, event.new) for event in history.latest[1:]] == [
+        ("rank 1 (releasing)", "withdrawn (standby)"),
+        ("withdrawn (maintenance-service)", "rank 1 (takeover)"),
+    ]
+    history.note(Withdraw(OWN, Reason.CHECK_DOWN), events.Checked(CheckResult.BAD))
+    assert history.latest[-1].vip == VIP, "nothing was said to ExaBGP of this one before"
+
+
+def test_its_time_is_utc_to_the_millisecond() -> None:
+    before = datetime.now(UTC)
+    history = History("apex")
+    history.note(TAKEOVER, DEATH)
+    at = history.latest[0].at
+    assert (datetime.fromisoformat(at) - before).total_seconds() == pytest.approx(0, abs=10)
+    assert at.endswith("+00:00")
+    assert len(at) == len("2026-01-01T00:00:00.000+00:00")
+
+
+def test_the_log_has_the_same_fields() -> None:
+    history = History("apex")
+    lines = [history.note(HAND_BACK, BACK), history.note(TAKEOVER, DEATH)]
+    assert [line.message for line in lines] == ["withdraw", "announce"]
+    fields = asdict(history.latest[-1])
+    del fields["at"]
+    assert lines[-1].fields == {"service": "apex", **fields}
+    assert fields["old"] == "withdrawn (standby)"
+
+
+def test_the_sweep_at_the_start_is_logged_but_no_event() -> None:
+    """E2: it withdraws what an earlier run may have left; in a large pool it would drown all else."""
+    history = History("apex")
+    history.note(HAND_BACK, events.Checked(CheckResult.GOOD))
+    assert history.latest == ()
+
+
+def test_only_the_latest_are_kept_and_nothing_of_what_is_removed() -> None:
+    history = History("apex")
+    vips = [f"10.0.0.{number}" for number in range(50)]
+    for vip in vips:
+        history.note(replace(TAKEOVER, vip=vip), DEATH)
+        history.note(Withdraw(vip, Reason.REMOVED), RELOAD)
+    assert [event.vip for event in history.latest[::2]] == vips[-MAX_EVENTS // 2 :]
+    history.note(replace(TAKEOVER, vip=vips[0]), DEATH)
+    assert history.latest[-1].old == ""

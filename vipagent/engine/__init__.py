@@ -1,0 +1,1 @@
+"""What couples services, ExaBGP's conversation, neighbours and the store's wishes, sans-I/O (Shape 2)."""

@@ -1,0 +1,52 @@
+"""What the services have still to decide by, and when they want to decide again whatever happens (A6)."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from vipagent.core import events
+from vipagent.engine.service import ServiceRuntime
+
+
+class Agenda:
+    """Events that wait for a decision, in order, and the services' timers."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[ServiceRuntime, events.Event]] = deque()
+        self._told: dict[ServiceRuntime, list[events.FromExaBGP]] = {}
+        self._timers: dict[ServiceRuntime, float] = {}
+
+    def add(self, services: Iterable[ServiceRuntime], event: events.Event) -> None:
+        """Let services decide by an event, each for itself."""
+        self._waiting.extend((service, event) for service in services)
+
+    def tell(self, service: ServiceRuntime, event: events.FromExaBGP) -> None:
+        """Keep what ExaBGP has said until `gather`: a decision costs more than a line."""
+        self._told.setdefault(service, []).append(event)
+
+    def gather(self) -> None:
+        """Let each service decide, once, by all that ExaBGP has said."""
+        for service, said in self._told.items():
+            self.add([service], said[0] if len(said) == 1 else events.Together(tuple(said)))
+        self._told.clear()
+
+    def take(self) -> Iterator[tuple[ServiceRuntime, events.Event]]:
+        """Yield what waits, until nothing does; between two of them the service's timer is noted."""
+        while self._waiting:
+            service, event = self._waiting.popleft()
+            yield service, event
+            if service.timer is None:
+                self._timers.pop(service, None)
+            else:
+                self._timers[service] = service.timer
+
+    def add_timers(self, now: float) -> None:
+        """Let those services decide whose time has come."""
+        due = [service for service, at in self._timers.items() if now >= at]
+        self.add(due, events.TimerFired())
+
+    def deadline(self) -> float | None:
+        """Return when the first of the services wants to decide."""
+        return min(self._timers.values(), default=None)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)

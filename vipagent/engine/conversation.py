@@ -1,0 +1,102 @@
+"""What is said to ExaBGP, what it says, and what follows: routes, questions, neighbours (E1-E5)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from vipagent.core.moment import earliest
+from vipagent.engine.gate import Gate, GateChange
+from vipagent.exabgp import messages
+from vipagent.exabgp.speaker import Outcome, Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownSaid:
+    """ExaBGP is about to end."""
+
+
+News = Outcome | GateChange | ShutdownSaid
+"""What may matter to the services, or to people."""
+
+
+class Conversation:
+    """Everything between the agent and its ExaBGP, but the pipes."""
+
+    def __init__(self) -> None:
+        self.speaker = Speaker()
+        self.gate = Gate()
+        self.congested = True
+        """Whether lines wait because ExaBGP does not read, or the pipes are not open yet (E4)."""
+        self.ended = False
+        """Whether ExaBGP is gone."""
+        self._shutdown = False
+
+    @property
+    def ends(self) -> bool:
+        """Whether all routes go with ExaBGP, whatever the agent does."""
+        return self._shutdown or self.ended or self.gate.hung
+
+    @property
+    def flushed(self) -> bool:
+        """Whether ExaBGP has taken everything that there is to be written, or takes nothing any more."""
+        return self.ended or not self.speaker.busy
+
+    def hear(self, line: str, now: float) -> Iterator[News]:
+        """Process one line of ExaBGP's."""
+        message = messages.parse(line)
+        yield from self._follow(self.gate.heard(message, now), now)
+        if self.gate.hung:  # yet it has said something
+            self.speaker.doubt_question(now)
+        match message:
+            case messages.Reply(error):
+                outcome = self.speaker.replied(error, now)
+                if outcome:
+                    yield outcome
+            case messages.Answer():
+                self.speaker.answered(now)
+            case messages.Shutdown():
+                self._shutdown = True
+                yield ShutdownSaid()
+            case messages.NeighborState() | None:
+                pass
+            case _:
+                assert_never(message)
+
+    def judge(self, now: float) -> Iterator[News]:
+        """Judge the neighbours by the time that has passed: what there was to read must have been read."""
+        yield from self._follow(self.gate.overdue(now), now)
+
+    def overdue(self, now: float) -> list[Outcome]:
+        """Return what became of commands that were never answered."""
+        return self.speaker.overdue(now)
+
+    def lines(self, now: float, *, final: bool) -> list[str]:
+        """Return the lines to write now, and count them as written.
+
+        Args:
+            now: the monotonic clock, in seconds.
+            final: whether nothing waits any more, not even for ExaBGP to read (E3).
+        """
+        if self.ended or (self.congested and not final):
+            return []
+        lines = self.speaker.last_words(now) if final else self.speaker.commands(now)
+        if messages.SHOW_NEIGHBORS in lines:
+            self.gate.asked(now)
+        return lines
+
+    def unanswered_withdrawals(self) -> list[str]:
+        """Return the withdrawals of prefixes that are still in flight, in the very end (E3)."""
+        return [] if self.ended else self.speaker.unanswered_withdrawals()
+
+    def deadline(self) -> float | None:
+        """Return when `judge`, `overdue` and `lines` are to be called again, whatever happens."""
+        return earliest(self.speaker.deadline(), self.gate.deadline())
+
+    def _follow(self, change: GateChange | None, now: float) -> Iterator[News]:
+        if change is None:
+            return
+        if change.came_up:  # its table may not be what was acknowledged (A6)
+            self.speaker.neighbor_up(now)
+        if change.counted and self.gate.hung:  # or has it lost the question?
+            self.speaker.doubt_question(now)
+        yield change

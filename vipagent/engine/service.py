@@ -1,0 +1,211 @@
+"""One service of the engine: its core, and how the core's actions are carried out (Shape 2)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from vipagent.config.settings import ServiceConfig
+from vipagent.core import actions, events
+from vipagent.core.service import Service
+from vipagent.engine import effects
+from vipagent.engine.context import Context
+from vipagent.engine.effects import Effect, Log
+from vipagent.engine.reading import maintenance_seen, members_seen, required_values, unknown_names
+from vipagent.engine.reporter import Reporter
+from vipagent.exabgp import route
+from vipagent.store.backend import Snapshot
+from vipagent.store.layout import Directory, Key, Kind, member_name
+from vipagent.store.records import Registration
+from vipagent.telemetry.counters import ServiceCounters
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a service asks for, once its routes are with the speaker."""
+
+    deregistrations: list[Effect]
+    """To be carried out before the routes (G2, H2)."""
+    registrations: list[Effect]
+    """To be carried out after the routes (G1)."""
+    reports: Iterable[Effect]
+    """To be carried out last; each is made when it is asked for."""
+
+
+class ServiceRuntime:
+    """One service.
+
+    Args:
+        config: as configured.
+        context: what it shares with the engine's other services.
+        core: decides; it is new.
+    """
+
+    def __init__(self, config: ServiceConfig, context: Context, core: Service) -> None:
+        self.config = config
+        self.timer: float | None = None
+        """When the core wants `TimerFired`."""
+        self.stopped = False
+        """Whether it has withdrawn everything, and decides no more."""
+        self._started = False
+        """Whether the store's directories are followed, and the check runs."""
+        self._context = context
+        self._core = core
+        self._reporter = Reporter(config, context)
+        self._announced: dict[str, actions.Preference] = {}
+        self._unknown: frozenset[str] = frozenset()
+        """The names in its directory of members that are no VIP of its pool."""
+
+    @property
+    def report(self) -> actions.Report | None:
+        """What this node does; None: it has decided nothing yet."""
+        return self._core.report
+
+    @property
+    def counters(self) -> ServiceCounters:
+        """What is counted of the service."""
+        return self._reporter.counters
+
+    @property
+    def check_changing(self) -> bool:
+        """Whether the next check should come after `fast_interval` instead of `interval`."""
+        return self._core.check_changing
+
+    def watch(self) -> Iterator[Effect]:
+        """Follow the directories that are needed, and no others."""
+        needed: Mapping[Kind, frozenset[str] | None] = required_values(self.config.core)
+        if self._context.watches_all:
+            needed = dict.fromkeys(Kind)
+        for kind in Kind:
+            directory = self._directory(kind)
+            yield effects.Watch(directory, needed[kind]) if kind in needed else effects.Unwatch(directory)
+
+    def dispatch(self, event: events.Event, now: float) -> Decision:
+        """Let the core decide, and ask the speaker for the routes; never raises (E6)."""
+        if self.stopped:
+            return Decision([], [], [])
+        if isinstance(event, events.TimerFired):
+            self.timer = None
+        try:
+            todo = self._core.handle(event, now)
+            for action in todo:
+                self._request(action)
+        except Exception as error:  # noqa: BLE001 - a bug in one service must not take the routes of all
+            return Decision([], [], self._reporter.internal_error(event, error))
+        if isinstance(event, events.StopAsked):
+            self.stopped, self.timer = True, None
+        return Decision(
+            [effects.Deregister(self._member(it.vip)) for it in todo if isinstance(it, actions.Deregister)],
+            [
+                effects.Register(self._member(it.vip), self._registration)
+                for it in todo
+                if isinstance(it, actions.Register)
+            ],
+            self._report(event, todo),
+        )
+
+    def event_of(self, directory: Directory, entries: Snapshot) -> events.Event | None:
+        """Return what a snapshot of one of this service's directories means; None: it decides nothing."""
+        match directory.kind:
+            case Kind.MEMBERS:
+                return members_seen(entries, self.config.core.pool)
+            case Kind.MAINTENANCE:
+                return maintenance_seen(entries, self.config.core.node)
+            case Kind.STATES:
+                return None
+            case _:
+                assert_never(directory.kind)
+
+    def note_unknown(self, directory: Directory, entries: Snapshot) -> Iterator[Effect]:
+        """Log names that mean nothing, once for as long as they are there (S1)."""
+        if directory.kind is not Kind.MEMBERS:
+            return
+        names = unknown_names(entries, self.config.core.pool)
+        if names - self._unknown:
+            yield Log.warning(
+                "ignored in the store: no VIPs of this service",
+                service=self.config.name,
+                count=len(names),
+                names=sorted(names)[:5],
+            )
+        self._unknown = names
+
+    def reconfigure(self, config: ServiceConfig) -> None:
+        """Replace the configuration; the core is told by an event of its own (E3)."""
+        self.config = self._reporter.config = config
+
+    def reannounce(self) -> None:
+        """Ask the speaker once more for what is announced: it may look different, or have another service."""
+        for vip, preference in self._announced.items():
+            self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+
+    def republish(self) -> Iterator[Effect]:
+        """Publish the record once more, if there is one: what surrounds the decisions has changed."""
+        if self._core.report:
+            yield from self._reporter.publish(self._core.report)
+
+    def find_loops(self) -> Iterable[Log] | None:
+        """Find the neighbours that `prepend` would be a loop for (N10).
+
+        Returns:
+            What to log if they are others now; else None.
+        """
+        found = route.loops(self.config.routes, self._context.gate.asns)
+        if found == self._reporter.loops:
+            return None
+        self._reporter.loops = found
+        return self._loops_logs(found)
+
+    def _loops_logs(self, found: tuple[str, ...]) -> Iterator[Log]:
+        if found:
+            yield Log.warning(
+                "prepend is ignored for all neighbours of the service: an iBGP one takes a path with its "
+                "own AS for a loop; name the others in `neighbor`, or rank by local_preference",
+                service=self.config.name,
+                neighbors=found,
+                **{"as": self.config.routes.local_as},
+            )
+
+    @property
+    def _routes(self) -> route.RouteSettings:
+        """How the routes look: not prepended where that would be a loop (N10)."""
+        return replace(self.config.routes, prepend=0) if self._reporter.loops else self.config.routes
+
+    def _request(self, action: actions.Action) -> None:
+        match action:
+            case actions.Announce(vip, preference):
+                self._announced[vip] = preference
+                self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+            case actions.Withdraw(vip):
+                self._announced.pop(vip, None)
+                self._context.speaker.withdraw(vip, route.withdraw(self.config.routes, vip))
+            case actions.SetTimer(at):
+                self.timer = at
+            case actions.Register() | actions.Deregister() | actions.Publish() | actions.RunHook():
+                pass
+            case _:
+                assert_never(action)
+
+    def _report(self, event: events.Event, todo: list[actions.Action]) -> Iterator[Effect]:
+        try:
+            yield from self._reporter.report(event, todo)
+        except Exception as error:  # noqa: BLE001 - as in `dispatch`
+            yield from self._reporter.internal_error(event, error)
+        if not self._started:
+            self._started = True
+            yield from self.watch()
+            yield effects.StartService(self.config)
+        if isinstance(event, events.StopAsked):
+            yield effects.StopService(self.config.name)
+            for kind in Kind:
+                yield effects.Unwatch(self._directory(kind))
+            yield effects.Deregister(self._reporter.record_key)
+
+    @property
+    def _registration(self) -> bytes:
+        return Registration(self.config.core.node, self._context.instance).dump()
+
+    def _member(self, vip: str) -> Key:
+        return Key(self._directory(Kind.MEMBERS), member_name(vip))
+
+    def _directory(self, kind: Kind) -> Directory:
+        return Directory(kind, self.config.name)
