@@ -43,16 +43,24 @@ def family(*pids: int) -> list[int]:
     """Return these processes and all that descends from them."""
     found = list(pids)
     for pid in found:  # it grows meanwhile
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for thread in _threads(pid):
             with suppress(OSError):  # it has ended
-                found += map(int, children.read_text().split())
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
     return found
 
 
 def _schedule(pids: Iterable[int], how: tuple[int, os.sched_param]) -> None:
-    threads = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").glob("*")]
+    threads = [thread for pid in pids for thread in _threads(pid)]
     for thread in (0, *threads):  # 0: ours
         _set(thread, how)
+
+
+def _threads(pid: int) -> list[int]:
+    """Return a process's threads; none once it has ended."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208  glob fails half-way
+    except OSError:
+        return []
 
 
 def _set(thread: int, how: tuple[int, os.sched_param]) -> None:
