@@ -79,7 +79,9 @@ class Machine:
             command: the command.
             outside: run it in the network that this machine was made in.
         """
-        namespaces = [f"--mount=/proc/{self._mounts.pid}/ns/mnt"]
+        # Its root, too: whoever enters mounts is at their root directory, outside of a chroot.
+        holder = f"/proc/{self._mounts.pid}"
+        namespaces = [f"--mount={holder}/ns/mnt", f"--root={holder}/root", f"--wd={holder}/root"]
         if not outside:
             namespaces.append(f"--net=/proc/{self._network.pid}/ns/net")
         return ["nsenter", *namespaces, "--", *command]
