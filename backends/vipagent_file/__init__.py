@@ -1,5 +1,5 @@
 """The embedded store: a directory that the agents of one machine share."""
 
-from vipagent_file.backend import FileBackend
+from vipagent_file.driver import FileDriver
 
-__all__ = ["FileBackend"]
+__all__ = ["FileDriver"]

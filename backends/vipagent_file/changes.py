@@ -41,10 +41,11 @@ class Changes(FileSystemEventHandler):
 
     Args:
         root: the directory.
-        tell: called on a thread of the library's with the path that has changed.
+        tell: called on a thread of the library's with the path that has changed, and whether it is a file
+            that was closed after writing: perhaps a dead agent's.
     """
 
-    def __init__(self, root: Path, tell: Callable[[Path], None]) -> None:
+    def __init__(self, root: Path, tell: Callable[[Path, bool], object]) -> None:
         self._root = root
         self._tell = tell
         self._observer: BaseObserver | None = None
@@ -71,8 +72,8 @@ class Changes(FileSystemEventHandler):
             self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Take an event from the library."""
+        """Report an event of the library's."""
         for name in filter(None, (event.src_path, event.dest_path)):
             path = Path(str(name))
             if not path.name.startswith(HIDDEN):
-                self._tell(path)
+                self._tell(path, isinstance(event, FileClosedEvent))

@@ -1,11 +1,10 @@
-"""The store's tree as files: making a folder, setting a name in it, reading what is alive there.
+"""The store's tree as files: setting a name in a folder, reading what is alive there.
 
 Modes do not depend on the umask (ExaBGP's helpers have 0137): a group may share the store.
 """
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -26,33 +25,42 @@ SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An entry's file."""
+class Version:
+    """What tells a file from all that had its name before, and from itself before it was written to."""
 
     inode: int
+    changed: int
+    """The time of its last change, in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An entry's file."""
+
     value: bytes
+    version: Version
     alive: bool
 
 
-def make(root: Path, below: Path) -> Path:
-    """Have a folder of the store, and return it.
+@dataclass(frozen=True, slots=True)
+class LockedEntry:
+    """A file that we have made; it is held locked for as long as its descriptor is open."""
 
-    Raises:
-        OSError: it is not for us to make, read or write, or what `root` is in is not there (not mounted?).
-    """
-    folder = root
-    for part in ("", *below.parts):
-        folder = folder / part
-        with suppress(FileExistsError):
-            folder.mkdir()
-            folder.chmod(folder.stat().st_mode | FOLDER_MODE)
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise PermissionError(0, "this user may not read and write there", str(folder))
-    return folder
+    descriptor: int
+    version: Version
+
+    @property
+    def inode(self) -> int:
+        """The file's inode, which no other file has while this is open."""
+        return self.version.inode
+
+    def release(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
 
 
-def put(path: Path, value: bytes, prepare: Callable[[int], None] = lambda _: None) -> int:
-    """Give a new file this name, maybe in the place of another; return its descriptor.
+def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
+    """Give a new file this name, maybe in the place of another.
 
     It is complete before it has the name: nobody ever reads half a value, or sees an entry without its
     holder. It is renamed, not linked: inotify tells of its closing under the name that it was opened by or
@@ -61,7 +69,10 @@ def put(path: Path, value: bytes, prepare: Callable[[int], None] = lambda _: Non
     Args:
         path: the file's path.
         value: what it shall have in it.
-        prepare: called with the descriptor first.
+        hold: keep it open and locked, as an ephemeral entry; else it is closed.
+
+    Raises:
+        OSError: it is not for us to write there.
     """
     new = path.with_name(HIDDEN + path.name)
     with suppress(FileNotFoundError):
@@ -69,42 +80,32 @@ def put(path: Path, value: bytes, prepare: Callable[[int], None] = lambda _: Non
     descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE)
     try:
         os.fchmod(descriptor, FILE_MODE)
-        prepare(descriptor)
+        if hold:
+            locks.take(descriptor)
         os.write(descriptor, value)
         new.rename(path)
+        entry = LockedEntry(descriptor, _version(os.fstat(descriptor)))
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor
+    if not hold:
+        entry.release()
+    return entry
 
 
-def write(root: Path, below: Path, value: bytes) -> None:
-    """Make or replace a persistent entry.
-
-    Raises:
-        OSError: it is not for us to write there.
-    """
-    folder = make(root, below.parent)
-    with locks.names_of(folder):
-        os.close(put(folder / below.name, value))
-
-
-def erase(root: Path, below: Path) -> bool:
-    """Remove a persistent entry; return whether there was one.
-
-    Raises:
-        OSError: it is not for us to remove.
-    """
-    path = root / below
-    try:
-        with locks.names_of(path.parent):
+def remove(path: Path, inode: int) -> None:
+    """Remove a file if it is still this one; what is in the way of it is ignored."""
+    with suppress(OSError), locks.names_of(path.parent):
+        if is_at(path, inode):
             path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
 
 
-def scan(folder: Path, kind: Kind) -> dict[str, Found]:
+def is_in_the_way(path: Path, kind: Kind) -> bool:
+    """Whether something has this name that is no entry, dead or alive."""
+    return look(path, kind) is None and os.path.lexists(path)
+
+
+def scan(folder: Path, kind: Kind) -> dict[str, File]:
     """Return the live entries of a folder; one that is not there is empty.
 
     Leftovers of dead agents are removed on the way.
@@ -125,14 +126,14 @@ def scan(folder: Path, kind: Kind) -> dict[str, Found]:
     return {name: found for name, found in seen.items() if found.alive}
 
 
-def look(path: Path, kind: Kind) -> Found | None:
+def look(path: Path, kind: Kind) -> File | None:
     """Return what has this name; None if that is nothing, no file, or not for us to read."""
     with suppress(OSError):
         while True:
             descriptor = os.open(path, os.O_RDONLY | SAFE)
             try:
                 found = _read(descriptor, kind)
-                if found is None or found.alive or is_at(path, found.inode):
+                if found is None or found.alive or is_at(path, found.version.inode):
                     return found
             finally:  # else what was read had just been replaced, and let go of
                 os.close(descriptor)
@@ -140,18 +141,22 @@ def look(path: Path, kind: Kind) -> Found | None:
 
 
 def is_at(path: Path, inode: int) -> bool:
-    """Say whether the path leads to that file."""
+    """Whether the path leads to that file."""
     with suppress(OSError):
         return path.lstat().st_ino == inode
     return False
 
 
-def _read(descriptor: int, kind: Kind) -> Found | None:
+def _read(descriptor: int, kind: Kind) -> File | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
     alive = kind not in EPHEMERAL or locks.held(descriptor)
-    return Found(status.st_ino, os.read(descriptor, MAX_VALUE), alive)
+    return File(os.read(descriptor, MAX_VALUE), _version(status), alive)
+
+
+def _version(status: os.stat_result) -> Version:
+    return Version(status.st_ino, status.st_mtime_ns)
 
 
 def _is_entry(entry: os.DirEntry[str]) -> bool:

@@ -12,22 +12,22 @@ import pytest
 from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath
 from vipagent.testing.death import holder
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member, threads_of
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
-from vipagent_file import FileBackend, locks
+from vipagent_file import FileDriver, locks
 from vipagent_file.changes import Changes
-from vipagent_file.looks import LATER
-from vipagent_file.session import ATTEMPTS
+from vipagent_file.follower import ATTEMPTS, LATER
 
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id .* already exists:RuntimeWarning")
 
 
 class FilesUnderTest(SharedStore):
-    factory = FileBackend
+    factory = FileDriver
     vanishing = NOTICE
 
     def __init__(self, root: Path) -> None:
@@ -227,7 +227,8 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     seen = Recorder()
-    backend = FileBackend(StoreSettings(node="n", instance="i", hosts=(str(blocked / "store"),)), seen)
+    settings = StoreSettings(node="n", instance="i", hosts=(str(blocked / "store"),))
+    backend = Client(FileDriver, settings, seen)
     backend.watch(MEMBERS)
     backend.open()
     try:
@@ -266,7 +267,7 @@ def test_without_inotify_changes_are_seen_by_looking(
 def test_what_cannot_be_watched_leaves_no_thread(tmp_path: Path) -> None:
     threads = set(threading.enumerate())
     with pytest.raises(OSError, match="No such file"):
-        Changes(tmp_path / "nothing", lambda path: None).start()
+        Changes(tmp_path / "nothing", lambda path, closed: None).start()
     assert threads_of(threads) == set()
 
 
@@ -331,4 +332,4 @@ def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnder
 )
 def test_bad_settings_are_refused(settings: StoreSettings, message: str) -> None:
     with pytest.raises(StoreConfigError, match=message):
-        FileBackend(settings, Recorder())
+        FileDriver(settings)

@@ -13,9 +13,13 @@ WATCHDOG, YOUNG = 2, 15
 BACKEND = """
 import asyncio, time
 from pathlib import Path
-from vipagent_file import FileBackend
+from vipagent.store.client import Client
+from vipagent_file import FileDriver
 
-class Buggy(FileBackend):
+class Buggy(Client):
+    def __init__(self, settings, listener):
+        super().__init__(FileDriver, settings, listener)
+
     def open(self):
         super().open()
         self.look()

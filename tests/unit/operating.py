@@ -62,7 +62,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(session, "load", lambda _name: site.backend)
     monkeypatch.setattr(load, "load", lambda _name: lambda settings, listener: None)
     yield site
-    assert not site.store._sessions
+    assert not site.store.sessions
 
 
 def vipagent(*arguments: str) -> int:

@@ -17,7 +17,7 @@ from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
 from vipagent.engine.inputs import Input
 from vipagent.exabgp.pipe import Pipe
-from vipagent.store.backend import Backend, Snapshot
+from vipagent.store.backend import BackendFactory, Snapshot
 from vipagent.store.layout import Directory
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
@@ -40,7 +40,7 @@ class Agent:
         writer: the descriptor of our commands.
     """
 
-    def __init__(self, config: AgentConfig, backend: type[Backend], reader: int, writer: int) -> None:
+    def __init__(self, config: AgentConfig, backend: BackendFactory, reader: int, writer: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._engine = Engine(config)
         self._pipe = Pipe(reader, writer, on_lines=self._on_lines, on_room=self._on_room, on_end=self._on_eof)

@@ -23,7 +23,7 @@ from vipagent.agent.watchdog import Watchdog
 from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
 from vipagent.exabgp.pipe import take_over_stdio
-from vipagent.store.backend import Backend
+from vipagent.store.backend import BackendFactory
 from vipagent.store.plugins import load as load_backend
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def _refuse_at_once(load: Load) -> None:
         sys.exit(2)
 
 
-async def _prepare(load: Load) -> tuple[AgentConfig, type[Backend]]:
+async def _prepare(load: Load) -> tuple[AgentConfig, BackendFactory]:
     config = await load()
     instance = dataclasses.replace(config.store, instance=uuid.uuid4().hex)
     return dataclasses.replace(config, store=instance), load_backend(config.backend)
@@ -96,7 +96,7 @@ async def _live(load: Load, changes: Changes, reader: int, writer: int, stop: Ca
 
 async def _start(
     load: Load, changes: Changes, reader: int, writer: int, stop: Callable[[], None]
-) -> tuple[AgentConfig, type[Backend]]:
+) -> tuple[AgentConfig, BackendFactory]:
     """Return, however long that takes, a configuration that is good."""
     while True:
         changes.reading()

@@ -6,7 +6,7 @@ for it. What it learns it hands to a `Listener`. `vipagent.testing` has the suit
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -150,3 +150,7 @@ class Backend(ABC):
 
         Also when the store is frozen or away. After it nothing is handed over any more. Called twice: fine.
         """
+
+
+BackendFactory = Callable[[StoreSettings, Listener], Backend]
+"""Makes a session, not opened, or raises `StoreConfigError`."""

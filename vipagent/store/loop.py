@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -17,7 +18,7 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._early: deque[Callable[[], None]] = deque()
+        self._early: deque[Callable[[], object]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ended = False
@@ -36,13 +37,14 @@ class LoopThread:
         )
         self._thread.start()
 
-    def post(self, call: Callable[..., None], *args: object) -> None:
+    def post(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have a function called on the loop, in the order of posting. From any thread, at once."""
+        posted = partial(call, *args, **kwargs)
         with self._lock:
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(call, *args)
+                self._loop.call_soon_threadsafe(posted)
             elif not self._ended:
-                self._early.append(partial(call, *args))
+                self._early.append(posted)
 
     def run(self, request: Callable[[], Coroutine[Any, Any, T]], timeout: float) -> T:
         """Run a coroutine on the loop, and return what it returns.

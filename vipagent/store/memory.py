@@ -1,26 +1,23 @@
-"""A store in memory: for tests of agents, and as the plainest example of a backend.
+"""A store in memory, for tests of agents: the store layer's reconciler over a dictionary, without I/O.
 
 One `MemoryStore` is the server, each `MemoryBackend` a session of it. All is done in the calling thread: when
-a call returns, every session's wishes are fulfilled and every listener has its snapshots, in the order of
+a call returns, every session's registrations are made and every listener has its snapshots, in the order of
 opening. Tests cut a session's connection, let it expire, and mend it.
 """
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
+from typing import assert_never
 
-from vipagent.core.words import Claim, StoreState
-from vipagent.store.backend import (
-    MAX_ENTRIES,
-    MAX_VALUE,
-    Backend,
-    Entry,
-    Listener,
-    Snapshot,
-    StoreError,
-    StoreSettings,
-)
+from vipagent.core.words import StoreState
+from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, StoreSettings
+from vipagent.store.driver import Found, Holder
 from vipagent.store.layout import Directory, Key
-from vipagent.store.records import claim_of
+from vipagent.store.reconciler import Delete, Look, Put, Reconciler, Request
+
+REFUSED_NEVER = 0.0
+"""The time, where nothing is ever refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,79 +25,84 @@ class _Held:
     """An entry, and whose session it ends with; None: it is persistent, or a foreign client's."""
 
     value: bytes
+    version: int
     holder: "MemoryBackend | None" = None
-
-
-@dataclass(slots=True)
-class _Wish:
-    """An entry that a session wants to be there."""
-
-    value: bytes
-    fulfilled: bool = False
-    """Whether it ever was: if so, a namesake's entry is a twin's and stays (G3)."""
-
-
-@dataclass(slots=True)
-class _Watch:
-    """A directory that a session wants to be told."""
-
-    values: frozenset[str] | None
-    told: Snapshot | None = field(default=None)
-    """What was handed over last; None: nothing since the last (re)connection."""
 
 
 class MemoryStore:
     """The entries, and the sessions that share them. `put` and `remove` are a foreign client's."""
 
     def __init__(self) -> None:
-        self._entries: dict[Key, _Held] = {}
-        self._sessions: list[MemoryBackend] = []
-        self._lock = threading.RLock()
+        self.sessions: list[MemoryBackend] = []
+        self.lock = threading.RLock()
+        self._directories: dict[Directory, dict[str, _Held]] = {}
+        self._versions = count(1)
+        self._unlisted: dict[Directory, None] = {}
         self._settling = False
-        self._changed = False
 
     def put(self, key: Key, value: bytes) -> None:
         """Set an entry; whoever holds it goes on holding it."""
-        with self._lock:
-            held = self._entries.get(key)
-            self._entries[key] = _Held(value, held.holder if held else None)
-            self._settle()
+        with self.lock:
+            held = self._held(key)
+            self.hold(key, value, held.holder if held else None)
+            self.settle()
 
     def remove(self, key: Key) -> bool:
         """Remove an entry, whoever holds it; return whether there was one."""
-        with self._lock:
-            found = self._entries.pop(key, None) is not None
-            self._settle()
-            return found
+        with self.lock:
+            found = self._directories.get(key.directory, {}).pop(key.name, None)
+            self._unlisted[key.directory] = None
+            self.settle()
+            return found is not None
 
     def entries(self, directory: Directory) -> dict[str, bytes]:
         """Return a directory's names and values."""
-        with self._lock:
-            return {key.name: held.value for key, held in self._entries.items() if key.directory == directory}
+        with self.lock:
+            return {name: held.value for name, held in self._directories.get(directory, {}).items()}
 
-    def _settle(self) -> None:
-        """Fulfil wishes and hand over snapshots until nothing changes; a listener's call only adds a turn."""
-        self._changed = True
+    def hold(self, key: Key, value: bytes, holder: "MemoryBackend | None") -> None:
+        """Set an entry, and whose it is."""
+        there = self._directories.setdefault(key.directory, {})
+        there[key.name] = _Held(value, next(self._versions), holder)
+        self._unlisted[key.directory] = None
+
+    def look(self, key: Key, session: "MemoryBackend") -> Found | None:
+        """Return an entry as a session sees it."""
+        held = self._held(key)
+        if held is None:
+            return None
+        return Found(held.value, held.version, Holder.OURS if held.holder is session else Holder.OTHER)
+
+    def listing(self, directory: Directory, session: "MemoryBackend") -> dict[str, Found | None]:
+        """Return a directory as a session sees it."""
+        names = sorted(self._directories.get(directory, ()))
+        return {name: self.look(Key(directory, name), session) for name in names}
+
+    def release_all(self, session: "MemoryBackend") -> None:
+        """Remove what a session holds."""
+        for directory, there in self._directories.items():
+            for name in [name for name, held in there.items() if held.holder is session]:
+                del there[name]
+                self._unlisted[directory] = None
+
+    def settle(self) -> None:
+        """Make registrations and tell snapshots until nothing changes; a listener's call only adds a turn."""
         if self._settling:
             return
         self._settling = True
         try:
-            while self._changed:
-                self._changed = False
-                for session in list(self._sessions):
-                    session._fulfil()
-                for session in list(self._sessions):
-                    session._deliver()
+            while True:
+                unlisted, self._unlisted = self._unlisted, {}
+                busy = [session.settle(unlisted) for session in list(self.sessions)]
+                if not any(busy):
+                    break
+                for session in list(self.sessions):
+                    session.tell()
         finally:
             self._settling = False
 
-    def _release(self, session: "MemoryBackend", key: Key) -> None:
-        if (held := self._entries.get(key)) is not None and held.holder is session:
-            del self._entries[key]
-
-    def _release_all(self, session: "MemoryBackend") -> None:
-        for key in list(self._entries):
-            self._release(session, key)
+    def _held(self, key: Key) -> _Held | None:
+        return self._directories.get(key.directory, {}).get(key.name)
 
 
 class MemoryBackend(Backend):
@@ -109,143 +111,127 @@ class MemoryBackend(Backend):
     def __init__(self, settings: StoreSettings, listener: Listener, store: MemoryStore) -> None:
         super().__init__(settings, listener)
         self._store = store
-        self._lock = store._lock
-        self._wishes: dict[Key, _Wish] = {}
-        self._watches: dict[Directory, _Watch] = {}
+        self._reconciler = Reconciler(settings.node, settings.instance)
+        self._listed: set[Directory] = set()
         self._state: StoreState | None = None
 
     def open(self) -> None:
         """Connect at once."""
-        with self._lock:
-            self._store._sessions.append(self)
+        with self._store.lock:
+            self._store.sessions.append(self)
             self.mend()
 
     def register(self, key: Key, value: bytes) -> None:
         """See `Backend.register`."""
-        with self._lock:
-            self._wishes.setdefault(key, _Wish(value)).value = value
-            held = self._store._entries.get(key)
-            if self._connected and held is not None and held.holder is self:
-                self._store._entries[key] = _Held(value, self)
-            self._settle()
+        with self._store.lock:
+            self._reconciler.register(key, value)
+            self._store.settle()
 
     def deregister(self, key: Key) -> None:
         """See `Backend.deregister`."""
-        with self._lock:
-            self._wishes.pop(key, None)
-            if self._connected:
-                self._store._release(self, key)
-            self._settle()
+        with self._store.lock:
+            self._reconciler.deregister(key)
+            self._store.settle()
 
     def watch(self, directory: Directory, values: frozenset[str] | None = frozenset()) -> None:
-        """See `Backend.watch`. Values that are not needed come empty: nobody shall rely on them."""
-        with self._lock:
-            self._watches[directory] = _Watch(values)
-            self._settle()
+        """See `Backend.watch`."""
+        with self._store.lock:
+            self._reconciler.watch(directory, values)
+            self._store.settle()
 
     def unwatch(self, directory: Directory) -> None:
         """See `Backend.unwatch`."""
-        with self._lock:
-            self._watches.pop(directory, None)
+        with self._store.lock:
+            self._reconciler.unwatch(directory)
 
     def read(self, directory: Directory, timeout: float) -> Snapshot:
         """See `Backend.read`."""
-        with self._lock:
+        with self._store.lock:
             self._demand_connection()
-            return self._view(directory, None)
+            return self._reconciler.snapshot(self._store.listing(directory, self), None)
 
     def write(self, key: Key, value: bytes, timeout: float) -> None:
         """See `Backend.write`."""
-        with self._lock:
+        with self._store.lock:
             self._demand_connection()
             self._store.put(key, value)
 
     def erase(self, key: Key, timeout: float) -> bool:
         """See `Backend.erase`."""
-        with self._lock:
+        with self._store.lock:
             self._demand_connection()
             return self._store.remove(key)
 
     def close(self, timeout: float) -> None:
         """See `Backend.close`."""
-        with self._lock:
-            if self in self._store._sessions:
-                self._store._sessions.remove(self)
-            self._store._release_all(self)
+        with self._store.lock:
+            if self in self._store.sessions:
+                self._store.sessions.remove(self)
+            self._store.release_all(self)
             self._state = None
-            self._store._settle()
+            self._store.settle()
 
     def cut(self) -> None:
         """Lose the connection: nothing gets through, but the entries stay."""
+        self._reconciler.disconnected()
         self._become(StoreState.UNSURE, "the connection was cut")
 
     def expire(self) -> None:
         """Lose the session: the entries go, and others see that."""
-        with self._lock:
-            self._store._release_all(self)
+        with self._store.lock:
+            self._reconciler.disconnected()
+            self._store.release_all(self)
             self._become(StoreState.LOST, "the session has expired")
-            self._store._settle()
+            self._store.settle()
 
     def mend(self) -> None:
-        """Connect (again): everything is handed over anew, wishes of meanwhile come true."""
-        with self._lock:
-            for key, held in list(self._store._entries.items()):
-                if held.holder is self and key not in self._wishes:
-                    del self._store._entries[key]
-                elif held.holder is self:
-                    self._store._entries[key] = _Held(self._wishes[key].value, self)
-            for watch in self._watches.values():
-                watch.told = None
+        """Connect (again): everything is listed and told anew."""
+        with self._store.lock:
+            self._reconciler.connected()
+            self._listed.clear()
             self._become(StoreState.CONNECTED, "in memory")
-            self._store._settle()
+            self._store.settle()
 
-    @property
-    def _connected(self) -> bool:
-        return self._state == StoreState.CONNECTED
+    def settle(self, changed: dict[Directory, None]) -> bool:
+        """List what has changed and make registrations; return whether the agent may have to be told."""
+        if self._state is not StoreState.CONNECTED:
+            return False
+        wanted = self._reconciler.interests
+        unlisted = [
+            directory for directory in wanted if directory in changed or directory not in self._listed
+        ]
+        self._listed = set(wanted)
+        for directory in unlisted:
+            self._reconciler.listed(directory, self._store.listing(directory, self))
+        requests = list(self._reconciler.requests(REFUSED_NEVER))
+        for request in requests:
+            self._reconciler.done(request, self._requested(request))
+        return bool(unlisted or requests or self._reconciler.has_news)
+
+    def tell(self) -> None:
+        """Tell the agent what is new."""
+        if self._state is StoreState.CONNECTED:
+            for directory, snapshot in self._reconciler.snapshots():
+                self.listener.snapshot(directory, snapshot)
+
+    def _requested(self, request: Request) -> Found | None:
+        match request:
+            case Look(key):
+                return self._store.look(key, self)
+            case Put(key, value, _):
+                self._store.hold(key, value, self)
+                return self._store.look(key, self)
+            case Delete(key, _):
+                self._store.remove(key)
+                return None
+            case _:
+                assert_never(request)
 
     def _become(self, state: StoreState, detail: str) -> None:
-        with self._lock:
+        with self._store.lock:
             self._state = state
             self.listener.session(state, detail)
 
-    def _settle(self) -> None:
-        if self._connected:
-            self._store._settle()
-
     def _demand_connection(self) -> None:
-        if not self._connected:
+        if self._state is not StoreState.CONNECTED:
             raise StoreError(f"memory: the session of {self.settings.node} is not connected")
-
-    def _fulfil(self) -> None:
-        """Take what is wished and free (G3)."""
-        if not self._connected:
-            return
-        for key, wish in list(self._wishes.items()):
-            held = self._store._entries.get(key)
-            if held is None or (held.holder is not self and self._replaces(held, wish)):
-                self._store._entries[key] = _Held(wish.value, self)
-            wish.fulfilled |= self._store._entries[key].holder is self
-
-    def _replaces(self, held: _Held, wish: _Wish) -> bool:
-        return not wish.fulfilled and self._claim(held) != Claim.OTHER
-
-    def _deliver(self) -> None:
-        """Hand over each watched directory that is not as it was told last."""
-        for directory, watch in list(self._watches.items()):
-            if self._connected and watch.told != (view := self._view(directory, watch.values)):
-                watch.told = view
-                self.listener.snapshot(directory, view)
-
-    def _view(self, directory: Directory, values: frozenset[str] | None) -> Snapshot:
-        inside = {key.name: held for key, held in self._store._entries.items() if key.directory == directory}
-        return {
-            name: Entry(inside[name].value[:MAX_VALUE], self._claim(inside[name]))
-            if values is None or name in values
-            else Entry()
-            for name in sorted(inside)[:MAX_ENTRIES]
-        }
-
-    def _claim(self, held: _Held) -> Claim:
-        if held.holder is self:
-            return Claim.OURS
-        return claim_of(held.value, self.settings.node, self.settings.instance)

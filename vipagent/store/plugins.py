@@ -5,12 +5,15 @@ Only the one that is asked for is imported: the client library of a store that n
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 
 from stevedore.named import NamedExtensionManager
 
 from vipagent.core.words import StoreState
-from vipagent.store.backend import Backend, Snapshot, StoreConfigError
+from vipagent.store.backend import Backend, BackendFactory, Snapshot, StoreConfigError
+from vipagent.store.client import Client
+from vipagent.store.driver import Driver
 from vipagent.store.layout import Directory
 
 NAMESPACE = "vipagent.backends"
@@ -47,7 +50,7 @@ def available() -> list[Plugin]:
     return [Plugin(name, _distribution(name), _trouble(name)) for name in names()]
 
 
-def load(name: str) -> type[Backend]:
+def load(name: str) -> BackendFactory:
     """Import the backend of this name.
 
     Raises:
@@ -69,10 +72,20 @@ def load(name: str) -> type[Backend]:
         raise StoreConfigError(f"is no backend: there are {', '.join(names()) or 'none'}")
     if len(found) > 1:
         raise StoreConfigError(f"comes from several distributions: {_distribution(name)}; keep one")
-    backend = found[0].plugin
-    if not (isinstance(backend, type) and issubclass(backend, Backend)):
-        raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.backend.Backend")
-    return backend
+    return backend_factory(found[0].plugin)
+
+
+def backend_factory(plugin: object) -> BackendFactory:
+    """Return what makes sessions of a backend.
+
+    Raises:
+        StoreConfigError: the plug-in is none.
+    """
+    if isinstance(plugin, type) and issubclass(plugin, Driver):
+        return partial(Client, plugin)
+    if isinstance(plugin, type) and issubclass(plugin, Backend):
+        return plugin
+    raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.driver.Driver")
 
 
 def _raise(_manager: object, _entry_point: EntryPoint, error: BaseException) -> None:

@@ -13,6 +13,7 @@ import sys
 from vipagent.core.words import Claim
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Key
+from vipagent.store.plugins import backend_factory
 from vipagent.testing.peers import MEMBERS, Peer
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import PATIENCE
@@ -25,7 +26,8 @@ def main(factory: str) -> None:
     names = order.pop("register")
     order["hosts"] = tuple(order["hosts"])
     recorder = Recorder()
-    peer = Peer(getattr(importlib.import_module(module), name)(StoreSettings(**order), recorder), recorder)
+    make = backend_factory(getattr(importlib.import_module(module), name))
+    peer = Peer(make(StoreSettings(**order), recorder), recorder)
     peer.watch(MEMBERS)
     peer.backend.open()
     for member in names:

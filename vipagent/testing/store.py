@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 
 from vipagent.store.backend import Backend, Listener, StoreSettings
+from vipagent.store.driver import Driver
 from vipagent.store.layout import Directory, Key
+from vipagent.store.plugins import backend_factory
 
 NOTICE = 1.0
 """Seconds within which a change must have reached the other sessions of a store that is well."""
@@ -46,8 +48,8 @@ class StoreUnderTest(ABC):
 class SharedStore(StoreUnderTest):
     """A store that several processes can use at once."""
 
-    factory: type[Backend]
-    """The backend's class; a child process imports it by its name."""
+    factory: type[Driver] | type[Backend]
+    """The driver's class; a child process imports it by its name."""
     vanishing: float
     """Seconds within which a killed process's entries must be gone, at the session time-out of `settings`."""
 
@@ -60,7 +62,7 @@ class SharedStore(StoreUnderTest):
 
     def backend(self, node: str, instance: str, listener: Listener) -> Backend:
         """Return a new backend, not opened."""
-        return self.factory(self.settings(node, instance), listener)
+        return backend_factory(self.factory)(self.settings(node, instance), listener)
 
 
 class ServedStore(SharedStore):

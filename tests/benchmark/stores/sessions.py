@@ -12,7 +12,7 @@ import threading
 import time
 
 from vipagent.core.words import CheckState, StoreState
-from vipagent.store.backend import Backend, Snapshot, StoreSettings
+from vipagent.store.backend import Backend, BackendFactory, Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.plugins import load
 from vipagent.store.records import NodeState, Registration
@@ -52,7 +52,7 @@ def name(number: int) -> str:
     return f"10.20.{number // 250}.{number % 250}"
 
 
-def opened(kind: type[Backend], hosts: tuple[str, ...], number: int, view: View) -> Backend:
+def opened(kind: BackendFactory, hosts: tuple[str, ...], number: int, view: View) -> Backend:
     """Open the session of one node."""
     settings = StoreSettings(f"node{number}", f"run{number}", hosts, session_timeout=LIFE)
     backend = kind(settings, view)

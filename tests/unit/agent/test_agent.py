@@ -11,7 +11,7 @@ from tests.unit.core.pools import OWN
 from tests.unit.engine.driven import answer, config, served
 from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
-from vipagent.store.backend import Listener, StoreSettings
+from vipagent.store.backend import BackendFactory, Listener, StoreSettings
 from vipagent.store.layout import Key
 from vipagent.store.memory import MemoryBackend, MemoryStore
 
@@ -36,7 +36,7 @@ class Broken(Backend):
 class Under:
     """An agent under an ExaBGP that is played by hand."""
 
-    def __init__(self, backend: type[Backend]) -> None:
+    def __init__(self, backend: BackendFactory) -> None:
         (replies, self._replies), (self._commands, commands) = os.pipe(), os.pipe()
         self._descriptors = [replies, self._replies, self._commands, commands]
         os.set_blocking(self._commands, False)
@@ -61,7 +61,7 @@ class Under:
 
 
 @asynccontextmanager
-async def under(backend: type[Backend]) -> AsyncIterator[Under]:
+async def under(backend: BackendFactory) -> AsyncIterator[Under]:
     exabgp = Under(backend)
     try:
         yield exabgp

@@ -1,0 +1,71 @@
+"""A thread for the calls of the file system: they can hang, but the agent must not wait, and must end."""
+
+import asyncio
+import concurrent.futures
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FileThread:
+    """Runs calls one after the other on a daemon thread, which starts with the first of them."""
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ended = False
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Have a call made, and return what it returns, or raise what it raises.
+
+        Who stops waiting for it leaves it undone if it has not begun yet.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def made() -> None:
+            if answer.cancelled():
+                return
+            outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+            try:
+                outcome.set_result(call(*args, **kwargs))
+            except Exception as error:  # noqa: BLE001  it is raised where it is waited for
+                outcome.set_exception(error)
+            loop.call_soon_threadsafe(_settle, answer, outcome)
+
+        self.post(made)
+        return await answer
+
+    def post(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have a call made that nobody waits for, and that raises nothing."""
+        if not self._ended:
+            if self._thread.ident is None:
+                self._thread.start()
+            self._calls.put(partial(call, *args, **kwargs))
+
+    async def end(self, last: Callable[[], object]) -> None:
+        """Make one more call, then end the thread; what is posted later is not done."""
+        try:
+            await self.run(last)
+        finally:
+            self._ended = True
+            self._calls.put(None)
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _settle(answer: asyncio.Future[T], outcome: concurrent.futures.Future[T]) -> None:
+    if answer.done():
+        return
+    if (error := outcome.exception()) is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(outcome.result())

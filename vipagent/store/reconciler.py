@@ -1,0 +1,342 @@
+"""Which requests make the store as the agent wants it: registrations (G2, G3), watches (L4). Without I/O.
+
+It compares what is desired with what the driver found, one request at a time for each entry, and never acts
+on what it does not know: after a connection is lost nothing is known until the directory was listed again,
+and after a request whose outcome is unknown the entry is looked at first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from vipagent.core.words import Claim
+from vipagent.net import backoff
+from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Snapshot
+from vipagent.store.driver import Found, Holder, Listing
+from vipagent.store.layout import Directory, Key
+from vipagent.store.records import claim_of
+
+RETRY = (0.5, 30.0)
+"""Seconds until a refused request is made again: at first, and at most."""
+OVERTAKEN_AT_ONCE = 3
+"""How often in a row an entry that changed meanwhile is looked at again without a delay."""
+OVERTAKEN_RETRY = (0.05, 0.5)
+"""Seconds until it is looked at after that: at first, and at most."""
+
+
+class Unknown(Enum):
+    """The value that stands for "not known"."""
+
+    UNKNOWN = auto()
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """Find out what is there."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Put:
+    """Register."""
+
+    key: Key
+    value: bytes
+    instead: Found | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delete:
+    """Remove a registration."""
+
+    key: Key
+    found: Found
+
+
+Request = Look | Put | Delete
+
+
+@dataclass(slots=True)
+class _Registration:
+    """One entry that is desired, or that may still be there though it is not desired any more."""
+
+    value: bytes | None
+    """What it shall say; None: it shall go."""
+    found: Found | Unknown | None = UNKNOWN
+    """What is there, as far as it is known."""
+    fulfilled: bool = False
+    """Whether it ever was as desired: if so, an entry of our node's other run is a duplicate agent's (G3)."""
+    written: bool = False
+    """Whether it was as desired since the value is desired: what others write into it later stays."""
+    request: Request | None = None
+    """What is under way."""
+    contradicted: bool = False
+    """Whether a listing came meanwhile: it may be newer or older than the request's outcome."""
+    failures: int = 0
+    due: float = 0.0
+    """When it may be tried again, in monotonic seconds."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """A directory that the agent watches, and what it was told last; None: nothing since the connection."""
+
+    names: frozenset[str] | None
+    told: Snapshot | None = None
+
+
+class Reconciler:
+    """What one agent desires of a store, and what is left to do for it.
+
+    Args:
+        node: this node's name.
+        instance: this run of the agent.
+    """
+
+    def __init__(self, node: str, instance: str) -> None:
+        self._node = node
+        self._instance = instance
+        self._connected = False
+        self._registrations: dict[Directory, dict[str, _Registration]] = {}
+        self._watches: dict[Directory, _Watch] = {}
+        self._listings: dict[Directory, Listing] = {}
+        self._pending: dict[Key, None] = {}
+        """Registrations that may need a request."""
+        self._untold: dict[Directory, None] = {}
+        self._interests: dict[Directory, frozenset[str] | None] | None = None
+
+    # What the agent desires.
+
+    def register(self, key: Key, value: bytes) -> None:
+        """Keep an ephemeral entry with this value."""
+        registration = self._registration(key)
+        if registration is None:
+            registration = self._registrations.setdefault(key.directory, {})[key.name] = _Registration(value)
+            self._interests = None
+            self._take(key, registration, self._listings.get(key.directory))
+        elif registration.value is None:
+            registration.fulfilled = False
+        if registration.value != value:
+            registration.value, registration.written = value, False
+        registration.failures, registration.due = 0, 0.0
+        self._pending[key] = None
+
+    def deregister(self, key: Key) -> None:
+        """Remove an entry if it is ours, and keep it no longer (G2)."""
+        registration = self._registration(key)
+        if registration is not None:
+            registration.value, registration.due = None, 0.0
+            self._pending[key] = None
+
+    def watch(self, directory: Directory, names: frozenset[str] | None) -> None:
+        """Tell of a directory; values and claims are needed of these names alone, None stands for all."""
+        self._watches[directory] = _Watch(names)
+        self._interests = None
+        self._untold[directory] = None
+
+    def unwatch(self, directory: Directory) -> None:
+        """Tell of a directory no longer."""
+        self._watches.pop(directory, None)
+        self._interests = None
+
+    @property
+    def interests(self) -> dict[Directory, frozenset[str] | None]:
+        """What the driver has to follow, and whose values are needed."""
+        if self._interests is None:
+            self._interests = {directory: watch.names for directory, watch in self._watches.items()}
+            for directory, own in self._registrations.items():
+                watched = self._interests.get(directory, frozenset())
+                self._interests[directory] = None if watched is None else watched | own.keys()
+        return self._interests
+
+    # What the driver reports.
+
+    def connected(self) -> None:
+        """Begin anew: everything will be listed again, and told again (L4)."""
+        self.disconnected()
+        self._connected = True
+        for directory, watch in self._watches.items():
+            watch.told = None
+            self._untold[directory] = None
+
+    def disconnected(self) -> None:
+        """Know nothing: what was under way may have been done or not, and the session may be another."""
+        self._connected = False
+        self._listings.clear()
+        self._untold.clear()
+        for own in self._registrations.values():
+            for registration in own.values():
+                registration.found = UNKNOWN
+                registration.written &= registration.request is None
+                registration.request = None
+
+    def listed(self, directory: Directory, listing: Listing) -> None:
+        """Take a directory as it is."""
+        if not self._connected:
+            return
+        self._listings[directory] = listing
+        self._untold[directory] = None
+        for name, registration in self._registrations.get(directory, {}).items():
+            self._take(Key(directory, name), registration, listing)
+
+    def done(self, request: Request, found: Found | None) -> None:
+        """Take what is there after a request."""
+        registration = self._finish(request)
+        if registration is None:
+            return
+        registration.failures = 0
+        registration.found = found
+        if isinstance(request, Put):
+            registration.fulfilled = registration.value is not None
+            registration.written = registration.value == request.value
+        if registration.contradicted:
+            listing = self._listings.get(request.key.directory, {})
+            agreed = listing.get(request.key.name) == found and (request.key.name in listing) == bool(found)
+            registration.found = found if agreed else UNKNOWN
+
+    def overtaken(self, request: Request, now: float) -> None:
+        """Look again: somebody else changed the entry first."""
+        registration = self._finish(request)
+        if registration is not None:
+            registration.failures += 1
+            again = registration.failures - OVERTAKEN_AT_ONCE
+            registration.due = now + backoff.delay(again, *OVERTAKEN_RETRY)
+            registration.found = UNKNOWN
+
+    def refused(self, request: Request, now: float) -> None:
+        """Try again later, this entry alone."""
+        registration = self._finish(request)
+        if registration is not None:
+            registration.failures += 1
+            registration.due = now + backoff.delay(registration.failures, *RETRY)
+            registration.found = UNKNOWN
+
+    # What is to be done now.
+
+    def requests(self, now: float) -> Iterator[Request]:
+        """Yield what is to be requested now; each counts as under way from then on."""
+        if not self._connected:
+            return
+        for key in list(self._pending):
+            registration = self._registration(key)
+            if registration is not None and registration.due > now:
+                continue
+            self._pending.pop(key, None)
+            if registration is None or registration.request is not None or not self._is_listed(key):
+                continue
+            request = self._next(key, registration)
+            if request is not None:
+                registration.request, registration.contradicted = request, False
+                yield request
+            elif registration.value is None:
+                self._forget(key)
+
+    @property
+    def due(self) -> float | None:
+        """When a request that was refused is to be made again; None: there is none."""
+        waiting = (self._registration(key) for key in self._pending)
+        return min((registration.due for registration in waiting if registration), default=None)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the agent may have to be told something."""
+        return bool(self._untold)
+
+    def snapshots(self) -> Iterator[tuple[Directory, Snapshot]]:
+        """Yield what the agent is to be told now."""
+        for directory in list(self._untold):
+            self._untold.pop(directory, None)
+            watch, listing = self._watches.get(directory), self._listings.get(directory)
+            if watch is None or listing is None or not _has_values(listing, watch.names):
+                continue
+            snapshot = self.snapshot(listing, watch.names)
+            if snapshot != watch.told:
+                watch.told = snapshot
+                yield directory, snapshot
+
+    def snapshot(self, listing: Listing, names: frozenset[str] | None) -> Snapshot:
+        """Return a listing as an agent sees it."""
+        shown = listing if len(listing) <= MAX_ENTRIES else sorted(listing)[:MAX_ENTRIES]
+        return {
+            name: self._entry(found)
+            if (found := listing[name]) is not None and (names is None or name in names)
+            else Entry()
+            for name in shown
+        }
+
+    def claim(self, found: Found) -> Claim:
+        """Return whose an entry is: by the store's word, then by its value."""
+        if found.holder is not Holder.OTHER:
+            return Claim.OURS
+        return claim_of(found.value, self._node, self._instance)
+
+    def _entry(self, found: Found) -> Entry:
+        return Entry(found.value[:MAX_VALUE], self.claim(found))
+
+    def _next(self, key: Key, registration: _Registration) -> Request | None:
+        """Return what has to be done for an entry, by what is there (G2, G3); None: nothing."""
+        found, value = registration.found, registration.value
+        if found is UNKNOWN:
+            return Look(key)
+        if value is None:
+            return Delete(key, found) if found is not None and self.claim(found) is Claim.OURS else None
+        if found is not None and found.holder is Holder.OURS:
+            registration.fulfilled = True
+            registration.written |= found.value == value
+            return None if registration.written else Put(key, value, found)
+        return Put(key, value, found) if found is None or self._may_replace(found, registration) else None
+
+    def _may_replace(self, found: Found, registration: _Registration) -> bool:
+        """Whether another session's entry is a stale registration of ours (G3)."""
+        match self.claim(found):
+            case Claim.OURS:
+                return True
+            case Claim.SAME_NODE:
+                return not registration.fulfilled
+            case Claim.OTHER:
+                return False
+
+    def _take(self, key: Key, registration: _Registration, listing: Listing | None) -> None:
+        """Take what a listing says of an entry, unless a request is under way that may have changed it."""
+        if listing is None:
+            return
+        self._pending[key] = None
+        if registration.request is not None:
+            registration.contradicted = True
+        elif key.name not in listing:
+            registration.found = None
+        else:
+            found = listing[key.name]
+            registration.found = UNKNOWN if found is None else found
+
+    def _is_listed(self, key: Key) -> bool:
+        return key.directory in self._listings
+
+    def _registration(self, key: Key) -> _Registration | None:
+        return self._registrations.get(key.directory, {}).get(key.name)
+
+    def _forget(self, key: Key) -> None:
+        own = self._registrations[key.directory]
+        del own[key.name]
+        if not own:
+            del self._registrations[key.directory]
+        self._interests = None
+
+    def _finish(self, request: Request) -> _Registration | None:
+        """Return whose request this was; None: it is not under way any more, so its outcome says nothing."""
+        registration = self._registration(request.key)
+        if registration is None or registration.request is not request:
+            return None
+        registration.request = None
+        self._pending[request.key] = None
+        return registration
+
+
+def _has_values(listing: Listing, names: frozenset[str] | None) -> bool:
+    """Whether all values were read that are needed."""
+    needed = listing if names is None else names & listing.keys()
+    return all(listing[name] is not None for name in needed)

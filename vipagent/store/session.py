@@ -1,0 +1,127 @@
+"""The state of one session with a store, by a clock of our own: which server next, and when. Without I/O.
+
+It is CONNECTED while a server serves it, UNSURE after a failure, and LOST once no sign of life was confirmed
+for the session's life, counted from when the last confirmed one was *asked for*: never later than the store.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from vipagent.core.words import StoreState
+from vipagent.net import backoff
+from vipagent.store.driver import Alive
+
+KEEPALIVES_PER_SESSION = 3
+"""Keep-alives in a session's life."""
+REQUEST_TIMEOUT = 2.0
+"""Seconds that a server has for an answer, at most; else a quarter of the session's life, so that there is
+time for another server."""
+
+
+class Session:
+    """One session, and its successors when it is lost.
+
+    Args:
+        servers: the servers to try, in turn.
+        life: seconds that the session is asked to live, until the store says what it grants.
+        first: where in `servers` to begin.
+    """
+
+    def __init__(self, servers: Sequence[str], life: float, first: int = 0) -> None:
+        self.life = life
+        """Seconds that the session lives without a sign of life."""
+        self.expires = -math.inf
+        """When it is over, unless another sign of life is confirmed."""
+        self.next_keep_alive = -math.inf
+        """When the next sign of life is to be asked for."""
+        self.next_attempt = -math.inf
+        """When to connect to `server`."""
+        self._servers = tuple(servers)
+        self._turn = first
+        self._failures = 0
+        self._causes: dict[str, str] = {}
+        self._refusals: set[str] = set()
+        self._detail = ""
+        self._serving = False
+        self._told: tuple[StoreState, str] | None = None
+        self._news: list[tuple[StoreState, str]] = []
+
+    @property
+    def server(self) -> str:
+        """The server to use now, or to try next."""
+        return self._servers[self._turn % len(self._servers)]
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds that a server has for one answer."""
+        return min(REQUEST_TIMEOUT, self.life / 4)
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the session is CONNECTED."""
+        return self._serving
+
+    @property
+    def trouble(self) -> str:
+        """What keeps us from the store, server by server, for people."""
+        causes = sorted(self._causes.items())
+        return "; ".join(f"{server}: {cause}" if server else cause for server, cause in causes)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether all servers answered that they do not let us in: waiting does not help."""
+        return self._refusals.issuperset(self._servers)
+
+    def confirmed(self, asked: float, alive: Alive) -> None:
+        """Take a sign of life.
+
+        Args:
+            asked: when it was asked for, in monotonic seconds.
+            alive: what the store said.
+        """
+        if self._serving:
+            self._failures = 0
+        self.life, self._detail = alive.life, alive.detail
+        self.expires = asked + alive.life
+        self.next_keep_alive = asked + alive.life / KEEPALIVES_PER_SESSION
+
+    def serves(self) -> None:
+        """Be CONNECTED: the store has answered all that is needed."""
+        if not self._serving:
+            self._serving = True
+            self._causes.clear()
+            self._refusals.clear()
+            self._tell(StoreState.CONNECTED, self._detail)
+
+    def failed(self, now: float, cause: str, *, refused: bool = False) -> None:
+        """Try the next server, after a pause: the connection, or the attempt, failed."""
+        self._causes[self.server] = cause
+        (self._refusals.add if refused else self._refusals.discard)(self.server)
+        self._serving = False
+        self._turn += 1
+        self._failures += 1
+        self.next_attempt = now + backoff.delay(self._failures)
+        self._tell_trouble(now)
+
+    def ended(self, now: float, cause: str) -> None:
+        """Be LOST: the store says that the session is over."""
+        self.expires = -math.inf
+        self.failed(now, cause)
+
+    def check(self, now: float) -> None:
+        """Notice the session's end by our own clock."""
+        if not self._serving and now >= self.expires and self._told is not None:
+            self._tell_trouble(now)
+
+    def news(self) -> Iterator[tuple[StoreState, str]]:
+        """Yield what has to be told to the agent: states and details, in order."""
+        while self._news:
+            yield self._news.pop(0)
+
+    def _tell_trouble(self, now: float) -> None:
+        self._tell(StoreState.UNSURE if now < self.expires else StoreState.LOST, self.trouble)
+
+    def _tell(self, state: StoreState, detail: str) -> None:
+        if (state, detail) != self._told:
+            self._told = (state, detail)
+            self._news.append((state, detail))
