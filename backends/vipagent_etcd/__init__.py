@@ -1,5 +1,5 @@
-"""etcd v3 through its JSON gateway: leases for registrations, one watch stream, no client library."""
+"""etcd 3.4 and later, by its JSON gateway."""
 
-from vipagent_etcd.backend import EtcdBackend
+from vipagent_etcd.driver import EtcdDriver
 
-__all__ = ["EtcdBackend"]
+__all__ = ["EtcdDriver"]

@@ -10,7 +10,7 @@ from vipagent.net.errors import Failure, explain, failure
 from vipagent.net.http import HttpClient, Tls
 from vipagent.net.protocol import Request
 from vipagent.net.resolver import Address
-from vipagent_etcd.errors import TEXTS, Refused, Silent, Unreachable, explanation
+from vipagent_etcd.errors import TEXTS, Refused, Silent, Unreachable, explanation, refusal
 from vipagent_etcd.keyvalues import Message
 
 OK = 200
@@ -111,8 +111,8 @@ def read_message(status: int, line: bytes) -> Message:
     """Read a message.
 
     Raises:
-        Refused: it is an error.
-        Unreachable: it is nothing of etcd's.
+        Refused: it is a refusal.
+        Unreachable: it is nothing of etcd's, or the server cannot serve now.
     """
     try:
         said = json.loads(line)
@@ -125,12 +125,12 @@ def read_message(status: int, line: bytes) -> Message:
     if status == OK and "error" not in said:
         result = said.get("result", said)
         return result if isinstance(result, dict) else {}
-    raise _refusal(said)
+    raise _error(said)
 
 
-def _refusal(said: Message) -> Refused:
+def _error(said: Message) -> Exception:
     """Read an error: of a request {error, message, code}, of a stream {error: {message, grpc_code}}."""
     error = said.get("error")
     told: Message = error if isinstance(error, dict) else said
     code = told.get("grpc_code", told.get("code"))
-    return Refused(str(told.get("message") or error or said), code if type(code) is int else 0)
+    return refusal(str(told.get("message") or error or said), code if type(code) is int else 0)

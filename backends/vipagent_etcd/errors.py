@@ -2,6 +2,8 @@
 
 from vipagent.net import errors
 from vipagent.net.errors import Failure
+from vipagent.store import driver
+from vipagent.store.driver import Disconnected
 
 UNKNOWN_LEASE = 5  # gRPC's NOT_FOUND
 UNAVAILABLE = (
@@ -32,11 +34,7 @@ TEXTS = errors.TEXTS | {
 """With `silence`, what is missing, and `doubt`, what the server may mean by closing the connection."""
 
 
-class EtcdError(Exception):
-    """A request without success; the text is the cause."""
-
-
-class Unreachable(EtcdError):
+class Unreachable(Disconnected):
     """No answer, or none that etcd would give: the request's fate is unknown."""
 
 
@@ -44,27 +42,35 @@ class Silent(Unreachable):
     """No answer in time."""
 
 
-class Refused(EtcdError):
-    """The server's own refusal."""
+class Unavailable(Unreachable):
+    """The server cannot serve now; another one, or a later moment, may do better."""
+
+
+class Refused(driver.Refused):
+    """The server's own refusal.
+
+    Args:
+        message: the server's.
+        code: gRPC's.
+    """
 
     def __init__(self, message: str, code: int) -> None:
-        """Explain it.
-
-        Args:
-            message: the server's.
-            code: gRPC's.
-        """
         super().__init__(explanation(message) or message)
         self.message = message
         self.code = code
         self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_IDENTITY)
-        self.passing = code in UNAVAILABLE
-        """Whether it may succeed a moment later, or elsewhere."""
         self.wrong_password = REFUSED_LOGIN in message
 
 
-class Compacted(EtcdError):
+class Compacted(Exception):
     """The watch would have to begin at a revision that is compacted away: list, and begin from there."""
+
+
+def refusal(message: str, code: int) -> Refused | Unavailable:
+    """Return what a server's error means."""
+    if code in UNAVAILABLE:
+        return Unavailable(explanation(message) or message)
+    return Refused(message, code)
 
 
 def explanation(message: str) -> str:

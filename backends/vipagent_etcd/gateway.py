@@ -3,11 +3,9 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from types import TracebackType
-from typing import Self
 
 from vipagent.net.endpoint import Endpoint
 from vipagent_etcd.channel import Channel
@@ -56,12 +54,8 @@ class Gateway:
         self._connection = self._channel()
         self._turn = asyncio.Lock()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the connection; a login goes on."""
         self._connection.close()
 
     async def ask(self, path: str, request: Message, any_token: bool = False) -> Message:
@@ -88,7 +82,7 @@ class Gateway:
         """Log in, if the next request would have to.
 
         Raises:
-            EtcdError: it failed.
+            DriverError: it failed.
         """
         await self._token()
 
@@ -145,7 +139,7 @@ class Gateway:
         much again, and if all agents do that, none is ever let in.
 
         Raises:
-            EtcdError: it does not answer, or there is no leader.
+            Unreachable: it does not answer, or there is no leader.
         """
         async with self._channel() as channel:
             while True:
@@ -156,13 +150,10 @@ class Gateway:
         """Ask what costs nothing: a login waits long, so a frozen server, or one without a quorum, gets none.
 
         Raises:
-            EtcdError: it is not answered, or there is no leader.
+            Unreachable: it is not answered, or there is no leader.
         """
-        try:
+        with suppress(Refused):  # which is an answer all the same
             await channel.post(STATUS, {}, WITH_LEADER, self._pulse)
-        except Refused as refusal:
-            if refusal.passing:
-                raise
 
     @property
     def _pulse(self) -> float:

@@ -61,7 +61,7 @@ class Login:
         Nor does whoever asks another server: the first token that any of them gives is everybody's.
 
         Raises:
-            EtcdError: the login failed.
+            DriverError: the login failed.
             StoreConfigError: the password is missing.
         """
         while self.token is None or not self._valid:

@@ -7,6 +7,7 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.driver import (
+    API_VERSION,
     Alive,
     Disconnected,
     Driver,
@@ -44,6 +45,7 @@ class FileDriver(Driver):
     """
 
     name = "file"
+    api_version = API_VERSION
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)

@@ -128,7 +128,7 @@ class Client(Backend):
 
     def _look_again(self) -> None:
         """Take notice that the agent desires something else than before."""
-        self._interests.replace(self._reconciler.interests)
+        self._interests.replace(*self._reconciler.interests)
         self._work.set()
         self._tell()
 
@@ -215,10 +215,10 @@ class Client(Backend):
         Raises:
             DriverError: the fault.
         """
-        await self._bounded(self._driver.connect(self._session.server))
+        await self._bounded(self._driver.connect(self._session.server), self._driver.connect_timeout)
         await self._confirm()
         self._reconciler.connected()
-        self._interests.replace(self._reconciler.interests)
+        self._interests.replace(*self._reconciler.interests)
         if not self._interests.names:
             self._serves()
         try:
@@ -302,7 +302,7 @@ class Client(Backend):
         else:
             self._reported.pop(request.key, None)
             self._reconciler.done(request, found)
-        self._interests.replace(self._reconciler.interests)
+        self._interests.replace(*self._reconciler.interests)
         self._work.set()
 
     async def _requested(self, request: Request) -> Found | None:
@@ -317,18 +317,18 @@ class Client(Backend):
             case _:
                 assert_never(request)
 
-    async def _bounded(self, request: Coroutine[Any, Any, T]) -> T:
+    async def _bounded(self, request: Coroutine[Any, Any, T], within: float | None = None) -> T:
         """Wait for an answer.
 
         Raises:
             Disconnected: it did not come in time.
         """
-        timeout = self._session.request_timeout
+        timeout = within or self._session.request_timeout
         try:
             async with asyncio.timeout(timeout):
                 return await request
         except TimeoutError:
-            raise Disconnected(f"no answer for {timeout:.1f} s") from None
+            raise Disconnected(f"no answer within {timeout:.2g} s") from None
 
     # What the agent is told.
 

@@ -8,7 +8,7 @@ retries, nor times anything out, nor keeps what the agent desires: it does one r
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Never
@@ -65,20 +65,24 @@ class Overtaken(DriverError):
     """The entry is not (any more) as it was found: nothing was done."""
 
 
-class Interests:
-    """The directories to follow, and of each the names whose values are needed; None stands for all of them.
+Names = Mapping[Directory, frozenset[str] | None]
+"""Directories, and of each the names of the entries that are meant; None stands for all."""
 
-    The client changes it while `Driver.follow` runs. To be used on the loop.
-    """
+
+class Interests:
+    """The directories to follow. The client changes it while `Driver.follow` runs. To be used on the loop."""
 
     def __init__(self) -> None:
-        self.names: Mapping[Directory, Collection[str] | None] = {}
+        self.names: Names = {}
+        """The directories, and the names whose values are needed."""
+        self.alone: frozenset[Directory] = frozenset()
+        """The directories of which no other names are of interest: a listing may leave the others out."""
         self._changed = asyncio.Event()
 
-    def replace(self, names: Mapping[Directory, Collection[str] | None]) -> None:
-        """Set what is to be followed from now on; the same object means: nothing has changed."""
+    def replace(self, names: Names, alone: frozenset[Directory]) -> None:
+        """Set what is to be followed from now on; the same objects mean: nothing has changed."""
         if names is not self.names:
-            self.names = names
+            self.names, self.alone = names, alone
             self._changed.set()
 
     async def changed(self) -> None:
@@ -115,6 +119,8 @@ class Driver(ABC):
 
     servers: tuple[str, ...] = ("",)
     """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
+    connect_timeout: float | None = None
+    """Seconds that `connect` may take; None: no more than any other request."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings

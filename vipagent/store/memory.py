@@ -196,7 +196,7 @@ class MemoryBackend(Backend):
         """List what has changed and make registrations; return whether the agent may have to be told."""
         if self._state is not StoreState.CONNECTED:
             return False
-        wanted = self._reconciler.interests
+        wanted, _ = self._reconciler.interests
         unlisted = [
             directory for directory in wanted if directory in changed or directory not in self._listed
         ]

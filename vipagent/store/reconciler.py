@@ -12,7 +12,7 @@ from enum import Enum, auto
 from vipagent.core.words import Claim
 from vipagent.net import backoff
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Snapshot
-from vipagent.store.driver import Found, Holder, Listing
+from vipagent.store.driver import Found, Holder, Listing, Names
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import claim_of
 
@@ -74,6 +74,8 @@ class _Registration:
     """Whether it was as desired since the value is desired: what others write into it later stays."""
     request: Request | None = None
     """What is under way."""
+    requested: bool = False
+    """Whether it was ever to be made: a server that was frozen may carry out a request much later."""
     contradicted: bool = False
     """Whether a listing came meanwhile: it may be newer or older than the request's outcome."""
     failures: int = 0
@@ -108,6 +110,7 @@ class Reconciler:
         """Registrations that may need a request."""
         self._untold: dict[Directory, None] = {}
         self._interests: dict[Directory, frozenset[str] | None] | None = None
+        self._alone: frozenset[Directory] = frozenset()
 
     # What the agent desires.
 
@@ -144,14 +147,15 @@ class Reconciler:
         self._interests = None
 
     @property
-    def interests(self) -> dict[Directory, frozenset[str] | None]:
-        """What the driver has to follow, and whose values are needed."""
+    def interests(self) -> tuple[Names, frozenset[Directory]]:
+        """What the driver has to follow: see `Interests`."""
         if self._interests is None:
             self._interests = {directory: watch.names for directory, watch in self._watches.items()}
             for directory, own in self._registrations.items():
                 watched = self._interests.get(directory, frozenset())
                 self._interests[directory] = None if watched is None else watched | own.keys()
-        return self._interests
+            self._alone = frozenset(self._registrations.keys() - self._watches.keys())
+        return self._interests, self._alone
 
     # What the driver reports.
 
@@ -231,8 +235,9 @@ class Reconciler:
             request = self._next(key, registration)
             if request is not None:
                 registration.request, registration.contradicted = request, False
+                registration.requested |= isinstance(request, Put)
                 yield request
-            elif registration.value is None:
+            elif registration.value is None and not registration.requested:
                 self._forget(key)
 
     @property

@@ -18,6 +18,11 @@ REQUEST_TIMEOUT = 2.0
 time for another server."""
 
 
+def request_timeout(life: float) -> float:
+    """Return the seconds that a server has for one answer, for a session's life in seconds."""
+    return min(REQUEST_TIMEOUT, life / 4)
+
+
 class Session:
     """One session, and its successors when it is lost.
 
@@ -54,7 +59,7 @@ class Session:
     @property
     def request_timeout(self) -> float:
         """Seconds that a server has for one answer."""
-        return min(REQUEST_TIMEOUT, self.life / 4)
+        return request_timeout(self.life)
 
     @property
     def is_serving(self) -> bool:

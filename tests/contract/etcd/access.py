@@ -7,9 +7,10 @@ from tests.contract.etcd.under_test import b64
 from tests.contract.sessions import PASSWORD, begun
 from tests.servers.etcd import Etcd
 from vipagent.store.backend import StoreSettings
+from vipagent.store.client import Client
 from vipagent.testing.peers import Peer
 from vipagent.testing.recorder import Recorder
-from vipagent_etcd import EtcdBackend
+from vipagent_etcd import EtcdDriver
 
 PREFIX = "/secured"
 LONG_LIFE = 10.0
@@ -48,6 +49,6 @@ def opened(sessions: list[Peer], host: str, options: Mapping[str, object], prefi
     """Return a session that has begun to connect, wants a member, and watches for it."""
     seen = Recorder()
     settings = StoreSettings("node1", f"run{len(sessions)}", (host,), prefix, LONG_LIFE, options)
-    session = Peer(EtcdBackend(settings, seen), seen)
+    session = Peer(Client(EtcdDriver, settings, seen), seen)
     sessions.append(session)
     return begun(session)

@@ -17,7 +17,7 @@ from vipagent.testing.death import holder
 from vipagent.testing.faults import RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import following, watches
+from vipagent_etcd import follower, listing
 from vipagent_etcd.channel import read_message
 from vipagent_etcd.errors import Refused, Unreachable
 
@@ -108,7 +108,7 @@ class TestWatches:
         self, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What follows when one of them goes is found by listing."""
-        monkeypatch.setattr(watches, "MAX_ENTRIES", 5)
+        monkeypatch.setattr(listing, "MAX_ENTRIES", 5)
         for last in range(8):
             store.plant(member(last), b"")
         agent = peers.join("node9")
@@ -116,7 +116,7 @@ class TestWatches:
         names = [member(last).name for last in range(8)]
         agent.seen.wait_names(MEMBERS, names[:5], PATIENCE)
         store.uproot(member(0))
-        agent.seen.wait_names(MEMBERS, names[1:6], following.BREATH + NOTICE)
+        agent.seen.wait_names(MEMBERS, names[1:6], follower.RELIST_DELAY + NOTICE)
 
     def test_a_registration_nobody_watches_is_kept_all_the_same(
         self, peers: Peers, store: EtcdUnderTest

@@ -15,11 +15,12 @@ from tests.servers.etcd import Etcd
 from tests.servers.realtime import going_first, starting_first
 from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder, SessionSeen
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE
-from vipagent_etcd import EtcdBackend
+from vipagent_etcd import EtcdDriver
 
 AGENTS = 60
 BACK = 10.0
@@ -44,7 +45,7 @@ def slow_server(tmp_path: Path) -> Iterator[Etcd]:
 def agent_of(hosts: tuple[str, ...], login: dict[str, object]) -> Peer:
     """Return a session, not opened, over these servers."""
     seen = Recorder()
-    return Peer(EtcdBackend(StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen)
+    return Peer(Client(EtcdDriver, StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen)
 
 
 def agents(server: Etcd, login: dict[str, object], count: int) -> list[Peer]:
@@ -53,7 +54,7 @@ def agents(server: Etcd, login: dict[str, object], count: int) -> list[Peer]:
     for number in range(1, count + 1):
         seen = Recorder()
         settings = StoreSettings(f"node{number}", f"run{number}", (server.address,), PREFIX, LIFE, login)
-        agent = Peer(EtcdBackend(settings, seen), seen)
+        agent = Peer(Client(EtcdDriver, settings, seen), seen)
         agent.watch(MEMBERS)
         agent.register(member(number))
         made.append(agent)

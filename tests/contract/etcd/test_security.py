@@ -11,12 +11,13 @@ from tests.contract.sessions import PASSWORD, detail, refused, serves
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.faults import RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import EtcdBackend
+from vipagent_etcd import EtcdDriver
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ class TestPasswords:
 )
 def test_options_that_can_never_work(options: dict[str, object], words: list[str]) -> None:
     with pytest.raises(StoreConfigError) as error:
-        EtcdBackend(StoreSettings("node1", "run1", options=options), Recorder())
+        Client(EtcdDriver, StoreSettings("node1", "run1", options=options), Recorder())
     for word in words:
         assert word in str(error.value)
     assert PASSWORD not in str(error.value)
@@ -152,4 +153,4 @@ def test_options_that_can_never_work(options: dict[str, object], words: list[str
 @pytest.mark.parametrize("host", ["http://127.0.0.1:2379", "127.0.0.1:99999", ":2379", "a b:1", "h:0", "h/x"])
 def test_hosts_that_can_never_work(host: str) -> None:
     with pytest.raises(StoreConfigError, match="host"):
-        EtcdBackend(StoreSettings("node1", "run1", hosts=(host,)), Recorder())
+        Client(EtcdDriver, StoreSettings("node1", "run1", hosts=(host,)), Recorder())

@@ -21,7 +21,7 @@ from vipagent.testing.faults import CLOSED, LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_etcd import following, session
+from vipagent_etcd import follower
 
 FLOODED = 16 * 1024
 """KiB of memory that a server which never stops talking may take."""
@@ -95,7 +95,7 @@ class TestTheWay:
         self, peers: Peers, store: EtcdUnderTest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The lease is kept, the session seems well: a listing tells the truth after a while."""
-        monkeypatch.setattr(following, "RENEWAL", 2.0)
+        monkeypatch.setattr(follower, "RENEWAL", 2.0)
         agent = registered(peers)
         mark = agent.seen.mark()
         proxy.swallow(b"/v3/watch")
@@ -130,7 +130,7 @@ class TestTheWay:
     def test_200_reconnections_leak_nothing(
         self, proxy: Proxy, peers: Peers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(session, "PAUSE", (0.01, 0.02))
+        monkeypatch.setattr("vipagent.store.session.backoff.delay", lambda _failures: 0.01)
         agent = registered(peers)
 
         def reconnect() -> None:

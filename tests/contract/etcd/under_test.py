@@ -9,7 +9,7 @@ from tests.contract.served import OnServer
 from tests.servers.etcd import Etcd
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent_etcd import EtcdBackend
+from vipagent_etcd import EtcdDriver
 
 LIFE = 3.0
 PREFIXES = count(1)
@@ -25,7 +25,7 @@ def b64(data: bytes | str) -> str:
 class EtcdUnderTest(OnServer[Etcd]):
     """A server, a prefix that is fresh for each test, and a foreign client with a lease of its own."""
 
-    factory = EtcdBackend
+    factory = EtcdDriver
     vanishing = LIFE + 5.0
     """A server looks for expired leases every 0.5 s, by the wall clock, then by the monotonic one; if they
     differ, because the former was set meanwhile, it looks again after 3 s (lessor.go of etcd 3.4)."""
