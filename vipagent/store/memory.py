@@ -14,7 +14,8 @@ from vipagent.core.words import StoreState
 from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, StoreSettings
 from vipagent.store.driver import Found, Holder
 from vipagent.store.layout import Directory, Key
-from vipagent.store.reconciler import Delete, Look, Put, Reconciler, Request
+from vipagent.store.reconciler import Reconciler
+from vipagent.store.registration import Delete, Look, Put, Request
 
 REFUSED_NEVER = 0.0
 """The time, where nothing is ever refused."""

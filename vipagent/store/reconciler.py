@@ -7,7 +7,6 @@ and after a request whose outcome is unknown the entry is looked at first.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from vipagent.core.words import Claim
 from vipagent.net import backoff
@@ -15,6 +14,7 @@ from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Snapshot
 from vipagent.store.driver import Found, Holder, Listing, Names
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import claim_of
+from vipagent.store.registration import Registration, Request
 
 RETRY = (0.5, 30.0)
 """Seconds until a refused request is made again: at first, and at most."""
@@ -22,65 +22,6 @@ OVERTAKEN_AT_ONCE = 3
 """How often in a row an entry that changed meanwhile is looked at again without a delay."""
 OVERTAKEN_RETRY = (0.05, 0.5)
 """Seconds until it is looked at after that: at first, and at most."""
-
-
-class Unknown(Enum):
-    """The value that stands for "not known"."""
-
-    UNKNOWN = auto()
-
-
-UNKNOWN = Unknown.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """Find out what is there."""
-
-    key: Key
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Put:
-    """Register."""
-
-    key: Key
-    value: bytes
-    instead: Found | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Delete:
-    """Remove a registration."""
-
-    key: Key
-    found: Found
-
-
-Request = Look | Put | Delete
-
-
-@dataclass(slots=True)
-class _Registration:
-    """One entry that is desired, or that may still be there though it is not desired any more."""
-
-    value: bytes | None
-    """What it shall say; None: it shall go."""
-    found: Found | Unknown | None = UNKNOWN
-    """What is there, as far as it is known."""
-    fulfilled: bool = False
-    """Whether it ever was as desired: if so, an entry of our node's other run is a duplicate agent's (G3)."""
-    written: bool = False
-    """Whether it was as desired since the value is desired: what others write into it later stays."""
-    request: Request | None = None
-    """What is under way."""
-    requested: bool = False
-    """Whether it was ever to be made: a server that was frozen may carry out a request much later."""
-    contradicted: bool = False
-    """Whether a listing came meanwhile: it may be newer or older than the request's outcome."""
-    failures: int = 0
-    due: float = 0.0
-    """When it may be tried again, in monotonic seconds."""
 
 
 @dataclass(slots=True)
@@ -103,7 +44,7 @@ class Reconciler:
         self._node = node
         self._instance = instance
         self._connected = False
-        self._registrations: dict[Directory, dict[str, _Registration]] = {}
+        self._registrations: dict[Directory, dict[str, Registration]] = {}
         self._watches: dict[Directory, _Watch] = {}
         self._listings: dict[Directory, Listing] = {}
         self._pending: dict[Key, None] = {}
@@ -118,21 +59,19 @@ class Reconciler:
         """Keep an ephemeral entry with this value."""
         registration = self._registration(key)
         if registration is None:
-            registration = self._registrations.setdefault(key.directory, {})[key.name] = _Registration(value)
+            registration = Registration(key, value)
+            self._registrations.setdefault(key.directory, {})[key.name] = registration
             self._interests = None
-            self._take(key, registration, self._listings.get(key.directory))
-        elif registration.value is None:
-            registration.fulfilled = False
-        if registration.value != value:
-            registration.value, registration.written = value, False
-        registration.failures, registration.due = 0, 0.0
+            if (listing := self._listings.get(key.directory)) is not None:
+                registration.listed(listing)
+        registration.desire(value)
         self._pending[key] = None
 
     def deregister(self, key: Key) -> None:
         """Remove an entry if it is ours, and keep it no longer (G2)."""
         registration = self._registration(key)
         if registration is not None:
-            registration.value, registration.due = None, 0.0
+            registration.desire(None)
             self._pending[key] = None
 
     def watch(self, directory: Directory, names: frozenset[str] | None) -> None:
@@ -174,9 +113,7 @@ class Reconciler:
         self._untold.clear()
         for own in self._registrations.values():
             for registration in own.values():
-                registration.found = UNKNOWN
-                registration.written &= registration.request is None
-                registration.request = None
+                registration.lose_track()
 
     def listed(self, directory: Directory, listing: Listing) -> None:
         """Take a directory as it is."""
@@ -184,40 +121,27 @@ class Reconciler:
             return
         self._listings[directory] = listing
         self._untold[directory] = None
-        for name, registration in self._registrations.get(directory, {}).items():
-            self._take(Key(directory, name), registration, listing)
+        for registration in self._registrations.get(directory, {}).values():
+            registration.listed(listing)
+            self._pending[registration.key] = None
 
     def done(self, request: Request, found: Found | None) -> None:
         """Take what is there after a request."""
-        registration = self._finish(request)
-        if registration is None:
-            return
-        registration.failures = 0
-        registration.found = found
-        if isinstance(request, Put):
-            registration.fulfilled = registration.value is not None
-            registration.written = registration.value == request.value
-        if registration.contradicted:
-            listing = self._listings.get(request.key.directory, {})
-            agreed = listing.get(request.key.name) == found and (request.key.name in listing) == bool(found)
-            registration.found = found if agreed else UNKNOWN
+        if (registration := self._requested(request)) is not None:
+            registration.done(request, found, self._listings.get(request.key.directory, {}))
 
     def overtaken(self, request: Request, now: float) -> None:
         """Look again: somebody else changed the entry first."""
-        registration = self._finish(request)
-        if registration is not None:
+        if (registration := self._requested(request)) is not None:
             registration.failures += 1
             again = registration.failures - OVERTAKEN_AT_ONCE
-            registration.due = now + backoff.delay(again, *OVERTAKEN_RETRY)
-            registration.found = UNKNOWN
+            registration.failed(now + backoff.delay(again, *OVERTAKEN_RETRY))
 
     def refused(self, request: Request, now: float) -> None:
         """Try again later, this entry alone."""
-        registration = self._finish(request)
-        if registration is not None:
+        if (registration := self._requested(request)) is not None:
             registration.failures += 1
-            registration.due = now + backoff.delay(registration.failures, *RETRY)
-            registration.found = UNKNOWN
+            registration.failed(now + backoff.delay(registration.failures, *RETRY))
 
     # What is to be done now.
 
@@ -232,12 +156,9 @@ class Reconciler:
             self._pending.pop(key, None)
             if registration is None or registration.request is not None or not self._is_listed(key):
                 continue
-            request = self._next(key, registration)
-            if request is not None:
-                registration.request, registration.contradicted = request, False
-                registration.requested |= isinstance(request, Put)
+            if (request := registration.begin(self.claim)) is not None:
                 yield request
-            elif registration.value is None and not registration.requested:
+            elif registration.is_over:
                 self._forget(key)
 
     @property
@@ -282,46 +203,10 @@ class Reconciler:
     def _entry(self, found: Found) -> Entry:
         return Entry(found.value[:MAX_VALUE], self.claim(found))
 
-    def _next(self, key: Key, registration: _Registration) -> Request | None:
-        """Return what has to be done for an entry, by what is there (G2, G3); None: nothing."""
-        found, value = registration.found, registration.value
-        if found is UNKNOWN:
-            return Look(key)
-        if value is None:
-            return Delete(key, found) if found is not None and self.claim(found) is Claim.OURS else None
-        if found is not None and found.holder is Holder.OURS:
-            registration.fulfilled = True
-            registration.written |= found.value == value
-            return None if registration.written else Put(key, value, found)
-        return Put(key, value, found) if found is None or self._may_replace(found, registration) else None
-
-    def _may_replace(self, found: Found, registration: _Registration) -> bool:
-        """Whether another session's entry is a stale registration of ours (G3)."""
-        match self.claim(found):
-            case Claim.OURS:
-                return True
-            case Claim.SAME_NODE:
-                return not registration.fulfilled
-            case Claim.OTHER:
-                return False
-
-    def _take(self, key: Key, registration: _Registration, listing: Listing | None) -> None:
-        """Take what a listing says of an entry, unless a request is under way that may have changed it."""
-        if listing is None:
-            return
-        self._pending[key] = None
-        if registration.request is not None:
-            registration.contradicted = True
-        elif key.name not in listing:
-            registration.found = None
-        else:
-            found = listing[key.name]
-            registration.found = UNKNOWN if found is None else found
-
     def _is_listed(self, key: Key) -> bool:
         return key.directory in self._listings
 
-    def _registration(self, key: Key) -> _Registration | None:
+    def _registration(self, key: Key) -> Registration | None:
         return self._registrations.get(key.directory, {}).get(key.name)
 
     def _forget(self, key: Key) -> None:
@@ -331,12 +216,11 @@ class Reconciler:
             del self._registrations[key.directory]
         self._interests = None
 
-    def _finish(self, request: Request) -> _Registration | None:
-        """Return whose request this was; None: it is not under way any more, so its outcome says nothing."""
+    def _requested(self, request: Request) -> Registration | None:
+        """Return whose request this is; None: it is not under way any more, so its outcome says nothing."""
         registration = self._registration(request.key)
         if registration is None or registration.request is not request:
             return None
-        registration.request = None
         self._pending[request.key] = None
         return registration
 

@@ -19,7 +19,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventual
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import follower, listing
 from vipagent_etcd.channel import read_message
-from vipagent_etcd.errors import Refused, Unreachable
+from vipagent_etcd.errors import Refused, Unavailable, Unreachable
 
 
 class TestLeases:
@@ -177,9 +177,10 @@ class TestServer:
     ],
 )
 def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: int) -> None:
-    with pytest.raises(Refused, match=r"^gone$") as refusal:
+    kind = Unavailable if code == 14 else Refused  # gRPC's UNAVAILABLE: another server may do better
+    with pytest.raises(kind, match=r"^gone$") as refusal:
         read_message(status, line)
-    assert refusal.value.code == code
+    assert getattr(refusal.value, "code", 14) == code
 
 
 @pytest.mark.parametrize("line", [b"", b"<html>", b"[1]", b'"text"', b"[" * 100_000, b"\xff\x00"])
