@@ -1,5 +1,5 @@
-"""ZooKeeper, the reference store: ExaZK's tree, ephemeral znodes, kazoo."""
+"""ZooKeeper, the reference store: ExaZK's tree, by kazoo."""
 
-from vipagent_zookeeper.backend import ZooKeeperBackend
+from vipagent_zookeeper.driver import ZooKeeperDriver
 
-__all__ = ["ZooKeeperBackend"]
+__all__ = ["ZooKeeperDriver"]

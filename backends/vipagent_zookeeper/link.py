@@ -11,6 +11,7 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
 
+from vipagent.store.driver import Disconnected
 from vipagent_zookeeper.kazoolog import KazooLog
 from vipagent_zookeeper.options import Hosts, ZooKeeperOptions
 from vipagent_zookeeper.wire import Wire
@@ -20,10 +21,6 @@ EXPIRED = "the session has expired"
 
 Post = Callable[..., None]
 """Calls a function with arguments on the backend's loop, from any thread."""
-
-
-class Disconnected(Exception):
-    """A request without an answer: the connection or the session is gone, and its fate is unknown."""
 
 
 class LinkEvents(Protocol):
@@ -135,17 +132,21 @@ class Link:
         self.client.stop()
         self.client.close()
 
-    def abandon(self) -> threading.Thread:
-        """End all without the server and without waiting; nothing more is told to the owner.
+    def abandon(self, *, cut: bool = True) -> threading.Thread:
+        """End all without waiting; nothing more is told to the owner.
+
+        Args:
+            cut: without the server; else the session is ended there, for which the server may take its time.
 
         Returns:
-            The thread that sees to it; it needs a fraction of a second.
+            The thread that sees to it; after a `cut` it needs a fraction of a second.
         """
         self._abandoned = True
         for future in self._awaited:  # kazoo may drop what is under way while it stops
             if not future.done():
                 future.set_exception(ConnectionClosedError())
-        self.cut()
+        if cut:
+            self.cut()
         undertaker = threading.Thread(target=self.stop, name="vipagent-zookeeper-end", daemon=True)
         undertaker.start()
         return undertaker

@@ -1,130 +1,162 @@
-"""Typed requests on znodes, in the present session."""
+"""Typed requests on znodes, in the present session, with the store layer's errors."""
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from kazoo.exceptions import NoAuthError, NoNodeError, RolledBackError, RuntimeInconsistency
+from kazoo.exceptions import (
+    BadVersionError,
+    KazooException,
+    NoAuthError,
+    NodeExistsError,
+    NoNodeError,
+    RolledBackError,
+    RuntimeInconsistency,
+)
 
-from vipagent.core.words import Claim
-from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, StoreSettings
-from vipagent.store.records import claim_of
-from vipagent_zookeeper.session import Session
+from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
+from vipagent.store.driver import Found, Holder, Overtaken, Refused
+from vipagent_zookeeper.connection import Connection
+from vipagent_zookeeper.refusals import explain
 
 Watch = Callable[[str], None]
 """Called on kazoo's thread with the path of what has changed, once."""
 
 LARGEST = 1_000_000
 """Bytes: a server hangs up on a request of more than about a megabyte, again and again."""
-BATCH = 100
-"""Requests on their way at once, so that a large directory does not fill memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Znode:
-    """What there is at a path."""
+class Version:
+    """What tells a znode from itself before a change."""
 
-    value: bytes
-    version: int
+    number: int
+    """Of its value; it begins anew with each creation."""
     owner: int
     """The session whose ephemeral it is; 0: it is persistent."""
 
 
 class Znodes:
-    """The requests. Each raises `Disconnected` if there is no answer, `KazooException` if it is refused.
+    """The requests. Each raises `Disconnected` if there is no answer, `Refused` if the server refuses.
 
     One `Znodes` makes one watch on a path, however often it is asked for: kazoo knows it by its callback.
+
+    Args:
+        connection: the present one.
+        touched: called with each path that has changed.
     """
 
-    def __init__(self, session: Session, settings: StoreSettings, touched: Watch) -> None:
-        self._session = session
-        self._settings = settings
+    def __init__(self, connection: Connection, touched: Watch) -> None:
+        self._connection = connection
         self._touched = touched
+
+    async def alive(self) -> None:
+        """Ask for a sign of life."""
+        link = self._connection.link
+        try:
+            await link.answer(link.client.exists_async("/"))
+        except NoAuthError:
+            pass  # an answer all the same
+        except KazooException as error:
+            raise Refused(explain(error)) from error
 
     async def names(self, directory: str) -> list[str]:
         """Return the children's names, in order; none, and a watch for its creation, if it is not there."""
-        while True:
-            link = self._session.link
-            try:
-                children = await link.answer(link.client.get_children_async(directory, watch=self._changed))
-                return sorted(children)[:MAX_ENTRIES]
-            except NoNodeError:
-                if await link.answer(link.client.exists_async(directory, watch=self._changed)) is None:
-                    return []
+        link = self._connection.link
+        async with self._explaining():
+            while True:
+                try:
+                    children = await link.answer(
+                        link.client.get_children_async(directory, watch=self._changed)
+                    )
+                    return sorted(children)[:MAX_ENTRIES]
+                except NoNodeError:
+                    if not await self._exists(directory):
+                        return []
 
-    async def get(self, path: str) -> Znode | None:
-        """Return what is at the path, with a watch; None, and no watch, if there is nothing."""
-        link = self._session.link
-        try:
-            value, stat = await link.answer(link.client.get_async(path, watch=self._changed))
-        except NoNodeError:
-            return None
-        return Znode(value, stat.version, stat.ephemeralOwner)
+    async def get(self, path: str, *, await_creation: bool = False) -> Found | None:
+        """Return what is at the path, with a watch; None if there is nothing.
 
-    async def create(self, path: str, value: bytes, ephemeral: bool) -> None:
+        Args:
+            path: the znode's.
+            await_creation: watch for it where it is not there.
+        """
+        link = self._connection.link
+        async with self._explaining():
+            while True:
+                try:
+                    value, stat = await link.answer(link.client.get_async(path, watch=self._changed))
+                except NoNodeError:
+                    if not await_creation or not await self._exists(path):
+                        return None
+                else:
+                    return self._found(value[:MAX_VALUE], Version(stat.version, stat.ephemeralOwner))
+
+    async def create(self, path: str, value: bytes, *, ephemeral: bool) -> Found:
         """Make a znode, and the persistent ones above it as needed."""
-        _refuse_huge(value)
-        link = self._session.link
-        try:
-            await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
-        except NoNodeError:
-            await link.answer(link.client.ensure_path_async(path.rpartition("/")[0]))
-            await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+        link = self._connection.link
+        async with self._explaining(value):
+            try:
+                await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+            except NoNodeError:
+                await link.answer(link.client.ensure_path_async(path.rpartition("/")[0]))
+                await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+        return self._made(value, ephemeral)
 
-    async def set(self, path: str, value: bytes) -> None:
+    async def set(self, path: str, value: bytes, version: Version) -> Found:
         """Change a znode's value."""
-        _refuse_huge(value)
-        link = self._session.link
-        await link.answer(link.client.set_async(path, value))
+        link = self._connection.link
+        async with self._explaining(value):
+            stat = await link.answer(link.client.set_async(path, value, version.number))
+        return self._found(value, Version(stat.version, version.owner))
 
-    async def delete(self, path: str, version: int) -> None:
+    async def delete(self, path: str, version: Version) -> None:
         """Delete a znode of this version."""
-        link = self._session.link
-        await link.answer(link.client.delete_async(path, version))
+        link = self._connection.link
+        async with self._explaining():
+            await link.answer(link.client.delete_async(path, version.number))
 
-    async def replace(self, path: str, value: bytes, version: int, ephemeral: bool) -> None:
+    async def replace(self, path: str, value: bytes, version: Version, *, ephemeral: bool) -> Found:
         """Delete a znode of this version and make another one in its place, in one transaction."""
-        _refuse_huge(value)
-        link = self._session.link
+        link = self._connection.link
         transaction = link.client.transaction()
-        transaction.delete(path, version)
+        transaction.delete(path, version.number)
         transaction.create(path, value, ephemeral=ephemeral)
-        for result in await link.answer(transaction.commit_async()):
-            if isinstance(result, Exception) and not isinstance(
-                result, RolledBackError | RuntimeInconsistency
-            ):
-                raise result
+        async with self._explaining(value):
+            for result in await link.answer(transaction.commit_async()):
+                if isinstance(result, Exception) and not isinstance(
+                    result, RolledBackError | RuntimeInconsistency
+                ):
+                    raise result
+        return self._made(value, ephemeral)
 
-    async def entries(self, directory: str, names: Iterable[str]) -> dict[str, Entry]:
-        """Return the entries of these names that are there, with a watch on each."""
-        wanted, found = list(names), dict[str, Entry]()
-        for start in range(0, len(wanted), BATCH):
-            batch = wanted[start : start + BATCH]
-            entries = await asyncio.gather(*(self._entry(f"{directory}/{name}") for name in batch))
-            found.update(
-                (name, entry) for name, entry in zip(batch, entries, strict=True) if entry is not None
-            )
-        return found
+    async def _exists(self, path: str) -> bool:
+        link = self._connection.link
+        return await link.answer(link.client.exists_async(path, watch=self._changed)) is not None
 
-    async def _entry(self, path: str) -> Entry | None:
+    def _made(self, value: bytes, ephemeral: bool) -> Found:
+        return self._found(value, Version(0, self._connection.numbers[-1] if ephemeral else 0))
+
+    def _found(self, value: bytes, version: Version) -> Found:
+        numbers = self._connection.numbers
+        if version.owner == 0 or version.owner not in numbers:
+            return Found(value, version)
+        return Found(value, version, Holder.OURS if version.owner == numbers[-1] else Holder.EARLIER)
+
+    @asynccontextmanager
+    async def _explaining(self, value: bytes = b"") -> AsyncIterator[None]:
+        if len(value) > LARGEST:
+            raise Refused(f"a value of {len(value)} bytes is too large for ZooKeeper")
         try:
-            znode = await self.get(path)
-        except NoAuthError:
-            return Entry()
-        return None if znode is None else Entry(znode.value[:MAX_VALUE], self.claim(znode))
-
-    def claim(self, znode: Znode) -> Claim:
-        """Say whose a znode is: by its owner if that is a session of ours, else by its value."""
-        if znode.owner in self._session.numbers:
-            return Claim.OURS
-        return claim_of(znode.value[:MAX_VALUE], self._settings.node, self._settings.instance)
+            yield
+        except (BadVersionError, NodeExistsError, NoNodeError) as error:
+            raise Overtaken(type(error).__name__) from error
+        except KazooException as error:
+            if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
+                self._connection.renew_login()
+            raise Refused(explain(error)) from error
 
     def _changed(self, event: object) -> None:
         """Pass a watch's event on; those without a path tell of the connection, which we see by ourselves."""
         if path := getattr(event, "path", None):
             self._touched(path)
-
-
-def _refuse_huge(value: bytes) -> None:
-    if len(value) > LARGEST:
-        raise ValueError(f"a value of {len(value)} bytes is too large for ZooKeeper")

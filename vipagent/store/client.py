@@ -87,7 +87,7 @@ class Client(Backend):
 
     def version(self, timeout: float) -> str:
         """See `Backend.version`."""
-        return self._command("asking for the version", self._driver.version, timeout)
+        return self._driver.version(timeout)
 
     def close(self, timeout: float) -> None:
         """See `Backend.close`."""

@@ -91,8 +91,8 @@ class Interests:
         self._changed.clear()
 
 
-Told = Callable[[Directory, Listing], None]
-"""Takes a directory's listing. It returns at once, and does not raise."""
+Told = Callable[[Directory, Listing | None], None]
+"""Takes a directory's listing; None: the store does not let us read it. Returns at once, raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,8 @@ class Driver(ABC):
     """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
     connect_timeout: float | None = None
     """Seconds that `connect` may take; None: no more than any other request."""
+    keep_alives_per_life = 3
+    """Keep-alives in a session's life."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
@@ -157,7 +159,7 @@ class Driver(ABC):
         Raises:
             Disconnected: nothing can be known any more; the client connects again.
             SessionEnded: as in `keep_alive`.
-            Refused: the store does not let us read a directory.
+            Refused: the store lets us read nothing at all.
         """
 
     @abstractmethod
@@ -190,8 +192,14 @@ class Driver(ABC):
             Overtaken: it is another one, or gone.
         """
 
-    async def version(self) -> str:
-        """Return the store's software and version for operators, if `Connection.detail` has them not."""
+    def version(self, timeout: float) -> str:
+        """Return the store's software and version for operators, if `Alive.detail` has them not.
+
+        It needs no connection, and blocks for at most `timeout` seconds, on any thread.
+
+        Raises:
+            StoreError: the server cannot be asked.
+        """
         return ""
 
     @abstractmethod

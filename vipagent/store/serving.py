@@ -52,7 +52,7 @@ class Serving:
         self._driver = driver
         self._prefix = settings.prefix
         self._listener = listener
-        self._session = Session(driver.servers, settings.session_timeout, first)
+        self._session = Session(driver.servers, settings.session_timeout, first, driver.keep_alives_per_life)
         self._interests = Interests()
         self._work = asyncio.Event()
         """Set when there may be requests to make."""
@@ -206,8 +206,9 @@ class Serving:
         self._reported.pop(self._session.server, None)
         self._tell()
 
-    def _listed(self, directory: Directory, listing: Listing) -> None:
-        self.reconciler.listed(directory, listing)
+    def _listed(self, directory: Directory, listing: Listing | None) -> None:
+        if listing is not None:
+            self.reconciler.listed(directory, listing)
         self._serves()
         self._work.set()
 
@@ -229,7 +230,9 @@ class Serving:
         except Overtaken:
             self.reconciler.overtaken(request, time.monotonic())
         except Refused as error:
-            self._report(request.key, f"{request.key.path(self._prefix)}: {error}")
+            self._report(
+                request.key, f"registering {request.key.path(self._prefix)}: {error}; will try again"
+            )
             self.reconciler.refused(request, time.monotonic())
         else:
             self._reported.pop(request.key, None)

@@ -11,8 +11,6 @@ from vipagent.core.words import StoreState
 from vipagent.net import backoff
 from vipagent.store.driver import Alive
 
-KEEPALIVES_PER_SESSION = 3
-"""Keep-alives in a session's life."""
 REQUEST_TIMEOUT = 2.0
 """Seconds that a server has for an answer, at most; else a quarter of the session's life, so that there is
 time for another server."""
@@ -30,9 +28,10 @@ class Session:
         servers: the servers to try, in turn.
         life: seconds that the session is asked to live, until the store says what it grants.
         first: where in `servers` to begin.
+        keep_alives: how many there are in a session's life.
     """
 
-    def __init__(self, servers: Sequence[str], life: float, first: int = 0) -> None:
+    def __init__(self, servers: Sequence[str], life: float, first: int = 0, keep_alives: int = 3) -> None:
         self.life = life
         """Seconds that the session lives without a sign of life."""
         self.expires = -math.inf
@@ -43,6 +42,7 @@ class Session:
         """When to connect to `server`."""
         self._servers = tuple(servers)
         self._turn = first
+        self._keep_alives = keep_alives
         self._failures = 0
         self._causes: dict[str, str] = {}
         self._refusals: set[str] = set()
@@ -88,7 +88,7 @@ class Session:
             self._failures = 0
         self.life, self._detail = alive.life, alive.detail
         self.expires = asked + alive.life
-        self.next_keep_alive = asked + alive.life / KEEPALIVES_PER_SESSION
+        self.next_keep_alive = asked + alive.life / self._keep_alives
 
     def serves(self) -> None:
         """Be CONNECTED: the store has answered all that is needed."""

@@ -12,13 +12,15 @@ from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.certificates import Authority
 from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_only
 from vipagent.core.words import Claim
+from vipagent.store import reconciler
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.store.layout import Key
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import PATIENCE
-from vipagent_zookeeper import ZooKeeperBackend, duty
+from vipagent_zookeeper import ZooKeeperDriver
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def opened(sessions: list[Peer], host: str, options: Mapping[str, object]) -> Pe
     """Return a session that has begun to connect, wants a member, and watches for it."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", (host,), "/secured", LIFE, options)
-    session = Peer(ZooKeeperBackend(settings, seen), seen)
+    session = Peer(Client(ZooKeeperDriver, settings, seen), seen)
     sessions.append(session)
     return begun(session)
 
@@ -134,10 +136,10 @@ def test_what_the_world_may_not_read_stays_hidden(
     own = {"auth": "digest", "user": "agent", "password_file": str(password), "world_read": False}
     settings = StoreSettings("node1", "run1", (digest_server.address,), "/hidden", LIFE, own)
     seen, others_seen = Recorder(), Recorder()
-    session = Peer(ZooKeeperBackend(settings, seen), seen)
+    session = Peer(Client(ZooKeeperDriver, settings, seen), seen)
     others = {"auth": "digest", "user": "agent", "password_env": "OTHERS_PASSWORD"}
     settings = StoreSettings("node2", "run1", (digest_server.address,), "/hidden", LIFE, others)
-    other = Peer(ZooKeeperBackend(settings, others_seen), others_seen)
+    other = Peer(Client(ZooKeeperDriver, settings, others_seen), others_seen)
     sessions += [session, other]
     session.backend.open()
     session.watch(MEMBERS)
@@ -158,7 +160,7 @@ def test_a_wrong_digest_is_told_and_mended_without_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server takes any user and password, and refuses requests: the log says which, and why, once."""
-    monkeypatch.setattr(duty, "RETRY", 0.2)
+    monkeypatch.setattr(reconciler, "RETRY", (0.2, 0.2))
     options = {"auth": "digest", "user": "agent", "password_file": str(password)}
     serves(opened(sessions, digest_server.address, options))
     sessions.pop().backend.close(2.0)
@@ -170,9 +172,7 @@ def test_a_wrong_digest_is_told_and_mended_without_a_restart(
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
-    assert complaint.startswith(
-        f"zookeeper {digest_server.address}: registering {member(1).path('/secured')}: "
-    )
+    assert complaint.startswith(f"zookeeper: registering {member(1).path('/secured')}: not allowed: ")
     assert PASSWORD not in complaint
 
 

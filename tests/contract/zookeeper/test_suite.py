@@ -16,6 +16,7 @@ from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.store.layout import Key
 from vipagent.store.records import Maintenance
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
@@ -23,7 +24,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, ev
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_zookeeper import ZooKeeperBackend, wire, znodes
+from vipagent_zookeeper import ZooKeeperDriver, follower, wire, znodes
 
 LONG = 10.0
 """Seconds of a session's life in which even a busy machine moves to another server."""
@@ -49,7 +50,7 @@ def alone(
     """Return a session that is not under the suite's care."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", hosts, prefix, life, options or {})
-    return Peer(ZooKeeperBackend(settings, seen), seen)
+    return Peer(Client(ZooKeeperDriver, settings, seen), seen)
 
 
 def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperUnderTest) -> None:
@@ -83,9 +84,11 @@ def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: Zo
     one.watch(MEMBERS)
     one.register(member(1))
     one.wait_claim(member(1), Claim.OURS, PATIENCE)
-    assert isinstance(one.backend, ZooKeeperBackend)
+    assert isinstance(one.backend, Client)
+    driver = one.backend._driver
+    assert isinstance(driver, ZooKeeperDriver)
     mark = one.seen.mark()
-    thief = KazooClient(store.server.address, client_id=one.backend._session.link.client.client_id)
+    thief = KazooClient(store.server.address, client_id=driver._connection.link.client.client_id)
     thief.start()
     thief.stop()
     thief.close()
@@ -170,7 +173,7 @@ def test_no_more_entries_are_handed_over_than_may_be(
     peers: Peers, store: ZooKeeperUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(znodes, "MAX_ENTRIES", 3)
-    monkeypatch.setattr(znodes, "BATCH", 2)
+    monkeypatch.setattr(follower, "BATCH", 2)
     for name in "edcba":
         store.foreign.create(Key(MEMBERS, name).path(store.prefix), name.encode(), makepath=True)
     one = peers.join("node1")
@@ -366,7 +369,7 @@ def test_a_host_that_says_nothing_is_named() -> None:
         one.backend.open()
         try:
             one.seen.wait_state(StoreState.LOST, PATIENCE)
-            assert detail(one) == f"{address}: no answer for 2.0 s"
+            assert detail(one) == f"{address}: no answer within 2 s"
         finally:
             began = time.monotonic()
             one.backend.close(allowed(2.0))
@@ -432,5 +435,5 @@ def test_the_server_s_version_is_told(peers: Peers) -> None:
 def test_a_server_that_keeps_its_version_to_itself_is_no_trouble() -> None:
     with socket.create_server((HOST, 0)) as mute:
         hosts = (f"{HOST}:{mute.getsockname()[1]}",)
-        backend = ZooKeeperBackend(StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
+        backend = Client(ZooKeeperDriver, StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
         assert backend.version(0.2) == ""

@@ -11,7 +11,7 @@ from tests.contract.served import OnServer
 from tests.servers.zookeeper import ZooKeeper
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent_zookeeper import ZooKeeperBackend
+from vipagent_zookeeper import ZooKeeperDriver
 
 LIFE = 4.0
 PREFIXES = count(1)
@@ -20,7 +20,7 @@ PREFIXES = count(1)
 class ZooKeeperUnderTest(OnServer[ZooKeeper]):
     """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
 
-    factory = ZooKeeperBackend
+    factory = ZooKeeperDriver
     vanishing = LIFE + 5.0
     """A server looks at its sessions once in a tick of 2 s, which it adds to their lives."""
 

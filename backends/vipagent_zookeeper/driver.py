@@ -1,0 +1,135 @@
+"""The driver: entries are ExaZK's znodes, by kazoo."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Never
+
+from vipagent.store.access import parse_options
+from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.store.driver import (
+    API_VERSION,
+    Alive,
+    Disconnected,
+    Driver,
+    Found,
+    Interests,
+    Listing,
+    Overtaken,
+    Told,
+)
+from vipagent.store.layout import Directory, Key
+from vipagent_zookeeper.connection import Connection
+from vipagent_zookeeper.follower import Follower, read
+from vipagent_zookeeper.link import Link
+from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
+from vipagent_zookeeper.version import ask
+from vipagent_zookeeper.znodes import Version, Znodes
+
+
+class ZooKeeperDriver(Driver):
+    """One session with ZooKeeper. kazoo chooses the server, and moves to another by itself."""
+
+    name = "zookeeper"
+    api_version = API_VERSION
+    connect_timeout = 5.0
+    keep_alives_per_life = 4
+    """More often than kazoo's pings, which are then not sent."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        super().__init__(settings)
+        self._hosts = parse_servers(settings.hosts)
+        self._options = parse_options(ZooKeeperOptions, settings.options)
+        check_prefix(settings.prefix)
+        self._connection = Connection(self._make_link)
+        self._znodes = Znodes(self._connection, self._touched)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._follower: Follower | None = None
+
+    async def connect(self, server: str) -> None:
+        """See `Driver.connect`."""
+        self._loop = asyncio.get_running_loop()
+        await self._connection.open()
+
+    async def keep_alive(self) -> Alive:
+        """See `Driver.keep_alive`."""
+        await self._znodes.alive()
+        self._connection.confirmed()
+        link = self._connection.link
+        return Alive(link.life, f"{link.peer}, session life {link.life:g} s")
+
+    async def follow(self, interests: Interests, told: Told) -> Never:
+        """See `Driver.follow`."""
+        self._follower = Follower(self._znodes, self.settings.prefix, told)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follower.run(interests))
+                tasks.create_task(self._connection.broken())
+        except* Disconnected as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            self._follower = None
+        raise Disconnected("the connection is gone")
+
+    async def look(self, key: Key) -> Found | None:
+        """See `Driver.look`."""
+        return await self._znodes.get(self._path(key))
+
+    async def read(self, directory: Directory) -> Listing:
+        """See `Driver.read`."""
+        path = self._path(directory)
+        return await read(self._znodes, path, await self._znodes.names(path))
+
+    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+        """See `Driver.put`."""
+        path = self._path(key)
+        if instead is None:
+            return await self._znodes.create(path, value, ephemeral=ephemeral)
+        version = _version(instead)
+        owner = self._connection.numbers[-1] if ephemeral else 0
+        if version.owner == owner:
+            return await self._znodes.set(path, value, version)
+        return await self._znodes.replace(path, value, version, ephemeral=ephemeral)
+
+    async def delete(self, key: Key, found: Found) -> None:
+        """See `Driver.delete`."""
+        await self._znodes.delete(self._path(key), _version(found))
+
+    def version(self, timeout: float) -> str:
+        """See `Driver.version`."""
+        try:
+            return ask(self._hosts, self._options.tls_context(), timeout)
+        except (OSError, StoreConfigError) as error:
+            raise StoreError(f"zookeeper: {error}") from error
+
+    async def close(self) -> None:
+        """See `Driver.close`."""
+        await self._connection.close()
+
+    def _make_link(self, connection: Connection) -> Link:
+        return Link(self._hosts, self.settings.session_timeout, self._options, connection, self._post)
+
+    def _post(self, call: Callable[..., None], *args: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *args)
+
+    def _touched(self, path: str) -> None:
+        """Take a watch's word, on kazoo's thread."""
+        self._post(self._changed, path)
+
+    def _changed(self, path: str) -> None:
+        if self._follower is not None:
+            self._follower.touched(path)
+
+    def _path(self, place: Directory | Key) -> str:
+        return place.path(self.settings.prefix)
+
+
+def _version(found: Found) -> Version:
+    """Return the version of a znode.
+
+    Raises:
+        Overtaken: it could not be read.
+    """
+    if not isinstance(found.version, Version):
+        raise Overtaken("it may not be read")
+    return found.version

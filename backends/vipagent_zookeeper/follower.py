@@ -1,0 +1,140 @@
+"""Directories that are followed: listed, and listed again when a watch says so."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Never
+
+from vipagent.store.driver import Found, Interests, Listing, Refused, Told
+from vipagent.store.layout import Directory
+from vipagent_zookeeper.znodes import Znodes
+
+RETRY = 5.0
+"""Seconds until what the server does not let us read is tried again: no watch can tell when it would."""
+BATCH = 100
+"""Requests on their way at once, so that a large directory does not fill memory."""
+
+log = logging.getLogger(__name__)
+
+
+class DirectoryFollower:
+    """Follows one directory. Values are read once, and again when a watch says that they have changed.
+
+    Args:
+        znodes: the requests.
+        directory: which one.
+        path: where it is.
+        told: takes its listings.
+    """
+
+    def __init__(self, znodes: Znodes, directory: Directory, path: str, told: Told) -> None:
+        self.names: frozenset[str] | None = frozenset()
+        """The names whose values are needed; None: all."""
+        self.alone = False
+        """Whether no other names are of interest."""
+        self._znodes = znodes
+        self._directory = directory
+        self._path = path
+        self._told = told
+        self._known: dict[str, Found] = {}
+        self._outdated: set[str] = set()
+        self._news = asyncio.Event()
+        self._reported = ""
+
+    def touch(self, name: str = "") -> None:
+        """List again: the directory, or the value of this entry, has changed."""
+        if name:
+            self._outdated.add(name)
+        self._news.set()
+
+    async def run(self) -> Never:
+        """List, now and after each change."""
+        while True:
+            self._news.clear()
+            try:
+                self._told(self._directory, await self._list())
+                self._reported = ""
+            except Refused as error:
+                self._told(self._directory, None)
+                self._report(str(error))
+                asyncio.get_running_loop().call_later(RETRY, self._news.set)
+            await self._news.wait()
+
+    async def _list(self) -> Listing:
+        known = self._known
+        while self._outdated:
+            known.pop(self._outdated.pop(), None)
+        if self.alone and self.names is not None:
+            names = list(self.names)
+        else:
+            names = await self._znodes.names(self._path)
+        needed = frozenset(names) if self.names is None else self.names.intersection(names)
+        known |= await read(self._znodes, self._path, needed.difference(known), await_creation=self.alone)
+        self._known = {name: found for name, found in known.items() if name in needed}
+        return {
+            name: self._known.get(name)
+            for name in names
+            if name in self._known or name not in needed  # else it has gone since it was listed
+        }
+
+    def _report(self, text: str) -> None:
+        if text != self._reported:
+            self._reported = text
+            log.warning("zookeeper: watching %s: %s; tried again every %g s", self._path, text, RETRY)
+
+
+class Follower:
+    """Follows all directories of interest, each in a task of its own."""
+
+    def __init__(self, znodes: Znodes, prefix: str, told: Told) -> None:
+        self._znodes = znodes
+        self._prefix = prefix
+        self._told = told
+        self._followers: dict[str, tuple[DirectoryFollower, asyncio.Task[Never]]] = {}
+
+    def touched(self, path: str) -> None:
+        """Take a change at a path: of a directory, or of an entry in one."""
+        parent, _, name = path.rpartition("/")
+        for changed, entry in ((path, ""), (parent, name)):
+            if changed in self._followers:
+                self._followers[changed][0].touch(entry)
+
+    async def run(self, interests: Interests) -> Never:
+        """Follow what is of interest, and what will be."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._adjust(interests, tasks)
+                await interests.changed()
+
+    def _adjust(self, interests: Interests, tasks: asyncio.TaskGroup) -> None:
+        paths = {directory.path(self._prefix): directory for directory in interests.names}
+        for path in self._followers.keys() - paths.keys():
+            self._followers.pop(path)[1].cancel()
+        for path, directory in paths.items():
+            if path not in self._followers:
+                follower = DirectoryFollower(self._znodes, directory, path, self._told)
+                self._followers[path] = (follower, tasks.create_task(follower.run()))
+            follower = self._followers[path][0]
+            names, alone = interests.names[directory], directory in interests.alone
+            if (names, alone) != (follower.names, follower.alone):
+                follower.names, follower.alone = names, alone
+                follower.touch()
+
+
+async def read(
+    znodes: Znodes, directory: str, names: Iterable[str], *, await_creation: bool = False
+) -> dict[str, Found]:
+    """Return the entries of these names that are there and may be read, with a watch on each."""
+    wanted, found = list(names), dict[str, Found]()
+
+    async def get(name: str) -> Found | None:
+        try:
+            return await znodes.get(f"{directory}/{name}", await_creation=await_creation)
+        except Refused:
+            return Found(b"", None)  # it is there, and somebody else's
+
+    for start in range(0, len(wanted), BATCH):
+        batch = wanted[start : start + BATCH]
+        entries = await asyncio.gather(*map(get, batch))
+        found.update((name, entry) for name, entry in zip(batch, entries, strict=True) if entry is not None)
+    return found
