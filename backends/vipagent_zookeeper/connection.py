@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Never
 
 from vipagent.store.backend import StoreConfigError
-from vipagent.store.driver import Disconnected, SessionEnded
+from vipagent.store.driver import Disconnected, Refused, SessionEnded
 from vipagent_zookeeper.kazoolog import CLOSED
 from vipagent_zookeeper.link import EXPIRED, Link, LinkEvents
 
@@ -96,6 +96,13 @@ class Connection(LinkEvents):
     def confirmed(self) -> None:
         """Forget what went wrong: the server has answered."""
         self._causes.clear()
+
+    def refused(self, cause: str) -> Refused:
+        """Give the session up, for the server does not let us in; return what to raise."""
+        if self._link is not None:
+            self._causes[self._link.peer] = cause
+        self._abandon()
+        return Refused(self.trouble)
 
     def renew_login(self) -> None:
         """Take notice of a password that has changed."""

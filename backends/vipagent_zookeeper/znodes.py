@@ -58,7 +58,7 @@ class Znodes:
         except NoAuthError:
             pass  # an answer all the same
         except KazooException as error:
-            raise Refused(explain(error)) from error
+            raise self._connection.refused(explain(error)) from error
 
     async def names(self, directory: str) -> list[str]:
         """Return the children's names, in order; none, and a watch for its creation, if it is not there."""
@@ -154,7 +154,7 @@ class Znodes:
         except KazooException as error:
             if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
                 self._connection.renew_login()
-            raise Refused(explain(error)) from error
+            raise Refused(f"{self._connection.link.peer}: {explain(error)}") from error
 
     def _changed(self, event: object) -> None:
         """Pass a watch's event on; those without a path tell of the connection, which we see by ourselves."""

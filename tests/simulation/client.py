@@ -1,25 +1,29 @@
-"""One agent's session with the modelled store: what a backend has to do, and no more (Shape 4)."""
+"""One agent's session with the modelled store: the real reconciler and session over a modelled driver."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from tests.simulation.hindrances import Hindrance, Hindrances
-from tests.simulation.server import EARLIEST, Held, Session
+from tests.simulation.server import Held, Session
 from tests.simulation.surroundings import Surroundings
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Claim, StoreState
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
-from vipagent.store.backend import Entry, Snapshot
-from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
-from vipagent.store.records import claim_of
+from vipagent.store import session as store_session
+from vipagent.store.driver import Alive, Found, Holder, Listing
+from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
+from vipagent.store.reconciler import Reconciler
+from vipagent.store.registration import Delete, Look, Put, Request
 
-BACKOFF = 1.0
-"""Seconds at most until a client tries to connect again."""
+EARLIEST_ATTEMPT = 0.25
+"""Seconds, at most, from an agent's start until it asks for a session."""
 KINDS = (Kind.MEMBERS, Kind.MAINTENANCE)
+
+Call = Callable[[], None]
 
 
 @dataclass(slots=True)
-class _Watch:
+class _Reading:
     """How far the news of a directory have come: a hint comes, the directory is read, the answer comes."""
 
     under_way: bool = False
@@ -52,43 +56,45 @@ class Client:
         give: Callable[[Input], object],
     ) -> None:
         self.session: Session | None = None
-        self.state = StoreState.LOST
-        self._settings = settings
-        self._instance = instance
+        self._node = settings.node
+        self._directories = {kind: Directory(kind, settings.name) for kind in KINDS}
         self._server = around.server
         self._clock = around.clock
         self._rng = around.rng
         self._hop = hop
         self._hindrances = hindrances
         self._give = give
-        self._value = b""
-        self._own = frozenset(member_name(vip) for vip in settings.owned)
-        self._wishes: dict[str, bool] = {}
-        """The names to keep registered, and whether each ever was (G3)."""
-        self._watches = {kind: _Watch() for kind in KINDS}
-        self._epoch = 0
+        self._reconciler = Reconciler(settings.node, instance)
+        self._reconciler.watch(self._directories[Kind.MEMBERS], frozenset(map(member_name, settings.owned)))
+        self._reconciler.watch(self._directories[Kind.MAINTENANCE], None)
+        self._state = store_session.Session(("the store",), self._server.life)
+        self._readings = {kind: _Reading() for kind in KINDS}
+        self._connection = 0
+        """Counts connections: what belongs to an earlier one is void."""
+        self._way = 0
+        """Counts the ways to the store: what was on an earlier one when it was cut is lost."""
+        self._connected = False
+        self._pumping = False
         self._cut = False
         self._gone = False
-        self._held: list[Callable[[], None]] | None = None
+        self._held: list[Call] | None = None
         """What waits for a stopped process; None: it runs."""
-        self._fulfilling = False
 
     def open(self, *, cut: bool) -> None:
         """Start to connect."""
         self._cut = cut
         self._hindrances.add(Hindrance.STORE, self._clock.now)
-        self._later(self._rng.uniform(0, BACKOFF / 4), self._connect)
+        self._later(self._rng.uniform(0, EARLIEST_ATTEMPT), self._connect)
 
     def register(self, name: str, value: bytes) -> None:
-        """Keep an entry; all of one agent's have the same value."""
-        self._value = value
-        self._wishes.setdefault(name, False)
-        self._fulfil_soon()
+        """Keep an entry."""
+        self._reconciler.register(Key(self._directories[Kind.MEMBERS], name), value)
+        self._request_soon()
 
     def deregister(self, name: str) -> None:
         """Remove an entry."""
-        self._wishes.pop(name, None)
-        self._fulfil_soon()
+        self._reconciler.deregister(Key(self._directories[Kind.MEMBERS], name))
+        self._request_soon()
 
     def close(self) -> None:
         """End well: the entries go, if the store is in reach."""
@@ -103,34 +109,29 @@ class Client:
             self._server.fell_silent(self.session)
 
     def cut(self) -> None:
-        """Lose the connection; it is noticed a little later."""
+        """Lose the way to the store; it is noticed by the next request."""
         if self._cut or self._gone:
             return
         self._cut = True
         self._begin_anew()
-        if self.state is StoreState.CONNECTED and self.session:
+        if self.session:
             self._server.fell_silent(self.session)
-            life = self._server.life
-            self._later(self._rng.uniform(0, life / 3), lambda: self._become(StoreState.UNSURE))
-            self._later(self._rng.uniform(EARLIEST, 1.0) * life, lambda: self._become(StoreState.LOST))
 
     def mend(self) -> None:
-        """Have the connection again."""
+        """Have a way again; what was on the old one is lost, but the connection may stand."""
         if not self._cut or self._gone:
             return
         self._cut = False
         self._begin_anew()
-        if self.state is StoreState.CONNECTED:
-            self._later(self._hop(), self._reconnect)
-        else:
-            self._later(self._rng.uniform(0, BACKOFF), self._connect)
+        if self._connected:
+            self._read_all()
 
     def expire(self) -> None:
         """Have the session ended by the store, though it is heard of."""
         if self.session and self.session.lives and not self._cut and not self._gone:
             self._server.close(self.session)
             self._begin_anew()
-            self._later(self._hop(), self._connect)
+            self._message(self._ended)
 
     def freeze(self) -> None:
         """Stop with the process."""
@@ -141,142 +142,234 @@ class Client:
     def thaw(self) -> None:
         """Go on; what arrived meanwhile is taken first, old as it may be."""
         held, self._held = self._held or [], None
-        if self.session and not self._cut:
-            if self.session.lives:
-                self._server.heard(self.session)
-            else:
-                self._hindrances.add(Hindrance.STORE, self._clock.now)
-                self._later(self._hop(), self._reconnect)
+        if self.session and not self.session.lives:
+            self._hindrances.add(Hindrance.STORE, self._clock.now)
         for call in held:
             call()
 
-    def _reconnect(self) -> None:
-        """Talk to the store again, as if nothing had been: it may have ended the session."""
-        if self.session and self.session.lives:
-            self._server.heard(self.session)
-            self._ask_all()
-        elif not self._cut:
-            self._begin_anew()
-            self._connect()
+    # The session.
 
     def _connect(self) -> None:
-        if self._cut:
-            return
+        asked = self._clock.now
+        self._ask(self._let_in, lambda: self._confirmed(asked, first=True))
+
+    def _let_in(self) -> bool:
+        """Resume the session at the server, or begin another."""
         if self.session and self.session.lives:
             self._server.heard(self.session)
         else:
-            if self.session and self.state is not StoreState.LOST:
-                self._become(StoreState.LOST)
             self.session = Session(self._changed)
             self._server.open(self.session)
-        self._become(StoreState.CONNECTED)
-        self._ask_all()
+        return True
 
-    def _ask_all(self) -> None:
-        for kind in self._rng.sample(KINDS, len(KINDS)):
-            self._changed(kind)
-        self._fulfil_soon()
+    def _keep_alive(self) -> None:
+        asked = self._clock.now
+        if asked >= self._state.expires:
+            self._failed("no keep-alive was confirmed")
+        else:
+            self._ask(self._heard, lambda: self._confirmed(asked))
+
+    def _heard(self) -> bool:
+        if self.session is None or not self.session.lives:
+            return False
+        self._server.heard(self.session)
+        return True
+
+    def _confirmed(self, asked: float, *, first: bool = False) -> None:
+        self._state.confirmed(asked, Alive(self._server.life, ""))
+        self._on_this_connection(self._state.next_keep_alive, self._keep_alive)
+        self._later(self._state.expires - self._clock.now, self._check)
+        if first:
+            self._connected = True
+            self._reconciler.connected()
+            self._read_all()
+
+    def _check(self) -> None:
+        self._state.check(self._clock.now)
+        self._tell()
+
+    def _failed(self, cause: str) -> None:
+        self._state.failed(self._clock.now, cause)
+        self._disconnected()
+
+    def _ended(self) -> None:
+        self._state.ended(self._clock.now, "the session has expired")
+        self._disconnected()
+
+    def _disconnected(self) -> None:
+        self._connection += 1
+        self._connected = False
+        self._begin_anew()
+        self._reconciler.disconnected()
+        if self.session:
+            self._server.fell_silent(self.session)
+        self._tell()
+        self._on_this_connection(self._state.next_attempt, self._connect)
 
     def _begin_anew(self) -> None:
-        """Forget what is under way: it is lost with the connection."""
-        self._epoch += 1
-        self._fulfilling = False
-        self._watches = {kind: _Watch() for kind in KINDS}
+        """Forget what is under way: it is lost with the way to the store."""
+        self._way += 1
+        self._readings = {kind: _Reading() for kind in KINDS}
         self._hindrances.add(Hindrance.STORE, self._clock.now)
 
-    def _become(self, state: StoreState) -> None:
-        if state is not self.state:
-            self.state = state
-            self._give(StoreSession(state, ""))
+    # What is read.
+
+    def _read_all(self) -> None:
+        for kind in self._rng.sample(KINDS, len(KINDS)):
+            self._changed(kind)
+        self._request_soon()
 
     def _changed(self, kind: Kind) -> None:
-        watch = self._watches[kind]
-        if self._cut or self._gone:
+        reading = self._readings[kind]
+        if self._cut or self._gone or not self._connected:
             return
-        if watch.under_way:
-            watch.changed = True
+        if reading.under_way:
+            reading.changed = True
         else:
-            watch.under_way = True
-            self._later(self._hop(), lambda: self._read(kind))
+            reading.under_way = True
+            self._message(lambda: self._read(kind))
 
     def _read(self, kind: Kind) -> None:
-        self._watches[kind].changed = False
+        self._readings[kind].changed = False
+        listing: Listing
         if kind is Kind.MEMBERS:
-            entries = self._members()
-            if any(self._lacks(name) for name in self._wishes):
-                self._fulfil_soon()
+            listing = {name: self._found(held) for name, held in self._server.members.items()}
         else:
-            entries = {name: Entry(value) for name, value in self._server.maintenance.items()}
-        self._later(self._hop(), lambda: self._deliver(kind, entries))
+            listing = {name: Found(value, value) for name, value in self._server.maintenance.items()}
+        self._message(lambda: self._listed(kind, listing))
 
-    def _deliver(self, kind: Kind, entries: Snapshot) -> None:
-        watch = self._watches[kind]
-        watch.under_way, watch.told = False, True
-        self._give(SnapshotRead(Directory(kind, self._settings.name), entries))
+    def _found(self, held: Held) -> Found:
+        ours = held.session is not None and held.session is self.session
+        return Found(held.value, held, Holder.OURS if ours else Holder.OTHER)
+
+    def _listed(self, kind: Kind, listing: Listing) -> None:
+        reading = self._readings[kind]
+        reading.under_way, reading.told = False, True
+        self._reconciler.listed(self._directories[kind], listing)
+        self._state.serves()
+        self._tell()
         if kind is Kind.MAINTENANCE:
-            self._know_the_end(entries)
-        if watch.changed:
+            self._know_the_end(listing)
+        if reading.changed:
             self._changed(kind)
-        if all(watch.told for watch in self._watches.values()):
+        if all(reading.told for reading in self._readings.values()):
             self._hindrances.clear(Hindrance.STORE, self._clock.now)
+        self._request_soon()
 
-    def _know_the_end(self, seen: Snapshot) -> None:
+    def _know_the_end(self, seen: Listing) -> None:
         """Note that a maintenance which is over is known to be over."""
         keys, now = self._server.maintenance, self._clock.now
-        if self._settings.node not in seen and self._settings.node not in keys:
+        if self._node not in seen and self._node not in keys:
             self._hindrances.clear(Hindrance.NODE_MAINTENANCE, now)
         if WHOLE_SERVICE not in seen and WHOLE_SERVICE not in keys:
             self._hindrances.clear(Hindrance.SERVICE_MAINTENANCE, now)
 
-    def _members(self) -> Mapping[str, Entry]:
-        """Return the members; values and claims only where they are needed."""
-        return {
-            name: Entry(held.value, self._claim(held)) if name in self._own else Entry()
-            for name, held in self._server.members.items()
-        }
+    def _tell(self) -> None:
+        for state, _ in self._state.news():
+            self._give(StoreSession(state, ""))
+        if self._state.is_serving:
+            for directory, snapshot in self._reconciler.snapshots():
+                self._give(SnapshotRead(directory, snapshot))
 
-    def _claim(self, held: Held) -> Claim:
-        if held.session is not None and held.session is self.session:
-            return Claim.OURS
-        return claim_of(held.value, self._settings.node, self._instance)
+    # What is requested.
 
-    def _fulfil_soon(self) -> None:
-        if not (self._cut or self._gone or self._fulfilling) and self.state is StoreState.CONNECTED:
-            self._fulfilling = True
-            self._later(self._hop(), self._fulfil)
+    def _request_soon(self) -> None:
+        if not self._pumping and not self._gone:
+            self._pumping = True
+            self._later(0.0, self._request)
 
-    def _fulfil(self) -> None:
-        """Make the store's entries what is wished, as far as others' allow it (G3)."""
-        self._fulfilling = False
-        session, members = self.session, self._server.members
-        if session is None or not session.lives:
-            return
-        for name in [name for name in self._own if name not in self._wishes]:
-            if name in members and members[name].session is session:
-                self._server.remove(name)
-        for name, fulfilled in list(self._wishes.items()):
-            held = members.get(name)
-            if held is None or (held.session is not session and not fulfilled and self._ours(held)):
-                self._server.put(name, self._value, session)
-            self._wishes[name] |= members[name].session is session
+    def _request(self) -> None:
+        self._pumping = False
+        for request in self._reconciler.requests(self._clock.now):
+            self._carry_out(request)
+        if (due := self._reconciler.due) is not None and due > self._clock.now:
+            self._later(due - self._clock.now, self._request_soon)
 
-    def _lacks(self, name: str) -> bool:
-        held = self._server.members.get(name)
-        return held is None or held.session is not self.session
+    def _carry_out(self, request: Request) -> None:
+        outcome: list[Found | None] = []
 
-    def _ours(self, held: Held) -> bool:
-        return self._claim(held) is not Claim.OTHER
+        def act() -> bool:
+            if self.session is None or not self.session.lives:
+                return False
+            held = self._server.members.get(request.key.name)
+            outcome.extend(self._act(request, held, self.session))
+            return True
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call back, unless the connection is another by then; a stopped process has to run again first."""
-        epoch = self._epoch
+        def done() -> None:
+            if outcome:
+                self._reconciler.done(request, outcome[0])
+            else:
+                self._reconciler.overtaken(request, self._clock.now)
+            self._request_soon()
+
+        self._ask(act, done)
+
+    def _act(self, request: Request, held: Held | None, session: Session) -> list[Found | None]:
+        """Do it at the server; return what is there then, and nothing if somebody was quicker."""
+        match request:
+            case Look():
+                return [None if held is None else self._found(held)]
+            case Put(key, value, instead):
+                if held is not (instead and instead.version):
+                    return []
+                self._server.put(key.name, value, session)
+                return [self._found(self._server.members[key.name])]
+            case Delete(key, found):
+                if held is not found.version:
+                    return []
+                self._server.remove(key.name)
+                return [None]
+            case _:
+                assert_never(request)
+
+    # Time, and the way to the store.
+
+    def _ask(self, at_server: Callable[[], bool], answered: Call) -> None:
+        """Have something done at the server, and take its answer, or give it up after a while.
+
+        Args:
+            at_server: returns whether the session still lives.
+            answered: called when the answer has come.
+        """
+        waiting = True
+        connection = self._connection
+
+        def give_up() -> None:
+            if waiting and connection == self._connection:
+                self._failed("no answer")
+
+        def arrived(*, alive: bool) -> None:
+            nonlocal waiting
+            waiting = False
+            if connection == self._connection:
+                (answered if alive else self._ended)()
+
+        def serve() -> None:
+            alive = at_server()
+            self._message(lambda: arrived(alive=alive))
+
+        if not self._cut:
+            self._message(serve)
+        self._later(self._state.request_timeout, give_up)
+
+    def _message(self, call: Call) -> None:
+        """Have a message arrive, unless the way is cut meanwhile."""
+        way = self._way
+        self._later(self._hop(), lambda: call() if way == self._way else None)
+
+    def _on_this_connection(self, when: float, call: Call) -> None:
+        connection = self._connection
+        self._later(when - self._clock.now, lambda: call() if connection == self._connection else None)
+
+    def _later(self, seconds: float, call: Call) -> None:
+        """Call back; a stopped process has to run again first."""
 
         def due() -> None:
-            if self._gone or epoch != self._epoch:
+            if self._gone:
                 return
             if self._held is not None:
                 self._held.append(due)
             else:
                 call()
 
-        self._clock.after(seconds, due)
+        self._clock.after(max(0.0, seconds), due)

@@ -8,6 +8,7 @@ from random import Random
 from tests.simulation.surroundings import Pace
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
+from vipagent.store.session import request_timeout
 
 
 class FaultKind(StrEnum):
@@ -101,7 +102,7 @@ def draw(seed: int, faults: int) -> Plan:
     life = rng.choice((2.0, 4.0, 6.0, 10.0))
     acks = rng.random() < 0.8
     pace = Pace(
-        hop=rng.choice((0.01, 0.05, 0.3)),
+        hop=min(rng.choice((0.01, 0.05, 0.3)), request_timeout(life) / 3),  # there and back
         exabgp=rng.choice((0.002, 0.02, 0.2) if acks else (0.002, 0.02)),
         acks=acks,
     )

@@ -24,9 +24,9 @@ class Session:
         self.end: Alarm | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """A member's entry, and whose it is; None: a foreign client's."""
+    """A member's entry, another one after each change, and whose it is; None: a foreign client's."""
 
     value: bytes
     session: Session | None

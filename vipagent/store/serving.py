@@ -89,7 +89,8 @@ class Serving:
                     with suppress(Overtaken):
                         return await self._attempt(command)
         except (Refused, StoreConfigError) as error:
-            raise StoreError(str(error)) from error
+            server = f"{self._session.server}: " if self._session.server else ""
+            raise StoreError(f"{server}{error}") from error
         except TimeoutError:
             cause = self._session.trouble or ", ".join(filter(None, self._driver.servers))
             raise StoreError(f"not done within {within:g} s: {cause}") from None
@@ -136,11 +137,11 @@ class Serving:
         """Wait until the session is connected.
 
         Raises:
-            Refused: no server lets us in.
+            StoreError: no server lets us in.
         """
         while not self._session.is_serving:
             if self._session.is_refused:
-                raise Refused(self._session.trouble)
+                raise StoreError(self._session.trouble)
             await self._changed.wait()
 
     async def _serve_in_turn(self) -> None:

@@ -172,7 +172,9 @@ def test_a_wrong_digest_is_told_and_mended_without_a_restart(
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
-    assert complaint.startswith(f"zookeeper: registering {member(1).path('/secured')}: not allowed: ")
+    assert complaint.startswith(
+        f"zookeeper: registering {member(1).path('/secured')}: {digest_server.address}: not allowed: "
+    )
     assert PASSWORD not in complaint
 
 
