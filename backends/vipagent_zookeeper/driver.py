@@ -18,7 +18,7 @@ from vipagent.store.driver import (
     Told,
 )
 from vipagent.store.layout import Directory, Key
-from vipagent_zookeeper.connection import Connection
+from vipagent_zookeeper.connection import DIGEST, Connection
 from vipagent_zookeeper.follower import Follower, read
 from vipagent_zookeeper.link import Link
 from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
@@ -52,7 +52,11 @@ class ZooKeeperDriver(Driver):
 
     async def keep_alive(self) -> Alive:
         """See `Driver.keep_alive`."""
-        await self._znodes.alive()
+        try:
+            await self._znodes.alive()
+        except Disconnected as error:
+            await asyncio.sleep(DIGEST)  # why kazoo's client has ended, it says a little later
+            raise Disconnected(self._connection.trouble or str(error)) from error
         self._connection.confirmed()
         link = self._connection.link
         return Alive(link.life, f"{link.peer}, session life {link.life:g} s")

@@ -236,7 +236,8 @@ class Serving:
             )
             self.reconciler.refused(request, time.monotonic())
         else:
-            self._reported.pop(request.key, None)
+            if not isinstance(request, Look):
+                self._reported.pop(request.key, None)
             self.reconciler.done(request, found)
         self._interests.replace(*self.reconciler.interests)
         self._work.set()
