@@ -119,8 +119,8 @@ class Driver(ABC):
 
     servers: tuple[str, ...] = ("",)
     """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
-    connect_timeout: float | None = None
-    """Seconds that `connect` may take; None: no more than any other request."""
+    login_timeout: float | None = None
+    """Seconds that what may have to log in may take (all but `keep_alive`); None: no more than that."""
     keep_alives_per_life = 3
     """Keep-alives in a session's life."""
 

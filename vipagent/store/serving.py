@@ -158,7 +158,8 @@ class Serving:
                 self._session.failed(time.monotonic(), str(error))
             except Exception as error:  # noqa: BLE001  a driver is anybody's code
                 cause = f"not understood: {type(error).__name__}: {error}"
-                self._report(self._session.server, cause, error)
+                server = self._session.server
+                self._report(server, f"{server}: {cause}" if server else cause, error)
                 self._session.failed(time.monotonic(), cause)
             self.reconciler.disconnected()
             self._tell()
@@ -169,7 +170,7 @@ class Serving:
         Raises:
             DriverError: the fault.
         """
-        await self._bounded(self._driver.connect(self._session.server), self._driver.connect_timeout)
+        await self._bounded(self._driver.connect(self._session.server), self._driver.login_timeout)
         await self._confirm()
         self.reconciler.connected()
         self._interests.replace(*self.reconciler.interests)
@@ -227,7 +228,7 @@ class Serving:
 
     async def _carry_out(self, request: Request) -> None:
         try:
-            found = await self._bounded(self._requested(request))
+            found = await self._bounded(self._requested(request), self._driver.login_timeout)
         except Overtaken:
             self.reconciler.overtaken(request, time.monotonic())
         except Refused as error:

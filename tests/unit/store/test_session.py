@@ -1,0 +1,121 @@
+"""A session's states by its own clock, and which server it tries when."""
+
+import math
+
+import pytest
+
+from vipagent.core.words import StoreState
+from vipagent.net.backoff import MAX_DELAY
+from vipagent.store.driver import Alive
+from vipagent.store.session import REQUEST_TIMEOUT, Session
+
+LIFE = 6.0
+SERVERS = ("a:1", "b:1", "c:1")
+CONNECTED, UNSURE, LOST = StoreState.CONNECTED, StoreState.UNSURE, StoreState.LOST
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session(SERVERS, LIFE)
+
+
+def connect(session: Session, now: float) -> None:
+    session.confirmed(now, Alive(LIFE, f"{session.server}: a store"))
+    session.serves()
+
+
+def states(session: Session) -> list[StoreState]:
+    return [state for state, _ in session.news()]
+
+
+def test_it_is_connected_once_it_is_served(session: Session) -> None:
+    session.confirmed(0.0, Alive(LIFE, "a:1: a store"))
+    assert not session.is_serving
+    assert states(session) == []
+    session.serves()
+    session.serves()
+    assert list(session.news()) == [(CONNECTED, "a:1: a store")]
+
+
+def test_a_failure_is_unsure_and_then_lost_by_our_own_clock(session: Session) -> None:
+    connect(session, 10.0)
+    session.failed(12.0, "it closed the connection")
+    session.check(16.0 - 0.001)
+    assert states(session) == [CONNECTED, UNSURE]
+    session.check(16.0)
+    session.check(17.0)
+    assert list(session.news()) == [(LOST, "a:1: it closed the connection")]
+
+
+def test_its_life_counts_from_when_the_last_confirmed_sign_was_asked_for(session: Session) -> None:
+    connect(session, 10.0)
+    session.confirmed(12.0, Alive(4.0, "shorter"))
+    assert session.expires == 16.0
+    assert session.next_keep_alive == pytest.approx(12.0 + 4.0 / 3)
+
+
+def test_what_the_store_ends_is_lost_at_once(session: Session) -> None:
+    connect(session, 10.0)
+    session.ended(11.0, "the session has expired")
+    assert states(session) == [CONNECTED, LOST]
+    session.check(30.0)
+    assert states(session) == []
+
+
+def test_before_the_first_connection_it_is_lost(session: Session) -> None:
+    session.check(0.0)
+    assert states(session) == [], "nothing has failed yet"
+    session.failed(0.0, "connection refused")
+    assert states(session) == [LOST]
+
+
+def test_each_failure_is_another_server_s_turn_and_the_causes_add_up(session: Session) -> None:
+    for server in SERVERS:
+        assert session.server == server
+        session.failed(0.0, "connection refused")
+    assert session.server == SERVERS[0]
+    assert session.trouble == "a:1: connection refused; b:1: connection refused; c:1: connection refused"
+    list(session.news())
+    session.failed(1.0, "connection refused")
+    assert states(session) == [], "no news"
+
+
+def test_it_begins_where_it_is_told_to() -> None:
+    assert Session(SERVERS, LIFE, first=2).server == "c:1"
+
+
+def test_pauses_grow_up_to_a_second_and_begin_anew_once_it_is_alive(session: Session) -> None:
+    for _ in range(20):
+        session.failed(0.0, "no")
+    assert MAX_DELAY / 2 <= session.next_attempt <= MAX_DELAY
+    connect(session, 5.0)
+    session.failed(5.0, "flapping")
+    assert session.next_attempt - 5.0 >= MAX_DELAY / 2, "a connection alone proves nothing"
+    connect(session, 10.0)
+    session.confirmed(12.0, Alive(LIFE, ""))
+    session.failed(13.0, "no")
+    assert session.next_attempt - 13.0 <= 0.1
+
+
+def test_refused_by_all_it_need_not_be_waited_for(session: Session) -> None:
+    for refused in (True, False, True):
+        session.failed(0.0, "wrong password", refused=refused)
+    assert not session.is_refused
+    for _ in SERVERS:
+        session.failed(0.0, "wrong password", refused=True)
+    assert session.is_refused
+    connect(session, 1.0)
+    assert not session.is_refused
+
+
+@pytest.mark.parametrize(("life", "timeout"), [(1.0, 0.25), (6.0, 1.5), (60.0, REQUEST_TIMEOUT)])
+def test_a_request_leaves_time_for_another_server(life: float, timeout: float) -> None:
+    assert Session(SERVERS, life).request_timeout == timeout
+
+
+def test_a_session_that_never_expires() -> None:
+    session = Session(SERVERS, LIFE)
+    session.confirmed(0.0, Alive(math.inf, ""))
+    session.serves()
+    session.check(1e9)
+    assert states(session) == [CONNECTED]
