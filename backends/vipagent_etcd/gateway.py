@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -93,14 +93,33 @@ class Gateway:
             Unreachable: there is none, or it ended.
             Refused: etcd's refusal, at first or later.
         """
-        headers = {**_headers(await self._token()), **WHOLE_REQUEST}
+        token = await self._token()
+        begun = False
+        try:
+            async with aclosing(self._follow_with(token, path, requests)) as messages:
+                async for message in messages:
+                    begun = True
+                    yield message
+        except Refused as refusal:
+            if begun or not (refusal.stale_identity and self._login.invalidate(token)):
+                raise
+        else:
+            raise Unreachable("it ended the stream")
+        async with aclosing(self._follow_with(await self._token(), path, requests)) as messages:
+            async for message in messages:
+                yield message
+        raise Unreachable("it ended the stream")
+
+    async def _follow_with(
+        self, token: str | None, path: str, requests: Sequence[Message]
+    ) -> AsyncGenerator[Message, None]:
+        headers = {**_headers(token), **WHOLE_REQUEST}
         async with (
             self._channel() as channel,
             aclosing(channel.stream(path, requests, headers, self.patience)) as messages,
         ):
             async for message in messages:
                 yield message
-        raise Unreachable("it ended the stream")
 
     async def _token(self, any_token: bool = False) -> str | None:
         known = self._login.token

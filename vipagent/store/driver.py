@@ -80,8 +80,8 @@ class Interests:
         self._changed = asyncio.Event()
 
     def replace(self, names: Names, alone: frozenset[Directory]) -> None:
-        """Set what is to be followed from now on; the same objects mean: nothing has changed."""
-        if names is not self.names:
+        """Set what is to be followed from now on."""
+        if names is not self.names and (names, alone) != (self.names, self.alone):
             self.names, self.alone = names, alone
             self._changed.set()
 
