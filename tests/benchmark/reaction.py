@@ -1,6 +1,10 @@
-"""How long it takes from the store's event to the line for ExaBGP."""
+"""How long it takes from the store's event to the line for ExaBGP, beside kazoo alone.
+
+`python -m tests.benchmark.reaction` compares them, with 3 VIPs and with 300.
+"""
 
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +16,29 @@ from tests.benchmark.program import Program
 from tests.servers.zookeeper import ZooKeeper
 
 ORPHAN = "10.20.255.2"
-OPTIONS = [
-    "--service=apex",
-    "--node=bench",
-    "--auth-ip=10.20.255.1",
-    f"--vip={ORPHAN}",
-    "--settle=0",
-    "--rise=1",
-]
-MEMBER = f"/exabgp/service/apex/{ORPHAN}"
+DIRECTORY = "/exabgp/service/apex"
+MEMBER = f"{DIRECTORY}/{ORPHAN}"
+
+
+def _arguments(address: str, vips: int) -> list[str]:
+    return [
+        "vipagent",
+        "run",
+        "--backend=zookeeper",
+        f"--hosts={address}",
+        "--service=apex",
+        "--node=bench",
+        "--auth-ip=10.20.255.1",
+        *(f"--vip={vip}" for vip in _others(vips)),
+        "--settle=0",
+        "--rise=1",
+        "--release-delay=0.01",
+    ]
+
+
+def _others(vips: int) -> list[str]:
+    """Return the VIPs of the other nodes, the one that becomes an orphan first."""
+    return [f"10.20.{255 - number // 200}.{2 + number % 200}" for number in range(vips - 1)]
 
 
 @contextmanager
@@ -34,35 +52,64 @@ def zookeeper(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def take_overs(folder: Path, rounds: int = 500) -> tuple[float, float]:
+def take_overs(folder: Path, rounds: int = 500, vips: int = 2) -> tuple[float, float]:
     """Return median and 99th percentile in seconds, from the end of a member to the announcement's line."""
-    with zookeeper(folder) as address:
-        client = KazooClient(address)
-        client.start(10)
-        client.create(MEMBER, ephemeral=True, makepath=True)
-        arguments = [
-            "vipagent",
-            "run",
-            "--backend=zookeeper",
-            f"--hosts={address}",
-            *OPTIONS,
-            "--release-delay=0.01",
-        ]
-        try:
-            with Program(arguments, folder / "reaction.log") as agent:
-                agent.wait_for("announce", 0.0)
-                times = [_once(client, agent) for _ in range(rounds)]
-        finally:
-            client.stop()
-            client.close()
+    times, _ = beside_kazoo(folder, rounds, vips)
     return statistics.median(times), statistics.quantiles(times, n=100)[98]
 
 
-def _once(client: KazooClient, agent: Program) -> float:
+def beside_kazoo(folder: Path, rounds: int, vips: int) -> tuple[list[float], list[float]]:
+    """Return the seconds from each end of a member to the announcement's line, and to a bare watch's.
+
+    Both watch the same server at the same time, each in a process of its own.
+
+    Args:
+        folder: for the server and the logs.
+        rounds: how many take-overs.
+        vips: of the service.
+    """
+    with zookeeper(folder) as address:
+        client = KazooClient(address)
+        client.start(10)
+        for vip in _others(vips):
+            client.create(f"{DIRECTORY}/{vip}", ephemeral=True, makepath=True)
+        bare = ["tests.benchmark.watcher", address, DIRECTORY]
+        try:
+            with (
+                Program(_arguments(address, vips), folder / "reaction.log") as agent,
+                Program(bare, folder / "watcher.log") as watcher,
+            ):
+                agent.wait_for("announce", 0.0)
+                watcher.wait_for("present", 0.0)
+                times = [_once(client, agent, watcher) for _ in range(rounds)]
+        finally:
+            client.stop()
+            client.close()
+    return [of_agent for of_agent, _ in times], [of_kazoo for _, of_kazoo in times]
+
+
+def _once(client: KazooClient, agent: Program, watcher: Program) -> tuple[float, float]:
     start = time.monotonic()
     client.delete(MEMBER)
-    seconds = agent.wait_for(f"announce route {ORPHAN}", start).at - start
+    of_agent = agent.wait_for(f"announce route {ORPHAN}", start).at - start
+    of_kazoo = watcher.wait_for(f"absent {ORPHAN}", start).at - start
     start = time.monotonic()
     client.create(MEMBER, ephemeral=True)
     agent.wait_for(f"withdraw route {ORPHAN}", start)
-    return seconds
+    watcher.wait_for(f"present {ORPHAN}", start)
+    return of_agent, of_kazoo
+
+
+def main() -> None:
+    """Print how much longer than kazoo alone the agent needs."""
+    for vips in (3, 300):
+        with tempfile.TemporaryDirectory() as folder:
+            of_agent, of_kazoo = map(statistics.median, beside_kazoo(Path(folder), 300, vips))
+        ratio = of_agent / of_kazoo
+        print(
+            f"{vips} VIPs: {of_agent * 1000:.1f} ms, kazoo alone {of_kazoo * 1000:.1f} ms: {ratio:.2f} times"
+        )
+
+
+if __name__ == "__main__":
+    main()
