@@ -12,6 +12,7 @@ from vipagent.store.backend import MAX_VALUE
 from vipagent.store.records import (
     MAX_EVENTS,
     MAX_TEXT,
+    RECORD_VERSION,
     Event,
     Maintenance,
     Malformed,
@@ -134,7 +135,7 @@ def test_odd_parts_of_a_node_s_state_are_left_out() -> None:
             "vips": {"10.0.0.1": {"reason": "owner", "rank": "0", "owned": 1}, "10.0.0.2": "owner"},
         }
     ).encode()
-    assert NodeState.load(value) == NodeState("", "up", vips={"10.0.0.1": VipState("owner")})
+    assert NodeState.load(value) == NodeState("", "up", vips={"10.0.0.1": VipState("owner")}, version=1)
 
 
 def test_odd_events_are_left_out_and_their_odd_parts_are_empty() -> None:
@@ -191,3 +192,21 @@ def test_a_value_of_the_greatest_length_may_be_a_cut_one() -> None:
     padded = value + b" " * (MAX_VALUE - len(value))
     assert Registration.load(padded[:-1]) == Registration("node1", "run1")
     assert Registration.load(padded) == Registration()
+
+
+def test_a_record_says_only_what_there_is_to_say() -> None:
+    """Of a VIP no more than its reason; and which shape it has."""
+    record = NodeState(
+        "node1", "up", vips={"10.0.0.1": VipState("settling"), "10.0.0.2": VipState("owner", 0, True)}
+    )
+    assert json.loads(record.dump())["vips"] == {
+        "10.0.0.1": {"reason": "settling"},
+        "10.0.0.2": {"reason": "owner", "rank": 0, "owned": True},
+    }
+    assert json.loads(record.dump())["version"] == RECORD_VERSION
+    assert NodeState.load(record.dump()) == record
+
+
+def test_a_record_without_a_version_is_the_first_one() -> None:
+    assert NodeState.load(b'{"vips": {}}').version == 1
+    assert NodeState.load(b'{"vips": {}, "version": "new"}').version == 1

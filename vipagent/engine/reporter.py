@@ -8,7 +8,7 @@ from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
-from vipagent.core.words import RULES
+from vipagent.core.words import RULES, Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
@@ -116,7 +116,11 @@ class Reporter:
             detail=why[1],
             since=self._since.isoformat(timespec="seconds"),
             neighbors=report.neighbors,
-            vips={vip: VipState(seen.reason, seen.rank, seen.owned) for vip, seen in report.vips.items()},
+            vips={
+                vip: VipState(seen.reason, seen.rank, seen.owned)
+                for vip, seen in report.vips.items()
+                if seen.owned or seen.reason is not Reason.STANDBY
+            },
             instance=self._context.instance,
             events=self._history.latest,
         )

@@ -10,6 +10,9 @@ from vipagent.store.backend import MAX_VALUE
 
 MAX_TEXT = 512
 """Characters of any text that is read from a store; the rest is cut."""
+RECORD_VERSION = 2
+"""Of a node's record: 1 had every VIP of the pool, 2 has the exceptions. Whoever reads one ignores what it
+does not know, so a newer record can be read by an older agent, and the other way round."""
 MAX_EVENTS = 10
 """The latest events of a node that its record has; no more are read from one."""
 
@@ -121,7 +124,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What one node does, and why: its record in the store, for as long as its agent lives."""
+    """What one node does, and why: its record in the store, for as long as its agent lives.
+
+    It is written by exception: of a VIP that is not in it the node is a plain standby, since somebody else
+    has it registered.
+    """
 
     node: str
     check: str
@@ -135,10 +142,13 @@ class NodeState:
     instance: str = ""
     events: tuple[Event, ...] = ()
     """Its last decisions in this run, the latest one last; `MAX_EVENTS` at most."""
+    version: int = RECORD_VERSION
+    """Of the record's shape; 1 where none is given."""
 
     def dump(self) -> bytes:
         """Return the value to store."""
-        return _dump(asdict(self))
+        vips = {vip: _said(asdict(state)) for vip, state in self.vips.items()}
+        return _dump({**asdict(self), "vips": vips})
 
     @classmethod
     def load(cls, value: bytes) -> "NodeState":
@@ -149,7 +159,7 @@ class NodeState:
         """
         fields = _load(value)
         vips = fields.get("vips")
-        neighbors = fields.get("neighbors")
+        neighbors, version = fields.get("neighbors"), fields.get("version")
         if not isinstance(vips, dict):
             raise Malformed("a node's record without its VIPs")
         return cls(
@@ -161,6 +171,7 @@ class NodeState:
             vips={_cut(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)},
             instance=_text(fields, "instance"),
             events=_events(fields.get("events")),
+            version=version if type(version) is int else 1,
         )
 
 
@@ -179,12 +190,16 @@ def _vip_state(fields: Mapping[str, object]) -> VipState:
 
 
 def _dump(fields: Mapping[str, object]) -> bytes:
-    said = {
+    return json.dumps(_said(fields)).encode()
+
+
+def _said(fields: Mapping[str, object]) -> dict[str, object]:
+    """Leave out what says nothing."""
+    return {
         name: value
         for name, value in fields.items()
         if value is not None and value is not False and value != ""
     }
-    return json.dumps(said).encode()
 
 
 def _load(value: bytes) -> dict[str, object]:

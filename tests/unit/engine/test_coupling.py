@@ -255,3 +255,14 @@ def test_the_view_shows_the_store_s_session() -> None:
         "node1",
         1,
     )
+
+
+def test_a_node_s_record_has_the_exceptions_only() -> None:
+    """Its own VIP, and what it does with another's that is not registered."""
+    driven = serving()
+    assert driven.record is not None
+    assert set(driven.record.vips) == {OWN}
+    driven.members(*(vip for vip in (OWN, *OTHERS) if vip != SECOND))
+    driven.live(10)
+    assert driven.record.vips.keys() == {OWN, SECOND}
+    assert driven.record.vips[SECOND].rank == 1
