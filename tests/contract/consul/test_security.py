@@ -12,12 +12,13 @@ from tests.contract.sessions import wait_detail
 from tests.servers.consul import HOST, Consul
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_consul import ConsulBackend
+from vipagent_consul import ConsulDriver
 
 MASTER = "3b1f6a52-0000-4000-8000-000000000001"
 
@@ -146,7 +147,7 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
         "node1", "run1", (f"{HOST}:{server.server_port}",), options={"token_file": str(tmp_path / "token")}
     )
     recorder = Recorder()
-    backend = ConsulBackend(settings, recorder)
+    backend = Client(ConsulDriver, settings, recorder)
     try:
         backend.open()
         recorder.wait_state(StoreState.LOST, PATIENCE)
