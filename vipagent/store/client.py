@@ -51,7 +51,7 @@ class Client(Backend):
         super().__init__(settings, listener)
         self._driver: Driver = driver(settings)
         servers = self._driver.servers
-        first = random.randrange(len(servers))  # noqa: S311  agents spread over the servers; no secret
+        first = 0 if driver.in_order else random.randrange(len(servers))  # noqa: S311  no secret
         self._session = Session(servers, settings.session_timeout, first)
         self._reconciler = Reconciler(settings.node, settings.instance)
         self._loop = LoopThread(f"vipagent-{driver.name}")

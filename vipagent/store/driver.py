@@ -115,6 +115,8 @@ class Driver(ABC):
 
     servers: tuple[str, ...] = ("",)
     """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
+    in_order: bool = False
+    """Whether each agent begins with the first of its servers, the nearest; else they spread over them."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
