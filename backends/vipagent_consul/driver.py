@@ -1,5 +1,6 @@
 """The driver: entries are keys of Consul's, locked by a session that ends with its agent."""
 
+import asyncio
 import base64
 from collections import deque
 from contextlib import suppress
@@ -40,6 +41,7 @@ class ConsulDriver(Driver):
     """
 
     name = "consul"
+    in_order = True
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
@@ -60,10 +62,12 @@ class ConsulDriver(Driver):
         """Earlier sessions that are still to be ended."""
         self._held: dict[Key, str] = {}
         """Which session an entry of ours was made with."""
+        self._vigil: asyncio.Task[None] | None = None
+        """Keeps the check passing at a home that was left."""
 
     async def connect(self, server: str) -> None:
         """See `Driver.connect`. Nothing is sent yet: the first sign of life tells whether we are let in."""
-        self._disconnect()
+        self._leave_for(server)
         endpoint, timeout = self._endpoints[server], min(REQUEST_TIMEOUT, self._kind.life / 4)
         try:
             channel = Channel(endpoint, self._options.token(), self._options.tls_context(), timeout)
@@ -127,6 +131,7 @@ class ConsulDriver(Driver):
                 if self._home == self._server:
                     await self._kind.tidy(self._connection)
         finally:
+            self._end_vigil()
             self._disconnect()
 
     @property
@@ -139,6 +144,22 @@ class ConsulDriver(Driver):
         if self._connection is None:
             raise Disconnected("not connected")
         return self._connection
+
+    def _leave_for(self, server: str) -> None:
+        """Close the connection; keep the check passing until the session's entries are another one's."""
+        if server == self._home:
+            self._end_vigil()
+        elif self._connection is not None and self._session and self._home == self._server:
+            self._end_vigil()
+            self._vigil = asyncio.create_task(self._kind.keep_passing(self._connection))
+            self._vigil.add_done_callback(lambda _, left=self._connection: left.close())
+            self._connection = None
+        self._disconnect()
+
+    def _end_vigil(self) -> None:
+        if self._vigil is not None:
+            self._vigil.cancel()
+            self._vigil = None
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -166,6 +187,8 @@ class ConsulDriver(Driver):
             with suppress(DriverError):
                 await self._client.destroy_session(session)
                 self._unended.discard(session)
+        if not self._unended:
+            self._end_vigil()
 
     async def _list(
         self, directory: Directory, index: int = 0, wait: float = 0, patience: float | None = None

@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from consul.base import HTTPClient, Response
-from consul.exceptions import ClientError, ConsulException
+from consul.exceptions import ClientError, ConsulException, NotFound
 
 from vipagent.net import errors
 from vipagent.net.endpoint import Endpoint
@@ -126,7 +126,7 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
             raise _refusal(request, response)
         try:
             return callback(response)
-        except ClientError:
+        except (NotFound, ClientError):
             raise
         except ConsulException as error:
             raise Disconnected(f"this is no answer of Consul's: {str(error)[:300]!r}") from None

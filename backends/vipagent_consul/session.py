@@ -9,9 +9,10 @@ check.
 import asyncio
 import math
 import time
+from contextlib import suppress
 
 from vipagent.store.backend import StoreSettings
-from vipagent.store.driver import Disconnected
+from vipagent.store.driver import Disconnected, DriverError
 from vipagent_consul.client import Client
 from vipagent_consul.options import ConsulOptions
 
@@ -19,6 +20,10 @@ MIN_CHECK = 1.0
 """Seconds of the shortest check: a sign of life is sent three times in it."""
 ACCEPTED = 0.5
 """Seconds until a check that was just made must be known to Consul's servers."""
+ELECTION = 10.0
+"""Seconds for which a check is kept passing at a Consul agent that has been left. Its servers may just elect
+a leader, as those of every other Consul agent do: as soon as there is one, it would end the session of a check
+that has failed meanwhile."""
 
 
 class SessionKind:
@@ -68,6 +73,13 @@ class SessionKind:
         if self._has_check and not await client.pass_check(self._check):
             return False
         return await client.renew_session(session)
+
+    async def keep_passing(self, client: Client) -> None:
+        """Keep the check passing for a while, whatever becomes of the session."""
+        with suppress(DriverError, TimeoutError):
+            async with asyncio.timeout(ELECTION):
+                while self._has_check and await client.pass_check(self._check):
+                    await asyncio.sleep(self.life / 3)
 
     async def tidy(self, client: Client) -> None:
         """Remove what sessions leave behind."""

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened
 from tests.contract.sessions import wait_detail
 from tests.servers.consul import HOST, Consul
+from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
@@ -168,7 +169,7 @@ def test_a_wrong_token_is_told_and_repaired_without_a_restart(
 ) -> None:
     wait_detail(agent, f"{store.server.address}: Consul denies PUT /v1/agent/service/register: ACL not found")
     assert set(agent.seen.states()) == {StoreState.LOST}
-    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies GET /v1/kv/"):
+    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies PUT /v1/agent/"):
         agent.backend.read(MEMBERS, PATIENCE)
     token_file.write_text(guarded.make(rules(store.prefix))[1])
     agent.wait_claim(member(1), Claim.OURS, PATIENCE)
@@ -216,11 +217,17 @@ def test_06_what_a_token_may_not_see_is_not_empty(
 
 
 def test_a_token_that_may_only_read(
-    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+    agent: Peer,
+    guarded: Tokens,
+    store: ConsulUnderTest,
+    token_file: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What can't be registered is told, and registered as soon as the policy allows it."""
     token_file.write_text(guarded.make(rules(store.prefix).replace('"write"', '"read"', 1))[1])
-    wait_detail(agent, f".*: Consul denies writing the key {store.prefix.strip('/')}/service/apex/10.0.0.1")
+    path = member(1).path(store.prefix)
+    words = f"{path}: Consul denies writing the key {path.strip('/')}"
+    wait_for("the refusal is logged", lambda: words in caplog.text)
     policy = guarded.server.call("acl/policies", "GET")
     assert isinstance(policy, list)
     (mine,) = (each for each in policy if each["Name"] == f"policy-{guarded._count}")
