@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Never
 
 from vipagent.store.access import parse_options
@@ -152,7 +153,7 @@ class ConsulDriver(Driver):
         elif self._connection is not None and self._session and self._home == self._server:
             self._end_vigil()
             self._vigil = asyncio.create_task(self._kind.keep_passing(self._connection))
-            self._vigil.add_done_callback(lambda _, left=self._connection: left.close())
+            self._vigil.add_done_callback(partial(_close, self._connection))
             self._connection = None
         self._disconnect()
 
@@ -209,3 +210,7 @@ class ConsulDriver(Driver):
 
     def _path(self, place: Directory | Key) -> str:
         return place.path(self.settings.prefix).strip("/")
+
+
+def _close(connection: Client, _: object) -> None:
+    connection.close()

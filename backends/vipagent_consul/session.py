@@ -22,8 +22,8 @@ ACCEPTED = 0.5
 """Seconds until a check that was just made must be known to Consul's servers."""
 ELECTION = 10.0
 """Seconds for which a check is kept passing at a Consul agent that has been left. Its servers may just elect
-a leader, as those of every other Consul agent do: as soon as there is one, it would end the session of a check
-that has failed meanwhile."""
+a leader, as those of every other Consul agent do, who would then end the session of a check that has failed
+meanwhile."""
 
 
 class SessionKind:
@@ -76,10 +76,11 @@ class SessionKind:
 
     async def keep_passing(self, client: Client) -> None:
         """Keep the check passing for a while, whatever becomes of the session."""
-        with suppress(DriverError, TimeoutError):
-            async with asyncio.timeout(ELECTION):
-                while self._has_check and await client.pass_check(self._check):
-                    await asyncio.sleep(self.life / 3)
+        with suppress(DriverError):
+            for _ in range(math.ceil(3 * ELECTION / self.life)):
+                if not self._has_check or not await client.pass_check(self._check):
+                    break
+                await asyncio.sleep(self.life / 3)
 
     async def tidy(self, client: Client) -> None:
         """Remove what sessions leave behind."""
