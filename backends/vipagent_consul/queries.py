@@ -12,6 +12,8 @@ WAIT = 15
 session's own is well."""
 CALL = 2.0
 """Seconds for an answer beyond the wait."""
+FIRST = 4
+"""Directories that are listed at the same time at first: however many there are, each has its time."""
 SPARED = 3
 """Wake-ups in a row without a change that are followed by the next query at once."""
 MAX_PAUSE = 0.3
@@ -30,23 +32,27 @@ async def follow(interests: Interests, list_changed: List, told: Told) -> Never:
         DriverError: why.
     """
     queries: dict[Directory, asyncio.Task[Never]] = {}
+    first = asyncio.Semaphore(FIRST)
     try:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 for directory in queries.keys() - interests.names.keys():
                     queries.pop(directory).cancel()
                 for directory in interests.names.keys() - queries.keys():
-                    queries[directory] = tasks.create_task(_query(directory, list_changed, told))
+                    queries[directory] = tasks.create_task(_query(directory, list_changed, told, first))
                 await interests.changed()
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None
 
 
-async def _query(directory: Directory, list_changed: List, told: Told) -> Never:
+async def _query(directory: Directory, list_changed: List, told: Told, first: asyncio.Semaphore) -> Never:
     index, last, idle = 0, None, 0
     while True:
-        wait = WAIT if index else 0
-        at, listing = await list_changed(directory, index, wait, CALL + wait + wait / 16)
+        if index:
+            at, listing = await list_changed(directory, index, WAIT, CALL + WAIT + WAIT / 16)
+        else:
+            async with first:
+                at, listing = await list_changed(directory, 0, 0, CALL)
         if listing != last:
             told(directory, listing)
         idle = idle + 1 if at != index and listing == last else 0
