@@ -55,7 +55,7 @@ class ConsulDriver(Driver):
         self._connection: Client | None = None
         self._session = ""
         self._home = ""
-        self._detail = ""
+        self._version = ""
         self._is_confirmed = False
         """Whether the session was confirmed on this connection."""
         self._earlier: deque[str] = deque(maxlen=MAX_SESSIONS)
@@ -82,9 +82,10 @@ class ConsulDriver(Driver):
             if self._is_confirmed:
                 raise SessionEnded("Consul has ended the session")
             await self._begin()
+        self._version = self._version or await self._client.version()
         self._is_confirmed = True
         await self._end_earlier()
-        return Alive(self._kind.life, f"{self._server}: Consul {self._detail}; {self._kind.describe()}")
+        return Alive(self._kind.life, f"{self._server}: Consul {self._version}; {self._kind.describe()}")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
@@ -178,9 +179,8 @@ class ConsulDriver(Driver):
         if self._session:
             self._earlier.append(self._session)
             self._unended.add(self._session)
-        self._session, self._home = "", self._server
+        self._session, self._home, self._version = "", self._server, ""
         self._session = await self._kind.create(self._client)
-        self._detail = await self._client.version()
 
     async def _end_earlier(self) -> None:
         """End the earlier sessions that hold nothing any more; what fails is tried again later."""
