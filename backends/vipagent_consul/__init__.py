@@ -1,5 +1,5 @@
 """Consul as the store: entries are keys locked by a session that ends with its agent."""
 
-from vipagent_consul.backend import ConsulBackend
+from vipagent_consul.driver import ConsulDriver
 
-__all__ = ["ConsulBackend"]
+__all__ = ["ConsulDriver"]

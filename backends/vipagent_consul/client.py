@@ -1,65 +1,28 @@
 """Consul's calls that this backend makes, typed: py-consul's API over our own HTTP layer."""
 
-import base64
 import json
-import ssl
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 from consul.base import Consul
 from consul.callback import CB
 from consul.exceptions import ClientError, NotFound
 
 from vipagent.net.endpoint import Endpoint
-from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
-from vipagent_consul.http import Channel, Denied, Limits, Refused
+from vipagent.store.driver import Disconnected, Overtaken, Refused, SessionEnded
+from vipagent_consul.http import Channel
 
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Which Consul agent is asked, and what it takes to be let in. Read anew at each reconnection."""
-
-    endpoint: Endpoint
-    token: str
-    tls: ssl.SSLContext | None
-
-    def client(self, timeout: float, until: float = float("inf")) -> "Client":
-        """Return a client; nothing is sent yet.
-
-        Args:
-            timeout: seconds that each call may take.
-            until: monotonic seconds at which none may last.
-        """
-        return Client(Channel(self.endpoint, self.token, self.tls, Limits(timeout, until)))
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A key as it was found."""
-
-    value: bytes
-    """At most `MAX_VALUE` bytes of it."""
-    session: str
-    """The session that holds its lock; empty: none."""
-    index: int
-    """When it was written last, in Consul's own count."""
-
-
-def entry_names(found: Iterable[str]) -> list[str]:
-    """Return the names that can be entries, in their order: no path, and nothing but printable text (S1)."""
-    return sorted(name for name in found if name and "/" not in name and name.isprintable())[:MAX_ENTRIES]
+Entry = Mapping[str, Any]
+"""A key as Consul tells it: `Key`, `Value`, `Session` if it is locked, `ModifyIndex`."""
 
 
 class Library(Consul):  # type: ignore[misc]  # it has no types
     """py-consul's API over our own HTTP."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, endpoint: Endpoint, channel: Channel) -> None:
         self._channel = channel
-        at = channel.endpoint
         # all that py-consul would otherwise take from the environment is given, or replaced
-        super().__init__(at.host, at.port, scheme="http", consistency="consistent", verify=True)
+        super().__init__(endpoint.host, endpoint.port, scheme="http", consistency="consistent", verify=True)
         self.token = None  # CONSUL_HTTP_TOKEN would be here; the channel sends ours
 
     def http_connect(self, *_: object, **__: object) -> Channel:
@@ -67,78 +30,62 @@ class Library(Consul):  # type: ignore[misc]  # it has no types
         return self._channel
 
 
-class SessionGone(Exception):
-    """Consul does not know the session any more: it has ended, and its keys with it."""
-
-
 class Client:
-    """A connection to one Consul agent, for one thread.
+    """One Consul agent. Paths are keys without a slash at either end; every call raises a `DriverError`."""
 
-    Every call raises `NoAnswer`, `Refused` or `Denied`. Paths are keys without a slash at either end.
-    """
-
-    def __init__(self, channel: Channel) -> None:
-        self._library = Library(channel)
+    def __init__(self, endpoint: Endpoint, channel: Channel) -> None:
+        self._library = Library(endpoint, channel)
         self._channel = channel
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close all connections."""
         self._channel.close()
 
-    def cut(self) -> None:
-        """End what is in flight, and all that would follow. For any thread."""
-        self._channel.cut()
-
-    def entries(self, path: str, index: int = 0, wait: int = 0) -> tuple[int, dict[str, Held]]:
-        """Return all below `path` with their values, and the index to wait from.
+    async def entries(
+        self, path: str, index: int = 0, wait: float = 0, patience: float | None = None
+    ) -> tuple[int, dict[str, Entry]]:
+        """Return all below `path` by their names there, and the index to wait from.
 
         Args:
             path: the directory.
             index: wait until something has changed since; 0: answer at once.
             wait: seconds to wait at most (Consul adds up to a sixteenth).
+            patience: seconds in which there must be an answer; None: as for all calls.
         """
-        index, found = self._list(path, index, wait, {"recurse": True})
-        return index, {entry["Key"][len(path) + 1 :]: _held(entry) for entry in found}
+        at, found = await self._library.kv.get(
+            f"{path}/", index=index or None, wait=f"{wait}s", recurse=True, connections_timeout=patience
+        )
+        if not found:
+            # A list leaves out what the ACLs hide, without a word; reading the directory's own key says it
+            await self._library.kv.get(f"{path}/")
+        return int(at), {entry["Key"][len(path) + 1 :]: entry for entry in found or ()}
 
-    def names(self, path: str, index: int = 0, wait: int = 0) -> tuple[int, dict[str, None]]:
-        """Return the names alone of all below `path`; else as `entries`."""
-        index, found = self._list(path, index, wait, {"keys": True})
-        return index, dict.fromkeys(key[len(path) + 1 :] for key in found)
-
-    def get(self, path: str) -> Held | None:
+    async def entry(self, path: str) -> Entry | None:
         """Return one key."""
-        _, entry = self._library.kv.get(path)
-        return None if entry is None else _held(entry)
+        _, entry = await self._library.kv.get(path)
+        return entry  # type: ignore[no-any-return]
 
-    def put(self, path: str, value: bytes) -> None:
-        """Write a key that no session holds."""
-        self._library.kv.put(path, value)
+    async def transact(self, path: str, *steps: Mapping[str, object]) -> int:
+        """Change a key by all these steps, or by none; return its index then, 0 if it is deleted.
 
-    def delete(self, path: str, index: int) -> bool:
-        """Delete a key unless it was written since; return whether it was deleted."""
-        return bool(self._library.kv.delete(path, cas=index))
+        Raises:
+            Overtaken: one of them is not possible.
+            SessionEnded: there is no such session to lock it with.
+        """
+        try:
+            done = await self._library.txn.put([{"KV": {"Key": path, **step}} for step in steps])
+        except ClientError as error:
+            said = str(error)
+            if "invalid session" in said:
+                raise SessionEnded("Consul has ended the session") from None
+            if "Permission denied" in said:
+                raise Refused(f"Consul denies writing the key {path}") from None
+            raise Overtaken(f"the key {path} is not as it was: {said[:300]!r}") from None
+        return int(done["Results"][-1]["KV"]["ModifyIndex"]) if done["Results"] else 0
 
-    def create(self, path: str, value: bytes, session: str) -> bool:
-        """Make a key that ends with the session; False: there is one."""
-        return self._transact(_step("check-not-exists", path), _lock(path, value, session))
-
-    def update(self, path: str, value: bytes, session: str) -> bool:
-        """Write a key that the session holds; False: it doesn't."""
-        return self._transact(_step("check-session", path, Session=session), _lock(path, value, session))
-
-    def replace(self, path: str, value: bytes, session: str, index: int) -> bool:
-        """Put ours in the place of what lies there, in one step; False: it was written since."""
-        return self._transact(_step("delete-cas", path, Index=index), _lock(path, value, session))
-
-    def release(self, path: str, session: str) -> bool:
-        """Delete a key that the session holds; False: it doesn't."""
-        return self._transact(_step("check-session", path, Session=session), _step("delete", path))
-
-    def create_session(self, name: str, ttl: int, node_checks: list[str], service_checks: list[str]) -> str:
+    async def create_session(
+        self, name: str, ttl: int, node_checks: list[str], service_checks: list[str]
+    ) -> str:
         """Return a new session, whose keys are deleted with it and free again at once.
 
         Consul's default is to keep a key locked for 15 s after its session. py-consul's own call knows no
@@ -152,25 +99,22 @@ class Client:
             "NodeChecks": node_checks,
             "ServiceChecks": [{"ID": check} for check in service_checks],
         }
-        session: str = self._channel.put(CB.json(is_id=True), "/v1/session/create", data=json.dumps(wanted))
-        return session
+        create = self._channel.put(CB.json(is_id=True), "/v1/session/create", data=json.dumps(wanted))
+        return str(await create)
 
-    def renew_session(self, session: str) -> None:
-        """Give the session its time to live anew.
-
-        Raises:
-            SessionGone: there is none.
-        """
+    async def renew_session(self, session: str) -> bool:
+        """Give the session its time to live anew; False: there is none."""
         try:
-            self._library.session.renew(session)
+            await self._library.session.renew(session)
         except NotFound:
-            raise SessionGone(f"{self._channel.endpoint}: Consul has ended the session") from None
+            return False
+        return True
 
-    def destroy_session(self, session: str) -> None:
+    async def destroy_session(self, session: str) -> None:
         """End the session and delete its keys; one that is gone is fine."""
-        self._library.session.destroy(session)
+        await self._library.session.destroy(session)
 
-    def register_service(self, name: str, ident: str, ttl: float) -> None:
+    async def register_service(self, name: str, ident: str, ttl: float) -> None:
         """Make, or make anew, a service with a check that fails `ttl` seconds after its last pass."""
         check = {
             "CheckID": ident,
@@ -179,60 +123,24 @@ class Client:
             "Status": "passing",
             "DeregisterCriticalServiceAfter": "1m",  # the least: tidies up after an agent that was killed
         }
-        self._library.agent.service.register(name, service_id=ident, check=check)
+        await self._library.agent.service.register(name, service_id=ident, check=check)
 
-    def deregister_service(self, ident: str) -> None:
+    async def deregister_service(self, ident: str) -> None:
         """Remove a service."""
-        self._library.agent.service.deregister(ident)
+        await self._library.agent.service.deregister(ident)
 
-    def pass_check(self, ident: str) -> bool:
+    async def pass_check(self, ident: str) -> bool:
         """Give the sign of life; False: there is no such check."""
         try:
-            return bool(self._library.agent.check.ttl_pass(ident))
-        except Refused as error:  # old versions answer 500, new ones 404
-            if "does not have associated TTL" not in error.said:
+            return bool(await self._library.agent.check.ttl_pass(ident))
+        except Disconnected as error:  # old versions answer 500, new ones 404
+            if "does not have associated TTL" not in str(error):
                 raise
             return False
 
-    def version(self) -> str:
+    async def version(self) -> str:
         """Return the Consul agent's version, as far as the token is let know it."""
         try:
-            return str(self._library.agent.self()["Config"]["Version"])
+            return str((await self._library.agent.self())["Config"]["Version"])
         except (Refused, KeyError, TypeError):
             return "of an unknown version"
-
-    def _list(self, path: str, index: int, wait: int, form: Mapping[str, bool]) -> tuple[int, list[Any]]:
-        patience = self._channel.limits.timeout + (wait + wait / 16 if index else 0)
-        at, found = self._library.kv.get(
-            f"{path}/", index=index or None, wait=f"{wait}s", connections_timeout=patience, **form
-        )
-        if not found:
-            # A list leaves out what the ACLs hide, without a word; reading the directory's own key says it
-            self._library.kv.get(f"{path}/")
-        return int(at), found or []
-
-    def _transact(self, *steps: Mapping[str, Mapping[str, object]]) -> bool:
-        try:
-            self._library.txn.put(steps)
-        except ClientError as error:
-            said = str(error)
-            if "invalid session" in said:
-                raise SessionGone(f"{self._channel.endpoint}: Consul has ended the session") from None
-            if "Permission denied" in said:
-                key = steps[-1]["KV"]["Key"]
-                raise Denied(f"{self._channel.endpoint}: Consul denies writing the key {key}") from None
-            return False
-        return True
-
-
-def _held(entry: Mapping[str, Any]) -> Held:
-    value = entry.get("Value") or b""
-    return Held(value[:MAX_VALUE], entry.get("Session", ""), entry["ModifyIndex"])
-
-
-def _step(verb: str, path: str, **more: object) -> dict[str, dict[str, object]]:
-    return {"KV": {"Verb": verb, "Key": path, **more}}
-
-
-def _lock(path: str, value: bytes, session: str) -> dict[str, dict[str, object]]:
-    return _step("lock", path, Value=base64.b64encode(value).decode(), Session=session)

@@ -6,18 +6,24 @@ live, always: that is what remains when a machine dies with the Consul agent tha
 check.
 """
 
+import asyncio
 import math
 import time
+from contextlib import suppress
 
 from vipagent.store.backend import StoreSettings
-from vipagent_consul.client import Client, SessionGone
-from vipagent_consul.http import Refused
+from vipagent.store.driver import Disconnected, DriverError
+from vipagent_consul.client import Client
 from vipagent_consul.options import ConsulOptions
 
 MIN_CHECK = 1.0
 """Seconds of the shortest check: a sign of life is sent three times in it."""
 ACCEPTED = 0.5
 """Seconds until a check that was just made must be known to Consul's servers."""
+ELECTION = 10.0
+"""Seconds for which a check is kept passing at a Consul agent that has been left. Its servers may just elect
+a leader, as those of every other Consul agent do, who would then end the session of a check that has failed
+meanwhile."""
 
 
 class SessionKind:
@@ -26,15 +32,12 @@ class SessionKind:
     def __init__(self, settings: StoreSettings, options: ConsulOptions) -> None:
         self._settings = settings
         self._options = options
+        self._has_check = options.session == "check"
         self._check = f"{options.service}:{settings.node}:{settings.instance}"
         self.ttl = max(options.ttl, math.ceil(settings.session_timeout))
         """Seconds of the session's own time to live; never less than `life`, in which it is renewed."""
         self.life = max(MIN_CHECK, settings.session_timeout) if self._has_check else float(self.ttl)
         """Seconds for which the session lives for certain after a sign of life."""
-
-    @property
-    def _has_check(self) -> bool:
-        return self._options.session == "check"
 
     def describe(self) -> str:
         """Say for people what ends such a session."""
@@ -45,48 +48,41 @@ class SessionKind:
             ends.insert(0, f"{self.life:g} s without a sign of life")
         return f"its session ends by {', or '.join(ends)}"
 
-    def create(self, client: Client) -> str:
-        """Return a new session.
-
-        Raises:
-            StoreError: Consul is out of reach, or refuses.
-        """
+    async def create(self, client: Client) -> str:
+        """Return a new session."""
         node_checks = ["serfHealth"] if self._options.serf_health else []
         service_checks = [self._check] if self._has_check else []
         if self._has_check:
-            client.register_service(self._options.service, self._check, self.life)
-            client.pass_check(self._check)  # one that was there already keeps its state
+            await client.register_service(self._options.service, self._check, self.life)
+            await client.pass_check(self._check)  # one that was there already keeps its state
         deadline = time.monotonic() + ACCEPTED
         while True:
             try:
-                return client.create_session(
+                return await client.create_session(
                     f"vipagent {self._settings.node}", self.ttl, node_checks, service_checks
                 )
-            except Refused as error:
+            except Disconnected as error:
                 # the Consul agent tells its servers about the check (or that it passes again) a moment later
-                fresh = "Missing check" in error.said or "critical state" in error.said
+                fresh = "Missing check" in str(error) or "critical state" in str(error)
                 if not fresh or time.monotonic() > deadline:
                     raise
-                time.sleep(0.02)
+                await asyncio.sleep(0.02)
 
-    def give_sign(self, client: Client) -> bool:
-        """Give the sign of life that the Consul agent itself takes; return whether there is one to give.
+    async def renew(self, client: Client, session: str) -> bool:
+        """Give a sign of life; return whether the session lives: it can be gone while its check passes."""
+        if self._has_check and not await client.pass_check(self._check):
+            return False
+        return await client.renew_session(session)
 
-        It says nothing of the session, which can be gone while its check passes.
+    async def keep_passing(self, client: Client) -> None:
+        """Keep the check passing for a while, whatever becomes of the session."""
+        with suppress(DriverError):
+            for _ in range(math.ceil(3 * ELECTION / self.life)):
+                if not self._has_check or not await client.pass_check(self._check):
+                    break
+                await asyncio.sleep(self.life / 3)
 
-        Raises:
-            SessionGone: the check is gone, and the session with it.
-            StoreError: the Consul agent is out of reach, or refuses.
-        """
-        if self._has_check and not client.pass_check(self._check):
-            raise SessionGone("Consul has lost the check of this agent's service")
-        return self._has_check
-
-    def tidy(self, client: Client) -> None:
-        """Remove what sessions leave behind.
-
-        Raises:
-            StoreError: Consul is out of reach, or refuses.
-        """
+    async def tidy(self, client: Client) -> None:
+        """Remove what sessions leave behind."""
         if self._has_check:
-            client.deregister_service(self._check)
+            await client.deregister_service(self._check)

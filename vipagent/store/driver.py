@@ -119,6 +119,8 @@ class Driver(ABC):
 
     servers: tuple[str, ...] = ("",)
     """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
+    in_order = False
+    """Whether each agent begins with the first of its servers, the nearest; else they spread over them."""
     login_timeout: float | None = None
     """Seconds that what may have to log in may take (all but `keep_alive`); None: no more than that."""
     keep_alives_per_life = 3

@@ -45,7 +45,7 @@ class Serving:
     """
 
     def __init__(self, driver: Driver, settings: StoreSettings, listener: Listener) -> None:
-        first = random.randrange(len(driver.servers))  # noqa: S311  agents spread over the servers; no secret
+        first = 0 if driver.in_order else random.randrange(len(driver.servers))  # noqa: S311  no secret
         self.reconciler = Reconciler(settings.node, settings.instance)
         self.closing = asyncio.Event()
         """To be set when it shall end."""

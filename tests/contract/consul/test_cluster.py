@@ -19,8 +19,7 @@ from vipagent.testing.store import NOTICE, PATIENCE
 ELECTION = 10.0
 """Seconds that a cluster may take for a new leader: 2 to 4, and twice that if the first round fails."""
 LONG_LIFE = 10.0
-"""Seconds of a session that outlives an election. An agent that leaves a server without a leader gives that
-one no more signs of life: its entry is taken along only if a leader is there before the old session ends."""
+"""Seconds of a session that outlives an election."""
 
 
 @pytest.fixture(scope="module")

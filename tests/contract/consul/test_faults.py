@@ -11,13 +11,14 @@ from tests.contract.sessions import detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
+from vipagent.net.http import HttpClient
 from vipagent.net.protocol import Request
 from vipagent.store.layout import Key
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_consul import http, watches
+from vipagent_consul import http, queries
 
 
 def end_sessions(store: ConsulUnderTest, node: str) -> None:
@@ -151,12 +152,12 @@ def test_25_an_idle_query_is_no_fault(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consul answers up to a sixteenth of the wait late: the time-out allows for it."""
-    monkeypatch.setattr(watches, "WAIT", 1)
-    monkeypatch.setattr(watches, "CALL", 1.0)
-    queries = _count_queries(monkeypatch)
+    monkeypatch.setattr(queries, "WAIT", 1)
+    monkeypatch.setattr(queries, "CALL", 1.0)
+    asked = _count_queries(monkeypatch)
     agent = registered(peers)
-    mark, before = agent.seen.mark(), len(queries)
-    eventually(lambda: len(queries) >= before + 5, PATIENCE, "five queries have waited in vain")
+    mark, before = agent.seen.mark(), len(asked)
+    eventually(lambda: len(asked) >= before + 5, PATIENCE, "five queries have waited in vain")
     assert agent.seen.events(mark) == []
 
 
@@ -186,7 +187,7 @@ def test_25_an_empty_directory_is_woken_by_any_write(
     agent = peers.join("node1")
     agent.watch(MAINTENANCE)
     agent.seen.wait_names(MAINTENANCE, [], PATIENCE)
-    queries = _count_queries(monkeypatch)
+    asked = _count_queries(monkeypatch)
     ending = threading.Event()
 
     def write() -> None:
@@ -198,7 +199,7 @@ def test_25_an_empty_directory_is_woken_by_any_write(
     writer.start()
     try:
         eventually(lambda: time.monotonic() - began > 3.0, PATIENCE, "3 s of writing")
-        assert len(queries) < 100, "4 a second, each looks twice at what is empty; there are more writes"
+        assert len(asked) < 100, "4 a second, each looks twice at what is empty; there are more writes"
         store.plant(Key(MAINTENANCE, "node9"), b"")
         agent.seen.wait_names(MAINTENANCE, ["node9"], NOTICE)
     finally:
@@ -208,16 +209,18 @@ def test_25_an_empty_directory_is_woken_by_any_write(
 
 def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which the target of every query to the key store is added."""
-    queries: list[str] = []
+    asked: list[str] = []
     fetch = http.Channel._fetch
 
-    def counting(channel: http.Channel, request: Request, within: float) -> Response:
+    async def counting(
+        channel: http.Channel, request: Request, within: float, idle: list[HttpClient]
+    ) -> Response:
         if request.target.startswith("/v1/kv/"):
-            queries.append(request.target)
-        return fetch(channel, request, within)
+            asked.append(request.target)
+        return await fetch(channel, request, within, idle)
 
     monkeypatch.setattr(http.Channel, "_fetch", counting)
-    return queries
+    return asked
 
 
 def test_07_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:

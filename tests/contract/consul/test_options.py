@@ -7,8 +7,7 @@ import pytest
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreConfigError, StoreSettings
-from vipagent.testing.recorder import Recorder
-from vipagent_consul import ConsulBackend
+from vipagent_consul import ConsulDriver
 from vipagent_consul.options import ConsulOptions, parse_endpoints
 from vipagent_consul.session import SessionKind
 
@@ -16,7 +15,7 @@ from vipagent_consul.session import SessionKind
 def refusal(options: dict[str, object], **settings: object) -> str:
     """Return what the constructor says."""
     with pytest.raises(StoreConfigError) as refused:
-        ConsulBackend(StoreSettings("node1", "run1", options=options, **settings), Recorder())  # type: ignore[arg-type]
+        ConsulDriver(StoreSettings("node1", "run1", options=options, **settings))  # type: ignore[arg-type]
     return str(refused.value)
 
 

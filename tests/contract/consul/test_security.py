@@ -10,14 +10,16 @@ import pytest
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened
 from tests.contract.sessions import wait_detail
 from tests.servers.consul import HOST, Consul
+from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_consul import ConsulBackend
+from vipagent_consul import ConsulDriver
 
 MASTER = "3b1f6a52-0000-4000-8000-000000000001"
 
@@ -146,7 +148,7 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
         "node1", "run1", (f"{HOST}:{server.server_port}",), options={"token_file": str(tmp_path / "token")}
     )
     recorder = Recorder()
-    backend = ConsulBackend(settings, recorder)
+    backend = Client(ConsulDriver, settings, recorder)
     try:
         backend.open()
         recorder.wait_state(StoreState.LOST, PATIENCE)
@@ -167,7 +169,7 @@ def test_a_wrong_token_is_told_and_repaired_without_a_restart(
 ) -> None:
     wait_detail(agent, f"{store.server.address}: Consul denies PUT /v1/agent/service/register: ACL not found")
     assert set(agent.seen.states()) == {StoreState.LOST}
-    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies GET /v1/kv/"):
+    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies PUT /v1/agent/"):
         agent.backend.read(MEMBERS, PATIENCE)
     token_file.write_text(guarded.make(rules(store.prefix))[1])
     agent.wait_claim(member(1), Claim.OURS, PATIENCE)
@@ -215,11 +217,17 @@ def test_06_what_a_token_may_not_see_is_not_empty(
 
 
 def test_a_token_that_may_only_read(
-    agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
+    agent: Peer,
+    guarded: Tokens,
+    store: ConsulUnderTest,
+    token_file: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What can't be registered is told, and registered as soon as the policy allows it."""
     token_file.write_text(guarded.make(rules(store.prefix).replace('"write"', '"read"', 1))[1])
-    wait_detail(agent, f".*: Consul denies writing the key {store.prefix.strip('/')}/service/apex/10.0.0.1")
+    path = member(1).path(store.prefix)
+    words = f"{path}: Consul denies writing the key {path.strip('/')}"
+    wait_for("the refusal is logged", lambda: words in caplog.text)
     policy = guarded.server.call("acl/policies", "GET")
     assert isinstance(policy, list)
     (mine,) = (each for each in policy if each["Name"] == f"policy-{guarded._count}")

@@ -22,7 +22,7 @@ from vipagent.testing.faults import CLOSED, LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_consul import watches
+from vipagent_consul import queries
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     mark = agent.seen.mark()
     proxy.swallow()
     agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
-    assert "no answer within" in detail(agent)
+    assert "no answer for" in detail(agent)
     peers.join("node2").register(member(2))
     assert agent.seen.snapshots(MEMBERS, mark) == []
     proxy.resume()
@@ -100,8 +100,8 @@ def test_03_only_a_watch_is_swallowed(
     behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session is well and hears nothing of it: the query's own time-out ends that."""
-    monkeypatch.setattr(watches, "WAIT", 2)
-    monkeypatch.setattr(watches, "CALL", 0.5)
+    monkeypatch.setattr(queries, "WAIT", 2)
+    monkeypatch.setattr(queries, "CALL", 0.5)
     agent = registered(behind)
     proxy.swallow(b"/v1/kv/")
     peers.join("node2").register(member(2))

@@ -11,7 +11,7 @@ from tests.servers.consul import Consul
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.peers import Peer, Peers
-from vipagent_consul import ConsulBackend
+from vipagent_consul import ConsulDriver
 
 LIFE = 4.0
 PREFIXES = count(1)
@@ -28,7 +28,7 @@ def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
 class ConsulUnderTest(OnServer[Consul]):
     """A server, a prefix that is fresh for each test, and a foreign client with a session of its own."""
 
-    factory = ConsulBackend
+    factory = ConsulDriver
     vanishing = LIFE + 1.0
 
     def __init__(
