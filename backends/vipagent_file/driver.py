@@ -43,6 +43,7 @@ class FileDriver(Driver):
     hang. The session lives as long as they do not.
     """
 
+    api_version = 2
     name = "file"
 
     def __init__(self, settings: StoreSettings) -> None:
