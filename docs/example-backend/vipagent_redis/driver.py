@@ -52,7 +52,8 @@ class RedisDriver(Driver):
         if self._changes is not None:
             with faults_translated():
                 await self._changes.ping()
-        return Alive(self.settings.session_timeout, f"{self.servers[0]}, entries live for {self._life} ms")
+        life = self.settings.session_timeout
+        return Alive(life, f"{self.servers[0]}, entries live for {life:g} s")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
