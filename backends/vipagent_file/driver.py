@@ -44,6 +44,7 @@ class FileDriver(Driver):
     hang. The session lives as long as they do not.
     """
 
+    api_version = 2
     name = "file"
     api_version = API_VERSION
 

@@ -60,7 +60,7 @@ def test_a_library_that_is_installed_later_is_found_at_a_sighup(tmp_path: Path) 
     site = tmp_path / "site"
     site.mkdir()
     (site / "outside_redis.py").write_text(
-        "import late_client\nfrom vipagent_file import FileDriver\nclass Redis(FileBackend): pass\n"
+        "import late_client\nfrom vipagent_file import FileDriver\nclass Redis(FileDriver): pass\n"
     )
     install(site, "outside", {"redis": "outside_redis:Redis"}, extras=("redis",))
     with boxes(tmp_path, environment(site)) as both:

@@ -9,9 +9,22 @@ from textwrap import dedent
 import pytest
 
 from tests.outside import environment, install
+from vipagent.store.driver import API_VERSION
+from vipagent.store.memory import MemoryBackend
+from vipagent.store.plugins import backend_factory
 from vipagent.testing.slowness import allowed
 
-GOOD = "from vipagent.store.memory import MemoryBackend as Good"
+GOOD = "from vipagent_file import FileDriver as Good"
+OUTDATED = """
+from vipagent_file import FileDriver
+class Outdated(FileDriver):
+    api_version = 1
+"""
+UNSTATED = """
+from vipagent.store.driver import Driver
+class Unstated(Driver):
+    name = "unstated"
+"""
 
 
 @pytest.fixture
@@ -24,6 +37,8 @@ def site(tmp_path: Path) -> Path:
         "bare": "import no_such_client.api",
         "broken": "raise RuntimeError('a bug')",
         "other": "Other = dict",
+        "outdated": OUTDATED,
+        "unstated": UNSTATED,
     }
     for name, text in modules.items():
         (site / f"outside_{name}.py").write_text(text)
@@ -31,7 +46,7 @@ def site(tmp_path: Path) -> Path:
     install(
         site,
         "outside",
-        {name: targets[name] for name in ("good", "bare", "broken", "other")},
+        targets,
         extras=("bare",),
     )
     install(site, "lonely", {"poor": "outside_bare:Bare"})
@@ -63,7 +78,7 @@ def test_backends_are_listed_with_what_is_missing(site: Path) -> None:
     assert listed["broken"] == ("outside 1.0", "cannot be loaded: RuntimeError: a bug")
     assert listed["other"] == (
         "outside 1.0",
-        "cannot be used: it is no subclass of vipagent.store.backend.Backend",
+        "cannot be used: it is no subclass of vipagent.store.driver.Driver",
     )
     assert listed["twin"] == (
         "one 1.0, two 1.0",
@@ -74,13 +89,28 @@ def test_backends_are_listed_with_what_is_missing(site: Path) -> None:
     assert "ready" in table
 
 
+@pytest.mark.parametrize(("name", "said"), [("outdated", "1"), ("unstated", "1 or not stated")])
+def test_a_driver_of_another_version_is_refused_with_both_and_the_page(
+    site: Path, name: str, said: str
+) -> None:
+    listed = json.loads(python(site, "-m", "vipagent", "backends", "--json"))
+    errors = {plugin["name"]: plugin["error"] for plugin in listed}
+    expected = f"its API version is {said}, but {API_VERSION} is needed: see docs/write-a-backend.md"
+    assert errors[name] == f"cannot be used: {expected}"
+
+
+def test_a_session_of_its_own_is_accepted_as_long_as_there_are_such() -> None:
+    made: object = backend_factory(MemoryBackend)
+    assert made is MemoryBackend
+
+
 def test_only_the_one_that_is_asked_for_is_imported(site: Path) -> None:
     script = """
         import sys
         from vipagent.store.backend import StoreConfigError
         from vipagent.store.plugins import load, names
         assert {"good", "bare", "broken"} <= set(names())
-        assert load("good").__name__ == "MemoryBackend"
+        assert load("good").args[0].__name__ == "FileDriver"
         try:
             load("goof")
         except StoreConfigError as error:

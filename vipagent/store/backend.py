@@ -1,4 +1,4 @@
-"""What an agent asks of a store: one abstract class, described so that an outsider can write one.
+"""What an agent asks of a store. A new store is no subclass of this, but a driver: see `driver`.
 
 A backend keeps one session to one store. It holds *wishes* (entries to keep registered, directories to
 watch) and makes them true again after every fault, for ever, on threads of its own; the agent never waits

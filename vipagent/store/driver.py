@@ -17,7 +17,7 @@ from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
 
 API_VERSION = 2
-"""The version of this interface; a backend's plug-in names the one that it was written for."""
+"""The version of this interface. A driver whose `api_version` is another one is not used."""
 
 
 class Holder(StrEnum):
@@ -113,7 +113,8 @@ class Driver(ABC):
     has gone); whatever else it raises is a bug that the client logs once and counts as `Disconnected`.
     """
 
-    api_version = API_VERSION
+    api_version: int
+    """The `API_VERSION` that it was written for, as a number: there is no default, its author has to know."""
     name: str
     """The store's name, for messages and threads: `etcd`."""
 

@@ -13,10 +13,13 @@ from stevedore.named import NamedExtensionManager
 from vipagent.core.words import StoreState
 from vipagent.store.backend import Backend, BackendFactory, Snapshot, StoreConfigError
 from vipagent.store.client import Client
-from vipagent.store.driver import Driver
+from vipagent.store.driver import API_VERSION, Driver
 from vipagent.store.layout import Directory
 
 NAMESPACE = "vipagent.backends"
+_PAGE = "docs/write-a-backend.md"
+_UNSTATED = "1 or not stated"
+"""Nobody stated it when a backend extended `Backend`: that was version 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,18 @@ def backend_factory(plugin: object) -> BackendFactory:
     """Return what makes sessions of a backend.
 
     Raises:
-        StoreConfigError: the plug-in is none.
+        StoreConfigError: the plug-in is none, or was written for another version of the interface.
     """
-    if isinstance(plugin, type) and issubclass(plugin, Driver):
-        return partial(Client, plugin)
-    if isinstance(plugin, type) and issubclass(plugin, Backend):
-        return plugin
-    raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.driver.Driver")
+    if not isinstance(plugin, type) or not issubclass(plugin, Driver | Backend):
+        raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.driver.Driver")
+    if issubclass(plugin, Backend):
+        return plugin  # until the last of ours is a driver
+    written_for = getattr(plugin, "api_version", _UNSTATED)
+    if not issubclass(plugin, Driver) or written_for != API_VERSION:
+        raise StoreConfigError(
+            f"cannot be used: its API version is {written_for}, but {API_VERSION} is needed: see {_PAGE}"
+        )
+    return partial(Client, plugin)
 
 
 def _raise(_manager: object, _entry_point: EntryPoint, error: BaseException) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import redis
-from vipagent_redis import RedisBackend
+from vipagent_redis import RedisDriver
 
 from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreConfigError, StoreSettings
+from vipagent.store.client import Client
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 from vipagent.testing.recorder import Recorder, SessionSeen
@@ -97,7 +98,7 @@ def free_port() -> int:
 class RedisUnderTest(ServedStore):
     """A server, a prefix that is fresh for each test, and a foreign client."""
 
-    factory = RedisBackend
+    factory = RedisDriver
     vanishing = LIFE + 1.0  # Redis looks for what has expired ten times a second
 
     def __init__(self, server: RedisServer) -> None:
@@ -184,12 +185,11 @@ def test_a_wrong_password_is_told_and_a_better_one_is_taken(store: RedisUnderTes
     password.write_text("guessed")
     settings = store.settings("node1", "run1")
     seen = Recorder()
-    backend = RedisBackend(
-        replace(settings, options={**settings.options, "password_file": str(password)}), seen
-    )
+    guessing = replace(settings, options={**settings.options, "password_file": str(password)})
+    backend = Client(RedisDriver, guessing, seen)
     backend.open()
     try:
-        _wait_detail(seen, f"redis {settings.hosts[0]}: invalid username-password pair")
+        _wait_detail(seen, f"{settings.hosts[0]}: invalid username-password pair")
         password.write_text(PASSWORD)
         seen.wait_state(StoreState.CONNECTED, PATIENCE)
     finally:
@@ -199,7 +199,7 @@ def test_a_wrong_password_is_told_and_a_better_one_is_taken(store: RedisUnderTes
 def test_a_server_that_tells_of_no_changes_is_refused(server: RedisServer, store: RedisUnderTest) -> None:
     """That is how Redis comes: nobody would notice a death."""
     seen = Recorder()
-    backend = RedisBackend(store.settings("node1", "run1"), seen)
+    backend = store.backend("node1", "run1", seen)
     server.client.config_set("notify-keyspace-events", "")
     try:
         backend.open()
@@ -221,7 +221,7 @@ def test_a_server_that_tells_of_no_changes_is_refused(server: RedisServer, store
 def test_bad_settings_are_refused(hosts: tuple[str, ...], options: dict[str, object], message: str) -> None:
     """By the constructor, in words for operators."""
     with pytest.raises(StoreConfigError, match=message):
-        RedisBackend(StoreSettings("node1", "run1", hosts, options=options), Recorder())
+        RedisDriver(StoreSettings("node1", "run1", hosts, options=options))
 
 
 def _wait_detail(seen: Recorder, detail: str) -> None:

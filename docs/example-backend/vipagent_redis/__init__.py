@@ -1,5 +1,5 @@
 """Redis as a store of vipagent."""
 
-from vipagent_redis.backend import RedisBackend
+from vipagent_redis.driver import RedisDriver
 
-__all__ = ["RedisBackend"]
+__all__ = ["RedisDriver"]

@@ -1,5 +1,7 @@
-"""Where the server is, and how to be let in."""
+"""Where the server is, how to be let in, and what its faults mean."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -7,17 +9,22 @@ from typing import ClassVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from vipagent.store.access import parse_hosts, secret
-from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
+from vipagent.net.endpoint import Endpoint
+from vipagent.store.access import secret
+from vipagent.store.driver import Disconnected, Refused
 
+PORT = 6379
+CONNECT_TIMEOUT = 1.0
+"""Seconds for opening a connection, and for closing it."""
 NEEDED_EVENTS = "Eghx"
 """By event: generic ones, hashes, expired keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisOptions:
-    """The options of this backend. For TLS, extend `vipagent.store.access.TlsOptions`."""
+    """The options of this store. For TLS, extend `vipagent.store.access.TlsOptions`."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -26,59 +33,60 @@ class RedisOptions:
     password_file: Path | None = None
     password_env: str | None = None
 
-
-class Server:
-    """One Redis server.
-
-    Raises:
-        StoreConfigError: the settings name none, or several.
-    """
-
-    def __init__(self, settings: StoreSettings, options: RedisOptions) -> None:
-        servers = parse_hosts(settings.hosts or ("localhost",), 6379)
-        if len(servers) > 1:
-            raise StoreConfigError(f"hosts: Redis is one server, not {len(servers)}")
-        self._host, self._port = servers[0]
-        self._options = options
-        self.address = f"redis {self._host}:{self._port}"
-        self.db = options.db
-
-    def client(self, timeout: float) -> Redis:
-        """Return a new client that never tries again by itself: whoever uses it must notice each fault.
-
-        Requests are limited by whoever makes them. With a `socket_timeout`, the library would use
-        `asyncio.wait_for`, which Python 3.11 can't always cancel.
-
-        Args:
-            timeout: seconds for connecting.
+    @property
+    def password(self) -> str | None:
+        """The password as it is now.
 
         Raises:
-            StoreConfigError: the password cannot be read.
+            StoreConfigError: it cannot be read.
         """
-        options = self._options
-        named = options.password_file or options.password_env
-        return Redis(
-            host=self._host,
-            port=self._port,
-            db=options.db,
-            username=options.username,
-            password=secret("password", options.password_file, options.password_env) if named else None,
-            socket_timeout=None,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        if self.password_file or self.password_env:
+            return secret("password", self.password_file, self.password_env)
+        return None
 
-    def in_words(self, error: BaseException) -> str:
-        """Say what went wrong, and where."""
-        return f"{self.address}: {str(error) or type(error).__name__}"
+
+def client(server: str, options: RedisOptions) -> Redis:
+    """Return a client that never tries again by itself: the layer has to notice each fault.
+
+    Requests are limited by the layer. With a `socket_timeout`, the library would use `asyncio.wait_for`,
+    which Python 3.11 can't always cancel.
+
+    Raises:
+        StoreConfigError: the password cannot be read.
+    """
+    host, port = Endpoint.parse(server, PORT)
+    return Redis(
+        host=host,
+        port=port,
+        db=options.db,
+        username=options.username,
+        password=options.password,
+        socket_timeout=None,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 async def check_events(redis: Redis) -> None:
     """See whether the server tells of changes: by default it does not.
 
     Raises:
-        StoreError: it does not.
+        Refused: it does not.
     """
     flags = (await redis.config_get("notify-keyspace-events"))["notify-keyspace-events"] or ""
     if not set(NEEDED_EVENTS) <= set(flags.replace("A", "ghx")):
-        raise StoreError(f"the server is to have notify-keyspace-events {NEEDED_EVENTS}, not {flags!r}")
+        raise Refused(f"the server is to have notify-keyspace-events {NEEDED_EVENTS}, not {flags!r}")
+
+
+@contextmanager
+def faults_translated() -> Iterator[None]:
+    """Raise a driver's errors instead of the client library's, and the first one of a task group's."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        with faults_translated():
+            raise group.exceptions[0] from None
+    except (AuthenticationError, ResponseError) as error:
+        raise Refused(str(error)) from error
+    except (RedisError, OSError) as error:
+        raise Disconnected(str(error) or type(error).__name__) from error

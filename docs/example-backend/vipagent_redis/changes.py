@@ -1,0 +1,69 @@
+"""Which directories have to be listed again: by the server's events, and by what is of interest."""
+
+import asyncio
+from typing import Never
+
+from redis.asyncio.client import PubSub
+
+from vipagent.store.driver import Interests
+from vipagent.store.layout import Directory
+
+EVENTS = ("hset", "hdel", "del", "expired")
+"""What changes a directory. That an entry lives on (`expire`) is none of it."""
+
+
+class Changes:
+    """Collects the directories that may have changed.
+
+    Args:
+        events: a connection for events alone.
+        interests: the directories to follow.
+        prefix: what they are below.
+    """
+
+    def __init__(self, events: PubSub, interests: Interests, prefix: str) -> None:
+        self._events = events
+        self._interests = interests
+        self._prefix = prefix
+        self._stale: set[Directory] = set()
+        self._news = asyncio.Event()
+        self._answered = asyncio.Event()
+
+    async def subscribe(self, db: int) -> None:
+        """Have every change told from now on: before the first look, or one in between would be missed."""
+        await self._events.subscribe(*(f"__keyevent@{db}__:{event}" for event in EVENTS))
+        for _ in EVENTS:
+            await self._events.get_message(timeout=None)
+
+    async def hear(self) -> Never:
+        """Take the server's events."""
+        while True:
+            message = await self._events.get_message(timeout=None)
+            if message["type"] == "pong":
+                self._answered.set()
+            else:
+                folder = message["data"].rpartition(b"/")[0]
+                self._touch({at for at in self._interests.names if at.path(self._prefix).encode() == folder})
+
+    async def heed(self) -> Never:
+        """Take what is of interest, at first and whenever it changes."""
+        while True:
+            self._touch(set(self._interests.names))
+            await self._interests.changed()
+
+    async def stale(self) -> set[Directory]:
+        """Wait until something is to be listed; return all that is."""
+        await self._news.wait()
+        self._news.clear()
+        stale, self._stale = self._stale, set()
+        return stale & self._interests.names.keys()
+
+    async def ping(self) -> None:
+        """See whether events still come: of a connection that is dead, nobody tells."""
+        self._answered.clear()
+        await self._events.ping()
+        await self._answered.wait()
+
+    def _touch(self, directories: set[Directory]) -> None:
+        self._stale |= directories
+        self._news.set()
