@@ -11,17 +11,13 @@ VIP = "10.20.255.1"
 WATCHDOG, YOUNG = 2, 15
 """Seconds: those that the loop may stand still, and an agent's first ones, in which nothing ends it."""
 BACKEND = """
-import asyncio, time
+import asyncio, contextlib, time
 from pathlib import Path
-from vipagent.store.client import Client
 from vipagent_file import FileDriver
 
-class Buggy(Client):
-    def __init__(self, settings, listener):
-        super().__init__(FileDriver, settings, listener)
-
-    def open(self):
-        super().open()
+class Buggy(FileDriver):
+    def __init__(self, settings):
+        super().__init__(settings)
         self.look()
 
     def look(self):
@@ -29,12 +25,13 @@ class Buggy(Client):
         if hang.exists():
             hang.unlink()
             hang_for_ever()
-        asyncio.get_running_loop().call_later(0.1, self.look)
+        with contextlib.suppress(RuntimeError):  # made only to validate the options
+            asyncio.get_running_loop().call_later(0.1, self.look)
 
 def hang_for_ever():
     time.sleep(3600)
 """
-"""A backend by another author, who blocks the agent's loop as soon as there is a certain file."""
+"""A driver by another author, who blocks the agent's loop as soon as there is a certain file."""
 
 
 def launch(box: Box, backend: str) -> None:

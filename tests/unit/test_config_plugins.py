@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from tests.outside import environment, install
+from vipagent.store.backend import StoreConfigError
 from vipagent.store.driver import API_VERSION
 from vipagent.store.memory import MemoryBackend
 from vipagent.store.plugins import backend_factory
@@ -99,9 +100,9 @@ def test_a_driver_of_another_version_is_refused_with_both_and_the_page(
     assert errors[name] == f"cannot be used: {expected}"
 
 
-def test_a_session_of_its_own_is_accepted_as_long_as_there_are_such() -> None:
-    made: object = backend_factory(MemoryBackend)
-    assert made is MemoryBackend
+def test_a_backend_of_the_first_interface_is_told_what_has_changed() -> None:
+    with pytest.raises(StoreConfigError, match=r"its API version is 1 .*, but 2 is needed: see docs/"):
+        backend_factory(MemoryBackend)
 
 
 def test_only_the_one_that_is_asked_for_is_imported(site: Path) -> None:

@@ -86,8 +86,6 @@ def backend_factory(plugin: object) -> BackendFactory:
     """
     if not isinstance(plugin, type) or not issubclass(plugin, Driver | Backend):
         raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.driver.Driver")
-    if issubclass(plugin, Backend):
-        return plugin  # until the last of ours is a driver
     written_for = getattr(plugin, "api_version", _UNSTATED)
     if not issubclass(plugin, Driver) or written_for != API_VERSION:
         raise StoreConfigError(

@@ -48,7 +48,7 @@ class StoreUnderTest(ABC):
 class SharedStore(StoreUnderTest):
     """A store that several processes can use at once."""
 
-    factory: type[Driver] | type[Backend]
+    factory: type[Driver]
     """The driver's class; a child process imports it by its name."""
     vanishing: float
     """Seconds within which a killed process's entries must be gone, at the session time-out of `settings`."""
