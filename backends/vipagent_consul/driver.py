@@ -43,6 +43,8 @@ class ConsulDriver(Driver):
 
     name = "consul"
     in_order = True
+    request_timeout = 5.0
+    """A session is begun by several calls, and requests share a few connections."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)

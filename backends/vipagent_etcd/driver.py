@@ -42,7 +42,7 @@ class EtcdDriver(Driver):
 
     name = "etcd"
     api_version = API_VERSION
-    login_timeout = 5.0
+    request_timeout = 5.0
     """A login waits for its turn after those of other agents; then another server is asked for one, too."""
 
     def __init__(self, settings: StoreSettings) -> None:

@@ -31,7 +31,7 @@ class ZooKeeperDriver(Driver):
 
     name = "zookeeper"
     api_version = API_VERSION
-    login_timeout = 5.0
+    request_timeout = 5.0
     keep_alives_per_life = 4
     """More often than kazoo's pings, which are then not sent."""
 

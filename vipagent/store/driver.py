@@ -122,8 +122,9 @@ class Driver(ABC):
     """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
     in_order = False
     """Whether each agent begins with the first of its servers, the nearest; else they spread over them."""
-    login_timeout: float | None = None
-    """Seconds that what may have to log in may take (all but `keep_alive`); None: no more than that."""
+    request_timeout: float | None = None
+    """Seconds for what may have to log in, or to wait for its turn: all but the keep-alives after the first;
+    None: as for those."""
     keep_alives_per_life = 3
     """Keep-alives in a session's life."""
 

@@ -170,8 +170,8 @@ class Serving:
         Raises:
             DriverError: the fault.
         """
-        await self._bounded(self._driver.connect(self._session.server), self._driver.login_timeout)
-        await self._confirm()
+        await self._bounded(self._driver.connect(self._session.server), self._driver.request_timeout)
+        await self._confirm(self._driver.request_timeout)
         self.reconciler.connected()
         self._interests.replace(*self.reconciler.interests)
         if not self._interests.names:
@@ -191,9 +191,9 @@ class Serving:
                 raise Disconnected(f"no keep-alive was confirmed for {self._session.life:g} s")
             await self._confirm()
 
-    async def _confirm(self) -> None:
+    async def _confirm(self, within: float | None = None) -> None:
         asked = time.monotonic()
-        self._session.confirmed(asked, await self._bounded(self._driver.keep_alive()))
+        self._session.confirmed(asked, await self._bounded(self._driver.keep_alive(), within))
         if self._expiry is not None:
             self._expiry.cancel()
         loop = asyncio.get_running_loop()
@@ -228,7 +228,7 @@ class Serving:
 
     async def _carry_out(self, request: Request) -> None:
         try:
-            found = await self._bounded(self._requested(request), self._driver.login_timeout)
+            found = await self._bounded(self._requested(request), self._driver.request_timeout)
         except Overtaken:
             self.reconciler.overtaken(request, time.monotonic())
         except Refused as error:
