@@ -55,10 +55,17 @@ class Client:
         at, found = await self._library.kv.get(
             f"{path}/", index=index or None, wait=f"{wait}s", recurse=True, connections_timeout=patience
         )
-        if not found:
-            # A list leaves out what the ACLs hide, without a word; reading the directory's own key says it
-            await self._library.kv.get(f"{path}/")
         return int(at), {entry["Key"][len(path) + 1 :]: entry for entry in found or ()}
+
+    async def check_readable(self, path: str) -> None:
+        """Find out whether a directory that seems empty may be read.
+
+        A list leaves out what the ACLs hide, without a word; reading the directory's own key says it.
+
+        Raises:
+            Refused: it may not.
+        """
+        await self._library.kv.get(f"{path}/")
 
     async def entry(self, path: str) -> Entry | None:
         """Return one key."""

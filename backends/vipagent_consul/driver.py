@@ -91,7 +91,8 @@ class ConsulDriver(Driver):
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        await queries.follow(interests, self._list, told)
+        follower = queries.Follower(self._list, self._check_readable, told)
+        await follower.run(interests)
 
     async def look(self, key: Key) -> Found | None:
         """See `Driver.look`."""
@@ -100,7 +101,10 @@ class ConsulDriver(Driver):
 
     async def read(self, directory: Directory) -> Listing:
         """See `Driver.read`."""
-        _, listing = await self._list(directory)
+        _, below = await self._list(directory)
+        listing = queries.split(directory, frozenset({directory}), below)[directory]
+        if not listing:
+            await self._check_readable(directory)
         return listing
 
     async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
@@ -194,12 +198,16 @@ class ConsulDriver(Driver):
             self._end_vigil()
 
     async def _list(
-        self, directory: Directory, index: int = 0, wait: float = 0, patience: float | None = None
-    ) -> tuple[int, Listing]:
-        at, entries = await self._client.entries(self._path(directory), index, wait, patience)
-        # names that are paths, or no text, are nobody's entries (S1)
-        names = sorted(name for name in entries if name and "/" not in name and name.isprintable())
-        return at, {name: self._found(entries[name]) for name in names}
+        self, span: queries.Span, index: int = 0, wait: float = 0, patience: float | None = None
+    ) -> tuple[int, dict[str, Found]]:
+        path = (
+            self._path(span) if isinstance(span, Directory) else f"{self.settings.prefix}/{span}".strip("/")
+        )
+        at, entries = await self._client.entries(path, index, wait, patience)
+        return at, {name: self._found(entry) for name, entry in entries.items()}
+
+    async def _check_readable(self, directory: Directory) -> None:
+        await self._client.check_readable(self._path(directory))
 
     def _found(self, entry: Entry) -> Found:
         return Found((entry["Value"] or b"")[:MAX_VALUE], entry["ModifyIndex"], self._holder(entry))
