@@ -182,11 +182,17 @@ def test_e3_a_vip_that_passes_to_another_service_and_looks_the_same_is_not_touch
     def split(first: tuple[tuple[str, ...], ...], last: tuple[tuple[str, ...], ...]) -> list[ServiceConfig]:
         pools = {"apex": first, "web": last}
         return [
-            served(name, owned=tuple(vip for (vip,) in seats), seats=((OWN if name == "apex" else THIRD,), *seats))
+            served(
+                name,
+                owned=tuple(vip for (vip,) in seats),
+                seats=((OWN if name == "apex" else THIRD,), *seats),
+            )
             for name, seats in pools.items()
         ]
 
-    before, after = ((large[1:], small), ((), large)) if giver == "apex" else ((small, large[1:]), (large, ()))
+    before, after = (
+        ((large[1:], small), ((), large)) if giver == "apex" else ((small, large[1:]), (large, ()))
+    )
     moving = SECOND
     driven = serving(*split(*before))
     said = driven.reconfigure(*split(*after)) + driven.live(A_WHILE)
