@@ -50,8 +50,8 @@ class Agenda:
             now: the monotonic clock, in seconds.
             write: yields the lines that can be written.
             reports: gets what is reported.
-            together: whether all have to decide before anything is written, not only what is next; so it is
-                where routes may have another service now, as after a reload: what stays is not withdrawn (E3).
+            together: whether all have to decide before anything is written. So they have where a route may
+                belong to another service now, as after a reload: what stays is not withdrawn (E3).
         """
         together = together or bool(self._reannounce)
         registrations: list[Effect] = []

@@ -91,6 +91,7 @@ class Engine:
         """
         self._now = max(self._now, now)
         if self._ending.over:
+            yield from self._report()  # what an error in the shell has held up, the end itself above all (E6)
             return
         self._learn(given)
         for outcome in self._exabgp.overdue(self._now):
