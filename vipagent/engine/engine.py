@@ -94,8 +94,6 @@ class Engine:
             yield from self._report()  # what an error in the shell has held up, the end itself above all (E6)
             return
         self._learn(given)
-        for outcome in self._exabgp.overdue(self._now):
-            self._take_news(outcome)
         self._agenda.gather()
         if self._ending.withdraws(self._now, exabgp_ends=self._exabgp.ends):
             self._agenda.add(self.services.values(), events.StopAsked())
@@ -148,7 +146,7 @@ class Engine:
                     self._agenda.add(self.services.values(), self._missing)
             case inputs.TimerFired():
                 self._timer = None
-                for news in self._exabgp.judge(self._now):
+                for news in (*self._exabgp.judge(self._now), *self._exabgp.overdue(self._now)):
                     self._take_news(news)
                 self._agenda.add_timers(self._now)
             case inputs.Started() | inputs.StopAsked() | inputs.Configured():

@@ -11,16 +11,19 @@ from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, StoreState
+from vipagent.core.words import CheckResult, Claim, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.ending import LEAVING, WITHDRAWING
 from vipagent.engine.inputs import Input
 from vipagent.exabgp import route
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.speaker import REPLY_TIMEOUT, RETRY_MIN
+from vipagent.store.backend import Entry
+from vipagent.store.layout import Directory, Kind, member_name
+from vipagent.store.records import Registration
 
 WITHDRAWN = f"withdraw route {OWN}/32"
-DEREGISTERED = f"deregister /service/apex/{OWN}"
+REGISTERED, DEREGISTERED = f"register /service/apex/{OWN}", f"deregister /service/apex/{OWN}"
 WEB_VIP = "10.1.0.1"
 A_WHILE = 3.0
 """Seconds after which the engine has got over what a bug did to it."""
@@ -121,6 +124,7 @@ def test_n2_what_waits_in_the_pipe_is_read_before_a_reply_counts_as_missing() ->
 
 
 def test_n2_a_reply_that_is_missing_is_noticed_all_the_same() -> None:
+    """N2, G1: the timer comes after what waits in the pipe was read, so it may judge."""
     driven = serving()
     driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
     driven.now += REPLY_TIMEOUT + 1
@@ -190,6 +194,23 @@ def test_e3_a_vip_that_passes_to_another_service_and_looks_the_same_is_not_touch
     said = driven.reconfigure(*pools(taker)) + driven.live(A_WHILE)
     assert f"withdraw route {SECOND}/32" not in said
     assert f"register /service/{taker}/{SECOND}" in said
+
+
+def test_g2_a_stale_registration_that_is_being_replaced_goes_with_its_service() -> None:
+    """G2 and G3: a node deregisters when it stops announcing, what an earlier run left included.
+
+    It is registered anew, only to be removed at once. If a reload takes the service away in between, it
+    would stay for as long as the agent lives, and nobody would take over a VIP that nobody announces.
+    """
+    driven = Driven(served(), web())
+    driven.start()
+    driven.live(1)
+    driven.store()
+    driven.maintenance()
+    driven.check(CheckResult.BAD)
+    leftover = {member_name(OWN): Entry(Registration("node1", "earlier").dump(), Claim.SAME_NODE)}
+    assert REGISTERED in driven.give(inputs.SnapshotRead(Directory(Kind.MEMBERS, "apex"), leftover))
+    assert DEREGISTERED in driven.reconfigure(web())
 
 
 def test_nothing_is_published_once_the_record_is_gone_whatever_is_learnt_of_the_neighbours() -> None:
