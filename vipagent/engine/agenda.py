@@ -65,7 +65,7 @@ class Agenda:
                 yield from write()
                 yield from decision.registrations
         for service in self._reannounce:
-            service.reannounce()
+            reports.append(service.reannounce())
         self._reannounce.clear()
         yield from write()
         yield from registrations

@@ -156,10 +156,18 @@ class ServiceRuntime:
         """Replace the configuration; the core is told by an event of its own (E3)."""
         self.config = self._reporter.config = config
 
-    def reannounce(self) -> None:
-        """Ask the speaker once more for what is announced: it may look different, or have another service."""
-        for vip, preference in self._announced.items():
-            self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+    def reannounce(self) -> Iterable[Effect]:
+        """Ask the speaker once more for what is announced: it may look different, or have another service.
+
+        Returns:
+            What to report; it never raises (E6).
+        """
+        try:
+            for vip, preference in self._announced.items():
+                self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+        except Exception as error:  # noqa: BLE001 - as in `dispatch`
+            return self._reporter.internal_error(events.Reconfigured(self.config.core), error)
+        return ()
 
     def republish(self) -> Iterator[Effect]:
         """Publish the record once more, if there is one: what surrounds the decisions has changed."""
