@@ -171,7 +171,7 @@ class ServiceRuntime:
 
     def republish(self) -> Iterator[Effect]:
         """Publish the record once more, if there is one: what surrounds the decisions has changed."""
-        if self._core.report:
+        if self._core.report and not self.stopped:
             yield from self._reporter.publish(self._core.report)
 
     def find_loops(self) -> Iterable[Log] | None:
