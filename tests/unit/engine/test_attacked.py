@@ -1,6 +1,6 @@
 """Unlucky orders, bugs in the middle, and reloads: what is promised all the same (E3, E6, H2, H3, N2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -9,6 +9,7 @@ from tests.unit.core.pools import OWN, SECOND
 from tests.unit.engine.driven import PEER, Driven, answer, served, serving
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
+from vipagent.core.preference import Preferences
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, Claim, StoreState
@@ -36,7 +37,8 @@ def web(**changes: object) -> ServiceConfig:
 
 def break_once(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, when: Callable[..., bool]) -> None:
     """Let a method raise the first time that it is called so."""
-    method, broken = getattr(kind, name), []
+    method = getattr(kind, name)
+    broken: list[int] = []
 
     def breaking(self: object, *args: object) -> object:
         if not broken and when(*args):
@@ -231,3 +233,32 @@ def test_e1_exabgp_has_not_taken_a_withdrawal_that_it_has_refused() -> None:
     assert not driven.engine.flushed
     driven.live(RETRY_MIN)
     assert driven.engine.flushed
+
+
+def test_a6_what_changes_no_candidate_looks_at_each_vip_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A4, A6: with ranked hot standby the rank of each VIP went over all nodes again at every event."""
+    vips = tuple(f"10.2.0.{number}" for number in range(1, 101))
+    seats = tuple((vip,) for vip in vips)
+    driven = Driven(served(owned=vips[:1], seats=seats, takeover="ranked", standby="hot"))
+    driven.start()
+    driven.live(1)
+    driven.store()
+    driven.maintenance()
+    driven.members(*vips[1:], ours=())
+    driven.check()
+    driven.live(1)
+    driven.members(*vips, ours=vips[:1])
+    driven.live(10)
+    before, looks = Preferences.before, []
+
+    def counting(self: Preferences, vip: str, seats: Iterable[int], *, registered: bool = True) -> object:
+        looks.append(vip)
+        return before(self, vip, seats, registered=registered)
+
+    monkeypatch.setattr(Preferences, "before", counting)
+    driven.store(StoreState.UNSURE)
+    driven.give(inputs.AddressesMissing({vips[1]: "no permission"}))
+    assert not looks
+    driven.store()
+    driven.members(*vips[:-1], ours=vips[:1])
+    assert len(looks) <= len(vips)
