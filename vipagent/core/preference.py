@@ -50,6 +50,8 @@ class Preferences:
         self._at = {vip: (home, turn) for home, seat in enumerate(seats) for turn, vip in enumerate(seat)}
         self._own = tuple({self._at[vip][0] for vip in owned if vip in self._at})
         self._places: dict[int, Sequence[int]] = {}
+        self._candidates: tuple[tuple[int, ...], bool] = ((), False)
+        self._ranks: dict[str, int] = {}
 
     def before(self, vip: str, seats: Iterable[int], *, registered: bool = True) -> Iterator[int]:
         """Return those of `seats` that come before all of the node's own in the order for `vip`.
@@ -63,6 +65,12 @@ class Preferences:
         count, places = self._count, self._places_of(turn)
         first = min((places[(seat - home) % count] for seat in self._own if registered), default=count)
         return (seat for seat in seats if places[(seat - home) % count] < first)
+
+    def ranks(self, seats: tuple[int, ...], *, registered: bool) -> dict[str, int]:
+        """Return the ranks worked out for these candidates, to be added to; others' are forgotten."""
+        if (seats, registered) != self._candidates:
+            self._candidates, self._ranks = (seats, registered), {}
+        return self._ranks
 
     def _places_of(self, turn: int) -> Sequence[int]:
         """Return the place of each offset from home in the order; home itself comes after all."""

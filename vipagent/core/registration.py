@@ -52,7 +52,7 @@ class Registrations:
 
         Made our own, such a registration goes at once, not with the session of that run (G2, G3).
         """
-        for vip in facts.settings.owned:
+        for vip in () if facts.stopping else facts.settings.owned:
             member = facts.view.members.get(vip)
             if member is None or member.claim is not Claim.SAME_NODE or vip in self._once_held:
                 continue

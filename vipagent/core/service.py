@@ -180,6 +180,15 @@ class Service:
             yield Withdraw(vip, Reason.REMOVED)
 
     def _decide(self, now: float) -> list[Action]:
+        facts, registrations = self._facts, self._registrations
+        asked = facts.told.copy(), registrations.wished.copy(), registrations.accepted.copy()
+        try:
+            return self._decide_all(now)
+        except Exception:  # nobody carries out what was decided: the next event decides it again (A6)
+            facts.told, registrations.wished, registrations.accepted = asked
+            raise
+
+    def _decide_all(self, now: float) -> list[Action]:
         moment = Moment(now)
         decisions = verdicts(self._facts, moment)
         routes = [action for vip, decided in decisions.items() for action in self._route(vip, decided)]

@@ -28,6 +28,16 @@ class Takers:
         """Return the seats with a node, alive or presumed to be, that take `vip` before we do."""
         return self._settings.preferences.before(vip, self._present, registered=self._registered)
 
+    def rank(self, vip: str) -> int:
+        """Return our rank for `vip` among those that take it."""
+        if vip not in self._ranks:
+            self._ranks[vip] = 1 + sum(1 for _ in self.before_us(vip))
+        return self._ranks[vip]
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        return self._settings.preferences.ranks(self._present, registered=self._registered)
+
     @cached_property
     def _present(self) -> tuple[int, ...]:
         view, moment = self._view, self._moment

@@ -198,7 +198,7 @@ def _rank_of_all(_facts: Facts, _vip: str, _moment: Moment, _takers: Takers) -> 
 
 
 def _rank_in_order(_facts: Facts, vip: str, _moment: Moment, takers: Takers) -> int:
-    return 1 + sum(1 for _ in takers.before_us(vip))
+    return takers.rank(vip)
 
 
 def _rank_of_one(facts: Facts, vip: str, moment: Moment, takers: Takers) -> int | None:

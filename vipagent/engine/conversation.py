@@ -67,7 +67,7 @@ class Conversation:
         yield from self._follow(self.gate.overdue(now), now)
 
     def overdue(self, now: float) -> list[Outcome]:
-        """Return what became of commands that were never answered."""
+        """Return what became of commands never answered: what there was to read must have been read."""
         return self.speaker.overdue(now)
 
     def lines(self, now: float, *, final: bool) -> list[str]:

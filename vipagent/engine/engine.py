@@ -56,8 +56,6 @@ class Engine:
         self._now = 0.0
         self._timer: float | None = None
         self._agenda = Agenda()
-        self._reannounce: dict[ServiceRuntime, None] = {}
-        """The services whose routes may look different now."""
         self._reports: deque[Iterable[Effect]] = deque()
         """What is reported once all routes are written."""
 
@@ -93,10 +91,9 @@ class Engine:
         """
         self._now = max(self._now, now)
         if self._ending.over:
+            yield from self._report()  # what an error in the shell has held up, the end itself above all (E6)
             return
         self._learn(given)
-        for outcome in self._exabgp.overdue(self._now):
-            self._take_news(outcome)
         self._agenda.gather()
         if self._ending.withdraws(self._now, exabgp_ends=self._exabgp.ends):
             self._agenda.add(self.services.values(), events.StopAsked())
@@ -110,23 +107,15 @@ class Engine:
         (G1). What is reported (log lines, records, history, hooks) comes when all of them are written, and is
         not even made before.
         """
-        if not self._agenda:
-            yield from self._write()
-        for service, event in self._agenda.take():
-            decision = service.dispatch(event, self._now)
-            yield from decision.deregistrations
-            yield from self._write()
-            yield from decision.registrations
-            self._reports.append(decision.reports)
-        if self._reannounce:
-            for service in self._reannounce:
-                service.reannounce()
-            self._reannounce.clear()
-            yield from self._write()
+        together = self._ending.withdrawing  # all that waits is written then: no announcement may wait (E3)
+        yield from self._agenda.decide(self._now, self._write, self._reports, together=together)
         if self._ending.ends(self._now, flushed=self.flushed):
             if lines := self._exabgp.unanswered_withdrawals():
                 yield effects.Write(lines)
             self._reports.append([effects.End()])
+        yield from self._report()
+
+    def _report(self) -> Iterator[Effect]:
         while self._reports:
             yield from self._reports.popleft()
 
@@ -157,7 +146,7 @@ class Engine:
                     self._agenda.add(self.services.values(), self._missing)
             case inputs.TimerFired():
                 self._timer = None
-                for news in self._exabgp.judge(self._now):
+                for news in (*self._exabgp.judge(self._now), *self._exabgp.overdue(self._now)):
                     self._take_news(news)
                 self._agenda.add_timers(self._now)
             case inputs.Started() | inputs.StopAsked() | inputs.Configured():
@@ -190,7 +179,7 @@ class Engine:
                     if news.counted:
                         self._agenda.tell(service, events.NeighborsChanged(self._exabgp.gate.established))
                     if news.asns and self._find_loops(service):
-                        self._reannounce[service] = None
+                        self._agenda.reannounce([service])
                         self._reports.append(service.republish())
             case ShutdownSaid():
                 self._reports.append([Log.warning("ExaBGP is going to end")])
@@ -261,7 +250,7 @@ class Engine:
         self._by_vip = {
             vip: service for service in self.services.values() for vip in service.config.core.pool
         }
-        self._reannounce = dict.fromkeys(self.services.values())
+        self._agenda.reannounce(self.services.values())
         if bool(config.listen) != bool(before.listen):
             self._context.watches_all = config.listen is not None
             self._reports.extend(service.watch() for service in self.services.values())

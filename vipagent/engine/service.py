@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
+from vipagent.core.moment import earliest
 from vipagent.core.service import Service
+from vipagent.core.words import Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
@@ -17,6 +20,9 @@ from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Key, Kind, member_name
 from vipagent.store.records import Registration
 from vipagent.telemetry.counters import ServiceCounters
+
+MAX_RETRY = 60.0
+"""Seconds, at most, after which a service decides again that a bug has kept from it; the first time, 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class ServiceRuntime:
         self._context = context
         self._core = core
         self._reporter = Reporter(config, context)
+        self._errors = 0
+        """Decisions in a row that a bug has kept from being made."""
         self._announced: dict[str, actions.Preference] = {}
         self._unknown: frozenset[str] = frozenset()
         """The names in its directory of members that are no VIP of its pool."""
@@ -85,12 +93,21 @@ class ServiceRuntime:
             return Decision([], [], [])
         if isinstance(event, events.TimerFired):
             self.timer = None
+        errors: list[Iterable[Effect]] = []
         try:
             todo = self._core.handle(event, now)
-            for action in todo:
-                self._request(action)
         except Exception as error:  # noqa: BLE001 - a bug in one service must not take the routes of all
-            return Decision([], [], self._reporter.internal_error(event, error))
+            errors.append(self._reporter.internal_error(event, error))
+            todo = list(self._give_up()) if isinstance(event, events.StopAsked) else []
+            self._errors += 1
+            self.timer = earliest(self.timer, now + min(2.0**self._errors, MAX_RETRY))
+        else:
+            self._errors = 0
+        for action in todo:
+            try:
+                self._request(action)
+            except Exception as error:  # noqa: BLE001 - nor of one VIP those of all
+                errors.append(self._reporter.internal_error(event, error))
         if isinstance(event, events.StopAsked):
             self.stopped, self.timer = True, None
         return Decision(
@@ -100,8 +117,14 @@ class ServiceRuntime:
                 for it in todo
                 if isinstance(it, actions.Register)
             ],
-            self._report(event, todo),
+            chain(*errors, self._report(event, todo)),
         )
+
+    def _give_up(self) -> Iterator[actions.Action]:
+        """Yield what leaves nothing behind, if the core cannot say what there is."""
+        core = self.config.core
+        yield from (actions.Deregister(vip, Reason.STOPPING) for vip in core.owned)
+        yield from (actions.Withdraw(vip, Reason.STOPPING) for vip in core.pool)
 
     def event_of(self, directory: Directory, entries: Snapshot) -> events.Event | None:
         """Return what a snapshot of one of this service's directories means; None: it decides nothing."""
@@ -133,14 +156,22 @@ class ServiceRuntime:
         """Replace the configuration; the core is told by an event of its own (E3)."""
         self.config = self._reporter.config = config
 
-    def reannounce(self) -> None:
-        """Ask the speaker once more for what is announced: it may look different, or have another service."""
-        for vip, preference in self._announced.items():
-            self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+    def reannounce(self) -> Iterable[Effect]:
+        """Ask the speaker once more for what is announced: it may look different, or have another service.
+
+        Returns:
+            What to report; it never raises (E6).
+        """
+        try:
+            for vip, preference in self._announced.items():
+                self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+        except Exception as error:  # noqa: BLE001 - as in `dispatch`
+            return self._reporter.internal_error(events.Reconfigured(self.config.core), error)
+        return ()
 
     def republish(self) -> Iterator[Effect]:
         """Publish the record once more, if there is one: what surrounds the decisions has changed."""
-        if self._core.report:
+        if self._core.report and not self.stopped:
             yield from self._reporter.publish(self._core.report)
 
     def find_loops(self) -> Iterable[Log] | None:

@@ -189,8 +189,10 @@ class Speaker:
 
     @property
     def busy(self) -> bool:
-        """Whether a command is still to be written or answered."""
-        return bool(self._in_flight or self._ready)
+        """Whether a command is still to be written or answered, or a withdrawal to be tried again."""
+        if self._in_flight or self._ready:
+            return True
+        return any(self._slots[vip].withdrawn and self._slots[vip].failures for vip in self._later)
 
     def deadline(self) -> float | None:
         """Return the time at which `overdue` and `commands` want to be called again, whatever happens."""
