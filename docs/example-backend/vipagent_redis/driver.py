@@ -37,6 +37,7 @@ class RedisDriver(Driver):
         """What may be ours, even where the answer to `put` was lost."""
         self._connection = AsyncExitStack()
         self._redis: Redis
+        self._version = ""
         self._changes: Changes | None = None
 
     async def connect(self, server: str) -> None:
@@ -45,6 +46,7 @@ class RedisDriver(Driver):
         self._redis = await self._connection.enter_async_context(client(server, self._options))
         with faults_translated():
             await check_events(self._redis)
+            self._version = (await self._redis.info("server"))["redis_version"]
 
     async def keep_alive(self) -> Alive:
         """See `Driver.keep_alive`."""
@@ -53,7 +55,7 @@ class RedisDriver(Driver):
             with faults_translated():
                 await self._changes.ping()
         life = self.settings.session_timeout
-        return Alive(life, f"{self.servers[0]}, entries live for {life:g} s")
+        return Alive(life, f"{self.servers[0]}: Redis {self._version}, entries live for {life:g} s")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
@@ -106,11 +108,6 @@ class RedisDriver(Driver):
         if not await self._run(scripts.DELETE, self._path(key), found.version):
             raise Overtaken(f"{key.name} has changed")
         self._held.discard(self._path(key))
-
-    async def version(self) -> str:
-        """See `Driver.version`."""
-        with faults_translated():
-            return f"Redis {(await self._redis.info('server'))['redis_version']}"
 
     async def close(self) -> None:
         """See `Driver.close`."""
