@@ -102,9 +102,8 @@ class Reconciler:
         """Begin anew: everything will be listed again, and told again (L4)."""
         self.disconnected()
         self._connected = True
-        for directory, watch in self._watches.items():
+        for watch in self._watches.values():
             watch.told = None
-            self._untold[directory] = None
 
     def disconnected(self) -> None:
         """Know nothing: what was under way may have been done or not, and the session may be another."""

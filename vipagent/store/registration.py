@@ -85,9 +85,7 @@ class Registration:
         self.failures, self.due = 0, 0.0
 
     def lose_track(self) -> None:
-        """Know nothing: what was under way may have been done or not, and the session may be another."""
-        self.found = UNKNOWN
-        self.written &= self.request is None
+        """Wait for nothing any more: what was under way may have been done or not; a listing will tell."""
         self.request = None
 
     def listed(self, listing: Listing) -> None:
@@ -111,7 +109,6 @@ class Registration:
         self.request, self.failures = None, 0
         if isinstance(request, Put):
             self.fulfilled = self.value is not None
-            self.written = self.value == request.value
         agreed = listing.get(self.key.name) == found and (self.key.name in listing) == bool(found)
         self.found = UNKNOWN if self.contradicted and not agreed else found
 

@@ -214,6 +214,30 @@ class TestUnknown:
         reconciler.register(KEY, b"another")
         assert isinstance(only(reconciler), Look)
 
+    def test_an_answer_that_was_lost_is_found_in_the_listing(self, reconciler: Reconciler) -> None:
+        """The entry is as desired: nothing is requested, and a duplicate agent's is known as one."""
+        reconciler.register(KEY, VALUE)
+        reconciler.listed(MEMBERS, {})
+        only(reconciler)
+        reconciler.connected()
+        reconciler.listed(MEMBERS, {KEY.name: Found(VALUE, 1, Holder.OURS)})
+        assert now(reconciler) == []
+        reconciler.listed(MEMBERS, {KEY.name: Found(b"overwritten", 2, Holder.OURS)})
+        assert now(reconciler) == []
+        reconciler.listed(MEMBERS, {KEY.name: Found(EARLIER_RUN, 3)})
+        assert now(reconciler) == []
+
+    def test_a_duplicate_agent_that_replaces_ours_at_once_is_left_alone(self, reconciler: Reconciler) -> None:
+        reconciler.register(KEY, VALUE)
+        reconciler.listed(MEMBERS, {})
+        request = only(reconciler)
+        reconciler.listed(MEMBERS, {KEY.name: Found(EARLIER_RUN, 2)})
+        reconciler.done(request, Found(VALUE, 1, Holder.OURS))
+        look = only(reconciler)
+        assert isinstance(look, Look)
+        reconciler.done(look, Found(EARLIER_RUN, 2))
+        assert now(reconciler) == []
+
 
 class TestTelling:
     """Snapshots (L4)."""
@@ -227,6 +251,18 @@ class TestTelling:
             reconciler.listed(MEMBERS, {})
             assert list(reconciler.snapshots()) == [(MEMBERS, {})]
             assert list(reconciler.snapshots()) == []
+
+    def test_what_has_not_changed_is_not_told_again(self, reconciler: Reconciler) -> None:
+        reconciler.watch(MEMBERS, None)
+        for told in (1, 0):
+            reconciler.listed(MEMBERS, {KEY.name: Found(SOMEBODY, 1)})
+            assert len(list(reconciler.snapshots())) == told
+
+    def test_a_listing_that_comes_after_the_end_says_nothing(self, reconciler: Reconciler) -> None:
+        reconciler.watch(MEMBERS, None)
+        reconciler.disconnected()
+        reconciler.listed(MEMBERS, {})
+        assert list(reconciler.snapshots()) == []
 
     def test_values_that_nobody_needs_come_empty(self, reconciler: Reconciler) -> None:
         reconciler.watch(MEMBERS, frozenset({KEY.name}))

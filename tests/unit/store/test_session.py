@@ -80,6 +80,13 @@ def test_each_failure_is_another_server_s_turn_and_the_causes_add_up(session: Se
     assert states(session) == [], "no news"
 
 
+def test_what_went_wrong_before_it_was_served_is_forgotten(session: Session) -> None:
+    session.failed(0.0, "connection refused")
+    connect(session, 1.0)
+    session.failed(2.0, "it closed the connection")
+    assert session.trouble == "b:1: it closed the connection"
+
+
 def test_it_begins_where_it_is_told_to() -> None:
     assert Session(SERVERS, LIFE, first=2).server == "c:1"
 
