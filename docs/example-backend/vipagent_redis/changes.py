@@ -41,7 +41,7 @@ class Changes:
             message = await self._events.get_message(timeout=None)
             if message["type"] == "pong":
                 self._answered.set()
-            else:
+            elif message["type"] == "message":  # not the late confirmation of a subscription
                 folder = message["data"].rpartition(b"/")[0]
                 self._touch({at for at in self._interests.names if at.path(self._prefix).encode() == folder})
 
