@@ -172,11 +172,12 @@ class TestUnknown:
         reconciler.done(lost, Found(b"another", 2, Holder.OURS))
         assert now(reconciler) == []
         reconciler.connected()
+        reconciler.register(KEY, b"a third one")
         assert now(reconciler) == []
         reconciler.listed(MEMBERS, {KEY.name: Found(VALUE, 1, Holder.EARLIER)})
         request = only(reconciler)
         assert isinstance(request, Put)
-        assert request.value == b"another"
+        assert request.value == b"a third one"
 
     def test_an_entry_whose_value_was_not_read_is_looked_at(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)
