@@ -64,10 +64,10 @@ class Client:
         self._hop = hop
         self._hindrances = hindrances
         self._give = give
-        self._reconciler = Reconciler(settings.node, instance)
+        self._reconciler = Reconciler(settings.node, instance, self._rng.uniform)
         self._reconciler.watch(self._directories[Kind.MEMBERS], frozenset(map(member_name, settings.owned)))
         self._reconciler.watch(self._directories[Kind.MAINTENANCE], None)
-        self._state = store_session.Session(("the store",), self._server.life)
+        self._state = store_session.Session(("the store",), self._server.life, uniform=self._rng.uniform)
         self._readings = {kind: _Reading() for kind in KINDS}
         self._connection = 0
         """Counts connections: what belongs to an earlier one is void."""

@@ -5,6 +5,7 @@ on what it does not know: after a connection is lost nothing is known until the 
 and after a request whose outcome is unknown the entry is looked at first.
 """
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,11 +39,13 @@ class Reconciler:
     Args:
         node: this node's name.
         instance: this run of the agent.
+        uniform: draws the jitter of delays.
     """
 
-    def __init__(self, node: str, instance: str) -> None:
+    def __init__(self, node: str, instance: str, uniform: backoff.Uniform = random.uniform) -> None:
         self._node = node
         self._instance = instance
+        self._uniform = uniform
         self._connected = False
         self._registrations: dict[Directory, dict[str, Registration]] = {}
         self._watches: dict[Directory, _Watch] = {}
@@ -134,13 +137,13 @@ class Reconciler:
         if (registration := self._requested(request)) is not None:
             registration.failures += 1
             again = registration.failures - OVERTAKEN_AT_ONCE
-            registration.failed(now + backoff.delay(again, *OVERTAKEN_RETRY))
+            registration.failed(now + backoff.delay(again, *OVERTAKEN_RETRY, self._uniform))
 
     def refused(self, request: Request, now: float) -> None:
         """Try again later, this entry alone."""
         if (registration := self._requested(request)) is not None:
             registration.failures += 1
-            registration.failed(now + backoff.delay(registration.failures, *RETRY))
+            registration.failed(now + backoff.delay(registration.failures, *RETRY, self._uniform))
 
     # What is to be done now.
 

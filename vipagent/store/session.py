@@ -5,6 +5,7 @@ for the session's life, counted from when the last confirmed one was *asked for*
 """
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 
 from vipagent.core.words import StoreState
@@ -29,9 +30,17 @@ class Session:
         life: seconds that the session is asked to live, until the store says what it grants.
         first: where in `servers` to begin.
         keep_alives: how many there are in a session's life.
+        uniform: draws the jitter of pauses.
     """
 
-    def __init__(self, servers: Sequence[str], life: float, first: int = 0, keep_alives: int = 3) -> None:
+    def __init__(
+        self,
+        servers: Sequence[str],
+        life: float,
+        first: int = 0,
+        keep_alives: int = 3,
+        uniform: backoff.Uniform = random.uniform,
+    ) -> None:
         self.life = life
         """Seconds that the session lives without a sign of life."""
         self.expires = -math.inf
@@ -43,6 +52,7 @@ class Session:
         self._servers = tuple(servers)
         self._turn = first
         self._keep_alives = keep_alives
+        self._uniform = uniform
         self._failures = 0
         self._causes: dict[str, str] = {}
         self._refusals: set[str] = set()
@@ -105,7 +115,7 @@ class Session:
         self._serving = False
         self._turn += 1
         self._failures += 1
-        self.next_attempt = now + backoff.delay(self._failures)
+        self.next_attempt = now + backoff.delay(self._failures, uniform=self._uniform)
         self._tell_trouble(now)
 
     def ended(self, now: float, cause: str) -> None:

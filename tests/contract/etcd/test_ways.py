@@ -130,7 +130,7 @@ class TestTheWay:
     def test_200_reconnections_leak_nothing(
         self, proxy: Proxy, peers: Peers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vipagent.store.session.backoff.delay", lambda _failures: 0.01)
+        monkeypatch.setattr("vipagent.store.session.backoff.delay", lambda _failures, uniform: 0.01)
         agent = registered(peers)
 
         def reconnect() -> None:
