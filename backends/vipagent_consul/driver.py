@@ -42,6 +42,7 @@ class ConsulDriver(Driver):
     """
 
     name = "consul"
+    api_version = 2
     in_order = True
     request_timeout = 5.0
     """A session is begun by several calls, and requests share a few connections."""

@@ -7,7 +7,6 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import (
-    API_VERSION,
     Alive,
     Driver,
     Found,
@@ -41,7 +40,7 @@ class EtcdDriver(Driver):
     """
 
     name = "etcd"
-    api_version = API_VERSION
+    api_version = 2
     request_timeout = 5.0
     """A login waits for its turn after those of other agents; then another server is asked for one, too."""
 

@@ -7,7 +7,6 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.driver import (
-    API_VERSION,
     Alive,
     Disconnected,
     Driver,
@@ -46,7 +45,7 @@ class FileDriver(Driver):
 
     api_version = 2
     name = "file"
-    api_version = API_VERSION
+    api_version = 2
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)

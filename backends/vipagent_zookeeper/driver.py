@@ -7,7 +7,6 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.driver import (
-    API_VERSION,
     Alive,
     Disconnected,
     Driver,
@@ -30,7 +29,7 @@ class ZooKeeperDriver(Driver):
     """One session with ZooKeeper. kazoo chooses the server, and moves to another by itself."""
 
     name = "zookeeper"
-    api_version = API_VERSION
+    api_version = 2
     request_timeout = 5.0
     keep_alives_per_life = 4
     """More often than kazoo's pings, which are then not sent."""

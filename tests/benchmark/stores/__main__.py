@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.benchmark.stores import page, served
 from tests.benchmark.stores.crowd import deaths
 from tests.benchmark.stores.idle import idle
+from tests.benchmark.stores.many import costs
 from tests.benchmark.stores.options import KINDS, options
 from tests.benchmark.stores.suite import passed
 from tests.benchmark.stores.takeover import take_overs
@@ -16,6 +17,7 @@ from tests.markdown import table
 
 TAKEOVER = ["store", "session's life", "kill -9 → announced", "deregistered → announced", "p99 of 200"]
 IDLE = ["store", "memory", "threads", "CPU of 60 s", "keep-alives", "other requests"]
+MANY = ["store", "services", "threads", "memory", "CPU until registered", "CPU of 60 s"]
 CROWD = ["store", "die", "first survivor knows", "last one knows", "between them", "server sent"]
 
 
@@ -31,6 +33,15 @@ def write_idle(folder: Path) -> None:
         stores = [stack.enter_context(serve(folder)) for serve in served.ALL]
         rows = [measured.row() for measured in idle(folder, stores)]
     page.write("idle", f"{table(IDLE, rows)}\n\n{page.conditions()}")
+
+
+def write_many(folder: Path) -> None:
+    """What a session with many services costs."""
+    rows = []
+    for serve in served.ALL:
+        with serve(folder) as store:
+            rows += [measured.row() for measured in costs(store)]
+    page.write("many", f"{table(MANY, rows)}\n\n{page.conditions()}")
 
 
 def write_takeover(folder: Path) -> None:
@@ -60,6 +71,7 @@ TABLES: Mapping[str, Callable[[Path], None]] = {
     "options": write_options,
     "takeover": write_takeover,
     "idle": write_idle,
+    "many": write_many,
     "crowd": write_crowd,
     "suite": write_suite,
 }
