@@ -72,7 +72,8 @@ class Seen:
 def cost(backend: str, hosts: str, services: int) -> Cost:
     """Have a session with so many services; return what it needs."""
     seen = Seen()
-    session = load(backend)(StoreSettings("node1", "run1", (hosts,), session_timeout=LIFE), seen)
+    settings = StoreSettings("node1", "run1", (hosts,), f"/many{services}", session_timeout=LIFE)
+    session = load(backend)(settings, seen)
     before = time.process_time()
     session.open()
     record = NodeState("node1", "up").dump()
