@@ -13,13 +13,20 @@ from vipagent.net import backoff
 from vipagent.store.driver import Alive
 
 REQUEST_TIMEOUT = 2.0
-"""Seconds that a server has for an answer, at most; else a quarter of the session's life, so that there is
-time for another server."""
+"""Seconds that a server has for an answer, at most."""
+SILENCE = 7 / 12
+"""Part of a session's life after which a silent server is left, from the last sign of life that it confirmed:
+what remains is for another server."""
 
 
-def request_timeout(life: float) -> float:
-    """Return the seconds that a server has for one answer, for a session's life in seconds."""
-    return min(REQUEST_TIMEOUT, life / 4)
+def request_timeout(life: float, keep_alives: int = 3) -> float:
+    """Return the seconds that a server has for one answer.
+
+    Args:
+        life: of the session, in seconds.
+        keep_alives: how many there are in it.
+    """
+    return min(REQUEST_TIMEOUT, life * (SILENCE - 1 / keep_alives))
 
 
 class Session:
@@ -69,7 +76,7 @@ class Session:
     @property
     def request_timeout(self) -> float:
         """Seconds that a server has for one answer."""
-        return request_timeout(self.life)
+        return request_timeout(self.life, self._keep_alives)
 
     @property
     def is_serving(self) -> bool:

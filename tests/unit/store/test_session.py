@@ -115,9 +115,13 @@ def test_refused_by_all_it_need_not_be_waited_for(session: Session) -> None:
     assert not session.is_refused
 
 
-@pytest.mark.parametrize(("life", "timeout"), [(1.0, 0.25), (6.0, 1.5), (60.0, REQUEST_TIMEOUT)])
-def test_a_request_leaves_time_for_another_server(life: float, timeout: float) -> None:
-    assert Session(SERVERS, life).request_timeout == timeout
+@pytest.mark.parametrize(
+    ("life", "keep_alives", "timeout"),
+    [(1.0, 3, 0.25), (6.0, 3, 1.5), (6.0, 4, 2.0), (60.0, 3, REQUEST_TIMEOUT)],
+)
+def test_a_request_leaves_time_for_another_server(life: float, keep_alives: int, timeout: float) -> None:
+    session = Session(SERVERS, life, keep_alives=keep_alives)
+    assert session.request_timeout == pytest.approx(timeout)
 
 
 def test_a_session_that_never_expires() -> None:
