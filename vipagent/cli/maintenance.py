@@ -13,7 +13,7 @@ from vipagent.config.names import node_name
 from vipagent.config.settings import AgentConfig
 from vipagent.store.backend import Backend
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
-from vipagent.store.plugins import Deaf
+from vipagent.store.plugins import NullListener
 from vipagent.store.records import Maintenance
 from vipagent.telemetry.summary import announced, is_node, summarize
 
@@ -75,7 +75,7 @@ def off(target: AgentConfig, service: str, node: str | None) -> None:
     """End the maintenance of SERVICE, or of one node of it."""
     services(target, service)
     key = Key(Directory(Kind.MAINTENANCE, service), node or WHOLE_SERVICE)
-    with connected(target, Deaf()) as backend:
+    with connected(target, NullListener()) as backend:
         there = backend.erase(key, ANSWER_WITHIN)
     click.echo(f"{_name(service, node)}: {'maintenance ended' if there else 'was not in maintenance'}")
 
@@ -85,7 +85,7 @@ def off(target: AgentConfig, service: str, node: str | None) -> None:
 @with_store
 def list_(target: AgentConfig, service: str | None) -> None:
     """List what is in maintenance, who has put it there, when, and why."""
-    with connected(target, Deaf()) as backend:
+    with connected(target, NullListener()) as backend:
         for name in services(target, service):
             entries = backend.read(Directory(Kind.MAINTENANCE, name), ANSWER_WITHIN)
             for key in sorted(filter(_meant, entries)):

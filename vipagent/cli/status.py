@@ -13,7 +13,7 @@ from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, wit
 from vipagent.cli.tables import event_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
-from vipagent.store.plugins import Deaf
+from vipagent.store.plugins import NullListener
 from vipagent.telemetry.summary import ServiceStatus, summarize
 
 Services = dict[str, tuple[str, ...]]
@@ -49,7 +49,7 @@ def command(target: AgentConfig, service: str | None, as_json: bool, events: boo
 
 
 def _read(target: AgentConfig, wanted: Services) -> list[ServiceStatus]:
-    with connected(target, Deaf()) as backend:
+    with connected(target, NullListener()) as backend:
         return [
             summarize(name, {kind: backend.read(Directory(kind, name), ANSWER_WITHIN) for kind in Kind}, pool)
             for name, pool in wanted.items()

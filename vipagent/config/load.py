@@ -16,7 +16,7 @@ from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.settings import AgentConfig
 from vipagent.config.validation import Checked, check
 from vipagent.store.backend import StoreConfigError, StoreSettings
-from vipagent.store.plugins import Deaf, load
+from vipagent.store.plugins import NullListener, load
 
 LISTEN_LIBRARY = "prometheus_client"
 """What the extra `listen` brings."""
@@ -162,6 +162,6 @@ def _backend(draft: _Draft) -> Iterator[Problem]:
     if draft.agent.broken & {"hosts", "store"}:
         return  # of the rest the defaults will do
     try:
-        backend(_store(draft), Deaf())
+        backend(_store(draft), NullListener())
     except StoreConfigError as error:
         yield draft.place.problem(("store",), None, f"{name}: {error}")

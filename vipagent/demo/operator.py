@@ -12,7 +12,7 @@ from vipagent.store.records import Maintenance
 TIMEOUT = 5.0
 
 
-class _Deaf:
+class _NullListener:
     """A listener that needs to know nothing."""
 
     def session(self, state: StoreState, detail: str) -> None:
@@ -31,7 +31,7 @@ class Operator:
 
     def __init__(self, store: Path) -> None:
         settings = StoreSettings(node="operator", instance="demo", hosts=(str(store),))
-        self._backend = load("file")(settings, _Deaf())
+        self._backend = load("file")(settings, _NullListener())
         self._backend.open()
 
     def maintain(self, node: str) -> None:

@@ -1,8 +1,8 @@
-"""What an agent asks of a store. A new store is no subclass of this, but a driver: see `driver`.
+"""A session with a store as the agent sees it. A new store is no subclass of this, but a driver: see `driver`.
 
-A backend keeps one session to one store. It holds *wishes* (entries to keep registered, directories to
-watch) and makes them true again after every fault, for ever, on threads of its own; the agent never waits
-for it. What it learns it hands to a `Listener`. `vipagent.testing` has the suite that every backend passes.
+It holds what the agent desires (entries to keep registered, directories to watch), and makes it true again
+after every fault, on a thread of its own; the agent never waits for it. What it learns goes to a `Listener`.
+`vipagent.testing` has the suite that the session with every driver passes.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ class StoreSettings:
     node: str
     """This node's name."""
     instance: str
-    """This run of the agent: unique, so that a restart is told from a twin."""
+    """This run of the agent: unique, so that a restart is told from a duplicate agent."""
     hosts: tuple[str, ...] = ()
     """`HOST:PORT` each; for `file` one path. Empty: the backend's own default."""
     prefix: str = DEFAULT_PREFIX
@@ -82,8 +82,8 @@ class Backend(ABC):
     """One session to one store.
 
     `open`, `register`, `deregister` and `watch` return at once and never raise for a fault of the store: they
-    note a wish, which the backend fulfils as soon as it can and keeps fulfilled. They may be called before
-    `open` and while the store is away. `read`, `write` and `erase` are for operators' commands: they block
+    set what is desired, which comes true as soon as it can, and stays so. They may be called before `open`
+    and while the store is away. `read`, `write` and `erase` are for operators' commands: they block
     for at most `timeout` seconds and raise `StoreError`. The agent's loop never calls them.
 
     The constructor validates `settings.options`, raises `StoreConfigError`, and does no I/O.
@@ -103,14 +103,14 @@ class Backend(ABC):
 
         Called again with another value: update the entry in place, without a moment of absence. If an entry
         is there already (G3): one of this very instance's earlier sessions is replaced at once; one of the
-        same node's other run (`Claim.SAME_NODE`) is replaced at once if this wish was never fulfilled before,
-        and left alone if it was (then it is a twin's); anybody else's is left alone, and the entry made as
+        same node's other run (`Claim.SAME_NODE`) is replaced at once if ours was never there before, and left
+        alone if it was (then it is a duplicate agent's); anybody else's is left alone, and the entry made as
         soon as that one is gone.
         """
 
     @abstractmethod
     def deregister(self, key: Key) -> None:
-        """Remove the entry now, if it is ours, and forget the wish (G2). Unknown keys are fine.
+        """Remove the entry now, if it is ours, and keep it no longer (G2). Unknown keys are fine.
 
         While the store is away: the entry must not be there once the store is back.
         """

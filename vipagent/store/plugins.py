@@ -33,7 +33,7 @@ class Plugin:
     """Why it cannot be loaded, and what to do; empty: it can."""
 
 
-class Deaf:
+class NullListener:
     """A listener for a backend that is asked, never watched."""
 
     def session(self, state: StoreState, detail: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from vipagent.config.settings import ListenSettings
+from vipagent.net import backoff
 from vipagent.telemetry.view import AgentView
 from vipagent.web.connection import LARGEST_HEAD, Connection
 from vipagent.web.site import Site, anybody, locals_only
@@ -49,7 +50,7 @@ class Server:
 
     async def _listen(self) -> None:
         """Listen as soon as the port is free, and until cancelled."""
-        delay = RETRY_MIN
+        failures = 0
         at = {"address": self._settings.host, "port": self._settings.port}
         while True:
             try:
@@ -57,10 +58,11 @@ class Server:
                     self._serve, sock=_socket(self._settings), limit=LARGEST_HEAD
                 )
             except OSError as error:
-                fields = {**at, "error": os.strerror(error.errno or 0), "again": f"in {delay:g} s"}
+                failures += 1
+                delay = backoff.delay(failures, RETRY_MIN, RETRY_MAX)
+                fields = {**at, "error": os.strerror(error.errno or 0), "again": f"in {delay:.1f} s"}
                 log.error("cannot listen", extra={"fields": fields})
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_MAX)
             else:
                 log.info("listening", extra={"fields": at})
                 async with server:

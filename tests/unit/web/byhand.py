@@ -9,7 +9,7 @@ from tests.servers.process import free_port, wait_for
 from tests.unit.web.client import Answer, get
 from vipagent.store.backend import Backend, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.plugins import Deaf, load
+from vipagent.store.plugins import NullListener, load
 from vipagent.testing.slowness import allowed
 
 SERVICE = "apex"
@@ -95,7 +95,7 @@ class ByHand:
     def operator(self) -> Backend:
         """Return a session of its store, to be closed."""
         settings = StoreSettings(node="operator", instance="test", hosts=(str(self.store),))
-        backend = load("file")(settings, Deaf())
+        backend = load("file")(settings, NullListener())
         backend.open()
         return backend
 
