@@ -1,4 +1,4 @@
-"""A session with a store as the agent sees it. A new store is no subclass of this, but a driver: see `driver`.
+"""A session with a store as the agent sees it. A new store is not a subclass of this: see `driver`.
 
 It holds what the agent desires (entries to keep registered, directories to watch), and makes it true again
 after every fault, on a thread of its own; the agent never waits for it. What it learns goes to a `Listener`.
