@@ -39,7 +39,7 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     mark = agent.seen.mark()
     proxy.swallow()
     agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
-    assert "no answer for" in detail(agent)
+    assert "no answer within" in detail(agent)
     peers.join("node2").register(member(2))
     assert agent.seen.snapshots(MEMBERS, mark) == []
     proxy.resume()
