@@ -214,7 +214,7 @@ def test_the_latest_snapshots_and_the_session() -> None:
     assert not latest.wait_until(lambda: False, 0.01)
 
 
-def testsessions_are_closed_though_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_are_closed_though_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "summarize", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         status.command.main(["apex", "--hosts", "store.example:1"], standalone_mode=False)
