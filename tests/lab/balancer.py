@@ -4,6 +4,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -21,6 +22,8 @@ from vipagent.testing.slowness import allowed
 EXABGP = Path(__file__).parents[2] / "conf" / "exabgp-node1.conf"
 """What operators are given; the lab's differ in addresses, AS numbers and the second family."""
 VERSION = "5"
+VIPAGENT = (sys.executable, "-m", "vipagent")
+"""The program that these tests are about."""
 
 TAKING_OVER: dict[Standby, dict[str, object]] = {
     Standby.COLD: {"takeover": "all", "standby": "cold", "prepend": 1},
@@ -37,10 +40,19 @@ class Balancer:
         standby: how it shares the VIPs with the others.
         network: where its namespace is.
         directory: for all of its files.
+        program: which vipagent it has.
     """
 
-    def __init__(self, machine: Machine, standby: Standby, network: Network, directory: Path) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        standby: Standby,
+        network: Network,
+        directory: Path,
+        program: Sequence[str] = VIPAGENT,
+    ) -> None:
         self.name = machine.name
+        self.program = program
         self.config = directory / f"{self.name}.yaml"
         self._machine = machine
         self._standby = standby
@@ -59,13 +71,17 @@ class Balancer:
     def start(self) -> None:
         """Start the local service, ExaBGP and, with that, the agent."""
         self.config.write_text(yaml.safe_dump(self._agent_conf(), sort_keys=False))
-        script = self._directory / f"{self.name}-agent.sh"
-        command = [sys.executable, "-m", "vipagent", "run", "--config", str(self.config)]
-        script.write_text(f"#!/bin/sh\nexec {shlex.join(command)} 2>>{shlex.quote(str(self.log))}\n")
-        script.chmod(0o755)
-        self._exabgp_conf.write_text(self._adapted(script))
+        self.install(self.program)
+        self._exabgp_conf.write_text(self._adapted(self._script))
         self.service.start()
         self.exabgp.start()
+
+    def install(self, program: Sequence[str]) -> None:
+        """Have another vipagent: the next agent that ExaBGP starts, and operators' commands here."""
+        self.program = program
+        command = shlex.join([*program, "run", "--config", str(self.config)])
+        self._script.write_text(f"#!/bin/sh\nexec {command} 2>>{shlex.quote(str(self.log))}\n")
+        self._script.chmod(0o755)
 
     def agent(self) -> int:
         """Wait for the agent, and return its pid."""
@@ -86,18 +102,21 @@ class Balancer:
         kill(agent)
         self.exabgp.kill()
 
-    def vipagent(self, *words: str) -> str:
+    def vipagent(self, *words: str, program: Sequence[str] = ()) -> str:
         """Run `vipagent` on this machine, as an operator does; return what it says."""
-        done = subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=allowed(90), check=False
-        )
+        command = self.command(*words, program=program)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=allowed(90), check=False)
         assert done.returncode == 0, f"vipagent {' '.join(words)}: {done.stderr}"
         return done.stdout
 
-    def command(self, *words: str) -> list[str]:
-        """Return the command line of `vipagent` on this machine, with its configuration."""
-        command = [sys.executable, "-m", "vipagent", *words, "--config", str(self.config)]
+    def command(self, *words: str, program: Sequence[str] = ()) -> list[str]:
+        """Return the command line of `vipagent` with this machine's configuration; by default its own."""
+        command = [*(program or self.program), *words, "--config", str(self.config)]
         return self._network.inside(self.name, command)
+
+    @property
+    def _script(self) -> Path:
+        return self._directory / f"{self.name}-agent.sh"
 
     @property
     def _exabgp_conf(self) -> Path:

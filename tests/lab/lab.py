@@ -4,12 +4,12 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from tests.lab import plan
-from tests.lab.balancer import Balancer
+from tests.lab.balancer import VIPAGENT, Balancer
 from tests.lab.daemon import kill, read
 from tests.lab.network import Network
 from tests.lab.plan import Plan, Standby, Tor
@@ -31,13 +31,13 @@ COLD_START = 120.0
 class Lab:
     """A network of its own, which outlives this object: another one of the same plan is the same lab."""
 
-    def __init__(self, planned: Plan) -> None:
+    def __init__(self, planned: Plan, program: Sequence[str] = VIPAGENT) -> None:
         self.plan = planned
         self.network = Network(planned.name)
         self.directory = home(planned.name)
         self.switches = switches(planned, self.network, self.directory)
         self.balancers = {
-            machine.name: Balancer(machine, planned.standby, self.network, self.directory)
+            machine.name: Balancer(machine, planned.standby, self.network, self.directory, program)
             for machine in plan.BALANCERS
         }
         self.store = Store(self.network, self.directory)
@@ -145,9 +145,9 @@ class Lab:
         return {tor.name for tor in plan.TORS}
 
 
-def begin(planned: Plan) -> Lab:
+def begin(planned: Plan, program: Sequence[str] = VIPAGENT) -> Lab:
     """Start a lab, and return it in its steady state, its agents settled (L3)."""
-    lab = Lab(planned)
+    lab = Lab(planned, program)
     lab.up()
     try:
         lab.wait_until_steady(COLD_START)
