@@ -101,6 +101,8 @@ class EtcdDriver(Driver):
 
     async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
+        if ephemeral and not self._lease:
+            raise SessionEnded("the lease has run out")
         lease = self._lease if ephemeral else 0
         answer = await self._change(
             key, keyvalues.replacing(self._path(key), _revision(instead), value, lease)
