@@ -95,7 +95,7 @@ class EtcdDriver(Driver):
     async def read(self, directory: Directory) -> Listing:
         """See `Driver.read`."""
         following = Following(directory, self._path(directory), None, self._found)
-        answer = await self._ask("/v3/kv/range", following.spans[0].fields())
+        answer = await self._ask("/v3/kv/range", following.span.fields())
         following.list(keyvalues.key_values(answer), keyvalues.revision(answer))
         return following.entries
 
