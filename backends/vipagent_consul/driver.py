@@ -64,8 +64,8 @@ class ConsulDriver(Driver):
         self._earlier: deque[str] = deque(maxlen=MAX_SESSIONS)
         self._unended: set[str] = set()
         """Earlier sessions that are still to be ended."""
-        self._held: dict[Key, str] = {}
-        """Which session an entry of ours was made with."""
+        self._held: dict[Key, set[str]] = {}
+        """With which session an entry of ours was made; several, while it is not known."""
         self._vigil: asyncio.Task[None] | None = None
         """Keeps the check passing at a home that was left."""
 
@@ -115,7 +115,8 @@ class ConsulDriver(Driver):
             index = instead.version if instead is not None else 0
             step = {"Verb": "cas", "Index": index, "Value": said}
             return Found(value, await self._client.transact(self._path(key), step))
-        session = self._held[key] = self._session
+        session = self._session
+        self._held.setdefault(key, set()).add(session)
         free = (
             {"Verb": "check-not-exists"}
             if instead is None
@@ -123,6 +124,7 @@ class ConsulDriver(Driver):
         )
         lock = {"Verb": "lock", "Value": said, "Session": session}
         index = await self._client.transact(self._path(key), free, lock)
+        self._held[key] = {session}
         await self._end_earlier()
         return Found(value, index, Holder.OURS)
 
@@ -191,7 +193,7 @@ class ConsulDriver(Driver):
 
     async def _end_earlier(self) -> None:
         """End the earlier sessions that hold nothing any more; what fails is tried again later."""
-        for session in self._unended.difference(self._held.values()):
+        for session in self._unended.difference(*self._held.values()):
             with suppress(DriverError):
                 await self._client.destroy_session(session)
                 self._unended.discard(session)

@@ -94,12 +94,14 @@ class EtcdDriver(Driver):
     async def read(self, directory: Directory) -> Listing:
         """See `Driver.read`."""
         following = Following(directory, self._path(directory), None, self._found)
-        answer = await self._ask("/v3/kv/range", following.spans[0].fields())
+        answer = await self._ask("/v3/kv/range", following.span.fields())
         following.list(keyvalues.key_values(answer), keyvalues.revision(answer))
         return following.entries
 
     async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
+        if ephemeral and not self._lease:
+            raise SessionEnded("the lease has run out")
         lease = self._lease if ephemeral else 0
         answer = await self._change(
             key, keyvalues.replacing(self._path(key), _revision(instead), value, lease)

@@ -75,6 +75,7 @@ class Follower:
     def heard(self, revision: int) -> None:
         """Compare the store's revision, as something else than the watch has told it."""
         if revision > self._revision and self._opened and time.monotonic() - self._opened > RENEWAL:
+            self._opened = 0.0  # until the next one stands: a slow listing is not begun again and again
             self._list_anew()
             self._renewed.set()
 
@@ -98,9 +99,7 @@ class Follower:
         if not self._followed:
             await asyncio.Event().wait()
         await self._list(following for following in self._followed.values() if following.revision == 0)
-        spans = {
-            span: following.revision for following in self._followed.values() for span in following.spans
-        }
+        spans = {following.span: following.revision for following in self._followed.values()}
         try:
             await self._watch(spans)
         except Compacted:
@@ -110,29 +109,13 @@ class Follower:
 
     async def _list(self, unlisted: Iterable[Following]) -> None:
         """Read all that there is, as a quorum has it; what one request reads is of one moment."""
-        some: list[Following] = []
-        spans: list[Span] = []
-        for following in unlisted:
-            if spans and len(spans) + len(following.spans) > LARGEST_TXN:
-                await self._list_some(some, spans)
-                some, spans = [], []
-            some.append(following)
-            spans += following.spans
-        if some:
-            await self._list_some(some, spans)
-
-    async def _list_some(self, some: list[Following], spans: list[Span]) -> None:
-        found: list[list[KeyValue]] = []
-        revision = 0
-        for first in range(0, len(spans), LARGEST_TXN):
-            answer = await self._gateway.ask(
-                "/v3/kv/txn", keyvalues.listing(spans[first : first + LARGEST_TXN])
-            )
-            revision = revision or keyvalues.revision(answer)
-            found += keyvalues.listed(answer)
-        there = iter(found)
-        for following in some:
-            following.list([one for _ in following.spans for one in next(there)], revision)
+        waiting = list(unlisted)
+        for first in range(0, len(waiting), LARGEST_TXN):
+            some = waiting[first : first + LARGEST_TXN]
+            listing = keyvalues.listing([following.span for following in some])
+            answer = await self._gateway.ask("/v3/kv/txn", listing)
+            for following, found in zip(some, keyvalues.listed(answer), strict=True):
+                following.list(found, keyvalues.revision(answer))
 
     async def _watch(self, spans: dict[Span, int]) -> None:
         """Open a watch; once it stands, tell what was listed, and then what it tells.

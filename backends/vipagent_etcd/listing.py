@@ -35,10 +35,10 @@ class Following:
         self.directory = directory
         self.names = names
         self.alone = alone
-        self.spans = (
-            [Span(f"{path}/{name}") for name in sorted(names)] if alone and names else [Span.below(path)]
+        self.span = (
+            Span(f"{path}/{next(iter(names))}") if alone and names and len(names) == 1 else Span.below(path)
         )
-        """What has to be listed and watched."""
+        """What has to be listed and watched. It is one: of a moment, each watch tells by itself."""
         self.revision = 0
         """The store's revision up to which `entries` are right; 0: they have to be listed."""
         self.entries: dict[str, Found | None] = {}

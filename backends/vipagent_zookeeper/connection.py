@@ -36,6 +36,8 @@ class Connection(LinkEvents):
         self._make_link = make_link
         self._link: Link | None = None
         self._is_up = False
+        self._is_unused = False
+        """Whether it came up while nobody waited for it: kazoo may be faster than the next `open`."""
         self._down_since = 0.0
         self._causes: dict[str, str] = {}
         """What went wrong since the last sign of life, by host."""
@@ -69,6 +71,9 @@ class Connection(LinkEvents):
             SessionEnded: the server says that the session is over.
             StoreConfigError: a secret is missing.
         """
+        if self._is_up and self._is_unused:
+            self._is_unused = False
+            return
         loop = asyncio.get_running_loop()
         self._opening = loop.create_future()
         if self._link is not None and not self._is_up and loop.time() - self._down_since > self._link.life:
@@ -150,6 +155,7 @@ class Connection(LinkEvents):
         if number not in self.numbers:
             self.numbers.append(number)
         self._is_up = True
+        self._is_unused = self._opening is None or self._opening.done()
         self._breaking = asyncio.get_running_loop().create_future()
         self._breaking.add_done_callback(lambda done: done.exception())  # nobody may be waiting for it
         if self._opening is not None and not self._opening.done():

@@ -67,8 +67,8 @@ class ZooKeeperDriver(Driver):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follower.run(interests))
                 tasks.create_task(self._connection.broken())
-        except* Disconnected as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
         finally:
             self._follower = None
         raise Disconnected("the connection is gone")

@@ -100,11 +100,18 @@ class Follower:
                 self._followers[changed][0].touch(entry)
 
     async def run(self, interests: Interests) -> Never:
-        """Follow what is of interest, and what will be."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._adjust(interests, tasks)
-                await interests.changed()
+        """Follow what is of interest, and what will be.
+
+        Raises:
+            DriverError: why it cannot go on.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    self._adjust(interests, tasks)
+                    await interests.changed()
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
 
     def _adjust(self, interests: Interests, tasks: asyncio.TaskGroup) -> None:
         paths = {directory.path(self._prefix): directory for directory in interests.names}

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, assert_never
 
 from vipagent.store.backend import Listener, StoreConfigError, StoreError, StoreSettings
+from vipagent.store.bounds import answered, unending
 from vipagent.store.driver import (
     Disconnected,
     Driver,
@@ -58,6 +59,8 @@ class Serving:
         """Set when there may be requests to make."""
         self._changed = asyncio.Event()
         """Set, and replaced, when the session's state changes."""
+        self._tried: str | None = None
+        """The server that the driver was told to connect to last."""
         self._expiry: asyncio.TimerHandle | None = None
         self._reported: dict[Key | str, str] = {}
 
@@ -122,7 +125,7 @@ class Serving:
             share = max(0.0, until - time.monotonic()) / (servers - place)
             try:
                 async with asyncio.timeout(share):
-                    if place:
+                    if self._tried not in {None, self._session.server}:
                         await self._driver.connect(self._session.server)
                     await self._driver.close()
                 return
@@ -131,6 +134,7 @@ class Serving:
             except Exception as error:  # noqa: BLE001  whatever it is, the agent ends
                 cause = f"{type(error).__name__}: {error}"
             log.info("%s: %s: the session was not ended: %s", self._driver.name, self._session.server, cause)
+            self._tried = self._session.server
             self._session.failed(time.monotonic(), cause)
 
     async def _served(self) -> None:
@@ -170,7 +174,8 @@ class Serving:
         Raises:
             DriverError: the fault.
         """
-        await self._bounded(self._driver.connect(self._session.server), self._driver.request_timeout)
+        self._tried = self._session.server
+        await self._bounded(self._driver.connect(self._tried), self._driver.request_timeout)
         await self._confirm(self._driver.request_timeout)
         self.reconciler.connected()
         self._interests.replace(*self.reconciler.interests)
@@ -178,7 +183,7 @@ class Serving:
             self._serves()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._driver.follow(self._interests, self._listed))
+                tasks.create_task(unending(self._driver.follow(self._interests, self._listed)))
                 tasks.create_task(self._keep_alive())
                 tasks.create_task(self._reconcile(tasks))
         except ExceptionGroup as faults:
@@ -256,17 +261,7 @@ class Serving:
                 assert_never(request)
 
     async def _bounded(self, request: Coroutine[Any, Any, T], within: float | None = None) -> T:
-        """Wait for an answer.
-
-        Raises:
-            Disconnected: it did not come in time.
-        """
-        timeout = within or self._session.request_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                return await request
-        except TimeoutError:
-            raise Disconnected(f"no answer within {timeout:.2g} s") from None
+        return await answered(request, within or self._session.request_timeout)
 
     def _tell(self) -> None:
         """Tell the agent what is new, unless it has closed the session."""

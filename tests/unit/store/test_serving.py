@@ -9,6 +9,7 @@ from typing import Never
 import pytest
 
 from vipagent.core.words import StoreState
+from vipagent.net import backoff
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.driver import (
@@ -32,6 +33,15 @@ from vipagent.testing.store import PATIENCE
 
 LIFE = 1.0
 SETTINGS = StoreSettings("node1", "run1", session_timeout=LIFE)
+
+
+class GivenUp(Exception):
+    """Has a driver do what it must not do: return."""
+
+
+async def give_up() -> None:
+    """Follow no longer."""
+    raise GivenUp
 
 
 class Scripted(Driver):
@@ -59,7 +69,10 @@ class Scripted(Driver):
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         while True:
-            await self._act("follow")
+            try:
+                await self._act("follow")
+            except GivenUp:
+                return  # type: ignore[misc]  # it is what it must not do
             for directory in interests.names:
                 told(directory, await self.read(directory))
             self.changed.clear()
@@ -101,7 +114,7 @@ class Scripted(Driver):
             await self.fail[request]()
 
 
-def raising(error: Exception) -> Callable[[], Awaitable[None]]:
+def raising(error: BaseException) -> Callable[[], Awaitable[None]]:
     """Return what fails in this way."""
 
     async def fail() -> None:
@@ -178,6 +191,28 @@ def test_a_server_that_hangs_is_left_and_the_session_lost_in_time(agent: Agent) 
     agent.seen.wait_state(StoreState.LOST, PATIENCE, mark)
     assert time.monotonic() - began < allowed(LIFE + 1.0)
     assert agent.seen.states(mark)[0] is StoreState.UNSURE
+    agent.back(mark)
+
+
+def test_a_driver_that_stops_following_is_connected_anew(agent: Agent) -> None:
+    """Whoever followed nothing any more, and knew of nothing, would be told nothing for ever."""
+    mark = agent.connect()
+    agent.driver.fail["follow"] = give_up
+    agent.client.register(member(1), b"x")
+    agent.seen.wait_told(StoreState.UNSURE, PATIENCE, mark)
+    agent.back(mark)
+
+
+@pytest.mark.parametrize("request_", ["connect", "keep_alive", "follow"])
+def test_a_request_that_cancels_itself_is_a_failed_one(agent: Agent, request_: str) -> None:
+    """A driver's own future was cancelled, not we."""
+    mark = agent.connect()
+    agent.driver.fail[request_] = raising(asyncio.CancelledError())
+    if request_ == "connect":
+        agent.driver.fail["keep_alive"] = raising(Disconnected("it broke"))
+    agent.client.register(member(1), b"x")
+    agent.seen.wait_told(StoreState.UNSURE, PATIENCE, mark)
+    eventually(lambda: len(agent.driver.connected) > 1, PATIENCE, "it connects again")
     agent.back(mark)
 
 
@@ -306,3 +341,20 @@ class TestClosing:
         agent.client.register(member(1), b"x")
         agent.client.close(2.0)
         assert agent.seen.events(mark) == []
+
+    def test_between_two_servers_it_ends_at_the_next_one(
+        self, agent: Agent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not at the one that has just failed, and then at that again."""
+        mark = agent.connect()
+        monkeypatch.setattr(backoff, "delay", lambda *_, **__: 60.0)
+        left = agent.driver.connected[-1]
+
+        async def only_the_other_answers() -> None:
+            if agent.driver.connected[-1] == left:
+                raise Disconnected("connection refused")
+
+        agent.driver.fail = dict.fromkeys(("keep_alive", "connect", "close"), only_the_other_answers)
+        agent.seen.wait_state(StoreState.UNSURE, PATIENCE, mark)
+        agent.client.close(2.0)
+        assert agent.driver.closed == 1

@@ -1,0 +1,75 @@
+"""When Consul's driver ends its earlier sessions, with a Consul agent in the test."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from tests.unit.store.looped import looped
+from vipagent.store.backend import StoreSettings
+from vipagent.store.driver import Found, Holder, Refused
+from vipagent.store.layout import Directory, Key, Kind
+from vipagent_consul.driver import ConsulDriver
+
+MEMBERS = Directory(Kind.MEMBERS, "apex")
+FIRST, SECOND = Key(MEMBERS, "10.0.0.1"), Key(MEMBERS, "10.0.0.2")
+EARLIER = Found(b"x", 3, Holder.EARLIER)
+
+
+class Agent:
+    """Takes every change, but those that a test keeps waiting or refuses."""
+
+    def __init__(self) -> None:
+        self.destroyed: list[str] = []
+        self.waiting: dict[str, asyncio.Event] = {}
+        self.refused = ""
+
+    async def transact(self, path: str, *steps: Mapping[str, object]) -> int:
+        name = path.rpartition("/")[2]
+        if name == self.refused:
+            raise Refused("no permission")
+        if name in self.waiting:
+            await self.waiting[name].wait()
+        return 4
+
+    async def destroy_session(self, session: str) -> None:
+        self.destroyed.append(session)
+
+
+async def _at_another(agent: Agent) -> ConsulDriver:
+    """Return a driver with two entries that an earlier session holds still."""
+    driver = ConsulDriver(StoreSettings("node1", "run1"))
+    driver._connection = agent  # type: ignore[assignment]
+    driver._session = "first"
+    for key in (FIRST, SECOND):
+        await driver.put(key, b"x", None, ephemeral=True)
+    driver._earlier.append("first")
+    driver._unended.add("first")
+    driver._session = "second"
+    return driver
+
+
+@looped
+async def test_a_session_is_not_ended_while_an_entry_is_being_taken_over_from_it() -> None:
+    """It would take the entry with it."""
+    agent = Agent()
+    driver = await _at_another(agent)
+    agent.waiting[SECOND.name] = asyncio.Event()
+    taking = asyncio.ensure_future(driver.put(SECOND, b"x", EARLIER, ephemeral=True))
+    await asyncio.sleep(0)
+    await driver.put(FIRST, b"x", EARLIER, ephemeral=True)
+    assert agent.destroyed == []
+    agent.waiting[SECOND.name].set()
+    await taking
+    assert agent.destroyed == ["first"]
+
+
+@looped
+async def test_a_session_is_not_ended_while_an_entry_of_it_cannot_be_taken_over() -> None:
+    agent = Agent()
+    driver = await _at_another(agent)
+    agent.refused = SECOND.name
+    with pytest.raises(Refused):
+        await driver.put(SECOND, b"x", EARLIER, ephemeral=True)
+    await driver.put(FIRST, b"x", EARLIER, ephemeral=True)
+    assert agent.destroyed == []

@@ -1,0 +1,82 @@
+"""How etcd's follower lists and watches, with a gateway in the test."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.unit.store.looped import looped
+from vipagent.store.driver import Found, Holder, Interests, Listing
+from vipagent.store.layout import Directory, Kind
+from vipagent_etcd import follower as followers
+from vipagent_etcd.follower import Follower
+from vipagent_etcd.keyvalues import Change, KeyValue, Message
+from vipagent_etcd.listing import Following
+
+MEMBERS = Directory(Kind.MEMBERS, "apex")
+PATH = "/exabgp/service/apex"
+EMPTY = {"header": {"revision": "5"}, "responses": [{}]}
+
+
+def _found(known: KeyValue) -> Found:
+    return Found(known.value, known.revision, Holder.OTHER)
+
+
+class Slow:
+    """A gateway where a listing takes its time, and a watch stands at once and tells nothing."""
+
+    patience = 5.0
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.listings = 0
+
+    async def ask(self, path: str, request: Message) -> Message:
+        self.listings += 1
+        await asyncio.sleep(self.seconds)
+        return EMPTY
+
+    async def follow(self, path: str, *requests: Message) -> AsyncGenerator[Message, None]:
+        for _ in requests:
+            yield {"created": True}
+        await asyncio.Event().wait()
+
+
+def _follower(gateway: Slow, told: list[Listing | None]) -> Follower:
+    interests = Interests()
+    interests.replace({MEMBERS: None}, frozenset())
+    return Follower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
+
+
+@looped
+async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than the time between two of them."""
+    monkeypatch.setattr(followers, "RENEWAL", 0.0)
+    gateway, told = Slow(), list[Listing | None]()
+    follower = _follower(gateway, told)
+    running = asyncio.ensure_future(follower.run())
+    await asyncio.sleep(0.05)
+    assert told == [{}]
+    gateway.seconds = 0.2
+    for _ in range(10):
+        follower.heard(6)
+        await asyncio.sleep(0.05)
+    assert gateway.listings <= 1 + 3
+    assert len(told) >= 2
+    running.cancel()
+
+
+def test_all_that_a_lease_takes_with_it_is_told_at_once() -> None:
+    """Each watch tells of a moment by itself: with one for each name, all but the first would be old news."""
+    following = Following(MEMBERS, PATH, frozenset({"a", "b"}), _found, alone=True)
+    keys = [f"{PATH}/{name}" for name in "ab"]
+    following.list([KeyValue(key, b"", 1, 5) for key in keys], 5)
+    assert all(following.span.covers(key) for key in keys)
+    following.change([Change(KeyValue(key, b"", 0, 6), deleted=True) for key in keys])
+    assert not following.entries
+
+
+def test_of_one_entry_that_counts_alone_no_others_are_read() -> None:
+    following = Following(MEMBERS, PATH, frozenset({"a"}), _found, alone=True)
+    assert following.span.covers(f"{PATH}/a")
+    assert not following.span.covers(f"{PATH}/b")
