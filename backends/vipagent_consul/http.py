@@ -24,6 +24,8 @@ from vipagent.store.driver import Disconnected, Refused
 
 CALLS = 4
 """Connections for calls; each query that waits has one of its own besides."""
+SIGNS_OF_LIFE = ("/v1/agent/check/pass/", "/v1/session/renew/")
+"""Calls that do not wait for their turn after registrations: they have a connection more."""
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, the sizes of chunks included: 20,000 entries of a usual size are an eighth of that."""
 PASSED_ON = {HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
@@ -58,6 +60,7 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         self._tls = tls
         self._timeout = timeout
         self._slots = asyncio.Semaphore(CALLS)
+        self._reserved = asyncio.Semaphore(1)
         self._calling: list[HttpClient] = []
         self._waiting: list[HttpClient] = []
         self._has_answered = self._is_closed = False
@@ -102,7 +105,7 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         return Request(method, target, self._headers, body)
 
     async def _call(self, callback: Callback[T], request: Request) -> T:
-        async with self._slots:
+        async with self._reserved if request.target.startswith(SIGNS_OF_LIFE) else self._slots:
             response = await self._fetch(request, self._timeout, self._calling)
         return self._result(callback, request, response)
 

@@ -36,7 +36,10 @@ class Access:
 
 
 class Gateway:
-    """One server. Requests share one connection, one after the other; each stream has its own."""
+    """One server. Requests share one connection, one after the other; each stream has its own.
+
+    So have those that any token may do: a keep-alive has no time to wait for its turn after registrations.
+    """
 
     def __init__(self, server: Endpoint, access: Access, patience: float) -> None:
         """Prepare; nothing is connected.
@@ -51,12 +54,12 @@ class Gateway:
         self._options = access.options
         self._login = access.login
         self._tls = cache(partial(_tls_context, access.options))
-        self._connection = self._channel()
-        self._turn = asyncio.Lock()
+        self._connections = {any_token: (self._channel(), asyncio.Lock()) for any_token in (False, True)}
 
     def close(self) -> None:
-        """Close the connection; a login goes on."""
-        self._connection.close()
+        """Close the connections; a login goes on."""
+        for channel, _ in self._connections.values():
+            channel.close()
 
     async def ask(self, path: str, request: Message, any_token: bool = False) -> Message:
         """Send a request, and return the answer; of a method that streams, its only message.
@@ -72,11 +75,11 @@ class Gateway:
         """
         token = await self._token(any_token)
         try:
-            return await self._ask_with(token, path, request)
+            return await self._ask_with(token, path, request, any_token)
         except Refused as refusal:
             if not (refusal.stale_identity and self._login.invalidate(token)):
                 raise
-        return await self._ask_with(await self._token(), path, request)
+        return await self._ask_with(await self._token(), path, request, any_token)
 
     async def log_in(self) -> None:
         """Log in, if the next request would have to.
@@ -179,9 +182,10 @@ class Gateway:
         least, most = PULSE
         return min(most, max(least, self.patience))
 
-    async def _ask_with(self, token: str | None, path: str, request: Message) -> Message:
-        async with self._turn:
-            return await self._connection.post(path, request, _headers(token), self.patience)
+    async def _ask_with(self, token: str | None, path: str, request: Message, any_token: bool) -> Message:
+        channel, turn = self._connections[any_token]
+        async with turn:
+            return await channel.post(path, request, _headers(token), self.patience)
 
     def _channel(self) -> Channel:
         return Channel(self.server, self._tls, self._options.tls)

@@ -3,6 +3,7 @@
 Modes do not depend on the umask (ExaBGP's helpers have 0137): a group may share the store.
 """
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -82,7 +83,8 @@ def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
         os.fchmod(descriptor, FILE_MODE)
         if hold:
             locks.take(descriptor)
-        os.write(descriptor, value)
+        if os.write(descriptor, value) < len(value):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         new.rename(path)
         entry = LockedEntry(descriptor, _version(os.fstat(descriptor)))
     except OSError:

@@ -46,6 +46,8 @@ class Follower:
         self._dirty: dict[Directory, None] = {}
         self._news = asyncio.Event()
         self._timers: dict[Directory, list[asyncio.TimerHandle]] = {}
+        self._all_due = 0.0
+        """When everything is to be listed again, by the loop's clock."""
         self._changes: Changes | None = None
         self._refusals = 0
 
@@ -69,6 +71,9 @@ class Follower:
         """Wait until something is to be listed, or other directories are of interest; return what to list."""
         if not self._dirty:
             await self._wait(interests)
+        if self._loop.time() >= self._all_due:
+            self.touch(self._followed.values())
+            self._all_due = self._loop.time() + (RELIST if self._changes is not None else POLL)
         dirty = [directory for directory in self._dirty if directory in interests.names]
         self._dirty.clear()
         self._news.clear()
@@ -76,14 +81,12 @@ class Follower:
 
     async def _wait(self, interests: Interests) -> None:
         tasks = [asyncio.ensure_future(self._news.wait()), asyncio.ensure_future(interests.changed())]
-        patience = RELIST if self._changes is not None else POLL
+        patience = max(0.0, self._all_due - self._loop.time())
         try:
-            done, _ = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
-        if not done:
-            self.touch(self._followed.values())
 
     @property
     def is_told(self) -> bool:

@@ -14,10 +14,15 @@ from pathlib import Path
 
 PATIENCE = 0.25
 """Seconds to wait for a folder: others lock it for a millisecond, unless one was stopped just then."""
+RESPITE = 1.0
+"""Seconds for which nobody waits again for a folder for which somebody has waited in vain: many waits, one
+after the other on one thread, would cost the session."""
 PAUSE = 0.001
 _FLOCK = struct.Struct("hhlli0l")
 """struct flock of fcntl(2): type, whence, start, length, pid."""
 _WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+_unwaited: dict[Path, float] = {}
+"""Until when nobody waits for a folder."""
 
 
 def take(descriptor: int) -> None:
@@ -49,15 +54,19 @@ def names_of(folder: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int, folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
+    waits = began >= _unwaited.get(folder, 0.0)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    0, "another agent, stopped perhaps, keeps it locked", str(folder)
-                ) from None
-            time.sleep(PAUSE)
+            if waits and time.monotonic() <= began + PATIENCE:
+                time.sleep(PAUSE)
+                continue
+            if waits:
+                _unwaited[folder] = time.monotonic() + RESPITE
+            told = "another agent, stopped perhaps, keeps it locked"
+            raise TimeoutError(0, told, str(folder)) from None
         else:
+            _unwaited.pop(folder, None)
             return

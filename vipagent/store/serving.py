@@ -55,6 +55,7 @@ class Serving:
         self._listener = listener
         self._session = Session(driver.servers, settings.session_timeout, first, driver.keep_alives_per_life)
         self._interests = Interests()
+        self._is_looking = False
         self._work = asyncio.Event()
         """Set when there may be requests to make."""
         self._changed = asyncio.Event()
@@ -74,7 +75,13 @@ class Serving:
             self._expiry.cancel()
 
     def look_again(self) -> None:
-        """Take notice that the agent desires something else than before."""
+        """Take notice that the agent desires something else than before; once, for what it says at once."""
+        if not self._is_looking:
+            self._is_looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_looking = False
         self._interests.replace(*self.reconciler.interests)
         self._work.set()
         self._tell()

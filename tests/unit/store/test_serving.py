@@ -20,6 +20,7 @@ from vipagent.store.driver import (
     Holder,
     Interests,
     Listing,
+    Names,
     Overtaken,
     Refused,
     SessionEnded,
@@ -168,6 +169,23 @@ def test_what_is_desired_before_it_is_opened_comes_true(agent: Agent) -> None:
     agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
     agent.client.deregister(member(1))
     agent.seen.wait_names(MEMBERS, [], PATIENCE)
+
+
+def test_what_is_desired_at_once_is_looked_at_once(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look costs as much as there is: with a thousand services, seconds."""
+    looks: list[int] = []
+    replace = Interests.replace
+
+    def counted(interests: Interests, names: Names, alone: frozenset[Directory]) -> None:
+        looks.append(len(names))
+        replace(interests, names, alone)
+
+    monkeypatch.setattr(Interests, "replace", counted)
+    for number in range(100):
+        agent.client.watch(Directory(Kind.MEMBERS, f"service{number}"))
+    agent.connect()
+    assert looks[-1] == 101
+    assert len(looks) < 10
 
 
 @pytest.mark.parametrize("request_", ["keep_alive", "put", "look", "follow"])

@@ -1,0 +1,90 @@
+"""What can go wrong with files: disks that are full, events that are lost, agents that are stopped."""
+
+import asyncio
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.store.looped import looped
+from vipagent.store.backend import StoreSettings
+from vipagent.store.driver import Interests, Refused
+from vipagent.store.layout import Directory, Key, Kind
+from vipagent_file import follower as followers
+from vipagent_file.driver import FileDriver
+from vipagent_file.follower import Follower
+from vipagent_file.root import Root
+
+MEMBERS, STATES = Directory(Kind.MEMBERS, "apex"), Directory(Kind.STATES, "apex")
+
+
+async def _connected(root: Path) -> FileDriver:
+    driver = FileDriver(StoreSettings("node1", "run1", (str(root),)))
+    await driver.connect("")
+    return driver
+
+
+@looped
+async def test_half_a_value_is_never_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is almost full takes the beginning."""
+    driver = await _connected(tmp_path / "store")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, value: write(descriptor, value[:3]))
+    with pytest.raises(Refused, match="No space left"):
+        await driver.put(Key(MEMBERS, "10.0.0.1"), b"value", None, ephemeral=True)
+    monkeypatch.undo()
+    assert await driver.read(MEMBERS) == {}
+    await driver.close()
+
+
+@looped
+async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an event that the kernel dropped would go unnoticed for as long as others come."""
+    monkeypatch.setattr(followers, "RELIST", 0.2)
+    root = Root(tmp_path)
+    follower = Follower(root, lambda directory: tmp_path / directory.kind, asyncio.get_running_loop())
+    interests = Interests()
+    interests.replace({MEMBERS: None, STATES: None}, frozenset())
+    await asyncio.to_thread(follower.follow, {MEMBERS, STATES})
+    listed: list[Directory] = []
+    try:
+        await asyncio.sleep(0.1)  # inotify tells of the folders that were made
+        await follower.changed(interests)
+        until = time.monotonic() + 1.0
+        while STATES not in listed and time.monotonic() < until:
+            asyncio.get_running_loop().call_later(0.02, follower.touch, [MEMBERS])
+            listed += await follower.changed(interests)
+    finally:
+        await asyncio.to_thread(follower.stop)
+    assert STATES in listed
+
+
+@looped
+async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_session(
+    tmp_path: Path,
+) -> None:
+    """The entries in that folder wait, each for a moment; they do not add up."""
+    driver = await _connected(tmp_path / "store")
+    await driver.put(Key(MEMBERS, "10.0.0.99"), b"x", None, ephemeral=True)
+    folder = os.open(driver.path(MEMBERS), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+
+    async def put(number: int) -> None:
+        with pytest.raises(Refused, match="stopped perhaps"):
+            await driver.put(Key(MEMBERS, f"10.0.0.{number}"), b"x", None, ephemeral=True)
+
+    try:
+        puts = asyncio.gather(*map(put, range(32)))
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await driver.keep_alive()
+        assert time.monotonic() - began < 1.5
+        await puts
+    finally:
+        os.close(folder)
+    await driver.put(Key(MEMBERS, "10.0.0.1"), b"x", None, ephemeral=True)
+    await driver.close()
