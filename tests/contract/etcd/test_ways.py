@@ -147,7 +147,7 @@ class TestTheWay:
             ("threads", "descriptors", "KiB"), held, (0.5, 0.5, 200), strict=True
         ):
             growth.check(what, readings, most)
-        eventually(lambda: proxy.count() <= 2, NOTICE, "two connections, as ever")
+        eventually(lambda: proxy.count() <= 3, NOTICE, "requests, keep-alives and the watch: one each")
 
 
 class TestHosts:
