@@ -131,7 +131,8 @@ class FileDriver(Driver):
             for key in list(self._held):
                 await self._thread.run(self._end, key)
         finally:
-            await self._thread.end(self._let_go)
+            self._thread.end(self._let_go)
+        await self._thread.ended()
 
     def _touch(self, directory: Directory) -> None:
         """List a directory that we have changed, whether inotify tells of it or not."""

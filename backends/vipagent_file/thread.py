@@ -48,14 +48,16 @@ class FileThread:
                 self._thread.start()
             self._calls.put(partial(call, *args, **kwargs))
 
-    async def end(self, last: Callable[[], object]) -> None:
-        """Make one more call, then end the thread; what is posted later is not done."""
-        try:
-            await self.run(last)
-        finally:
-            self._ended = True
-            self._calls.put(None)
-        self._thread.join(1.0)
+    def end(self, last: Callable[[], object]) -> None:
+        """Make one more call, then end the thread, even if it hangs now; what is posted later is not done."""
+        self.post(last)
+        self._ended = True
+        self._calls.put(None)
+
+    async def ended(self) -> None:
+        """Wait for the thread's end."""
+        while self._thread.is_alive():  # noqa: ASYNC110  of that no event tells
+            await asyncio.sleep(0.002)
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.unit.store.looped import looped
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import Interests, Refused
 from vipagent.store.layout import Directory, Key, Kind
+from vipagent.testing.slowness import allowed
 from vipagent_file import follower as followers
 from vipagent_file.driver import FileDriver
 from vipagent_file.follower import Follower
@@ -88,3 +90,20 @@ async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_s
         os.close(folder)
     await driver.put(Key(MEMBERS, "10.0.0.1"), b"x", None, ephemeral=True)
     await driver.close()
+
+
+@looped
+async def test_what_is_held_is_let_go_of_though_the_file_system_hung_until_the_end(tmp_path: Path) -> None:
+    """Nobody waits for that any more, but the others wait for the locks."""
+    driver, other = await _connected(tmp_path / "store"), await _connected(tmp_path / "store")
+    await driver.put(Key(MEMBERS, "10.0.0.1"), b"x", None, ephemeral=True)
+    hung = threading.Event()
+    driver._thread.post(hung.wait)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await driver.close()
+    assert list(await other.read(MEMBERS)) == ["10.0.0.1"]
+    hung.set()
+    driver._thread._thread.join(allowed(5.0))
+    assert await other.read(MEMBERS) == {}
+    await other.close()
