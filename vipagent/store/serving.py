@@ -13,6 +13,7 @@ from vipagent.store.bounds import answered, unending
 from vipagent.store.driver import (
     Disconnected,
     Driver,
+    DriverError,
     Found,
     Interests,
     Listing,
@@ -104,6 +105,10 @@ class Serving:
         except TimeoutError:
             cause = self._session.trouble or ", ".join(filter(None, self._driver.servers))
             raise StoreError(f"not done within {within:g} s: {cause}") from None
+        except (DriverError, StoreError):
+            raise
+        except Exception as error:  # a driver is anybody's code
+            raise StoreError(f"not understood: {type(error).__name__}: {error}") from error
 
     async def _attempt(self, command: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Carry out a command, unless the connection is lost meanwhile.

@@ -312,6 +312,12 @@ class TestCommands:
         with pytest.raises(StoreError, match=r"scripted: writing .*: [ab]:1: no permission"):
             agent.client.write(member(1), b"", PATIENCE)
 
+    def test_a_bug_in_a_driver_is_told_as_one(self, agent: Agent) -> None:
+        agent.connect()
+        agent.driver.fail["look"] = raising(ZeroDivisionError("a bug"))
+        with pytest.raises(StoreError, match="not understood: ZeroDivisionError: a bug"):
+            agent.client.write(member(1), b"", PATIENCE)
+
     def test_a_connection_that_is_lost_meanwhile_is_made_up_for(self, agent: Agent) -> None:
         """On another server."""
         agent.connect()
