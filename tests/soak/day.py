@@ -14,7 +14,7 @@ STEPS = 20
 """The pieces of an hour."""
 LOST_EVERY = 25
 """Each so many reconnections, the connection is away for longer than the session lives."""
-LOST = "store lost"
+UNSURE, LOST = "store unsure", "store lost"
 REFUSED = "the new configuration is refused, the old one stays"
 BGP_UNKNOWN = "BGP unknown"
 """Nobody answers the agent here as an ExaBGP would."""
@@ -68,7 +68,7 @@ class Day:
         reconnections, reloads = self._done["reconnections"], self._done["reloads"]
         return Counter(
             {
-                "store unsure": reconnections,
+                UNSURE: reconnections,
                 LOST: -(-reconnections // LOST_EVERY),
                 REFUSED: reloads // RELOADS,
                 BGP_UNKNOWN: 1,
