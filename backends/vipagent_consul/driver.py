@@ -23,7 +23,7 @@ from vipagent.store.driver import (
     Told,
 )
 from vipagent.store.layout import Directory, Key
-from vipagent.store.session import REQUEST_TIMEOUT
+from vipagent.store.session import request_timeout
 from vipagent_consul import queries
 from vipagent_consul.client import Client, Entry
 from vipagent_consul.http import Channel
@@ -72,7 +72,7 @@ class ConsulDriver(Driver):
     async def connect(self, server: str) -> None:
         """See `Driver.connect`. Nothing is sent yet: the first sign of life tells whether we are let in."""
         self._leave_for(server)
-        endpoint, timeout = self._endpoints[server], min(REQUEST_TIMEOUT, self._kind.life / 4)
+        endpoint, timeout = self._endpoints[server], request_timeout(self._kind.life)
         try:
             channel = Channel(endpoint, self._options.token(), self._options.tls_context(), timeout)
         except (OSError, StoreConfigError) as error:  # ssl.SSLError is an OSError

@@ -43,11 +43,6 @@ class Login:
         """Whether there is a user, and no token of which nothing bad is known."""
         return bool(self._options.user) and not self._valid
 
-    @property
-    def is_in_flight(self) -> bool:
-        """Whether a login waits for its answer."""
-        return bool(self._running)
-
     def invalidate(self, token: str | None) -> bool:
         """Note that a server refuses a token; return whether another one might help."""
         if token == self.token:

@@ -45,7 +45,6 @@ class FileDriver(Driver):
 
     api_version = 2
     name = "file"
-    api_version = 2
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)

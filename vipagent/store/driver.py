@@ -2,7 +2,7 @@
 
 A driver speaks to one store: it connects, keeps its session alive, follows directories, and changes entries
 by compare and set. What all stores share is above it: which registrations are made when (`reconciler`), the
-session's state, deadlines and retries (`session`), and running it all (`client`). So a driver neither
+session's state, deadlines and retries (`session`), and running it all (`serving`). So a driver neither
 retries, nor times anything out, nor keeps what the agent desires: it does one request, or raises.
 """
 

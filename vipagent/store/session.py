@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from vipagent.core.words import StoreState
 from vipagent.net import backoff
-from vipagent.store.driver import Alive
+from vipagent.store.driver import Alive, Driver
 
 REQUEST_TIMEOUT = 2.0
 """Seconds that a server has for an answer, at most."""
@@ -19,7 +19,7 @@ SILENCE = 7 / 12
 what remains is for another server."""
 
 
-def request_timeout(life: float, keep_alives: int = 3) -> float:
+def request_timeout(life: float, keep_alives: int = Driver.keep_alives_per_life) -> float:
     """Return the seconds that a server has for one answer.
 
     Args:
@@ -45,7 +45,7 @@ class Session:
         servers: Sequence[str],
         life: float,
         first: int = 0,
-        keep_alives: int = 3,
+        keep_alives: int = Driver.keep_alives_per_life,
         uniform: backoff.Uniform = random.uniform,
     ) -> None:
         self.life = life
