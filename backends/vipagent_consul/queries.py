@@ -9,6 +9,7 @@ from typing import Never
 
 from vipagent.store.driver import Found, Interests, Told
 from vipagent.store.layout import Directory, Kind
+from vipagent.store.tasks import Tasks
 
 WAIT = 15
 """Seconds of a blocking query: how long a connection that died without a word can go unnoticed while the
@@ -57,17 +58,14 @@ class Follower:
             DriverError: why one cannot be read.
         """
         queries: dict[Span, tuple[frozenset[Directory], asyncio.Task[Never]]] = {}
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
-                    plan = spans(interests.names)
-                    for span in [span for span, (covered, _) in queries.items() if plan.get(span) != covered]:
-                        queries.pop(span)[1].cancel()
-                    for span in plan.keys() - queries.keys():
-                        queries[span] = plan[span], tasks.create_task(self._query(span, plan[span]))
-                    await interests.changed()
-        except ExceptionGroup as faults:
-            raise faults.exceptions[0] from None
+        async with Tasks() as tasks:
+            while True:
+                plan = spans(interests.names)
+                for span in [span for span, (covered, _) in queries.items() if plan.get(span) != covered]:
+                    queries.pop(span)[1].cancel()
+                for span in plan.keys() - queries.keys():
+                    queries[span] = plan[span], tasks.create_task(self._query(span, plan[span]))
+                await interests.changed()
 
     async def _query(self, span: Span, directories: frozenset[Directory]) -> Never:
         index, idle = 0, 0

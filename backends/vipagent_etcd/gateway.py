@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from vipagent.net.endpoint import Endpoint
+from vipagent.store.tasks import Tasks
 from vipagent_etcd.channel import Channel
 from vipagent_etcd.errors import Refused, Silent, Unreachable
 from vipagent_etcd.keyvalues import Message
@@ -127,13 +128,10 @@ class Gateway:
     async def _token(self, any_token: bool = False) -> str | None:
         known = self._login.token
         if self._login.is_needed and (known is None or not any_token):
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    seeing = tasks.create_task(self._see_alive_on())
-                    known = await self._login.renew(self.server, self._authenticate)
-                    seeing.cancel()
-            except ExceptionGroup as faults:
-                raise faults.exceptions[0] from None
+            async with Tasks() as tasks:
+                seeing = tasks.create_task(self._see_alive_on())
+                known = await self._login.renew(self.server, self._authenticate)
+                seeing.cancel()
         return known
 
     async def _authenticate(self, password: str) -> str:

@@ -17,6 +17,7 @@ from vipagent.store.driver import (
     Told,
 )
 from vipagent.store.layout import Directory, Key
+from vipagent.store.tasks import Tasks
 from vipagent_zookeeper.connection import DIGEST, Connection
 from vipagent_zookeeper.follower import Follower, read
 from vipagent_zookeeper.link import Link
@@ -64,11 +65,9 @@ class ZooKeeperDriver(Driver):
         """See `Driver.follow`."""
         self._follower = Follower(self._znodes, self.settings.prefix, told)
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Tasks() as tasks:
                 tasks.create_task(self._follower.run(interests))
                 tasks.create_task(self._connection.broken())
-        except ExceptionGroup as faults:
-            raise faults.exceptions[0] from None
         finally:
             self._follower = None
         raise Disconnected("the connection is gone")

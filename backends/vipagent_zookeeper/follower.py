@@ -7,6 +7,7 @@ from typing import Never
 
 from vipagent.store.driver import Found, Interests, Listing, Refused, Told
 from vipagent.store.layout import Directory
+from vipagent.store.tasks import Tasks
 from vipagent_zookeeper.znodes import Znodes
 
 RETRY = 5.0
@@ -105,13 +106,10 @@ class Follower:
         Raises:
             DriverError: why it cannot go on.
         """
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
-                    self._adjust(interests, tasks)
-                    await interests.changed()
-        except ExceptionGroup as faults:
-            raise faults.exceptions[0] from None
+        async with Tasks() as tasks:
+            while True:
+                self._adjust(interests, tasks)
+                await interests.changed()
 
     def _adjust(self, interests: Interests, tasks: asyncio.TaskGroup) -> None:
         paths = {directory.path(self._prefix): directory for directory in interests.names}

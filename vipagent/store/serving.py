@@ -25,6 +25,7 @@ from vipagent.store.layout import Directory, Key
 from vipagent.store.reconciler import Reconciler
 from vipagent.store.registration import Delete, Look, Put, Request
 from vipagent.store.session import Session
+from vipagent.store.tasks import Tasks
 
 CONCURRENT_REQUESTS = 32
 COMMAND_RETRY = 0.1
@@ -193,13 +194,10 @@ class Serving:
         self._interests.replace(*self.reconciler.interests)
         if not self._interests.names:
             self._serves()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(unending(self._driver.follow(self._interests, self._listed)))
-                tasks.create_task(self._keep_alive())
-                tasks.create_task(self._reconcile(tasks))
-        except ExceptionGroup as faults:
-            raise faults.exceptions[0] from None
+        async with Tasks() as tasks:
+            tasks.create_task(unending(self._driver.follow(self._interests, self._listed)))
+            tasks.create_task(self._keep_alive())
+            tasks.create_task(self._reconcile(tasks))
 
     async def _keep_alive(self) -> None:
         while True:
