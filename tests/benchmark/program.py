@@ -1,6 +1,7 @@
 """A program that believes to be run by ExaBGP: its commands are taken with a time stamp, and acknowledged."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,8 +81,12 @@ class Program:
         self._child.stdin.flush()
 
     def commands(self, word: str = "", since: float = 0.0) -> list[Command]:
-        """Return all commands so far with `word` in them that were written after `since`."""
-        return [command for command in self._commands if command.at >= since and word in command.line]
+        """Return all commands so far with `word` in them that were written after `since`.
+
+        An address stands for itself alone: `announce route 10.0.0.2` is not found in a line of 10.0.0.20.
+        """
+        pattern = re.compile(re.escape(word) + (r"(?![\w.:])" if word[-1:].isalnum() else ""))
+        return [command for command in self._commands if command.at >= since and pattern.search(command.line)]
 
     def wait_for(self, word: str, since: float, within: float = 30.0) -> Command:
         """Return the first command with `word` in it that was written after `since`."""
