@@ -30,7 +30,7 @@ def record(
     message: str = "announce", *args: object, name: str = "vipagent.agent", **fields: object
 ) -> logging.LogRecord:
     made = logging.LogRecord(name, logging.INFO, __file__, 1, message, args, None)
-    made.created = 1767268800.5
+    made.created, made.msecs = 1767268800.042, 42.0
     made.fields = fields
     return made
 
@@ -47,7 +47,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_text_is_for_people() -> None:
     line = TEXT.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, detail='status 1: it\'s "off"'))
     assert line == (
-        "2026-01-01T12:00:00+0000 INFO announce vip=10.0.0.1 rank=0 reason=owner "
+        "2026-01-01T12:00:00.042+0000 INFO announce vip=10.0.0.1 rank=0 reason=owner "
         'detail="status 1: it\'s \\"off\\""'
     )
 
@@ -55,7 +55,7 @@ def test_text_is_for_people() -> None:
 def test_json_is_one_object_with_the_same_fields() -> None:
     line = JSON.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, level="x", names=["a", "b"]))
     assert json.loads(line) == {
-        "time": "2026-01-01T12:00:00+0000",
+        "time": "2026-01-01T12:00:00.042+0000",
         "level": "INFO",
         "message": "announce",
         "vip": "10.0.0.1",

@@ -36,7 +36,7 @@ def configure(settings: LogSettings) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """For people: `2026-01-01T12:00:00+0000 INFO announce vip=10.0.0.1 rank=0`.
+    """For people: `2026-01-01T12:00:00.042+0000 INFO announce vip=10.0.0.1 rank=0`.
 
     Args:
         line: what a line is made of: time, level and text.
@@ -63,7 +63,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created))
+    seconds, zone = time.strftime("%Y-%m-%dT%H:%M:%S %z", time.localtime(record.created)).split()
+    return f"{seconds}.{int(record.msecs):03}{zone}"
 
 
 def _message(record: logging.LogRecord) -> str:
