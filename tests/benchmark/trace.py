@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from kazoo.client import KazooClient
 
 from tests.benchmark.reaction import zookeeper
-from tests.unit.core.pools import SEATS
-from tests.unit.engine.driven import answer, served
+from tests.quick.core.pools import SEATS
+from tests.quick.engine.driven import answer, served
 from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
 from vipagent.config.settings import AgentConfig

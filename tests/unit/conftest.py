@@ -1,14 +1,5 @@
-"""The property tests: the same examples every time, for as long as they need (see `core/runs.py`)."""
+"""The property tests' examples."""
 
-from hypothesis import HealthCheck, settings
+from tests import properties
 
-from tests.unit.core.runs import TIMES
-
-settings.register_profile(
-    "here",
-    derandomize=not TIMES,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("here")
+properties.load()

@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from tests.quick.core.pools import service
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.node import Node, Watch, prefix
 from tests.simulation.oracle import Oracle
-from tests.unit.core.pools import service
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import StoreState

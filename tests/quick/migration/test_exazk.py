@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.quick.migration.importing import Importer
 from tests.unit.configured import pretended
-from tests.unit.migration.importing import Importer
 from vipagent.core.words import Takeover
 
 __all__ = ["pretended"]

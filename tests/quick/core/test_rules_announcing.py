@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.unit.core.pools import OWN, SECOND, THIRD
-from tests.unit.core.story import EVERYBODY, Story, reading, serving, taking_over
+from tests.quick.core.pools import OWN, SECOND, THIRD
+from tests.quick.core.story import EVERYBODY, Story, reading, serving, taking_over
 from vipagent.core import events
 from vipagent.core.words import StoreState
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.core.pools import OWN, SECOND
-from tests.unit.engine.driven import PEER, Driven, answer, served, serving
+from tests.quick.core.pools import OWN, SECOND
+from tests.quick.engine.driven import PEER, Driven, answer, served, serving
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.preference import Preferences

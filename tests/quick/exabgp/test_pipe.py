@@ -65,6 +65,7 @@ def test_lines_come_out_whole_however_they_went_in(ends: Ends) -> None:
     live(scene)
 
 
+@pytest.mark.slow
 def test_a_line_without_end_takes_no_memory_without_end(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipe, "MAX_LINE", 1000)
 

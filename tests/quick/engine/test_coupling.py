@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.core.pools import OWN, SECOND, THIRD
-from tests.unit.engine.driven import OTHER_PEER, OTHERS, PEER, Driven, answer, established, served, serving
+from tests.quick.core.pools import OWN, SECOND, THIRD
+from tests.quick.engine.driven import OTHER_PEER, OTHERS, PEER, Driven, answer, established, served, serving
 from vipagent.config.settings import ListenSettings
 from vipagent.core import actions, events
 from vipagent.core.service import Service

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -11,10 +12,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.properties import examples
+from tests.quick.core.cluster import Cluster
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.node import prefix
-from tests.unit.core.cluster import Cluster
-from tests.unit.core.runs import examples
 from vipagent.core import events
 from vipagent.core.preference import order
 from vipagent.core.settings import FlapHold
@@ -186,6 +187,7 @@ class SomeNodes(RuleBasedStateMachine):
         self.last = now
 
 
+@pytest.mark.slow
 def test_some_nodes() -> None:
     SomeNodes.tried = 0
     run_state_machine_as_test(SomeNodes, settings=examples(400))

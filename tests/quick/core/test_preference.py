@@ -118,6 +118,7 @@ def test_five_nodes_of_sixty_share_evenly() -> None:
     assert max(spread(seats, set(pair)) for pair in combinations(range(5), 2)) <= 3
 
 
+@pytest.mark.slow
 @given(count=st.integers(2, 9), size=st.integers(1, 40))
 def test_orphans_of_one_death_are_shared_as_evenly_as_can_be(count: int, size: int) -> None:
     seats = pool(*[size] * count)

@@ -70,6 +70,7 @@ def test_with_all_the_survivors_have_every_orphan() -> None:
     assert (one.least, one.most) == (2 + 4, 2 + 4)
 
 
+@pytest.mark.slow
 def test_a_thousand_nodes_in_seconds() -> None:
     """Issue-sized: 50 die, 50 more, and all come back; a rack spreads evenly, and chance almost."""
     seats, rng = pool(1000, 10_000), Random(0)

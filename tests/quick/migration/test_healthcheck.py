@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.quick.migration.importing import Importer
 from tests.unit.configured import pretended
-from tests.unit.migration.importing import Importer
 from vipagent.core.words import CheckState, Standby, Takeover
 from vipagent.migration.healthcheck import OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.unit.core.pools import OWN
-from tests.unit.engine.driven import Driven, established, served, serving
+from tests.quick.core.pools import OWN
+from tests.quick.engine.driven import Driven, established, served, serving
 from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
 from vipagent.engine.ending import LEAVING, WITHDRAWING

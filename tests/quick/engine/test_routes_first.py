@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.unit.core.pools import OWN, SECOND
-from tests.unit.engine.driven import OTHERS, Driven, config, established, served, serving
+from tests.quick.core.pools import OWN, SECOND
+from tests.quick.engine.driven import OTHERS, Driven, config, established, served, serving
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, Claim, OnStoreLoss, StoreState

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.core.pools import OWN, SEATS, members, service
+from tests.quick.core.pools import OWN, SEATS, members, service
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, Claim, StoreState

@@ -1,8 +1,9 @@
 """One node under random events: core, speaker and a modelled ExaBGP together (the contract's invariants).
 
-`tests/unit/core/runs.py` says how to try more than CI does.
+`tests/properties.py` says how to try more than CI does.
 """
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -13,12 +14,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.properties import examples
+from tests.quick.core.nodes import Told, ToldNode
+from tests.quick.core.pools import service
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.node import ROUTES, prefix
 from tests.simulation.oracle import Oracle, touches_routes
-from tests.unit.core.nodes import Told, ToldNode
-from tests.unit.core.pools import service
-from tests.unit.core.runs import examples
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import FlapHold, ServiceSettings
@@ -215,6 +216,7 @@ class OneNode(RuleBasedStateMachine):
         assert self.node.core_timer is None, "a timer for nothing"
 
 
+@pytest.mark.slow
 def test_one_node() -> None:
     OneNode.tried = 0
     run_state_machine_as_test(OneNode, settings=examples(900))

@@ -1,12 +1,13 @@
 """Where a node ends up follows from what is the case, not from the order in which it was told (A6)."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
+from tests.quick.core.nodes import Told, ToldNode
+from tests.quick.core.pools import SEATS, members, service
 from tests.simulation.exabgp import ExaBGP
-from tests.unit.core.nodes import Told, ToldNode
-from tests.unit.core.pools import SEATS, members, service
-from tests.unit.core.runs import examples
 from vipagent.core import events
 from vipagent.core.actions import Preference
 from vipagent.core.settings import ServiceSettings
@@ -57,6 +58,7 @@ def end(node: ToldNode) -> tuple[dict[str, Preference], set[str]]:
     return {vip: wish for vip, wish in node.requested.items() if wish}, node.registered
 
 
+@pytest.mark.slow
 @given(settings=services, told=facts(), data=st.data())
 @examples(300)
 def test_the_end_does_not_depend_on_the_order(

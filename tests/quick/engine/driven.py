@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, assert_never
 
-from tests.unit.core.pools import OWN, SEATS, service
+from tests.quick.core.pools import OWN, SEATS, service
 from vipagent.config.settings import AgentConfig, ListenSettings, ServiceConfig
 from vipagent.core.events import Checked
 from vipagent.core.words import CheckResult, Claim, StoreState

@@ -1,6 +1,6 @@
 """How long the property tests run: the same examples every time, or more and random ones.
 
-`VIPAGENT_RUNS=20 pytest tests/unit/core` tries twenty times as many examples, from a random seed each time.
+`VIPAGENT_RUNS=20 pytest tests/quick/core` tries twenty times as many examples, from a random seed each time.
 """
 
 import os
@@ -17,3 +17,15 @@ def examples(count: int, steps: int = 50) -> settings:
         stateful_step_count=steps,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def load() -> None:
+    """Use the same examples every time, unless more are asked for; each has the time that it needs."""
+    settings.register_profile(
+        "here",
+        derandomize=not TIMES,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("here")

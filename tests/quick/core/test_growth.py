@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.unit.core.story import Story
+from tests.quick.core.story import Story
 from vipagent.core import events
 from vipagent.core.words import StoreState
 

@@ -1,0 +1,5 @@
+"""The property tests' examples."""
+
+from tests import properties
+
+properties.load()
