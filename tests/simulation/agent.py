@@ -5,13 +5,12 @@ from collections.abc import Callable
 from tests.simulation.client import Client
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.hindrances import Hindrances
-from tests.simulation.node import Node
+from tests.simulation.node import NEVER, Node
 from tests.simulation.surroundings import Surroundings
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects
-from vipagent.engine.effects import Effect
 from vipagent.engine.inputs import Input
 from vipagent.store.layout import Kind
 
@@ -76,14 +75,15 @@ class Agent(Node):
 
     def fire(self) -> None:
         """Let the engine's timer fire; as in the agent, what there is to read comes first (N2)."""
-        self._read()
+        if self._backlog:
+            self._read()
         super().fire()
 
     def next_at(self) -> float:
         """Return when something is going to happen here."""
         if not self.stopped:
             return super().next_at()
-        return float("inf") if self.exabgp.turn_at is None else self.exabgp.turn_at
+        return NEVER if self.exabgp.turn_at is None else self.exabgp.turn_at
 
     def stop(self) -> None:
         """Stand still, as after SIGSTOP."""
@@ -107,12 +107,14 @@ class Agent(Node):
     def _witnessed(self, event: events.Event, todo: list[Action], _now: float) -> None:
         self._around.witness.decided(self.settings.node, event, todo)
 
-    def _carry_out(self, effect: Effect) -> None:
-        super()._carry_out(effect)
+    def _end(self) -> None:
+        super()._end()
+        self._over(self)
+
+    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
+        super()._carry_out_in_store(effect)
         match effect:
             case effects.Register(key, value):
                 self.client.register(key.name, value)
             case effects.Deregister(key) if key.directory.kind is Kind.MEMBERS:
                 self.client.deregister(key.name)
-            case effects.End():
-                self._over(self)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from tests.simulation.hindrances import Hindrance, Hindrances
@@ -20,6 +21,13 @@ EARLIEST_ATTEMPT = 0.25
 KINDS = (Kind.MEMBERS, Kind.MAINTENANCE)
 
 Call = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Bond:
+    """What calls depend on: they are void once it is broken."""
+
+    holds: bool = True
 
 
 @dataclass(slots=True)
@@ -68,23 +76,25 @@ class Client:
         self._reconciler.watch(self._directories[Kind.MEMBERS], frozenset(map(member_name, settings.owned)))
         self._reconciler.watch(self._directories[Kind.MAINTENANCE], None)
         self._state = store_session.Session(("the store",), self._server.life, uniform=self._rng.uniform)
+        self._alive = Alive(self._server.life, "")
+        self._request_timeout = self._state.request_timeout
         self._readings = {kind: _Reading() for kind in KINDS}
-        self._connection = 0
-        """Counts connections: what belongs to an earlier one is void."""
-        self._way = 0
-        """Counts the ways to the store: what was on an earlier one when it was cut is lost."""
+        self._life = _Bond()
+        self._connection = _Bond()
+        """What belongs to an earlier one is void."""
+        self._way = _Bond()
+        """To the store: what was on an earlier one when it was cut is lost. None outlives its connection."""
         self._connected = False
         self._pumping = False
         self._cut = False
-        self._gone = False
-        self._held: list[Call] | None = None
+        self._held: list[tuple[Call, _Bond]] | None = None
         """What waits for a stopped process; None: it runs."""
 
     def open(self, *, cut: bool) -> None:
         """Start to connect."""
         self._cut = cut
         self._hindrances.add(Hindrance.STORE, self._clock.now)
-        self._later(self._rng.uniform(0, EARLIEST_ATTEMPT), self._connect)
+        self._later(self._rng.uniform(0, EARLIEST_ATTEMPT), self._connect, self._life)
 
     def register(self, name: str, value: bytes) -> None:
         """Keep an entry."""
@@ -98,19 +108,19 @@ class Client:
 
     def close(self) -> None:
         """End well: the entries go, if the store is in reach."""
-        self._gone = True
+        self._break_all()
         if self.session:
             (self._server.fell_silent if self._cut else self._server.close)(self.session)
 
     def die(self) -> None:
         """End without a word."""
-        self._gone = True
+        self._break_all()
         if self.session:
             self._server.fell_silent(self.session)
 
     def cut(self) -> None:
         """Lose the way to the store; it is noticed by the next request."""
-        if self._cut or self._gone:
+        if self._cut or not self._life.holds:
             return
         self._cut = True
         self._begin_anew()
@@ -119,7 +129,7 @@ class Client:
 
     def mend(self) -> None:
         """Have a way again; what was on the old one is lost, but the connection may stand."""
-        if not self._cut or self._gone:
+        if not self._cut or not self._life.holds:
             return
         self._cut = False
         self._begin_anew()
@@ -128,7 +138,7 @@ class Client:
 
     def expire(self) -> None:
         """Have the session ended by the store, though it is heard of."""
-        if self.session and self.session.lives and not self._cut and not self._gone:
+        if self.session and self.session.lives and not self._cut and self._life.holds:
             self._server.close(self.session)
             self._begin_anew()
             self._message(self._ended)
@@ -144,8 +154,8 @@ class Client:
         held, self._held = self._held or [], None
         if self.session and not self.session.lives:
             self._hindrances.add(Hindrance.STORE, self._clock.now)
-        for call in held:
-            call()
+        for call, bond in held:
+            self._due(call, bond)
 
     # The session.
 
@@ -176,17 +186,19 @@ class Client:
         return True
 
     def _confirmed(self, asked: float, *, first: bool = False) -> None:
-        self._state.confirmed(asked, Alive(self._server.life, ""))
-        self._on_this_connection(self._state.next_keep_alive, self._keep_alive)
-        self._later(self._state.expires - self._clock.now, self._check)
+        self._state.confirmed(asked, self._alive)
+        now = self._clock.now
+        self._later(self._state.next_keep_alive - now, self._keep_alive, self._connection)
+        self._later(self._state.expires - now, self._check, self._life)
         if first:
             self._connected = True
             self._reconciler.connected()
             self._read_all()
 
     def _check(self) -> None:
-        self._state.check(self._clock.now)
-        self._tell()
+        if not self._state.is_serving:
+            self._state.check(self._clock.now)
+            self._tell()
 
     def _failed(self, cause: str) -> None:
         self._state.failed(self._clock.now, cause)
@@ -197,18 +209,20 @@ class Client:
         self._disconnected()
 
     def _disconnected(self) -> None:
-        self._connection += 1
+        self._connection.holds = False
+        self._connection = _Bond()
         self._connected = False
         self._begin_anew()
         self._reconciler.disconnected()
         if self.session:
             self._server.fell_silent(self.session)
         self._tell()
-        self._on_this_connection(self._state.next_attempt, self._connect)
+        self._later(self._state.next_attempt - self._clock.now, self._connect, self._connection)
 
     def _begin_anew(self) -> None:
         """Forget what is under way: it is lost with the way to the store."""
-        self._way += 1
+        self._way.holds = False
+        self._way = _Bond()
         self._readings = {kind: _Reading() for kind in KINDS}
         self._hindrances.add(Hindrance.STORE, self._clock.now)
 
@@ -221,13 +235,13 @@ class Client:
 
     def _changed(self, kind: Kind) -> None:
         reading = self._readings[kind]
-        if self._cut or self._gone or not self._connected:
+        if self._cut or not self._connected or not self._life.holds:
             return
         if reading.under_way:
             reading.changed = True
         else:
             reading.under_way = True
-            self._message(lambda: self._read(kind))
+            self._message(partial(self._read, kind))
 
     def _read(self, kind: Kind) -> None:
         self._readings[kind].changed = False
@@ -236,7 +250,7 @@ class Client:
             listing = {name: self._found(held) for name, held in self._server.members.items()}
         else:
             listing = {name: Found(value, value) for name, value in self._server.maintenance.items()}
-        self._message(lambda: self._listed(kind, listing))
+        self._message(partial(self._listed, kind, listing))
 
     def _found(self, held: Held) -> Found:
         ours = held.session is not None and held.session is self.session
@@ -274,16 +288,16 @@ class Client:
     # What is requested.
 
     def _request_soon(self) -> None:
-        if not self._pumping and not self._gone:
+        if not self._pumping and self._life.holds:
             self._pumping = True
-            self._later(0.0, self._request)
+            self._later(0.0, self._request, self._life)
 
     def _request(self) -> None:
         self._pumping = False
         for request in self._reconciler.requests(self._clock.now):
             self._carry_out(request)
         if (due := self._reconciler.due) is not None and due > self._clock.now:
-            self._later(due - self._clock.now, self._request_soon)
+            self._later(due - self._clock.now, self._request_soon, self._life)
 
     def _carry_out(self, request: Request) -> None:
         outcome: list[Found | None] = []
@@ -331,45 +345,40 @@ class Client:
             at_server: returns whether the session still lives.
             answered: called when the answer has come.
         """
-        waiting = True
-        connection = self._connection
+        waiting, alive = True, False
 
         def give_up() -> None:
-            if waiting and connection == self._connection:
+            if waiting:
                 self._failed("no answer")
 
-        def arrived(*, alive: bool) -> None:
+        def arrived() -> None:
             nonlocal waiting
             waiting = False
-            if connection == self._connection:
-                (answered if alive else self._ended)()
+            (answered if alive else self._ended)()
 
         def serve() -> None:
+            nonlocal alive
             alive = at_server()
-            self._message(lambda: arrived(alive=alive))
+            self._message(arrived)
 
         if not self._cut:
             self._message(serve)
-        self._later(self._state.request_timeout, give_up)
+        self._later(self._request_timeout, give_up, self._connection)
 
     def _message(self, call: Call) -> None:
         """Have a message arrive, unless the way is cut meanwhile."""
-        way = self._way
-        self._later(self._hop(), lambda: call() if way == self._way else None)
+        self._clock.after(self._hop(), partial(self._due, call, self._way))
 
-    def _on_this_connection(self, when: float, call: Call) -> None:
-        connection = self._connection
-        self._later(when - self._clock.now, lambda: call() if connection == self._connection else None)
+    def _later(self, seconds: float, call: Call, bond: _Bond) -> None:
+        """Call back, as long as a bond holds; a stopped process has to run again first."""
+        self._clock.after(seconds, partial(self._due, call, bond))
 
-    def _later(self, seconds: float, call: Call) -> None:
-        """Call back; a stopped process has to run again first."""
+    def _due(self, call: Call, bond: _Bond) -> None:
+        if self._held is not None:
+            self._held.append((call, bond))
+        elif bond.holds:
+            call()
 
-        def due() -> None:
-            if self._gone:
-                return
-            if self._held is not None:
-                self._held.append(due)
-            else:
-                call()
-
-        self._clock.after(max(0.0, seconds), due)
+    def _break_all(self) -> None:
+        for bond in (self._life, self._connection, self._way):
+            bond.holds = False

@@ -1,7 +1,7 @@
 """Virtual time: what is due next happens next, and nothing takes any time."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 
@@ -27,21 +27,23 @@ class Clock:
 
     def at(self, when: float, call: Callable[[], None]) -> Alarm:
         """Call back at a time; one that has passed is now."""
-        self._count += 1
-        alarm = Alarm(max(when, self.now), call)
-        heapq.heappush(self._alarms, (alarm.at, self._count, alarm))
-        return alarm
+        return self._set(when if when > self.now else self.now, call)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Alarm:
-        """Call back in so many seconds."""
-        return self.at(self.now + seconds, call)
+        """Call back in so many seconds, or now."""
+        return self._set(self.now + seconds if seconds > 0 else self.now, call)
 
-    def take(self, until: float) -> Callable[[], None] | None:
-        """Move on to the next call that is due by then, and return it; or to then, if there is none."""
-        while self._alarms and self._alarms[0][0] <= until:
-            when, _, alarm = heapq.heappop(self._alarms)
+    def _set(self, when: float, call: Callable[[], None]) -> Alarm:
+        self._count += 1
+        alarm = Alarm(when, call)
+        heapq.heappush(self._alarms, (when, self._count, alarm))
+        return alarm
+
+    def calls(self, until: float) -> Iterator[Callable[[], None]]:
+        """Move on to each call that is due by then, and yield it; in the end, move on to then."""
+        alarms = self._alarms
+        while alarms and alarms[0][0] <= until:
+            self.now, _, alarm = heapq.heappop(alarms)
             if alarm.call is not None:
-                self.now = when
-                return alarm.call
+                yield alarm.call
         self.now = until
-        return None

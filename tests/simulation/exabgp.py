@@ -57,8 +57,11 @@ class ExaBGP:
         for line in lines:
             if line == SHOW_NEIGHBORS:
                 said += self._summary()
-            reply = self._take(line, flush)
-            said += [reply] if self.acks else []
+                reply = "done"
+            else:
+                reply = self._take(line, flush)
+            if self.acks:
+                said.append(reply)
         self._send(flush, now)
         return said
 
@@ -82,8 +85,6 @@ class ExaBGP:
         return [state_line("up" if established else "down")]
 
     def _take(self, line: str, flush: "_Flush") -> str:
-        if line == SHOW_NEIGHBORS:
-            return "done"
         command = COMMAND.fullmatch(line)
         assert command, f"no command: {line!r}"
         prefix = command["announced"] or command["withdrawn"]

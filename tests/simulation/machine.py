@@ -7,6 +7,7 @@ from tests.simulation.clock import Alarm
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.health import Check
 from tests.simulation.hindrances import Hindrance, Hindrances
+from tests.simulation.node import NEVER
 from tests.simulation.surroundings import Surroundings
 from vipagent.core.events import Checked
 from vipagent.core.settings import ServiceSettings
@@ -25,6 +26,8 @@ HOLD = 9.0
 """Seconds after which a neighbour gives up an ExaBGP that says nothing."""
 WATCHDOG = 10.0
 """Seconds of standing still after which an agent may end itself when it runs again (E7)."""
+SHORTEST_HOP = 0.0005
+"""Seconds that a message to or from the store takes at least."""
 LEFT_OVER = 40.0
 """Seconds in which a route that was refused is asked for again."""
 
@@ -205,18 +208,18 @@ class Machine:
 
     def hop(self) -> float:
         """Draw how long a message to or from the store takes."""
-        around = self._around
-        return around.rng.uniform(0.0005, around.pace.hop) + around.rng.uniform(0, self.late)
+        random = self._around.rng.random
+        return SHORTEST_HOP + (self._around.pace.hop - SHORTEST_HOP) * random() + self.late * random()
 
     def arm(self) -> None:
         """See to it that what is due next happens."""
         if self.agent is None:
             return
         at = self.agent.next_at()
-        if self._alarm is None or self._alarm.call is None or at < self._alarm.at:
+        if self._alarm is None or at < self._alarm.at:
             if self._alarm:
                 self._alarm.cancel()
-            self._alarm = None if at == float("inf") else self._clock.at(at, self._wake)
+            self._alarm = None if at == NEVER else self._clock.at(at, self._wake)
 
     def _wake(self) -> None:
         self._alarm = None
@@ -224,9 +227,9 @@ class Machine:
         if agent is None:
             return
         if agent.next_at() <= self._clock.now:
-            exabgp_turns = agent.exabgp.turn_at is not None and agent.exabgp.turn_at <= self._clock.now
+            before = agent.exabgp.wire.copy()
             agent.turn()
-            if exabgp_turns:
+            if agent.exabgp.wire != before:
                 self._around.witness.rewired()
         self.arm()
 

@@ -7,6 +7,7 @@ from typing import assert_never
 from tests.simulation.exabgp import ExaBGP
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
+from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects, inputs
@@ -20,6 +21,8 @@ from vipagent.store.layout import Kind, member_vip
 ROUTES = route.RouteSettings()
 TIME_OF_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """What every clock says: it is for people only."""
+
+NEVER = float("inf")
 
 Watch = Callable[[events.Event, list[actions.Action], float], None]
 
@@ -131,8 +134,8 @@ class Node:
 
     def next_at(self) -> float:
         """Return when something is going to happen here."""
-        times = (self.timer, self.exabgp.turn_at)
-        return min((at for at in times if at is not None), default=float("inf"))
+        at = earliest(self.timer, self.exabgp.turn_at)
+        return NEVER if at is None else at
 
     def turn(self) -> None:
         """Do what is due now."""
@@ -161,7 +164,7 @@ class Node:
             case effects.SetTimer(at):
                 self.timer = at
             case effects.End():
-                self.ended = True
+                self._end()
             case effects.Log():
                 if effect.raised:
                     raise effect.raised
@@ -169,6 +172,9 @@ class Node:
                 pass
             case _:
                 self._carry_out_in_store(effect)
+
+    def _end(self) -> None:
+        self.ended = True
 
     def _carry_out_in_store(self, effect: effects.ToStore) -> None:
         match effect:

@@ -58,7 +58,9 @@ class Outages:
         self._owners = {vip: machine for machine in machines for vip in machine.settings.owned}
         self._prefixes = {vip: prefix(vip) for vip in self._settings.pool}
         self._unserved: dict[str, float] = dict.fromkeys(self._settings.pool, 0.0)
-        self._next_look = 0.0
+        self.next_look = 0.0
+        """When `check` has to be called again."""
+        self._unfathomable: set[str] = set()
         self._excused_until: dict[str, float] = {}
         """Until when others were right to believe that somebody serves a VIP."""
 
@@ -72,10 +74,11 @@ class Outages:
                 self._unserved[vip] = now
 
     def check(self, now: float) -> None:
-        """Look at what is unserved, now and then."""
-        if now < self._next_look:
+        """Look at what is unserved; to be called now and then, before anything changes."""
+        self.next_look = now + BETWEEN_LOOKS
+        if not self._unserved:
             return
-        self._next_look = now + BETWEEN_LOOKS
+        self._unfathomable = {machine.name for machine in self._machines if self._is_unfathomable(machine)}
         for vip, since in self._unserved.items():
             for machine in self._machines:
                 deadline = self._deadline(vip, since, machine, now)
@@ -97,7 +100,7 @@ class Outages:
         if hot and not one:
             return settled
         relied_on = self._machines if one else [owner]
-        if any(self._unfathomable(other) for other in relied_on):
+        if any(other.name in self._unfathomable for other in relied_on):
             self._excused_until[vip] = now
             return None
         since = max(since, self._excused_until.get(vip, 0.0))
@@ -146,7 +149,7 @@ class Outages:
             return False
         return held.session is None or Registration.load(held.value).node != owner.name
 
-    def _unfathomable(self, machine: Machine) -> bool:
+    def _is_unfathomable(self, machine: Machine) -> bool:
         """Say whether others are right to count on a machine that does not serve."""
         if any(self._contested(vip) for vip in machine.settings.owned):
             return True

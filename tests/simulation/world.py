@@ -59,9 +59,10 @@ class World:
             self.clock.at(fault.at, partial(self._faults.begin, fault))
         for calm in self._plan.calms:
             self.clock.at(calm, self._calm)
-        end = self._plan.calms[-1]
-        while call := self.clock.take(end):
-            self._outages.check(self.clock.now)
+        clock, outages, end = self.clock, self._outages, self._plan.calms[-1]
+        for call in clock.calls(end):
+            if clock.now >= outages.next_look:
+                outages.check(clock.now)
             call()
 
     def noted(self, who: str, what: str) -> None:

@@ -39,7 +39,7 @@ class Agenda:
     def decide(
         self,
         now: float,
-        write: Callable[[], Iterator[Effect]],
+        write: Callable[[], list[Effect]],
         reports: deque[Iterable[Effect]],
         *,
         together: bool,
@@ -48,7 +48,7 @@ class Agenda:
 
         Args:
             now: the monotonic clock, in seconds.
-            write: yields the lines that can be written.
+            write: writes the lines that can be written.
             reports: gets what is reported.
             together: whether all have to decide before anything is written. So they have where a route may
                 belong to another service now, as after a reload: what stays is not withdrawn (E3).
@@ -72,8 +72,9 @@ class Agenda:
 
     def add_timers(self, now: float) -> None:
         """Let those services decide whose time has come."""
-        due = [service for service, at in self._timers.items() if now >= at]
-        self.add(due, events.TimerFired())
+        for service, at in self._timers.items():
+            if now >= at:
+                self.add([service], events.TimerFired())
 
     def deadline(self) -> float | None:
         """Return when the first of the services wants to decide."""

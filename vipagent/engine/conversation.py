@@ -44,7 +44,8 @@ class Conversation:
     def hear(self, line: str, now: float) -> Iterator[News]:
         """Process one line of ExaBGP's."""
         message = messages.parse(line)
-        yield from self._follow(self.gate.heard(message, now), now)
+        if change := self.gate.heard(message, now):
+            yield self._follow(change, now)
         if self.gate.hung:  # yet it has said something
             self.speaker.doubt_question(now)
         match message:
@@ -62,9 +63,10 @@ class Conversation:
             case _:
                 assert_never(message)
 
-    def judge(self, now: float) -> Iterator[News]:
+    def judge(self, now: float) -> list[News]:
         """Judge the neighbours by the time that has passed: what there was to read must have been read."""
-        yield from self._follow(self.gate.overdue(now), now)
+        change = self.gate.overdue(now)
+        return [self._follow(change, now)] if change else []
 
     def overdue(self, now: float) -> list[Outcome]:
         """Return what became of commands never answered: what there was to read must have been read."""
@@ -92,11 +94,9 @@ class Conversation:
         """Return when `judge`, `overdue` and `lines` are to be called again, whatever happens."""
         return earliest(self.speaker.deadline(), self.gate.deadline())
 
-    def _follow(self, change: GateChange | None, now: float) -> Iterator[News]:
-        if change is None:
-            return
+    def _follow(self, change: GateChange, now: float) -> GateChange:
         if change.came_up:  # its table may not be what was acknowledged (A6)
             self.speaker.neighbor_up(now)
         if change.counted and self.gate.hung:  # or has it lost the question?
             self.speaker.doubt_question(now)
-        yield change
+        return change

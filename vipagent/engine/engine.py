@@ -95,7 +95,7 @@ class Engine:
             return
         self._learn(given)
         self._agenda.gather()
-        if self._ending.withdraws(self._now, exabgp_ends=self._exabgp.ends):
+        if self._ending.begun and self._ending.withdraws(self._now, exabgp_ends=self._exabgp.ends):
             self._agenda.add(self.services.values(), events.StopAsked())
         yield from self._routes_first()
         yield from self._set_timer()
@@ -109,7 +109,7 @@ class Engine:
         """
         together = self._ending.withdrawing  # all that waits is written then: no announcement may wait (E3)
         yield from self._agenda.decide(self._now, self._write, self._reports, together=together)
-        if self._ending.ends(self._now, flushed=self.flushed):
+        if together and self._ending.ends(self._now, flushed=self.flushed):
             if lines := self._exabgp.unanswered_withdrawals():
                 yield effects.Write(lines)
             self._reports.append([effects.End()])
@@ -119,17 +119,18 @@ class Engine:
         while self._reports:
             yield from self._reports.popleft()
 
-    def _write(self) -> Iterator[Effect]:
-        if lines := self._exabgp.lines(self._now, final=self._ending.withdrawing):
-            yield effects.Write(lines)
+    def _write(self) -> list[Effect]:
+        lines = self._exabgp.lines(self._now, final=self._ending.withdrawing)
+        return [effects.Write(lines)] if lines else []
 
-    def _set_timer(self) -> Iterator[Effect]:
+    def _set_timer(self) -> list[Effect]:
         at = None
         if not self._ending.over:
             at = earliest(self._exabgp.deadline(), self._agenda.deadline(), self._ending.deadline)
-        if at != self._timer:
-            self._timer = at
-            yield effects.SetTimer(at)
+        if at == self._timer:
+            return []
+        self._timer = at
+        return [effects.SetTimer(at)]
 
     def _learn(self, given: Input) -> None:
         match given:

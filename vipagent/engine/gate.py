@@ -28,6 +28,8 @@ class Gate:
 
     def __init__(self) -> None:
         self._neighbors = Neighbors()
+        self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
+        """What was known before the next line."""
         self._warn_at: float | None = None
         """When to warn if nothing is known; None: nothing was asked, or it has been judged."""
         self._asked = False
@@ -55,13 +57,11 @@ class Gate:
 
     def heard(self, message: Message, now: float) -> GateChange | None:
         """Process a line of ExaBGP's; return what it has changed, if anything."""
-        before = self._state()
-        return self._change(before, self._neighbors.heard(message, now))
+        return self._change(self._neighbors.heard(message, now))
 
     def overdue(self, now: float) -> GateChange | None:
         """Judge by the time that has passed; what there was to read must have been read before."""
-        before = self._state()
-        changed = self._change(before, self._neighbors.overdue(now))
+        changed = self._change(self._neighbors.overdue(now))
         if self._warn_at is None or now < self._warn_at:
             return changed
         self._warn_at = None
@@ -78,14 +78,10 @@ class Gate:
         """Return when `overdue` has something to do."""
         return earliest(self._neighbors.deadline(), self._warn_at)
 
-    def _state(self) -> tuple[bool, int | None, Mapping[str, int]]:
-        return self._neighbors.hung, self._neighbors.established, self._neighbors.asns
-
-    def _change(
-        self, before: tuple[bool, int | None, Mapping[str, int]], states: list[NeighborState]
-    ) -> GateChange | None:
-        hung, established, asns = before
-        if not states and (hung, established) == self._state()[:2] and asns is self.asns:
+    def _change(self, states: list[NeighborState]) -> GateChange | None:
+        hung, established, asns = before = self._before
+        self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
+        if not states and self._before == before:
             return None
         return GateChange(
             came_up=any(state.established for state in states),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -100,10 +101,20 @@ def _text_line(words: list[str]) -> Message:
             case ["shutdown", pid, parent] if (pid + parent).isdecimal():
                 return Shutdown()
             case ["neighbor", peer, "up"]:
-                return NeighborState(str(ip_address(peer)), established=True)
+                return NeighborState(_address(peer), established=True)
             case ["neighbor", peer, "connected"] | ["neighbor", peer, "down", *_]:
-                return NeighborState(str(ip_address(peer)), established=False)
+                return NeighborState(_address(peer), established=False)
             case [peer, asn, _, *_, state, sent, received] if (sent + received).isdecimal():
                 number = int(asn) if asn.isdecimal() else None
-                return NeighborState(str(ip_address(peer)), state == "established", number, listed=True)
+                return NeighborState(_address(peer), state == "established", number, listed=True)
     return None
+
+
+@lru_cache
+def _address(word: str) -> str:
+    """Return an address in its one spelling; the same few come with every answer.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return str(ip_address(word))

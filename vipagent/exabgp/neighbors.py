@@ -14,7 +14,6 @@ because a busy ExaBGP answers late. One that goes on after a hang counts again o
 that was asked since: its earlier answers may come before it looks at its sessions.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
@@ -45,8 +44,10 @@ class Neighbors:
         self._known = False
         self._listed: set[str] | None = None
         """Those established by the answer that is being read."""
-        self._lines: Counter[str] = Counter()
-        """How many sessions that answer lists by peer."""
+        self._once: set[str] = set()
+        """Peers that this answer lists."""
+        self._twice: set[str] = set()
+        """Peers that it lists more than once: several sessions lead to them."""
         self._several: set[str] = set()
         """Established peers to which more than one session leads."""
         self._taken_down: set[str] = set()
@@ -143,7 +144,7 @@ class Neighbors:
     def _begin(self, now: float) -> None:
         self._answers = self._answered = True
         self._open, self._asked_at = max(0, self._open - 1), now
-        self._listed, self._lines, self._listed_at = set(), Counter(), now
+        self._listed, self._once, self._twice, self._listed_at = set(), set(), set(), now
         self._counts = self._earlier == 0
         if self._earlier:
             self._earlier -= 1
@@ -154,7 +155,7 @@ class Neighbors:
             kept = list(self.asns.items())[1 - MAX_PEERS :]
             self.asns = {**dict(kept), peer: state.asn}
         if state.listed and self._listed is not None:
-            self._lines[peer] += 1
+            (self._twice if peer in self._once else self._once).add(peer)
             self._listed_at = now
         if not established and (state.listed or peer in self._several):
             return []
@@ -174,8 +175,7 @@ class Neighbors:
         if self._listed is None:
             return []
         before, self._established, self._listed = self._established, self._listed, None
-        listed_twice = {peer for peer, lines in self._lines.items() if lines > 1}
-        self._several = (self._several | self._taken_down | listed_twice) & self._established
+        self._several = (self._several | self._taken_down | self._twice) & self._established
         self._taken_down = set()
         self._known = True
         if not self.hung:

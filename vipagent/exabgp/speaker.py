@@ -221,7 +221,7 @@ class Speaker:
 
     def _sendable(self) -> list[str]:
         """Return whose turn it is: the undoubted in company, the doubtful alone."""
-        if any(self._slots[sent.vip].doubtful for sent in self._in_flight):
+        if not self._ready or any(self._slots[sent.vip].doubtful for sent in self._in_flight):
             return []
         undoubted = [vip for vip in self._ready if not self._slots[vip].doubtful]
         if undoubted or self._in_flight:
