@@ -12,8 +12,8 @@ from tests.simulation.world import World
 from vipagent.core.words import Standby, Takeover
 from vipagent.testing.slowness import allowed
 
-SEEDS, FAULTS = 150, 100
-BATCHES = 6
+SEEDS, FAULTS = 200, 100
+BATCHES = 8
 FAILED_ONCE = [
     tuple(map(int, line.split()[:2]))
     for line in Path(__file__).with_name("seeds.txt").read_text().splitlines()
