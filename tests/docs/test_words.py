@@ -13,6 +13,7 @@ from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
 RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()
+DRAWING = (DOCS / "life-of-a-vip.svg").read_text()
 LOG_PAGE = (DOCS / "operations" / "debugging.md").read_text()
 LOGGING = {"info", "warning", "error", "exception"}
 RULE = "[AGHLECSNO][0-9]{1,2}"
@@ -21,13 +22,15 @@ RULE = "[AGHLECSNO][0-9]{1,2}"
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_has_a_row_with_its_rule(reason: Reason) -> None:
-    [row] = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
-    assert row.rstrip("| ").rpartition("| ")[2].startswith(f"[{RULES[reason]}](rules.md#")
+    rows = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
+    assert len(rows) == 1, "docs/reference/reasons.md"
+    rule = rows[0].rstrip("| ").rpartition("| ")[2]
+    assert rule.startswith(f"[{RULES[reason]}](rules.md#"), "docs/reference/reasons.md, the last column"
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_is_drawn(reason: Reason) -> None:
-    assert f">{reason}</text>" in (DOCS / "life-of-a-vip.svg").read_text()
+    assert f">{reason}</text>" in DRAWING, "docs/life-of-a-vip.svg: draw it"
 
 
 def test_reasons_are_in_the_order_in_which_they_count() -> None:
