@@ -16,6 +16,9 @@ LAYOUT = frozenset(
 )
 """Tokens that make no line a line of code."""
 PRODUCT = ("vipagent", "backends")
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 40
+"""Physical lines of the product's files and functions, at most."""
 TESTING = "vipagent/testing"
 STORE_LAYER_WITHOUT = ("records.py", "plugins.py", "access.py", "options.py")
 """Modules of `vipagent/store` that are not the store layer itself: records, plug-ins and options."""
@@ -72,6 +75,29 @@ def drivers(root: Path = ROOT) -> dict[str, int]:
         file.relative_to(root).as_posix(): len(file.read_text().splitlines())
         for file in sorted((root / "backends").glob("*/driver.py"))
     }
+
+
+def overlong(root: Path = ROOT) -> list[str]:
+    """Return the files and functions of the product that are too long, each with its lines."""
+    return [
+        f"{file.relative_to(root)}: {name}: {lines} lines"
+        for top in PRODUCT
+        for file in sorted((root / top).rglob("*.py"))
+        for name, lines, most in _lengths(file.read_text())
+        if lines > most
+    ]
+
+
+def _lengths(source: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the file and each function: its name, its lines, and how many it may have."""
+    yield "file", len(source.splitlines()), LONGEST_FILE
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case (
+                ast.FunctionDef(name=name, end_lineno=int(end))
+                | ast.AsyncFunctionDef(name=name, end_lineno=int(end))
+            ):
+                yield name, end - node.lineno + 1, LONGEST_FUNCTION
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
-"""Writes the generated parts of docs/."""
+"""Writes the generated parts of docs/, and of the dashboard in conf/."""
 
+from tests.docs import dashboard
 from tests.docs.parts import PARTS
 
 
@@ -8,6 +9,8 @@ def main() -> None:
     for part, content in PARTS.items():
         part.write(content())
         print(f"{part.page}: {part.name}")
+    dashboard.DASHBOARD.write_text(dashboard.generated())
+    print(f"{dashboard.DASHBOARD}: {dashboard.PANEL}")
 
 
 if __name__ == "__main__":

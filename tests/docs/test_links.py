@@ -1,6 +1,7 @@
 """Every link between Markdown files, and to files, leads somewhere: to a heading, too."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,16 @@ from tests.markdown import DOCS, ROOT
 PAGES = [
     page for folder in (".", "operations", "reference", "decisions") for page in DOCS.glob(f"{folder}/*.md")
 ]
-OTHERS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]
-INCLUDES = {DOCS / "changelog.md": ROOT / "CHANGELOG.md", DOCS / "security.md": ROOT / "SECURITY.md"}
+INCLUDES = {
+    DOCS / f"{name.lower()}.md": ROOT / f"{name}.md"
+    for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "SECURITY")
+}
 """Pages that are nothing but another file."""
+OTHERS = [ROOT / "README.md", *INCLUDES.values()]
+DEVELOPERS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("decisions/*.md")]
+"""Pages that name files of the project."""
+NOT_YET = {"tests/quick"}
+"""Files that a page may name although they do not exist."""
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: str(page.relative_to(ROOT)))
@@ -21,10 +29,29 @@ def test_a_page_s_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", DEVELOPERS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_file_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?:vipagent|backends|tests|docs|debian|conf)/[\w./-]*)`", page.read_text())
+    missing = {path for path in named if not (ROOT / path).exists()}
+    assert missing - NOT_YET == set()
+
+
 def test_every_page_is_in_the_menu() -> None:
-    listed = re.findall(r"^[a-z/-]+\*?$", (DOCS / "index.md").read_text(), re.MULTILINE)
-    found = {path for pattern in listed for path in DOCS.glob(f"{pattern}.md")}
+    menus = [DOCS / "index.md", DOCS / "decisions" / "index.md"]
+    found = {page for menu in menus for page in _listed(menu)}
     assert found | {DOCS / "index.md"} == set(PAGES)
+
+
+@pytest.mark.parametrize("record", sorted(DOCS.glob("decisions/*.md")), ids=lambda page: page.stem)
+def test_a_decision_is_short(record: Path) -> None:
+    assert record.stem == "index" or len(record.read_text().splitlines()) <= 30
+
+
+def _listed(menu: Path) -> Iterator[Path]:
+    """Yield the pages of a page's menus."""
+    for trees in re.findall(r"^```\{toctree\}$(.*?)^```$", menu.read_text(), re.DOTALL | re.MULTILINE):
+        for pattern in re.findall(r"^[a-z/-]+\*?$", trees, re.MULTILINE):
+            yield from menu.parent.glob(f"{pattern}.md")
 
 
 def _leads_somewhere(page: Path, link: str) -> bool:

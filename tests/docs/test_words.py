@@ -13,19 +13,24 @@ from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
 RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()
+DRAWING = (DOCS / "life-of-a-vip.svg").read_text()
 LOG_PAGE = (DOCS / "operations" / "debugging.md").read_text()
 LOGGING = {"info", "warning", "error", "exception"}
+RULE = "[AGHLECSNO][0-9]{1,2}"
+"""The name of a rule of the contract, in a regular expression."""
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_has_a_row_with_its_rule(reason: Reason) -> None:
-    [row] = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
-    assert row.rstrip("| ").rpartition("| ")[2].startswith(f"[{RULES[reason]}](rules.md#")
+    rows = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
+    assert len(rows) == 1, "docs/reference/reasons.md"
+    rule = rows[0].rstrip("| ").rpartition("| ")[2]
+    assert rule.startswith(f"[{RULES[reason]}](rules.md#"), "docs/reference/reasons.md, the last column"
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_is_drawn(reason: Reason) -> None:
-    assert f">{reason}</text>" in (DOCS / "life-of-a-vip.svg").read_text()
+    assert f">{reason}</text>" in DRAWING, "docs/life-of-a-vip.svg: draw it"
 
 
 def test_reasons_are_in_the_order_in_which_they_count() -> None:
@@ -50,10 +55,22 @@ def test_a_state_or_cause_is_there(word: str) -> None:
 
 def test_every_rule_that_the_code_names_is_there() -> None:
     sources = [path for top in ("vipagent", "backends") for path in (ROOT / top).rglob("*.py")]
-    named = {rule for path in sources for rule in re.findall(r"\b[AGHLECS]\d\b", path.read_text())}
-    explained = set(re.findall(r"^\| ([A-Z]\d) \|", RULES_PAGE, re.MULTILINE))
+    named = {rule for path in sources for rule in _rules(path.read_text())}
+    explained = set(re.findall(rf"^\| ({RULE}) \|", RULES_PAGE, re.MULTILINE))
     assert named - explained == set()
     assert set(RULES.values()) <= explained
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("deregisters at once (G2, N10)", ["G2", "N10"]),
+        ("O1-O10", ["O1", "O10"]),
+        ("RFC 4271, 10.0.0.1, N100, AS65001, E12a", []),
+    ],
+)
+def test_a_rule_is_recognized_by_its_whole_name(text: str, expected: list[str]) -> None:
+    assert _rules(text) == expected
 
 
 def test_every_line_of_the_agent_s_log_is_explained() -> None:
@@ -61,6 +78,11 @@ def test_every_line_of_the_agent_s_log_is_explained() -> None:
         said for said in _said() if f"`{said.partition(':')[0].partition('%')[0].strip()}" not in LOG_PAGE
     ]
     assert missing == []
+
+
+def _rules(text: str) -> list[str]:
+    """Return the rules that a text names."""
+    return re.findall(rf"\b{RULE}\b", text)
 
 
 def _said() -> Iterator[str]:

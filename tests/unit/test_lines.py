@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.lines import code_lines, drivers, totals
+from tests.lines import code_lines, drivers, overlong, totals
 
 SOURCE = '''"""A module's
 docstring."""
@@ -56,3 +56,17 @@ def test_the_parts_that_have_a_limit(tmp_path: Path) -> None:
         "docs/example-backend": 1,
     }
     assert drivers(tmp_path) == {"backends/vipagent_x/driver.py": 3}
+
+
+def test_files_and_functions_of_the_product_are_short() -> None:
+    assert overlong() == []
+
+
+def test_an_overlong_file_and_function_are_named(tmp_path: Path) -> None:
+    module = tmp_path / "vipagent" / "long.py"
+    module.parent.mkdir()
+    module.write_text("async def f() -> None:\n" + "    pass\n" * 300)
+    assert overlong(tmp_path) == [
+        "vipagent/long.py: file: 301 lines",
+        "vipagent/long.py: f: 301 lines",
+    ]

@@ -37,7 +37,7 @@ class HttpCheck:
 
     async def run(self) -> Outcome:
         """Ask once."""
-        return await attempt(self._asked, self._time_limit, self._ask())
+        return await attempt(self._asked.url, self._time_limit, self._ask())
 
     async def _ask(self) -> Outcome:
         async with HttpClient(self._asked.server, self._tls, max_head=MAX_HEAD) as client:

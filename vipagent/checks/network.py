@@ -45,9 +45,9 @@ def target(url: str) -> Target:
     return Target(url, parts.scheme, server, parts.netloc, path)
 
 
-async def attempt(asked: Target, time_limit: float, talk: Awaitable[Outcome]) -> Outcome:
+async def attempt(url: str, time_limit: float, talk: Awaitable[Outcome]) -> Outcome:
     """Return the outcome; what the network does wrong within so many seconds is one, too."""
     try:
         return await talk
     except OSError as error:
-        return Outcome(False, explain(error, TEXTS, VERIFY_OPTION, url=asked.url, within=time_limit))
+        return Outcome(False, explain(error, TEXTS, VERIFY_OPTION, url=url, within=time_limit))

@@ -17,7 +17,7 @@ class CheckSettings:
     command: str | None = None
     """A shell command; status 0 is good."""
     url: str | None = None
-    """`http://`, `https://` (a status of 2xx or 3xx is good) or `tcp://HOST:PORT` (a connection is)."""
+    """One of `vipagent.checks.urls.SCHEMES`."""
     interval: float = 5.0
     fast_interval: float = 1.0
     """Instead of `interval` while a change of state is about to occur."""

@@ -17,7 +17,7 @@ class TcpCheck:
 
     async def run(self) -> Outcome:
         """Connect once."""
-        return await attempt(self.asked, self.time_limit, self._connect())
+        return await attempt(self.asked.url, self.time_limit, self._connect())
 
     async def _connect(self) -> Outcome:
         (await connect(self.asked.server, self.time_limit)).close()

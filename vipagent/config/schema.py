@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from vipagent.checks.urls import DESCRIBED
 from vipagent.config import values as v
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
 from vipagent.net.tls import Verify
@@ -173,7 +174,7 @@ class ServiceSection(Section):
     )
     check: Annotated[v.CheckUrl | None, Option("URL")] = Field(
         default=None,
-        description="Instead of a command: http://, https:// (status 2xx or 3xx is good) or tcp://HOST:PORT.",
+        description=f"Instead of a command, a URL and the result that counts as good: {DESCRIBED}.",
     )
     check_verify: Annotated[Verify, Option("true|false|strict")] = Field(
         default=Verify.YES,

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from vipagent.checks.urls import check_url
 from vipagent.config import addresses, communities
 from vipagent.config.names import name, node_name
 from vipagent.net.endpoint import Endpoint
@@ -52,34 +52,6 @@ def command(text: str) -> str:
     """
     if not text.strip() or "\0" in text:
         raise ValueError("is no command")
-    return text
-
-
-def check_url(text: str) -> str:
-    """Return the URL of a check.
-
-    Raises:
-        ValueError: it is none of `http://HOST...`, `https://HOST...`, `tcp://HOST:PORT`.
-    """
-    if not text.isascii() or any(char.isspace() or not char.isprintable() for char in text):
-        raise ValueError(
-            "is no URL: spaces and characters beyond ASCII have to be written as %20 and the like"
-        )
-    forms = "http://HOST[:PORT]/PATH, https://HOST[:PORT]/PATH or tcp://HOST:PORT"
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError as error:
-        raise ValueError(f"is no URL ({error}): {forms}") from None
-    if (
-        url.scheme not in {"http", "https", "tcp"}
-        or not url.hostname
-        or port == 0
-        or url.username is not None
-    ):
-        raise ValueError(f"cannot be checked: {forms}")
-    if url.scheme == "tcp" and (port is None or url.path or url.query or url.fragment):
-        raise ValueError("cannot be checked: tcp://HOST:PORT, and nothing behind the port")
     return text
 
 

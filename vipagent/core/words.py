@@ -67,7 +67,10 @@ class Claim(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a VIP is, or is not, announced by this node (Shape 5); `RULES` has the rule behind each."""
+    """Why a VIP is, or is not, announced by this node (Shape 5).
+
+    `RULES` has the rule behind each, `SEVERITIES` how operators should take it.
+    """
 
     OWNER = "owner"
     TAKEOVER = "takeover"
@@ -96,6 +99,17 @@ class Reason(StrEnum):
     STOPPING = "stopping"
 
 
+class Severity(StrEnum):
+    """How operators should take a reason: the status page and the dashboard color it accordingly."""
+
+    OK = "ok"
+    """The VIP is as it should be on this node."""
+    NOTICE = "notice"
+    """Planned by an operator, or temporary."""
+    FAULT = "fault"
+    """Something is broken; an alert reports it."""
+
+
 RULES: Mapping[Reason, str] = {
     Reason.OWNER: "A1",
     Reason.TAKEOVER: "A2",
@@ -119,3 +133,27 @@ RULES: Mapping[Reason, str] = {
     Reason.STOPPING: "E3",
 }
 """The rule of the contract that says so."""
+
+
+SEVERITIES: Mapping[Reason, Severity] = {
+    Reason.OWNER: Severity.OK,
+    Reason.TAKEOVER: Severity.NOTICE,
+    Reason.RELEASING: Severity.NOTICE,
+    Reason.HOT_STANDBY: Severity.OK,
+    Reason.DRAINING: Severity.NOTICE,
+    Reason.STANDBY: Severity.OK,
+    Reason.SETTLING: Severity.NOTICE,
+    Reason.STARTING: Severity.NOTICE,
+    Reason.CONFLICT: Severity.FAULT,
+    Reason.CHECK_DOWN: Severity.FAULT,
+    Reason.DISABLED: Severity.NOTICE,
+    Reason.NO_ADDRESS: Severity.FAULT,
+    Reason.MAINTENANCE_SERVICE: Severity.NOTICE,
+    Reason.MAINTENANCE_NODE: Severity.NOTICE,
+    Reason.NO_BGP: Severity.FAULT,
+    Reason.REFUSED: Severity.FAULT,
+    Reason.STORE_LOST: Severity.FAULT,
+    Reason.STORE_UNKNOWN: Severity.FAULT,
+    Reason.REMOVED: Severity.NOTICE,
+    Reason.STOPPING: Severity.NOTICE,
+}

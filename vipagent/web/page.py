@@ -2,9 +2,16 @@
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from importlib.resources import files
+
+from vipagent.core.words import SEVERITIES, Severity
+from vipagent.telemetry.summary import ABSENT, NO_AGENT
+
+CALM_PLACE = "/*calm*/[]"
+"""Where the page's script expects the states of `calm_states`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +23,21 @@ class Page:
 
 
 def load() -> Page:
-    """Read the page from the package."""
-    html = files("vipagent.web").joinpath("page.html").read_text()
+    """Read the page from the package, and fill in the states of a node that are no fault."""
+    source = files("vipagent.web").joinpath("page.html").read_text()
+    html = source.replace(CALM_PLACE, json.dumps(calm_states()))
     script, style = (_hash(html, tag) for tag in ("script", "style"))
     return Page(
         html.encode(),
         f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     )
+
+
+def calm_states() -> list[str]:
+    """Return the states of a node, other than serving, that are planned, temporary or not ours to judge."""
+    notices = [reason.value for reason, severity in SEVERITIES.items() if severity is Severity.NOTICE]
+    return [*notices, NO_AGENT, ABSENT]
 
 
 def _hash(html: str, tag: str) -> str:
