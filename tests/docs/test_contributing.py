@@ -6,15 +6,13 @@ import re
 from tests.markdown import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-NOT_YET = {"quick"}
-"""Environments that the page may name although tox does not have them."""
 
 
 def test_every_environment_of_tox_is_in_the_table() -> None:
     section = PAGE.partition("\n## All tests\n")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([a-z0-9-]+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
     assert _environments() - named == set()
-    assert {name for name in named if not name.startswith("py31")} - NOT_YET <= _environments()
+    assert {name for name in named if not name.startswith("py31")} <= _environments()
 
 
 def _environments() -> set[str]:

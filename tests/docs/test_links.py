@@ -19,8 +19,6 @@ INCLUDES = {
 OTHERS = [ROOT / "README.md", *INCLUDES.values()]
 DEVELOPERS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("decisions/*.md")]
 """Pages that name files of the project."""
-NOT_YET = {"tests/quick"}
-"""Files that a page may name although they do not exist."""
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: str(page.relative_to(ROOT)))
@@ -33,7 +31,7 @@ def test_a_page_s_links_lead_somewhere(page: Path) -> None:
 def test_a_file_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"`((?:vipagent|backends|tests|docs|debian|conf)/[\w./-]*)`", page.read_text())
     missing = {path for path in named if not (ROOT / path).exists()}
-    assert missing - NOT_YET == set()
+    assert missing == set()
 
 
 def test_every_page_is_in_the_menu() -> None:
