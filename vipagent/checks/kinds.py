@@ -11,11 +11,11 @@ def check_for(settings: CheckSettings) -> Check | None:
     """Return the check, or None if there is nothing to check."""
     if settings.command is not None:
         return CommandCheck(settings.command, settings.timeout)
-    if settings.url is None:
+    if settings.check is None:
         return None
-    asked = target(settings.url)
+    asked = target(settings.check)
     if asked.scheme == "tcp":
         return TcpCheck(asked, settings.timeout)
     from vipagent.checks.http import HttpCheck  # noqa: PLC0415 - half a MB that other agents do without
 
-    return HttpCheck(asked, settings.timeout, settings.verify)
+    return HttpCheck(asked, settings.timeout, settings.check_verify)

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vipagent.config import addresses, pool
-from vipagent.config.place import Location, Place
-from vipagent.config.problems import Problem
+from vipagent.config import addresses
+from vipagent.config.problems import Location, Place, Problem
 from vipagent.config.schema import ServiceSection
 from vipagent.config.values import MAX32
 from vipagent.core.settings import ServiceSettings
@@ -48,7 +47,7 @@ def shared_vips(services: Mapping[str, ServiceSection], place: Place) -> Iterato
     """Yield the VIPs that more than one service has: only one of them could announce it."""
     seen: dict[str, str] = {}
     for name, service in services.items():
-        for vip in sorted(set(pool.everything(service)), key=addresses.order):
+        for vip in sorted(set(service.pool()), key=addresses.order):
             first = seen.setdefault(vip, name)
             if first != name:
                 text = f"is a VIP of the service {first}, too: a VIP belongs to one service"
@@ -127,7 +126,7 @@ def _next_hops(service: ServiceSection, _node: str) -> Iterator[Finding]:
 
 
 def _useless_next_hops(service: ServiceSection, _node: str) -> Iterator[Finding]:
-    families = {addresses.version(vip) for vip in pool.everything(service)}
+    families = {addresses.version(vip) for vip in service.pool()}
     for hop in service.next_hop:
         if hop != "self" and families and addresses.version(hop) not in families:
             yield ("next_hop",), hop, f"is of no use: the service has no IPv{addresses.version(hop)} VIP"
@@ -145,8 +144,8 @@ def _verified_check(service: ServiceSection, _node: str) -> Iterator[Finding]:
 
 
 def _lowest_rank(service: ServiceSection) -> int:
-    seats = pool.seats(service)
-    return lowest_rank(ServiceSettings("", "", owned=(), seats=seats, takeover=service.takeover))
+    seats = service.seats()
+    return lowest_rank(ServiceSettings("", "", (), seats, takeover=service.takeover, settle=0.0))
 
 
 RULES = (

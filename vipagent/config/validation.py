@@ -1,18 +1,19 @@
 """From a mapping to a section of the schema: pydantic's findings, in an operator's words."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from vipagent.config.place import Location, Place
-from vipagent.config.problems import Problem
-from vipagent.config.schema import AgentSection, Section, ServiceSection
+from vipagent.config.problems import Location, Place, Problem
+from vipagent.config.schema import AgentSection, ServiceSection
+from vipagent.config.values import Section
 
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=Any)
 
 _TEXTS = {
     "int_parsing": "is no whole number",
@@ -31,7 +32,7 @@ _TEXTS = {
     "string_type": "is no text",
     "tuple_type": "is no list of values",
     "dict_type": "is no mapping (NAME: VALUE)",
-    "model_type": "is no mapping (KEY: VALUE)",
+    "dataclass_type": "is no mapping (KEY: VALUE)",
 }
 
 
@@ -47,19 +48,22 @@ class Checked(Generic[S]):
 
 def check(schema: type[S], given: Mapping[str, Any], place: Place) -> Checked[S]:
     """Validate a section; what is bad in it is left out, so that the rest can be checked further."""
+    adapter: TypeAdapter[S] = _adapter(schema)  # type: ignore[arg-type]  # hashable, whatever mypy says
     try:
-        return Checked(schema.model_validate(given), frozenset(), ())
+        return Checked(adapter.validate_python(dict(given)), frozenset(), ())
     except ValidationError as error:
         errors = error.errors(include_url=False)
+    order = [*(option.name for option in fields(schema)), *given]
+    errors.sort(key=lambda found: order.index(str(found["loc"][0])))
     broken = frozenset(str(found["loc"][0]) for found in errors)
     good = {key: value for key, value in given.items() if key not in broken}
     problems = tuple(_problem(found, given, place, schema) for found in errors)
-    return Checked(schema.model_validate(good), broken, problems)
+    return Checked(adapter.validate_python(good), broken, problems)
 
 
 def _problem(found: ErrorDetails, given: Mapping[str, Any], place: Place, schema: type[Section]) -> Problem:
     location = _location(found["loc"], given)
-    if found["type"] == "extra_forbidden":
+    if found["type"] == "unexpected_keyword_argument":
         # Its value is not shown: a misspelt key may hold a secret.
         text = _instead(str(location[-1]), _section(schema, location[:-1]))
         return place.problem(location, None, f"unknown key{text}")
@@ -98,20 +102,26 @@ def _inside(given: Any, part: int | str) -> Any:
 def _section(schema: type[Section], location: Location) -> type[Section]:
     """Return the section at a location below another."""
     for part in location:
-        inner = schema.model_fields[str(part)].annotation
+        inner = get_type_hints(schema).get(str(part))
         schema = inner if isinstance(inner, type) and issubclass(inner, Section) else schema
     return schema
 
 
 def _instead(key: str, schema: type[Section]) -> str:
     """Say which key may have been meant, or where this one belongs."""
-    if schema is AgentSection and key in ServiceSection.model_fields:
+    if schema is AgentSection and key in keys(ServiceSection):
         return f": it belongs to a service (services: NAME: {key})"
-    if schema is ServiceSection and key in AgentSection.model_fields:
+    if schema is ServiceSection and key in keys(AgentSection):
         return ": it belongs to the top of the file, for all services"
-    near = get_close_matches(key.replace("-", "_"), _keys(schema), n=1)
-    return f": did you mean {near[0]}?" if near else f": there are {', '.join(_keys(schema))}"
+    near = get_close_matches(key.replace("-", "_"), keys(schema), n=1)
+    return f": did you mean {near[0]}?" if near else f": there are {', '.join(keys(schema))}"
 
 
-def _keys(schema: type[Section]) -> Iterable[str]:
-    return sorted(schema.model_fields)
+def keys(schema: Any) -> list[str]:
+    """Return the keys of a section in the order of the alphabet."""
+    return sorted(option.name for option in fields(schema))
+
+
+@cache
+def _adapter(schema: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(schema)
