@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from vipagent.config.values import Option
 from vipagent.net.endpoint import Endpoint
 from vipagent.store import access
 from vipagent.store.backend import StoreConfigError
@@ -23,34 +22,26 @@ class ConsulOptions(access.TlsOptions):
 
     session: Annotated[
         Literal["check", "ttl"],
-        Option(
-            "What ends a dead agent's session: a health check of the agent's own service in Consul, which "
-            "fails after `session_timeout`; or the session's own time to live alone, which Consul may "
-            "count double."
-        ),
+        "What ends a dead agent's session: a health check of the agent's own service in Consul, which "
+        "fails after `session_timeout`; or the session's own time to live alone, which Consul may "
+        "count double.",
     ] = "check"
     serf_health: Annotated[
         bool,
-        Option(
-            "End the session, too, when Consul's gossip gives up the Consul agent that is asked: 5 to 6 s "
-            "after the death of its machine. Without it, such a death is noticed by `ttl` alone."
-        ),
+        "End the session, too, when Consul's gossip gives up the Consul agent that is asked: 5 to 6 s "
+        "after the death of its machine. Without it, such a death is noticed by `ttl` alone.",
     ] = True
     ttl: Annotated[
         int,
         Ge(10),
         Le(86400),
-        Option("Seconds of the session's own time to live. Consul ends it after one to two times as long."),
+        "Seconds of the session's own time to live. Consul ends it after one to two times as long.",
     ] = 10
     service: Annotated[
-        str, Option("Name of the agent's own service in Consul's catalog (with `session: check`).")
+        str, "Name of the agent's own service in Consul's catalog (with `session: check`)."
     ] = "vipagent"
-    token_file: Annotated[
-        Path | None, Option("The file with the ACL token; read again for each connection.")
-    ] = None
-    token_env: Annotated[
-        str | None, Option("The environment variable with the ACL token, instead of a file.")
-    ] = None
+    token_file: Annotated[Path | None, "The file with the ACL token; read again for each connection."] = None
+    token_env: Annotated[str | None, "The environment variable with the ACL token, instead of a file."] = None
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

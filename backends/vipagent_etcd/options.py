@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vipagent.config.values import Option
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import TlsOptions, parse_hosts, secret
 from vipagent.store.backend import StoreConfigError
@@ -17,13 +16,11 @@ DEFAULT_PORT = 2379
 class EtcdOptions(TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
-    user: Annotated[str, Option("The user of etcd's, where the servers demand one.")] = ""
-    password_file: Annotated[Path | None, Option("The file with the password; read again at each login.")] = (
+    user: Annotated[str, "The user of etcd's, where the servers demand one."] = ""
+    password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
+    password_env: Annotated[str | None, "The environment variable with the password, instead of a file."] = (
         None
     )
-    password_env: Annotated[
-        str | None, Option("The environment variable with the password, instead of a file.")
-    ] = None
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

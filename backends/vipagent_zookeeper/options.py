@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from kazoo.security import ACL, ANYONE_ID_UNSAFE, AUTH_IDS, Permissions
 
-from vipagent.config.values import Option
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import TlsOptions, parse_hosts, secret
 from vipagent.store.backend import StoreConfigError
@@ -24,24 +23,18 @@ class ZooKeeperOptions(TlsOptions):
 
     auth: Annotated[
         Literal["digest", "sasl"] | None,
-        Option(
-            "`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`."
-        ),
+        "`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`.",
     ] = None
-    user: Annotated[str, Option("The name to log in with, by `auth`.")] = ""
-    password_file: Annotated[Path | None, Option("The file with the password; read again at each login.")] = (
+    user: Annotated[str, "The name to log in with, by `auth`."] = ""
+    password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
+    password_env: Annotated[str | None, "The environment variable with the password, instead of a file."] = (
         None
     )
-    password_env: Annotated[
-        str | None, Option("The environment variable with the password, instead of a file.")
-    ] = None
     acl: Annotated[
         Literal["open", "creator"] | None,
-        Option(
-            "Who may change what we create: anybody, or whoever has our identity (the default with `auth`)."
-        ),
+        "Who may change what we create: anybody, or whoever has our identity (the default with `auth`).",
     ] = None
-    world_read: Annotated[bool, Option("With `acl: creator`: anybody may read.")] = True
+    world_read: Annotated[bool, "With `acl: creator`: anybody may read."] = True
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

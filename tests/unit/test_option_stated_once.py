@@ -22,7 +22,7 @@ from vipagent.store.backend import StoreConfigError
 from vipagent.testing.slowness import allowed
 
 TRIAL = """
-    trial_delay: Annotated[Seconds, Option("Time of the trial, in seconds.", short="-z")] = 7.5
+    trial_delay: Annotated[Seconds, "Time of the trial, in seconds."] = 7.5
 """
 """The one field of a new option."""
 STATED_IN = "vipagent/core/settings.py"
@@ -111,7 +111,7 @@ def test_a_field_and_its_use_are_all_that_a_new_option_takes(trial: Trial) -> No
     (trial.root / USED_IN).write_text((trial.root / USED_IN).read_text() + use)
 
     helped = " ".join(trial.run("-m", "vipagent", "run", "--help").split())
-    assert "-z, --trial-delay SECONDS Time of the trial, in seconds. [default: 7.5]" in helped
+    assert "--trial-delay SECONDS Time of the trial, in seconds. [default: 7.5]" in helped
     refused = trial.run("-m", "vipagent", "check-config", trial.configuration("trial_delay: -1"))
     assert "services.apex.trial_delay: '-1' is too small: 0 or more" in refused
     meant = trial.run("-m", "vipagent", "check-config", trial.configuration("trial_dely: 1"))
@@ -119,7 +119,7 @@ def test_a_field_and_its_use_are_all_that_a_new_option_takes(trial: Trial) -> No
     row = "| `trial_delay` | number, 0 to 86400 | `7.5` | Time of the trial, in seconds. |"
     assert row in trial.run("-c", DOCUMENTED)
     pages = trial.manual()
-    assert r"\fB\-z\fR, \fB\-\-trial\-delay\fR \fISECONDS\fR" in pages["vipagent-run.1"]
+    assert r"\fB\-\-trial\-delay\fR \fISECONDS\fR" in pages["vipagent-run.1"]
     assert r"\fBtrial_delay\fR" in pages["vipagent.yaml.5"]
     assert trial.run("-c", COMPLETED) == "['--trial-delay']\n"
     assert trial.run("-c", USED, trial.configuration("rise: 1")) == "7.5\n"
@@ -167,7 +167,7 @@ def _defaults() -> Iterator[Default]:
             for name, annotation, value in _assigned(ast.parse(path.read_text())):
                 shown = ast.unparse(value) if value else ""
                 if shown not in NOTHING and not shown.startswith("field(") and not shown.endswith("()"):
-                    is_option = annotation is not None and "Option(" in ast.unparse(annotation)
+                    is_option = annotation is not None and ast.unparse(annotation).startswith("Annotated[")
                     yield Default(name, path.relative_to(ROOT).as_posix(), is_option)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from vipagent.config.values import CheckUrl, Command, Commands, Option, Section, SomeSeconds, Text
+from vipagent.config.values import CheckUrl, Command, Commands, Section, Short, SomeSeconds, Text, Unit
 from vipagent.core.words import CheckState
 from vipagent.net.tls import Verify
 
@@ -16,32 +16,27 @@ class CheckSettings(Section):
     """
 
     command: Annotated[
-        Command | None, Option("Shell command that checks the service: exit status 0 is good.", short="-c")
+        Command | None, "Shell command that checks the service: exit status 0 is good.", Short("-c")
     ] = None
     check: Annotated[
         CheckUrl | None,
-        Option(
-            "URL that is checked, instead of a command: http://, https:// (status 2xx or 3xx is good) or "
-            "tcp://HOST:PORT (a connection is)."
-        ),
+        "URL that is checked, instead of a command: http://, https:// (status 2xx or 3xx is good) or "
+        "tcp://HOST:PORT (a connection is).",
     ] = None
     check_verify: Annotated[
         Verify,
-        Option(
-            "Verification of the certificate of an https:// check, by the system's authorities. true: "
-            "authority, dates and the host's name; false: none; strict: as true, and all that RFC 5280 "
-            "demands, such as the authority's key usage."
-        ),
+        "Verification of the certificate of an https:// check, by the system's authorities. true: "
+        "authority, dates and the host's name; false: none; strict: as true, and all that RFC 5280 "
+        "demands, such as the authority's key usage.",
     ] = Verify.YES
-    interval: Annotated[SomeSeconds, Option("Time between two checks, in seconds.", short="-i")] = 5.0
+    interval: Annotated[SomeSeconds, "Time between two checks, in seconds.", Short("-i")] = 5.0
     fast_interval: Annotated[
         SomeSeconds,
-        Option("Time between two checks while the state is about to change, in seconds.", short="-f"),
+        "Time between two checks while the state is about to change, in seconds.",
+        Short("-f"),
     ] = 1.0
-    timeout: Annotated[SomeSeconds, Option("Timeout of one check, in seconds.", short="-t")] = 5.0
-    disable: Annotated[
-        Text | None, Option("File that disables the service while it exists.", metavar="FILE")
-    ] = None
+    timeout: Annotated[SomeSeconds, "Timeout of one check, in seconds.", Short("-t")] = 5.0
+    disable: Annotated[Text | None, "File that disables the service while it exists.", Unit("FILE")] = None
 
 
 @dataclass(frozen=True)
@@ -50,16 +45,12 @@ class HookSettings(Section):
 
     execute: Annotated[
         Commands,
-        Option("Shell command run when the state changes; $STATE is the new one. May be several."),
+        "Shell command run when the state changes; $STATE is the new one. May be several.",
     ] = ()
-    up_execute: Annotated[
-        Commands, Option("Shell command run when the service comes up. May be several.")
-    ] = ()
-    down_execute: Annotated[
-        Commands, Option("Shell command run when the service goes down. May be several.")
-    ] = ()
+    up_execute: Annotated[Commands, "Shell command run when the service comes up. May be several."] = ()
+    down_execute: Annotated[Commands, "Shell command run when the service goes down. May be several."] = ()
     disabled_execute: Annotated[
-        Commands, Option("Shell command run when the service gets disabled. May be several.")
+        Commands, "Shell command run when the service gets disabled. May be several."
     ] = ()
 
     def commands(self, state: CheckState) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`vipagent import-exazk` and `import-healthcheck`: a configuration on stdout, what is left to do on stderr."""
+"""`vipagent import-exazk`, `import-healthcheck`: a configuration on stdout, what is left to do on stderr."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

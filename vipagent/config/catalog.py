@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from annotated_types import Ge, Gt, Le
 
 from vipagent.config.schema import AgentSection, ServiceSection
-from vipagent.config.values import Option, Unit
+from vipagent.config.values import Short, Unit
 
 SERVICE = "services.NAME"
 """Where a service's keys lie; NAME is the service's."""
@@ -68,16 +68,16 @@ def options(section: type, above: str = "", *, on_command_line: bool = True) -> 
     hints = get_type_hints(section, include_extras=True)
     for field in dataclasses.fields(section):
         hint = hints[field.name]
-        stated = next(extra for extra in _extras(hint) if isinstance(extra, Option))
+        text = next(extra for extra in _extras(hint) if isinstance(extra, str))
         kind = get_args(hint)[0]
         is_mapping = _is_section(kind) or get_origin(kind) is dict
-        key = Key(f"{above}{field.name}", _values(hint), _default(field.default), stated.text)
+        key = Key(f"{above}{field.name}", _values(hint), _default(field.default), text)
         if on_command_line and not is_mapping:
-            names = (f"--{field.name.replace('_', '-')}",)
+            short = (extra.name for extra in _extras(hint) if isinstance(extra, Short))
             key = replace(
                 key,
-                names=(stated.short, *names) if stated.short else names,
-                metavar=stated.metavar or _metavar(hint),
+                names=(*short, f"--{field.name.replace('_', '-')}"),
+                metavar=_metavar(hint),
                 repeatable=isinstance(field.default, tuple),
             )
         yield key
@@ -90,9 +90,9 @@ def _is_section(kind: Any) -> bool:
 
 
 def _extras(hint: Any) -> Iterator[Any]:
-    """Yield what a type is annotated with, from the outside to the inside."""
+    """Yield what a type is annotated with, the last first: a field's own before that of its type."""
     if get_origin(hint) is Annotated:
-        yield from hint.__metadata__
+        yield from reversed(hint.__metadata__)
     for inner in get_args(hint)[:1]:
         yield from _extras(inner)
 

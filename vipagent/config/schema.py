@@ -20,7 +20,7 @@ from vipagent.config.settings import (
     ProcessOptions,
     ServiceConfig,
 )
-from vipagent.config.values import Option, Section
+from vipagent.config.values import Section
 from vipagent.core.settings import CoreOptions, HealthOptions, ServiceSettings
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import StoreOptions, StoreSettings
@@ -46,15 +46,11 @@ Pool = Annotated[
 class PoolOptions(Section):
     """Whose VIPs are whose."""
 
-    auth_ip: Annotated[
-        v.Vips, Option("VIP that this node owns: an address or a prefix. May be several.")
-    ] = ()
+    auth_ip: Annotated[v.Vips, "VIP that this node owns: an address or a prefix. May be several."] = ()
     vip: Annotated[
         Pool,
-        Option(
-            "VIP of the service; all nodes' (this node's own may be left out), the same on every node. May "
-            "be several. In a file also a mapping of nodes to VIPs, which auth_ip then follows."
-        ),
+        "VIP of the service; all nodes' (this node's own may be left out), the same on every node. May "
+        "be several. In a file also a mapping of nodes to VIPs, which auth_ip then follows.",
     ] = ()
 
     def owned(self, node: str) -> tuple[str, ...]:
@@ -83,9 +79,9 @@ class AgentOptions(Section):
 
     node: Annotated[
         v.NodeName | None,
-        Option("This node's name, unique among the nodes; by default the host's name."),
+        "This node's name, unique among the nodes; by default the host's name.",
     ] = None
-    backend: Annotated[v.Name, Option("Kind of store: see `vipagent backends`.")] = "file"
+    backend: Annotated[v.Name, "Kind of store: see `vipagent backends`."] = "file"
 
 
 # The bases' order is that of `--help` and of all tables, from the last one to the first.
@@ -124,10 +120,10 @@ class ServiceSection(
 class AgentSection(ProcessOptions, LogSettings, StoreOptions, AgentOptions):
     """The top of the file: what all services share."""
 
-    store: Annotated[dict[str, Any], Option("Options of this backend alone (credentials, TLS, ...).")] = (
-        field(default_factory=dict)
+    store: Annotated[dict[str, Any], "Options of this backend alone (credentials, TLS, ...)."] = field(
+        default_factory=dict
     )
-    services: Annotated[dict[str, Any], Option("The services, by name.")] = field(default_factory=dict)
+    services: Annotated[dict[str, Any], "The services, by name."] = field(default_factory=dict)
 
     def reaching(self, node: str) -> StoreSettings:
         """Return how to reach the store."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from vipagent.checks.settings import CheckSettings, HookSettings
-from vipagent.config.values import UPPER, Listen, Option, Seconds, Section
+from vipagent.config.values import UPPER, Listen, Seconds, Section, Unit
 from vipagent.core.settings import ServiceSettings
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import StoreSettings
@@ -23,12 +23,14 @@ class LogSettings(Section):
     log_level: Annotated[
         LEVELS,
         UPPER,
-        Option("Least level that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL.", metavar="LEVEL"),
+        "Least level that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+        Unit("LEVEL"),
     ] = "INFO"
-    log_format: Annotated[Literal["text", "json"], Option("Format of the log on stderr.")] = "text"
+    log_format: Annotated[Literal["text", "json"], "Format of the log on stderr."] = "text"
     syslog_facility: Annotated[
         FACILITIES | None,
-        Option("Facility of syslog that is logged to, too: daemon, local0, ...", metavar="FACILITY"),
+        "Facility of syslog that is logged to, too: daemon, local0, ...",
+        Unit("FACILITY"),
     ] = None
 
 
@@ -38,17 +40,13 @@ class ProcessOptions(Section):
 
     watchdog: Annotated[
         Seconds,
-        Option(
-            "Time that the agent may hang, in seconds; then it is ended, for ExaBGP to start it anew. "
-            "0: for ever."
-        ),
+        "Time that the agent may hang, in seconds; then it is ended, for ExaBGP to start it anew. "
+        "0: for ever.",
     ] = 10.0
     listen: Annotated[
         Listen | None,
-        Option(
-            "Where a status page, /metrics, /healthz and /status.json are served by HTTP, read-only; without "
-            "HOST on 127.0.0.1 alone. Needs the extra listen."
-        ),
+        "Where a status page, /metrics, /healthz and /status.json are served by HTTP, read-only; without "
+        "HOST on 127.0.0.1 alone. Needs the extra listen.",
     ] = None
 
 
@@ -58,10 +56,8 @@ class AddressOptions(Section):
 
     ip_setup: Annotated[
         bool,
-        Option(
-            "Put the VIPs on the loopback interface, which takes CAP_NET_ADMIN; one that cannot be put there "
-            "is not announced."
-        ),
+        "Put the VIPs on the loopback interface, which takes CAP_NET_ADMIN; one that cannot be put there "
+        "is not announced.",
     ] = False
 
 

@@ -1,7 +1,10 @@
 """Options and the types of their values: what a key takes, and the message for what it does not take.
 
-An option is a field of a frozen dataclass: its name, its type with the limits, its default, and an `Option`
-with the rest. It stands with the settings of the part that uses it. Command line, file, documentation, manual
+An option is a field of a frozen dataclass: its name, its type with limits and unit, its meaning, its default.
+
+    interval: Annotated[SomeSeconds, "Time between two checks, in seconds.", Short("-i")] = 5.0
+
+It stands with the settings of the part that uses it. Command line, file, documentation, manual
 pages and completion are made from it (`vipagent.config.catalog`). Free of pydantic, for the agent: only who
 validates imports it.
 """
@@ -33,22 +36,17 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """What an option is, besides its name, type and default; it stands in the field's annotation."""
+class Unit:
+    """What a number or a text is, for `--help`: `SECONDS`. That of the field counts before its type's."""
 
-    text: str
-    """What it means: a noun phrase, then the effect, as sentences."""
-    metavar: str = ""
-    """What it takes, in capitals, where its type does not say it (`Unit`, choices)."""
-    short: str = ""
-    """Another spelling on the command line: `-i`."""
+    metavar: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """What a number or a text is, for `--help`: `SECONDS`."""
+class Short:
+    """Another name on the command line: `-i`."""
 
-    metavar: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
-from vipagent.config.values import Count, Option, Seconds, Section, SomeSeconds, Times
+from vipagent.config.values import Count, Seconds, Section, SomeSeconds, Times
 from vipagent.core.preference import Preferences
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
 
@@ -13,11 +13,9 @@ from vipagent.core.words import OnStoreLoss, Standby, Takeover
 class FlapHold(Section):
     """When an owner that came and went too often has to stay up for longer before it registers (H4)."""
 
-    seconds: Annotated[
-        Seconds, Option("Time that the owner has to stay up, in seconds; 0 turns this off.")
-    ] = 0.0
-    count: Annotated[Times, Option("Losses of the owner's registration that bring this on ...")] = 3
-    window: Annotated[SomeSeconds, Option("... within so many seconds.")] = 60.0
+    seconds: Annotated[Seconds, "Time that the owner has to stay up, in seconds; 0 turns this off."] = 0.0
+    count: Annotated[Times, "Losses of the owner's registration that bring this on ..."] = 3
+    window: Annotated[SomeSeconds, "... within so many seconds."] = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,57 +24,43 @@ class CoreOptions(Section):
 
     takeover: Annotated[
         Takeover,
-        Option("Who announces a dead node's VIP: all others, exactly one, or all, each at its rank."),
+        "Who announces a dead node's VIP: all others, exactly one, or all, each at its rank.",
     ] = Takeover.ALL
     standby: Annotated[
         Standby,
-        Option(
-            "What the others do while the owner lives. hot: they announce its VIP at their rank, so that the "
-            "network knows the way before it is needed; cold: nothing."
-        ),
+        "What the others do while the owner lives. hot: they announce its VIP at their rank, so that the "
+        "network knows the way before it is needed; cold: nothing.",
     ] = Standby.COLD
     on_store_loss: Annotated[
         OnStoreLoss,
-        Option(
-            "What happens when the store's session is lost: keep all routes, only the own VIP's, or withdraw "
-            "all."
-        ),
+        "What happens when the store's session is lost: keep all routes, only the own VIP's, or withdraw "
+        "all.",
     ] = OnStoreLoss.KEEP
     start_grace: Annotated[
         Seconds,
-        Option(
-            "Time that a start waits for the store, in seconds; then it announces the own VIP without it."
-        ),
+        "Time that a start waits for the store, in seconds; then it announces the own VIP without it.",
     ] = 10.0
     settle: Annotated[
         Seconds | None,
-        Option(
-            "Time after a connection to the store, in seconds, in which nothing is taken over that had an "
-            "owner before; by default session_timeout."
-        ),
+        "Time after a connection to the store, in seconds, in which nothing is taken over that had an "
+        "owner before; by default session_timeout.",
     ] = None
     release_delay: Annotated[
-        Seconds, Option("Time that a VIP is still announced after its owner is back, in seconds.")
+        Seconds, "Time that a VIP is still announced after its owner is back, in seconds."
     ] = 2.0
     drain_delay: Annotated[
         Seconds,
-        Option(
-            "Time that a node that goes into maintenance announces on, at lowered preference, in seconds."
-        ),
+        "Time that a node that goes into maintenance announces on, at lowered preference, in seconds.",
     ] = 5.0
     require_bgp: Annotated[
         Count,
-        Option(
-            "Minimum number of established BGP neighbours; with fewer the node counts as unable to serve, "
-            "and the others take its VIPs over. 0 turns this off."
-        ),
+        "Minimum number of established BGP neighbours; with fewer the node counts as unable to serve, "
+        "and the others take its VIPs over. 0 turns this off.",
     ] = 1
     flap_hold: Annotated[
         FlapHold,
-        Option(
-            "Hold of an owner that lost its registration count times within window seconds: it has to stay "
-            "up for so many seconds before it registers again."
-        ),
+        "Hold of an owner that lost its registration count times within window seconds: it has to stay "
+        "up for so many seconds before it registers again.",
     ] = FlapHold()
 
 
@@ -84,8 +68,8 @@ class CoreOptions(Section):
 class HealthOptions(Section):
     """How many results of the check decide on the service's state."""
 
-    rise: Annotated[Times, Option("Consecutive successful checks before the service is considered up.")] = 3
-    fall: Annotated[Times, Option("Consecutive failed checks before it is considered down.")] = 3
+    rise: Annotated[Times, "Consecutive successful checks before the service is considered up."] = 3
+    fall: Annotated[Times, "Consecutive failed checks before it is considered down."] = 3
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from vipagent.config.values import (
     Neighbors,
     NextHops,
     Number32,
-    Option,
     Section,
+    Unit,
 )
 from vipagent.core.actions import Preference
 
@@ -27,61 +27,53 @@ GRACEFUL_SHUTDOWN = "65535:0"
 class Attributes(Section):
     """What is sent along with the routes of one role, on top of what all routes have (A3)."""
 
-    community: Annotated[Communities, Option("Communities of this role alone.")] = ()
-    large_community: Annotated[LargeCommunities, Option("Large communities of this role alone.")] = ()
-    extended_community: Annotated[
-        ExtendedCommunities, Option("Extended communities of this role alone.")
-    ] = ()
-    local_preference: Annotated[Number32 | None, Option("Local preference, in place of the common one.")] = (
-        None
-    )
+    community: Annotated[Communities, "Communities of this role alone."] = ()
+    large_community: Annotated[LargeCommunities, "Large communities of this role alone."] = ()
+    extended_community: Annotated[ExtendedCommunities, "Extended communities of this role alone."] = ()
+    local_preference: Annotated[Number32 | None, "Local preference, in place of the common one."] = None
 
 
 @dataclass(frozen=True)
 class Roles(Section):
     """`roles:` (A3)."""
 
-    primary: Annotated[Attributes, Option("What the owner (rank 0) sends along.")] = Attributes()
-    standby: Annotated[Attributes, Option("What all others send along.")] = Attributes()
+    primary: Annotated[Attributes, "What the owner (rank 0) sends along."] = Attributes()
+    standby: Annotated[Attributes, "What all others send along."] = Attributes()
 
 
 @dataclass(frozen=True)
 class RouteSettings(Section):
     """How a service's routes look. Validated: nothing here can break a command (A5)."""
 
-    med: Annotated[Number32, Option("MED of the owner's route.", metavar="MED")] = 100
-    med_step: Annotated[Number32, Option("What each rank adds to the MED.", metavar="MED")] = 100
+    med: Annotated[Number32, "MED of the owner's route.", Unit("MED")] = 100
+    med_step: Annotated[Number32, "What each rank adds to the MED.", Unit("MED")] = 100
     prepend: Annotated[
         Count,
-        Option(
-            "How many times per rank the own AS is put in front of the AS path. Needs local_as; ignored with "
-            "iBGP neighbours, for which the path would be a loop."
-        ),
+        "How many times per rank the own AS is put in front of the AS path. Needs local_as; ignored with "
+        "iBGP neighbours, for which the path would be a loop.",
     ] = 0
-    local_as: Annotated[ASN | None, Option("The own AS number, for prepend.")] = None
+    local_as: Annotated[ASN | None, "The own AS number, for prepend."] = None
     next_hop: Annotated[
         NextHops,
-        Option("Next hop of the routes, one per address family; by default ExaBGP's own address (self)."),
+        "Next hop of the routes, one per address family; by default ExaBGP's own address (self).",
     ] = ()
-    community: Annotated[Communities, Option("Community sent along with the routes. May be several.")] = ()
+    community: Annotated[Communities, "Community sent along with the routes. May be several."] = ()
     large_community: Annotated[
-        LargeCommunities, Option("Large community sent along with the routes. May be several.")
+        LargeCommunities, "Large community sent along with the routes. May be several."
     ] = ()
     extended_community: Annotated[
-        ExtendedCommunities, Option("Extended community sent along with the routes. May be several.")
+        ExtendedCommunities, "Extended community sent along with the routes. May be several."
     ] = ()
-    local_preference: Annotated[Number32 | None, Option("Local preference of the routes (iBGP).")] = None
+    local_preference: Annotated[Number32 | None, "Local preference of the routes (iBGP)."] = None
     roles: Annotated[
         Roles,
-        Option(
-            "Communities and local preference of the owner (primary) and of all others (standby), on top of "
-            "the common ones."
-        ),
+        "Communities and local preference of the owner (primary) and of all others (standby), on top of "
+        "the common ones.",
     ] = Roles()
-    path_id: Annotated[Number32 | None, Option("Path identifier (ADD-PATH).")] = None
+    path_id: Annotated[Number32 | None, "Path identifier (ADD-PATH)."] = None
     neighbor: Annotated[
         Neighbors,
-        Option("BGP neighbour that gets the routes, as in exabgp.conf. May be several; by default all."),
+        "BGP neighbour that gets the routes, as in exabgp.conf. May be several; by default all.",
     ] = ()
 
     def attributes(self, rank: int) -> Attributes:

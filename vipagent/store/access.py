@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from vipagent.config.values import Option, Section
+from vipagent.config.values import Section
 from vipagent.net.endpoint import Endpoint
 from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import StoreConfigError
@@ -26,23 +26,21 @@ Options = TypeVar("Options", bound="DataclassInstance")
 class TlsOptions(Section):
     """Options of a store that is reached by TLS."""
 
-    tls: Annotated[bool, Option("Whether the servers are reached by TLS.")] = False
-    ca: Annotated[Path | None, Option("The authorities to trust; without it, the system's.")] = None
-    certfile: Annotated[Path | None, Option("Our own certificate, where the server demands one.")] = None
-    keyfile: Annotated[Path | None, Option("Its key; without it, the key is in `certfile`.")] = None
+    tls: Annotated[bool, "Whether the servers are reached by TLS."] = False
+    ca: Annotated[Path | None, "The authorities to trust; without it, the system's."] = None
+    certfile: Annotated[Path | None, "Our own certificate, where the server demands one."] = None
+    keyfile: Annotated[Path | None, "Its key; without it, the key is in `certfile`."] = None
     key_password_file: Annotated[
-        Path | None, Option("The file with the key's password, if the key is encrypted.")
+        Path | None, "The file with the key's password, if the key is encrypted."
     ] = None
     key_password_env: Annotated[
-        str | None, Option("The environment variable with the key's password, instead of a file.")
+        str | None, "The environment variable with the key's password, instead of a file."
     ] = None
     verify: Annotated[
         Verify,
-        Option(
-            "Verification of the server's certificate. `true`: its authority, its dates and the host's "
-            "name; `false`: none; `strict`: as `true`, and all that RFC 5280 demands, such as the "
-            "authority's key usage."
-        ),
+        "Verification of the server's certificate. `true`: its authority, its dates and the host's "
+        "name; `false`: none; `strict`: as `true`, and all that RFC 5280 demands, such as the "
+        "authority's key usage.",
     ] = Verify.YES
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
-from vipagent.config.values import Hosts, Option, Prefix, Section, SomeSeconds
+from vipagent.config.values import Hosts, Prefix, Section, SomeSeconds
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import DEFAULT_PREFIX, Directory, Key
 
@@ -38,15 +38,13 @@ class StoreOptions(Section):
     """Where a store is, and how long a session lives."""
 
     hosts: Annotated[
-        Hosts, Option("Where the store is; for `file` a directory. By default the backend's own default.")
+        Hosts, "Where the store is; for `file` a directory. By default the backend's own default."
     ] = ()
-    prefix: Annotated[Prefix, Option("Path in the store that everything lies below.")] = DEFAULT_PREFIX
+    prefix: Annotated[Prefix, "Path in the store that everything lies below."] = DEFAULT_PREFIX
     session_timeout: Annotated[
         SomeSeconds,
-        Option(
-            "Session timeout, in seconds: a node without a heartbeat for this long is considered dead. A "
-            "store may round it up."
-        ),
+        "Session timeout, in seconds: a node without a heartbeat for this long is considered dead. A "
+        "store may round it up.",
     ] = 6.0
 
 

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from vipagent.config.values import Option, Section
+from vipagent.config.values import Section
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import secret
 from vipagent.store.driver import Disconnected, Refused
@@ -27,10 +27,10 @@ NEEDED_EVENTS = "Eghx"
 class RedisOptions(Section):
     """The options of this store. For TLS, extend `vipagent.store.access.TlsOptions`."""
 
-    db: Annotated[int, Option("Number of the database.")] = 0
-    username: Annotated[str | None, Option("User to log in as.")] = None
-    password_file: Annotated[Path | None, Option("File with the password.")] = None
-    password_env: Annotated[str | None, Option("Environment variable with the password.")] = None
+    db: Annotated[int, "Number of the database."] = 0
+    username: Annotated[str | None, "User to log in as."] = None
+    password_file: Annotated[Path | None, "File with the password."] = None
+    password_env: Annotated[str | None, "Environment variable with the password."] = None
 
     @property
     def password(self) -> str | None:
