@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
+from vipagent.config.values import Range
 from vipagent.net.endpoint import Endpoint
 from vipagent.store import access
 from vipagent.store.backend import StoreConfigError
@@ -33,8 +32,7 @@ class ConsulOptions(access.TlsOptions):
     ] = True
     ttl: Annotated[
         int,
-        Ge(10),
-        Le(86400),
+        Range(10, 86400),
         "Seconds of the session's own time to live. Consul ends it after one to two times as long.",
     ] = 10
     service: Annotated[

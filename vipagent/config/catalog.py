@@ -10,10 +10,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Le
-
 from vipagent.config.schema import AgentSection, ServiceSection
-from vipagent.config.values import Short, Unit
+from vipagent.config.values import Range, Short, Unit
 
 SERVICE = "services.NAME"
 """Where a service's keys lie; NAME is the service's."""
@@ -130,16 +128,13 @@ def _choices(values: Iterable[object]) -> str:
 
 def _limits(extras: tuple[Any, ...]) -> str:
     """Return the limits among what is annotated: `, 0 to 1000`."""
-    said = []
-    for limit in extras:
-        match limit:
-            case Ge(least):
-                said.append(f", {least}")
-            case Gt(least):
-                said.append(f", more than {least}, up")
-            case Le(most):
-                said.append(f" to {most}")
-    return "".join(said)
+    limits = (extra for extra in extras if isinstance(extra, Range))
+    return "".join(
+        f", more than {limit.least}, up to {limit.most}"
+        if limit.above
+        else f", {limit.least} to {limit.most}"
+        for limit in limits
+    )
 
 
 def _default(value: object) -> str:

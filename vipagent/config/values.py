@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, Le
-
 from vipagent.config import addresses, communities
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.layout import WHOLE_SERVICE
@@ -47,6 +45,20 @@ class Short:
     """Another name on the command line: `-i`."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The least and the greatest number that is taken; `annotated_types` would cost each agent 0.8 MB."""
+
+    least: int
+    most: int
+    above: bool = False
+    """Whether the least number itself is too small."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return the number's schema with these limits."""
+        return {**handler(source), "gt" if self.above else "ge": self.least, "le": self.most}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +226,12 @@ def _upper(value: Any) -> Any:
 _LIST = Spelt(_listed)
 _BRACKETS = Spelt(_split(r"[\[\] ]+"))
 
-Seconds = Annotated[float, Ge(0), Le(DAY), Unit("SECONDS")]
-SomeSeconds = Annotated[float, Gt(0), Le(DAY), Unit("SECONDS")]
-Number32 = Annotated[int, Ge(0), Le(MAX32), Unit("N")]
-ASN = Annotated[int, Ge(1), Le(MAX32), Unit("ASN")]
-Count = Annotated[int, Ge(0), Le(1000), Unit("N")]
-Times = Annotated[int, Ge(1), Le(1000), Unit("N")]
+Seconds = Annotated[float, Range(0, DAY), Unit("SECONDS")]
+SomeSeconds = Annotated[float, Range(0, DAY, above=True), Unit("SECONDS")]
+Number32 = Annotated[int, Range(0, MAX32), Unit("N")]
+ASN = Annotated[int, Range(1, MAX32), Unit("ASN")]
+Count = Annotated[int, Range(0, 1000), Unit("N")]
+Times = Annotated[int, Range(1, 1000), Unit("N")]
 UPPER = Spelt(_upper)
 
 Text = Annotated[str, Parsed(plain)]
