@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
+from vipagent.config.values import Range
 from vipagent.net.endpoint import Endpoint
 from vipagent.store import access
 from vipagent.store.backend import StoreConfigError
@@ -20,20 +19,27 @@ SERVICE = re.compile("[A-Za-z0-9-]{1,63}")
 class ConsulOptions(access.TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
-    session: Literal["check", "ttl"] = "check"
-    """What ends a dead agent's session: a health check of the agent's own service in Consul, which fails
-    after `session_timeout`; or the session's own time to live alone, which Consul may count double."""
-    serf_health: bool = True
-    """End the session, too, when Consul's gossip gives up the Consul agent that is asked: 5 to 6 s after the
-    death of its machine. Without it, such a death is noticed by `ttl` alone."""
-    ttl: Annotated[int, Ge(10), Le(86400)] = 10
-    """Seconds of the session's own time to live. Consul ends it after one to two times as long."""
-    service: str = "vipagent"
-    """Name of the agent's own service in Consul's catalog (with `session: check`)."""
-    token_file: Path | None = None
-    """The file with the ACL token; read again for each connection."""
-    token_env: str | None = None
-    """The environment variable with the ACL token, instead of a file."""
+    session: Annotated[
+        Literal["check", "ttl"],
+        "What ends a dead agent's session: a health check of the agent's own service in Consul, which "
+        "fails after `session_timeout`; or the session's own time to live alone, which Consul may "
+        "count double.",
+    ] = "check"
+    serf_health: Annotated[
+        bool,
+        "End the session, too, when Consul's gossip gives up the Consul agent that is asked: 5 to 6 s "
+        "after the death of its machine. Without it, such a death is noticed by `ttl` alone.",
+    ] = True
+    ttl: Annotated[
+        int,
+        Range(10, 86400),
+        "Seconds of the session's own time to live. Consul ends it after one to two times as long.",
+    ] = 10
+    service: Annotated[
+        str, "Name of the agent's own service in Consul's catalog (with `session: check`)."
+    ] = "vipagent"
+    token_file: Annotated[Path | None, "The file with the ACL token; read again for each connection."] = None
+    token_env: Annotated[str | None, "The environment variable with the ACL token, instead of a file."] = None
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import TlsOptions, parse_hosts, secret
@@ -15,12 +16,11 @@ DEFAULT_PORT = 2379
 class EtcdOptions(TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
-    user: str = ""
-    """The user of etcd's, where the servers demand one."""
-    password_file: Path | None = None
-    """The file with the password; read again at each login."""
-    password_env: str | None = None
-    """The environment variable with the password, instead of a file."""
+    user: Annotated[str, "The user of etcd's, where the servers demand one."] = ""
+    password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
+    password_env: Annotated[str | None, "The environment variable with the password, instead of a file."] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

@@ -3,7 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from kazoo.security import ACL, ANYONE_ID_UNSAFE, AUTH_IDS, Permissions
 
@@ -21,18 +21,20 @@ Hosts = tuple[Endpoint, ...]
 class ZooKeeperOptions(TlsOptions):
     """Options of this backend alone, besides those of TLS."""
 
-    auth: Literal["digest", "sasl"] | None = None
-    """`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`."""
-    user: str = ""
-    """The name to log in with, by `auth`."""
-    password_file: Path | None = None
-    """The file with the password; read again at each login."""
-    password_env: str | None = None
-    """The environment variable with the password, instead of a file."""
-    acl: Literal["open", "creator"] | None = None
-    """Who may change what we create: anybody, or whoever has our identity (the default with `auth`)."""
-    world_read: bool = True
-    """With `acl: creator`: anybody may read."""
+    auth: Annotated[
+        Literal["digest", "sasl"] | None,
+        "`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`.",
+    ] = None
+    user: Annotated[str, "The name to log in with, by `auth`."] = ""
+    password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
+    password_env: Annotated[str | None, "The environment variable with the password, instead of a file."] = (
+        None
+    )
+    acl: Annotated[
+        Literal["open", "creator"] | None,
+        "Who may change what we create: anybody, or whoever has our identity (the default with `auth`).",
+    ] = None
+    world_read: Annotated[bool, "With `acl: creator`: anybody may read."] = True
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from tests.benchmark.stores.options import KINDS, options
 from tests.docs import reference
 from tests.markdown import DOCS, ROOT, Part
 from vipagent.cli.catalog import commands
@@ -26,4 +27,5 @@ PARTS: Mapping[Part, Callable[[], str]] = {
     Part(REFERENCE / "configuration.md", "agent"): partial(reference.keys, keys(), of_services=False),
     Part(REFERENCE / "configuration.md", "service"): partial(reference.keys, keys(), of_services=True),
     Part(REFERENCE / "metrics.md", "metrics"): partial(reference.metrics, METRICS),
+    **{Part(DOCS / "stores.md", f"options {group}"): partial(options, group) for group in KINDS},
 }

@@ -50,6 +50,6 @@ async def answering(
 
 async def check(url: str, time_limit: float = 10.0, verify: Verify = Verify.YES) -> Outcome:
     """Check the URL once."""
-    chosen = check_for(CheckSettings(url=url, timeout=time_limit, verify=verify))
+    chosen = check_for(CheckSettings(check=url, timeout=time_limit, check_verify=verify))
     assert chosen is not None
     return await chosen.run()

@@ -1,5 +1,7 @@
 """The plain data that documentation and manual pages are made from."""
 
+from dataclasses import fields
+
 from vipagent.cli.catalog import commands
 from vipagent.cli.reader import command as run
 from vipagent.config.catalog import SERVICE, keys
@@ -25,7 +27,7 @@ def test_an_option_is_taken_apart() -> None:
     by_names = {option.names: option for option in BY_NAME["vipagent run"].options}
     interval = by_names["-i", "--interval"]
     assert (interval.metavar, interval.default) == ("SECONDS", "default: 5")
-    assert interval.text == "Time between two checks."
+    assert interval.text == "Time between two checks, in seconds."
     assert by_names["--ip-setup",].metavar == ""
     assert by_names["-h", "--help"].default == ""
 
@@ -43,9 +45,11 @@ def test_what_keeps_its_lines_is_marked_as_click_has_it() -> None:
 
 def test_every_key_is_there_with_those_of_its_sections() -> None:
     top = {path for path in BY_PATH if "." not in path}
-    assert top == set(AgentSection.model_fields)
+    assert top == {option.name for option in fields(AgentSection)}
     of_service = {path.removeprefix(f"{SERVICE}.") for path in BY_PATH if path.startswith(SERVICE)}
-    assert {path for path in of_service if "." not in path} == set(ServiceSection.model_fields)
+    assert {path for path in of_service if "." not in path} == {
+        option.name for option in fields(ServiceSection)
+    }
     assert {"flap_hold.window", "roles.primary.community", "roles.standby.local_preference"} <= of_service
 
 

@@ -14,8 +14,8 @@ from vipagent.cli import reader
 from vipagent.cli import run as cli_run
 from vipagent.cli.main import cli
 from vipagent.cli.options import given
+from vipagent.config.catalog import SERVICE, keys
 from vipagent.config.problems import ConfigError
-from vipagent.config.schema import AgentSection, Option, ServiceSection
 from vipagent.config.settings import AgentConfig
 from vipagent.testing.slowness import allowed
 
@@ -49,20 +49,15 @@ def test_the_options_are_those_of_the_schema_and_of_healthcheck() -> None:
 
 
 def test_every_key_and_option_is_described() -> None:
-    for section in (AgentSection, ServiceSection):
-        for name, field in section.model_fields.items():
-            assert field.description, name
-            assert field.description.endswith("."), name
+    for key in keys():
+        assert key.text.endswith("."), key.path
     for option in reader.command.params:
         assert isinstance(option, click.Option)
         assert option.help
 
 
 def test_what_is_not_an_option_is_for_files_only() -> None:
-    fields = {**AgentSection.model_fields, **ServiceSection.model_fields}
-    unmarked = {
-        name for name, field in fields.items() if not any(isinstance(x, Option) for x in field.metadata)
-    }
+    unmarked = {key.path.removeprefix(f"{SERVICE}.").partition(".")[0] for key in keys() if not key.option}
     assert unmarked == {"store", "services", "roles", "flap_hold"}
 
 

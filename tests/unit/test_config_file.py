@@ -8,7 +8,7 @@ from vipagent.config.load import load_file
 from vipagent.config.settings import LogSettings
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckState, OnStoreLoss, Standby, Takeover
-from vipagent.exabgp.route import RoleAttributes, RouteSettings
+from vipagent.exabgp.route import Attributes, Roles, RouteSettings
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")
@@ -99,21 +99,31 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
         med_step=10,
         prepend=2,
         local_as=64500,
-        next_hop4="192.0.2.1",
-        next_hop6="2001:db8::ffff",
+        next_hop=("192.0.2.1", "2001:db8::ffff"),
+        community=("64500:1",),
+        large_community=("64500:1:2", "64500:1:3"),
+        extended_community=("target:64500:1",),
+        local_preference=100,
+        roles=Roles(
+            primary=Attributes(community=("64500:2", "64500:1")),
+            standby=Attributes(local_preference=50, large_community=("64500:9:9",)),
+        ),
         path_id=7,
-        neighbors=("192.0.2.254",),
-        primary=RoleAttributes(
-            ("64500:1", "64500:2"), ("64500:1:2", "64500:1:3"), ("target:64500:1",), local_preference=100
-        ),
-        standby=RoleAttributes(
-            ("64500:1",), ("64500:1:2", "64500:1:3", "64500:9:9"), ("target:64500:1",), local_preference=50
-        ),
+        neighbor=("192.0.2.254",),
     )
-    assert apex.check == CheckSettings("true", None, 2, 0.5, 1, "/run/apex")
+    assert apex.routes.attributes(0) == Attributes(
+        ("64500:1", "64500:2"), ("64500:1:2", "64500:1:3"), ("target:64500:1",), local_preference=100
+    )
+    assert apex.routes.attributes(1) == Attributes(
+        ("64500:1",), ("64500:1:2", "64500:1:3", "64500:9:9"), ("target:64500:1",), local_preference=50
+    )
+    assert apex.check == CheckSettings(
+        command="true", interval=2, fast_interval=0.5, timeout=1, disable="/run/apex"
+    )
     assert apex.hooks == HookSettings(
-        ("echo a", "echo b"), {CheckState.UP: ("echo up",), CheckState.DISABLED: ("echo disabled",)}
+        execute=("echo a", "echo b"), up_execute=("echo up",), disabled_execute=("echo disabled",)
     )
+    assert apex.hooks.commands(CheckState.UP) == ("echo up", "echo a", "echo b")
     assert apex.ip_setup
 
 
@@ -148,7 +158,7 @@ def test_one_run_is_one_instance_however_often_it_reads(tmp_path: Path) -> None:
     ],
 )
 def test_yaml_guesses_at_nothing(tmp_path: Path, written: str, meant: tuple[str, ...]) -> None:
-    assert service(tmp_path, f"auth_ip: 10.0.0.1\n{written}").routes.primary.communities == meant
+    assert service(tmp_path, f"auth_ip: 10.0.0.1\n{written}").routes.community == meant
 
 
 @pytest.mark.parametrize("name", ["on", "007", "1.10", "2026-01-01", "true"])

@@ -3,8 +3,8 @@ import pytest
 from tests.unit.configured import pretended, refusal
 from vipagent.config import load
 from vipagent.config.load import load_options, load_store
-from vipagent.config.settings import ListenSettings
 from vipagent.core.words import Takeover
+from vipagent.net.endpoint import Endpoint
 from vipagent.net.tls import Verify
 
 __all__ = ["pretended"]
@@ -39,14 +39,14 @@ def test_options_are_keys_by_another_spelling() -> None:
     assert (apex.name, apex.core.owned, apex.core.takeover) == ("apex", ("10.0.0.1",), Takeover.ONE)
     assert apex.core.pool == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
     assert (apex.routes.med, apex.check.interval, apex.ip_setup) == (7, 0.5, True)
-    assert apex.routes.primary.communities == ("64500:1", "64500:2", "no-export")
-    assert config.log.level == "WARNING"
+    assert apex.routes.community == ("64500:1", "64500:2", "no-export")
+    assert config.log.log_level == "WARNING"
 
 
 @pytest.mark.parametrize("given", ["true", "false", "strict"])
 def test_how_a_check_verifies(given: str) -> None:
     (apex,) = load_options({**APEX, "check": "https://127.0.0.1/", "check_verify": given}).services
-    assert apex.check.verify is Verify(given)
+    assert apex.check.check_verify is Verify(given)
 
 
 def test_problems_name_options() -> None:
@@ -116,7 +116,7 @@ def test_where_the_store_is_can_be_said_alone() -> None:
 )
 def test_where_to_listen(given: str, host: str, port: int) -> None:
     config = load_options({**APEX, "listen": given})
-    assert config.listen == ListenSettings(host, port)
+    assert config.listen == str(Endpoint(host, port))
 
 
 @pytest.mark.parametrize(

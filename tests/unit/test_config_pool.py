@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.configured import pretended, service
-from vipagent.config import addresses, pool
-from vipagent.config.schema import ServiceSection
+from vipagent.config import addresses
+from vipagent.config.problems import Place
+from vipagent.config.schema import Seats, ServiceSection
+from vipagent.config.validation import check
 
 __all__ = ["pretended"]
 
@@ -43,15 +45,19 @@ def test_a_node_with_several_vips_is_one_seat_where_the_file_says_so(tmp_path: P
     assert core.seats == (("10.0.0.3", "2001:db8::3"), ("10.0.0.5", "10.0.0.4"))
 
 
+def _seats(given: dict[str, object]) -> Seats:
+    return check(ServiceSection, given, Place("test")).section.seats()
+
+
 @settings(max_examples=200)
 @given(vips=VIPS, data=st.data())
 def test_all_nodes_see_the_same_seats_in_the_same_order(vips: list[str], data: st.DataObject) -> None:
     views = []
     for own in vips:
         others = data.draw(st.permutations([vip for vip in vips if vip != own or data.draw(st.booleans())]))
-        views.append(pool.seats(ServiceSection.model_validate({"auth_ip": own, "vip": others})))
+        views.append(_seats({"auth_ip": own, "vip": others}))
     by_node = {f"node{data.draw(st.integers(0, 10**6))}-{vip}".replace(":", "."): vip for vip in vips}
-    views.append(pool.seats(ServiceSection.model_validate({"vip": by_node})))
+    views.append(_seats({"vip": by_node}))
     assert len(set(views)) == 1
     assert sorted(vip for seat in views[0] for vip in seat) == sorted(vips)
 

@@ -94,7 +94,7 @@ def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
         ("{auth_ip: 10.0.0.1, interval: 0}", "interval: '0' is too small: more than 0"),
         ("{auth_ip: 10.0.0.1, timeout: -1}", "timeout: '-1' is too small: more than 0"),
         ("{auth_ip: 10.0.0.1, timeout: .nan}", "timeout: '.nan' is no number"),
-        ("{auth_ip: 10.0.0.1, settle: nan}", "settle: 'nan' is too small: 0 or more"),
+        ("{auth_ip: 10.0.0.1, settle: nan}", "settle: 'nan' is no finite number"),
         ("{auth_ip: 10.0.0.1, drain_delay: 100000}", "drain_delay: '100000' is too large: 86400 or less"),
         ("{auth_ip: 10.0.0.1, rise: 0}", "rise: '0' is too small: 1 or more"),
         ("{auth_ip: 10.0.0.1, require_bgp: -1}", "require_bgp: '-1' is too small: 0 or more"),

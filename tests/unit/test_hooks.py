@@ -27,11 +27,9 @@ def with_hooks(
 def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = HookSettings(
-        always=(f"echo always $STATE $VIPAGENT_SERVICE $VIPAGENT_NODE >> {out}", f"echo last >> {out}"),
-        by_state={
-            UP: (f"sleep 0.1; echo up 1 >> {out}", f"echo up 2 >> {out}"),
-            DOWN: (f"echo down >> {out}",),
-        },
+        execute=(f"echo always $STATE $VIPAGENT_SERVICE $VIPAGENT_NODE >> {out}", f"echo last >> {out}"),
+        up_execute=(f"sleep 0.1; echo up 1 >> {out}", f"echo up 2 >> {out}"),
+        down_execute=(f"echo down >> {out}",),
     )
 
     async def scenario(hooks: Hooks) -> None:
@@ -55,7 +53,7 @@ def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> 
 
 def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     out, go = tmp_path / "out", tmp_path / "go"
-    settings = HookSettings(always=(f"echo $STATE >> {out}; while ! test -e {go}; do sleep 0.01; done",))
+    settings = HookSettings(execute=(f"echo $STATE >> {out}; while ! test -e {go}; do sleep 0.01; done",))
 
     async def scenario(hooks: Hooks) -> None:
         started = time.monotonic()
@@ -78,7 +76,7 @@ def test_state_without_commands_replaces_one_that_waits(tmp_path: Path) -> None:
     out, go = tmp_path / "out", tmp_path / "go"
     wait = f"while ! test -e {go}; do sleep 0.01; done"
     settings = HookSettings(
-        by_state={UP: (f"echo up >> {out}; {wait}; echo end >> {out}",), DOWN: (f"echo down >> {out}",)}
+        up_execute=(f"echo up >> {out}; {wait}; echo end >> {out}",), down_execute=(f"echo down >> {out}",)
     )
 
     async def scenario(hooks: Hooks) -> None:
@@ -112,7 +110,7 @@ def test_failure_is_logged_and_the_next_command_runs(
         await eventually("the next ran", lambda: lines(out))
 
     with_hooks(
-        HookSettings(always=(f"echo next >> {out}",), by_state={DOWN: (command,)}), scenario, time_limit=5
+        HookSettings(execute=(f"echo next >> {out}",), down_execute=(command,)), scenario, time_limit=5
     )
     (record,) = caplog.records
     assert record.getMessage() == "hook failed"
@@ -130,7 +128,7 @@ def test_stop_kills_what_runs(tmp_path: Path) -> None:
         await eventually("it is dead", lambda: not runs(int(lines(out)[0])))
         assert len(lines(out)) == 1
 
-    with_hooks(HookSettings(always=(f"echo $$ >> {out}; exec sleep 60",)), scenario)
+    with_hooks(HookSettings(execute=(f"echo $$ >> {out}; exec sleep 60",)), scenario)
 
 
 def test_none_configured_costs_nothing() -> None:

@@ -75,7 +75,7 @@ def test_the_agent_s_process_stays_small() -> None:
             [sys.executable, "-c", script], capture_output=True, text=True, check=True
         ).stdout.split()
     )
-    assert not {"rich", "pyroute2", "structlog", "h11"} & loaded
+    assert not {"rich", "pyroute2", "structlog", "h11", "yaml", "pydantic", "annotated_types"} & loaded
     assert not CLIENTS & loaded
 
 

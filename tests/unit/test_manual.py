@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import BashComplete
 
-from vipagent.cli import manual, roff
+from vipagent.cli import manual
 from vipagent.cli.catalog import commands
 from vipagent.cli.main import cli
 from vipagent.config.catalog import keys
@@ -23,7 +23,8 @@ def test_each_command_has_a_page_with_all_of_its_options(pages: dict[str, str]) 
     for command in commands():
         page = pages[f"{command.name.replace(' ', '-')}.1"]
         for name in [name for option in command.options for name in option.names]:
-            assert f".TP\n{roff.bold(name)}" in page or f", {roff.bold(name)}" in page, (command.name, name)
+            shown = manual.bold(name)
+            assert f".TP\n{shown}" in page or f", {shown}" in page, (command.name, name)
     assert set(pages) == {f"{command.name.replace(' ', '-')}.1" for command in commands()} | {
         "vipagent.yaml.5"
     }
@@ -48,19 +49,19 @@ def test_an_example_stays_as_it_is(pages: dict[str, str]) -> None:
 
 
 def test_a_text_holds_no_request_to_roff() -> None:
-    assert roff.filled("a " * 38 + "wide .so /etc/passwd") == "a " * 37 + "a\nwide .so /etc/passwd"
-    assert roff.filled("x" * 77 + " .so") == "x" * 77 + "\n\\&.so"
-    assert roff.verbatim("'so x\n.so x") == ".nf\n\\(aqso x\n\\&.so x\n.fi"
+    assert manual.filled("a " * 38 + "wide .so /etc/passwd") == "a " * 37 + "a\nwide .so /etc/passwd"
+    assert manual.filled("x" * 77 + " .so") == "x" * 77 + "\n\\&.so"
+    assert manual.verbatim("'so x\n.so x") == ".nf\n\\(aqso x\n\\&.so x\n.fi"
 
 
 def test_what_can_be_typed_is_bold() -> None:
-    assert roff.marked("see `vipagent run` or --no-such, a-b") == (
+    assert manual.marked("see `vipagent run` or --no-such, a-b") == (
         r"see \fBvipagent run\fR or \fB\-\-no\-such\fR, a\-b"
     )
 
 
 def test_lines_after_click_s_mark_stay(pages: dict[str, str]) -> None:
-    assert roff.paragraphs("one\ntwo\n\n\b\n  a\n  b") == "one two\n.PP\n.nf\n  a\n  b\n.fi"
+    assert manual.paragraphs("one\ntwo\n\n\b\n  a\n  b") == "one two\n.PP\n.nf\n  a\n  b\n.fi"
     assert not [name for name, page in pages.items() if "\b" in page]
 
 

@@ -22,12 +22,12 @@ BARE = "{level} {text}"
 def configure(settings: LogSettings) -> None:
     """Send all logging where the settings, which are valid, say; may be called again with others."""
     outlets: list[Outlet] = [StderrHandler()]
-    outlets[0].setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter(DATED))
+    outlets[0].setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(DATED))
     if settings.syslog_facility is not None:
         outlets.append(SyslogHandler(settings.syslog_facility))
         outlets[1].setFormatter(TextFormatter(BARE))
     root = logging.getLogger()
-    root.setLevel(settings.level.upper())
+    root.setLevel(settings.log_level.upper())
     for old in [handler for handler in root.handlers if isinstance(handler, Outlet)]:
         root.removeHandler(old)
         old.close()

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from vipagent.agent.agent import Agent
-from vipagent.config.settings import ListenSettings
+from vipagent.net.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +18,10 @@ class Showing:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._at: ListenSettings | None = None
+        self._at: str | None = None
         self._close: Callable[[], None] = lambda: None
 
-    def at(self, listen: ListenSettings | None) -> None:
+    def at(self, listen: str | None) -> None:
         """Listen there, and no longer where it was before; what goes wrong is logged (E6)."""
         if listen == self._at:
             return
@@ -32,7 +32,7 @@ class Showing:
         try:
             from vipagent.web.server import Server  # noqa: PLC0415 - 2 MB that most agents do without
 
-            server = Server(listen, lambda: self._agent.view)
+            server = Server(Endpoint.parse(listen, 0), lambda: self._agent.view)
         except Exception:  # the agent's work does not depend on it
             log.exception("internal error: nothing is shown")
         else:

@@ -39,7 +39,7 @@ class Hooks:
 
     def changed(self, state: CheckState) -> None:
         """Take the new state of the check; never waits."""
-        if not self._settings.always and not any(self._settings.by_state.values()):
+        if not any(map(self._settings.commands, CheckState)):
             return
         if self._waiting is not None:
             log.warning(
@@ -58,7 +58,7 @@ class Hooks:
     async def _work(self) -> None:
         while self._waiting is not None:
             state, self._waiting = self._waiting, None
-            for command in (*self._settings.by_state.get(state, ()), *self._settings.always):
+            for command in self._settings.commands(state):
                 await self._run(state, command)
 
     async def _run(self, state: CheckState, command: str) -> None:

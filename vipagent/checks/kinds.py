@@ -13,7 +13,7 @@ from vipagent.checks.tcp import TcpCheck
 def _http(url: str, settings: CheckSettings) -> Check:
     from vipagent.checks.http import HttpCheck  # noqa: PLC0415 - half a MB that other agents do without
 
-    return HttpCheck(target(url), settings.timeout, settings.verify)
+    return HttpCheck(target(url), settings.timeout, settings.check_verify)
 
 
 def _tcp(url: str, settings: CheckSettings) -> Check:
@@ -28,6 +28,6 @@ def check_for(settings: CheckSettings) -> Check | None:
     """Return the check, or None if there is nothing to check."""
     if settings.command is not None:
         return CommandCheck(settings.command, settings.timeout)
-    if settings.url is None:
+    if settings.check is None:
         return None
-    return BY_SCHEME[urlsplit(settings.url).scheme](settings.url, settings)
+    return BY_SCHEME[urlsplit(settings.check).scheme](settings.check, settings)

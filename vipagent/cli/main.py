@@ -11,13 +11,13 @@ COMMANDS = {
     "maintenance": "vipagent.cli.maintenance",
     "status": "vipagent.cli.status",
     "check-config": "vipagent.cli.check_config",
-    "import-exazk": "vipagent.cli.import_exazk",
-    "import-healthcheck": "vipagent.cli.import_healthcheck",
+    "import-exazk": "vipagent.cli.importing:import_exazk",
+    "import-healthcheck": "vipagent.cli.importing:import_healthcheck",
     "backends": "vipagent.cli.backends",
     "demo": "vipagent.cli.demo",
     "simulate": "vipagent.cli.simulate",
 }
-"""Each module has its command in `command`."""
+"""Each module has its command in `command`, or under the name that follows."""
 
 
 class LazyGroup(click.Group):
@@ -29,10 +29,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(module).command
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name or "command")
         return command
 
 

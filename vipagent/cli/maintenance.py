@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import click
 
 from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
-from vipagent.config.names import node_name
 from vipagent.config.settings import AgentConfig
+from vipagent.config.values import node_name
 from vipagent.store.backend import Backend
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
 from vipagent.store.plugins import NullListener

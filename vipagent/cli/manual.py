@@ -6,13 +6,14 @@ EXAMPLE is a complete configuration, which the last page shows.
 """
 
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from vipagent import __version__
-from vipagent.cli import roff
 from vipagent.cli.catalog import Command, CommandOption, commands
 from vipagent.config.catalog import Key, keys
 
@@ -31,6 +32,16 @@ the file that the environment variable VIPAGENT_CONFIG names, else /etc/vipagent
 
 Below, NAME is the name of a service. A key that takes a list takes a single value, too. What `store` may hold
 (credentials, TLS) differs from store to store: stores.md, among the other documentation, has all of it."""
+WIDTH = 78
+"""Columns of the source: longer lines are against the custom."""
+VERBATIM = "\b"
+"""Click's mark: the lines of a paragraph stay as they are."""
+SPECIAL = str.maketrans(
+    {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
+)
+"""Without these, what can be typed would be shown as what merely looks like it."""
+INPUT = re.compile(r"`([^`]+)`|(?<![\w-])(--?[a-z][a-z-]*)")
+"""What can be typed: in backquotes, or an option."""
 
 
 def pages(example: str, date: str) -> dict[str, str]:
@@ -49,10 +60,10 @@ def _command(command: Command, described: Sequence[Command], date: str) -> str:
     inner = [_reference(other) for other in described if _group(other) == _name(command)]
     return _joined(
         _head(_name(command), COMMANDS, date, _summary(command)),
-        roff.section("Synopsis", _synopsis(command)),
-        roff.section("Description", roff.paragraphs(command.text)),
-        roff.section("Options", *map(_option, command.options)),
-        *([roff.section("Commands", *inner)] if inner else []),
+        section("Synopsis", _synopsis(command)),
+        section("Description", paragraphs(command.text)),
+        section("Options", *map(_option, command.options)),
+        *([section("Commands", *inner)] if inner else []),
         _see_also((_group(command), COMMANDS), (CONFIGURATION, FILES), ("exabgp", COMMANDS)),
     )
 
@@ -63,9 +74,9 @@ def _configuration(documented: Sequence[Key], example: str, date: str) -> str:
         sections.setdefault(key.path.rpartition(".")[0], []).append(key)
     return _joined(
         _head(CONFIGURATION, FILES, date, "what a vipagent does, for which services"),
-        roff.section("Description", roff.paragraphs(ABOUT)),
-        roff.section("Keys", *(_keys(above, inner) for above, inner in sections.items())),
-        roff.section("Example", roff.verbatim(example)),
+        section("Description", paragraphs(ABOUT)),
+        section("Keys", *(_keys(above, inner) for above, inner in sections.items())),
+        section("Example", verbatim(example)),
         _see_also(("vipagent", COMMANDS), ("vipagent-run", COMMANDS), ("vipagent-check-config", COMMANDS)),
     )
 
@@ -75,27 +86,27 @@ def _joined(*parts: str) -> str:
 
 
 def _head(page: str, number: int, date: str, summary: str) -> str:
-    top = roff.title(page, number, date, f"vipagent {__version__}", "vipagent")
-    return "\n".join((top, roff.section("Name", rf"{roff.escaped(page)} \-", roff.filled(summary))))
+    top = title(page, number, date, f"vipagent {__version__}", "vipagent")
+    return "\n".join((top, section("Name", rf"{escaped(page)} \-", filled(summary))))
 
 
 def _synopsis(command: Command) -> str:
-    return f"{roff.bold(command.name)} {roff.italic(command.usage.removeprefix(command.name).strip())}"
+    return f"{bold(command.name)} {italic(command.usage.removeprefix(command.name).strip())}"
 
 
 def _option(option: CommandOption) -> str:
-    names = ", ".join(map(roff.bold, option.names))
-    tag = f"{names} {roff.italic(option.metavar)}" if option.metavar else names
-    return roff.tagged(tag, _with(option.text, option.default))
+    names = ", ".join(map(bold, option.names))
+    tag = f"{names} {italic(option.metavar)}" if option.metavar else names
+    return tagged(tag, _with(option.text, option.default))
 
 
 def _reference(command: Command) -> str:
-    return roff.tagged(f"{roff.bold(_name(command))}({COMMANDS})", _first_paragraph(command))
+    return tagged(f"{bold(_name(command))}({COMMANDS})", _first_paragraph(command))
 
 
 def _keys(above: str, inner: Sequence[Key]) -> str:
     title = f"{above.replace('.', ': ')}:" if above else "Of the agent"
-    return roff.subsection(title, *map(_key, inner))
+    return subsection(title, *map(_key, inner))
 
 
 def _key(key: Key) -> str:
@@ -104,7 +115,7 @@ def _key(key: Key) -> str:
         key.option and f"as an option: {key.option}",
     )
     facts = "; ".join(filter(None, (key.values, default, option)))
-    return roff.tagged(roff.bold(key.path.rpartition(".")[2]), _with(key.text, facts))
+    return tagged(bold(key.path.rpartition(".")[2]), _with(key.text, facts))
 
 
 def _with(text: str, facts: str) -> str:
@@ -112,9 +123,7 @@ def _with(text: str, facts: str) -> str:
 
 
 def _see_also(*pages: tuple[str, int]) -> str:
-    return roff.section(
-        "See also", ",\n".join(f"{roff.bold(page)}({number})" for page, number in pages if page)
-    )
+    return section("See also", ",\n".join(f"{bold(page)}({number})" for page, number in pages if page))
 
 
 def _name(command: Command) -> str:
@@ -137,6 +146,76 @@ def _date() -> str:
     """Return today's date, or that of the source: the same source makes the same pages."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     return (datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)).date().isoformat()
+
+
+def escaped(text: str) -> str:
+    """Return text that is shown as it is."""
+    return text.translate(SPECIAL)
+
+
+def bold(text: str) -> str:
+    """Return text in bold."""
+    return rf"\fB{escaped(text)}\fR"
+
+
+def italic(text: str) -> str:
+    """Return text in italics: what stands for something else."""
+    return rf"\fI{escaped(text)}\fR"
+
+
+def marked(text: str) -> str:
+    """Return text with what can be typed in bold."""
+    parts, at = [], 0
+    for match in INPUT.finditer(text):
+        parts += [escaped(text[at : match.start()]), bold(match[1] or match[2])]
+        at = match.end()
+    return "".join([*parts, escaped(text[at:])])
+
+
+def filled(text: str) -> str:
+    """Return marked text in lines; none of them is a request to roff."""
+    lines = textwrap.wrap(marked(text), WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(_harmless, lines))
+
+
+def paragraphs(text: str) -> str:
+    """Return paragraphs, those with click's mark line by line."""
+    return "\n.PP\n".join(map(_paragraph, text.split("\n\n")))
+
+
+def verbatim(text: str) -> str:
+    """Return lines that stay as they are."""
+    lines = "\n".join(_harmless(escaped(line)) for line in text.strip("\n").splitlines())
+    return f".nf\n{lines}\n.fi"
+
+
+def tagged(tag: str, text: str) -> str:
+    """Return a paragraph under a tag, which is roff already."""
+    return f".TP\n{_harmless(tag)}\n{filled(text)}"
+
+
+def section(title: str, *content: str) -> str:
+    """Return a section."""
+    return "\n".join((f".SH {escaped(title.upper())}", *content))
+
+
+def subsection(title: str, *content: str) -> str:
+    """Return a section of a section."""
+    return "\n".join((f".SS {escaped(title)}", *content))
+
+
+def title(name: str, number: int, date: str, source: str, collection: str) -> str:
+    """Return a page's first line."""
+    return f'.TH "{escaped(name.upper())}" {number} {date} "{escaped(source)}" "{escaped(collection)}"'
+
+
+def _paragraph(text: str) -> str:
+    head, _, rest = text.partition("\n")
+    return verbatim(rest) if head == VERBATIM else filled(text)
+
+
+def _harmless(line: str) -> str:
+    return rf"\&{line}" if line.startswith(".") else line
 
 
 def main(directory: str, example: str) -> None:

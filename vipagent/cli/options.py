@@ -1,28 +1,28 @@
-"""Click's options, made from the schema: an option is described, and validated, in one place only."""
+"""Click's options, made from where they are stated."""
 
 from collections.abc import Callable, Iterable
-from enum import Enum
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
-from pydantic.fields import FieldInfo
 
-from vipagent.config.schema import AgentSection, Option, Section, ServiceSection
+from vipagent.config.catalog import Key, keys
+from vipagent.store.backend import StoreOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-STORE_KEYS = ("backend", "hosts", "prefix", "session_timeout")
+STORE_KEYS = ("backend", *(option.name for option in fields(StoreOptions)))
 """How to reach a store, where there is no file that says so."""
 
 
 def service_options(function: F) -> F:
     """Add every option of `vipagent run` but `--config` and `--service`."""
-    return _add(function, [*_options(AgentSection), *_options(ServiceSection)])
+    return _add(function, keys())
 
 
 def store_options(function: F) -> F:
     """Add the options that say where the store is."""
-    return _add(function, [_option(key, AgentSection.model_fields[key]) for key in STORE_KEYS])
+    return _add(function, [key for key in keys() if key.path in STORE_KEYS])
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
@@ -30,33 +30,18 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value not in (None, (), False)}
 
 
-def _options(section: type[Section]) -> Iterable[click.Option]:
-    return [
-        _option(key, field)
-        for key, field in section.model_fields.items()
-        if any(isinstance(extra, Option) for extra in field.metadata)
-    ]
-
-
-def _option(key: str, field: FieldInfo) -> click.Option:
+def _option(key: Key) -> click.Option:
     """Make an option that takes any text: the validation says what is wrong, of all options at once."""
-    option = next(extra for extra in field.metadata if isinstance(extra, Option))
-    names = [f"--{key.replace('_', '-')}", *([option.short] if option.short else [])]
-    text = f"{field.description}{_default(field.default)}"
-    if isinstance(field.default, bool):
-        return click.Option(names, is_flag=True, help=text)
-    return click.Option(names, multiple=isinstance(field.default, tuple), metavar=option.metavar, help=text)
+    names = [*reversed(key.names)]
+    if not key.metavar:
+        return click.Option(names, is_flag=True, help=key.text)
+    text = f"{key.text}  [default: {key.default}]" if key.default else key.text
+    return click.Option(names, multiple=key.repeatable, metavar=key.metavar, help=text)
 
 
-def _default(value: object) -> str:
-    if value in (None, (), False):
-        return ""
-    shown = value.value if isinstance(value, Enum) else f"{value:g}" if isinstance(value, float) else value
-    return f"  [default: {shown}]"
-
-
-def _add(function: F, options: Iterable[click.Option]) -> F:
+def _add(function: F, described: Iterable[Key]) -> F:
     """Do what click's decorators do, for options that are made already."""
+    options = [_option(key) for key in described if key.names]
     parameters: list[click.Parameter] = getattr(function, "__click_params__", [])
-    function.__click_params__ = [*parameters, *reversed(list(options))]  # type: ignore[attr-defined]
+    function.__click_params__ = [*parameters, *reversed(options)]  # type: ignore[attr-defined]
     return function

@@ -17,8 +17,7 @@ import click
 from vipagent.cli.options import given, service_options
 from vipagent.config import lookup
 from vipagent.config.load import load_file, load_options
-from vipagent.config.place import COMMAND_LINE
-from vipagent.config.problems import ConfigError, Problem
+from vipagent.config.problems import COMMAND_LINE, ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
 INSTEAD = "give --config FILE, or one service by options (--service, --auth-ip, ...)"

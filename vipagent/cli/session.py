@@ -13,9 +13,9 @@ import click
 from vipagent.cli.options import STORE_KEYS, given, store_options
 from vipagent.config import lookup
 from vipagent.config.load import load_file, load_store
-from vipagent.config.names import name
 from vipagent.config.problems import ConfigError
 from vipagent.config.settings import AgentConfig
+from vipagent.config.values import name
 from vipagent.core.words import StoreState
 from vipagent.store.backend import Backend, Listener, Snapshot, StoreError
 from vipagent.store.layout import Directory

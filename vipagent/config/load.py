@@ -7,15 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vipagent.config import build, document
-from vipagent.config.names import name, node_name
-from vipagent.config.place import Location, Place, command_line
-from vipagent.config.problems import ConfigError, Problem
-from vipagent.config.rules import broken_rules, shared_vips
+from vipagent.config import document
+from vipagent.config.problems import ConfigError, Location, Place, Problem, command_line
 from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.settings import AgentConfig
-from vipagent.config.validation import Checked, check
-from vipagent.store.backend import StoreConfigError, StoreSettings
+from vipagent.config.validation import Checked, broken_rules, check, keys, shared_vips
+from vipagent.config.values import name, node_name
+from vipagent.store.backend import StoreConfigError
 from vipagent.store.plugins import NullListener, load
 
 LISTEN_LIBRARY = "prometheus_client"
@@ -62,7 +60,7 @@ def load_options(given: Mapping[str, Any]) -> AgentConfig:
         ConfigError: they cannot be used; it names options, not keys.
     """
     place = command_line()
-    top = {key: value for key, value in given.items() if key in AgentSection.model_fields}
+    top = {key: value for key, value in given.items() if key in keys(AgentSection)}
     draft = _begin(top, place)
     service = {key: value for key, value in given.items() if key != "service" and key not in top}
     _check_name(draft, ("service",), given.get("service"))
@@ -107,18 +105,8 @@ def _finish(draft: _Draft) -> AgentConfig:
     if problems:
         raise ConfigError(problems)
     agent = draft.agent.section
-    return AgentConfig(
-        backend=agent.backend,
-        store=_store(draft),
-        services=tuple(build.service(name, section, agent, draft.node) for name, section in sections.items()),
-        log=build.log(agent),
-        listen=build.listen(agent),
-        watchdog=agent.watchdog,
-    )
-
-
-def _store(draft: _Draft) -> StoreSettings:
-    return build.store(draft.agent.section, draft.node)
+    services = (section.configured(name, agent, draft.node) for name, section in sections.items())
+    return agent.configured(tuple(services), draft.node)
 
 
 def _check_name(draft: _Draft, location: Location, service: Any) -> None:
@@ -162,6 +150,6 @@ def _backend(draft: _Draft) -> Iterator[Problem]:
     if draft.agent.broken & {"hosts", "store"}:
         return  # of the rest the defaults will do
     try:
-        backend(_store(draft), NullListener())
+        backend(draft.agent.section.reaching(draft.node), NullListener())
     except StoreConfigError as error:
         yield draft.place.problem(("store",), None, f"{name}: {error}")

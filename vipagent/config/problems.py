@@ -1,9 +1,11 @@
-"""What is wrong with a configuration, for the operator who has to mend it."""
+"""What is wrong with a configuration, and where, in the words of whoever wrote it: keys, or options."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+COMMAND_LINE = "command line"
+Location = tuple[int | str, ...]
 SHOWN = 80
 """Characters of a value that a message shows."""
 
@@ -26,6 +28,37 @@ class Problem:
         parts = [self.where, self.key] if self.key else [self.where]
         shown = "" if self.value is None else f"{_shown(self.value)} "
         return f"{': '.join(parts)}: {shown}{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A section of the configuration."""
+
+    where: str
+    path: str = ""
+    """The section's own key with a dot at its end; `--`: the options of a command line."""
+
+    def below(self, *keys: str) -> "Place":
+        """Return the place of a section in this one; the command line has no sections."""
+        return (
+            self if self.path == "--" else Place(self.where, self.path + "".join(f"{key}." for key in keys))
+        )
+
+    def key(self, location: Location) -> str:
+        """Return the full key of a value in this section."""
+        if self.path == "--":
+            return f"--{str(location[0]).replace('_', '-')}"
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+        return self.path + text.removeprefix(".")
+
+    def problem(self, location: Location, value: object, text: str) -> Problem:
+        """Return a problem of a value in this section."""
+        return Problem(self.where, self.key(location), value, text)
+
+
+def command_line() -> Place:
+    """Return the place of the options of one service."""
+    return Place(COMMAND_LINE, "--")
 
 
 class ConfigError(Exception):

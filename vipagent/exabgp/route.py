@@ -2,49 +2,98 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from typing import Annotated
 
+from vipagent.config.values import (
+    ASN,
+    Communities,
+    Count,
+    ExtendedCommunities,
+    LargeCommunities,
+    Neighbors,
+    NextHops,
+    Number32,
+    Section,
+    Unit,
+)
 from vipagent.core.actions import Preference
 
 GRACEFUL_SHUTDOWN = "65535:0"
 """RFC 8326: the neighbours are to prefer any other path."""
 
 
-@dataclass(frozen=True, slots=True)
-class RoleAttributes:
-    """What is sent along with the routes of one role: `primary` (rank 0) or `standby` (all others)."""
+@dataclass(frozen=True)
+class Attributes(Section):
+    """What is sent along with the routes of one role, on top of what all routes have (A3)."""
 
-    communities: tuple[str, ...] = ()
-    large_communities: tuple[str, ...] = ()
-    extended_communities: tuple[str, ...] = ()
-    local_preference: int | None = None
+    community: Annotated[Communities, "Communities of this role alone."] = ()
+    large_community: Annotated[LargeCommunities, "Large communities of this role alone."] = ()
+    extended_community: Annotated[ExtendedCommunities, "Extended communities of this role alone."] = ()
+    local_preference: Annotated[Number32 | None, "Local preference, in place of the common one."] = None
 
 
-@dataclass(frozen=True, slots=True)
-class RouteSettings:
+@dataclass(frozen=True)
+class Roles(Section):
+    """`roles:` (A3)."""
+
+    primary: Annotated[Attributes, "What the owner (rank 0) sends along."] = Attributes()
+    standby: Annotated[Attributes, "What all others send along."] = Attributes()
+
+
+@dataclass(frozen=True)
+class RouteSettings(Section):
     """How a service's routes look. Validated: nothing here can break a command (A5)."""
 
-    med: int = 100
-    med_step: int = 100
-    prepend: int = 0
-    """How many times the own AS is put in front of the path, per rank."""
-    local_as: int | None = None
-    next_hop4: str = "self"
-    next_hop6: str = "self"
-    path_id: int | None = None
-    neighbors: tuple[str, ...] = ()
-    """The neighbours that get the routes; empty: all."""
-    primary: RoleAttributes = RoleAttributes()
-    standby: RoleAttributes = RoleAttributes()
+    med: Annotated[Number32, "MED of the owner's route.", Unit("MED")] = 100
+    med_step: Annotated[Number32, "What each rank adds to the MED.", Unit("MED")] = 100
+    prepend: Annotated[
+        Count,
+        "How many times per rank the own AS is put in front of the AS path. Needs local_as; ignored with "
+        "iBGP neighbours, for which the path would be a loop.",
+    ] = 0
+    local_as: Annotated[ASN | None, "The own AS number, for prepend."] = None
+    next_hop: Annotated[
+        NextHops,
+        "Next hop of the routes, one per address family; by default ExaBGP's own address (self).",
+    ] = ()
+    community: Annotated[Communities, "Community sent along with the routes. May be several."] = ()
+    large_community: Annotated[
+        LargeCommunities, "Large community sent along with the routes. May be several."
+    ] = ()
+    extended_community: Annotated[
+        ExtendedCommunities, "Extended community sent along with the routes. May be several."
+    ] = ()
+    local_preference: Annotated[Number32 | None, "Local preference of the routes (iBGP)."] = None
+    roles: Annotated[
+        Roles,
+        "Communities and local preference of the owner (primary) and of all others (standby), on top of "
+        "the common ones.",
+    ] = Roles()
+    path_id: Annotated[Number32 | None, "Path identifier (ADD-PATH)."] = None
+    neighbor: Annotated[
+        Neighbors,
+        "BGP neighbour that gets the routes, as in exabgp.conf. May be several; by default all.",
+    ] = ()
+
+    def attributes(self, rank: int) -> Attributes:
+        """Return all that the routes of this rank send along: what is common, then what is its role's."""
+        own = self.roles.primary if rank == 0 else self.roles.standby
+        return Attributes(
+            _joined(self.community, own.community),
+            _joined(self.large_community, own.large_community),
+            _joined(self.extended_community, own.extended_community),
+            self.local_preference if own.local_preference is None else own.local_preference,
+        )
 
 
 def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
     """Return the command that announces `vip`, or replaces its route, with this preference."""
     network = ip_network(vip)
-    role = settings.primary if preference.rank == 0 else settings.standby
-    communities = (*role.communities, GRACEFUL_SHUTDOWN) if preference.draining else role.communities
+    role = settings.attributes(preference.rank)
+    communities = (*role.community, GRACEFUL_SHUTDOWN) if preference.draining else role.community
     words = [
-        f"next-hop {settings.next_hop4 if network.version == 4 else settings.next_hop6}",  # noqa: PLR2004
+        f"next-hop {_next_hop(settings, network.version)}",
         f"med {settings.med + settings.med_step * preference.rank}",
     ]
     if role.local_preference is not None:
@@ -53,8 +102,8 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
         # An explicit path replaces ExaBGP's default one: the own AS stands in it once more than prepended.
         words.append(_listed("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1)))
     words += [_listed("community", communities)] if communities else []
-    words += [_listed("large-community", role.large_communities)] if role.large_communities else []
-    words += [_listed("extended-community", role.extended_communities)] if role.extended_communities else []
+    words += [_listed("large-community", role.large_community)] if role.large_community else []
+    words += [_listed("extended-community", role.extended_community)] if role.extended_community else []
     return f"{_addressed(settings)}announce route {_route(settings, vip)} {' '.join(words)}"
 
 
@@ -73,12 +122,21 @@ def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
     if not settings.prepend or settings.local_as is None:
         return ()
     ours = {peer for peer, asn in asns.items() if asn == settings.local_as}
-    return tuple(sorted(ours & set(settings.neighbors) if settings.neighbors else ours))
+    return tuple(sorted(ours & set(settings.neighbor) if settings.neighbor else ours))
 
 
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:
     """Say whether an announcement with `new` takes the place of one with `old`: else both would be there."""
-    return (new.path_id, new.neighbors) == (old.path_id, old.neighbors)
+    return (new.path_id, new.neighbor) == (old.path_id, old.neighbor)
+
+
+def _next_hop(settings: RouteSettings, version: int) -> str:
+    hops = (hop for hop in settings.next_hop if hop != "self")
+    return next((hop for hop in hops if ip_address(hop).version == version), "self")
+
+
+def _joined(common: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*common, *own)))
 
 
 def _route(settings: RouteSettings, vip: str) -> str:
@@ -87,7 +145,7 @@ def _route(settings: RouteSettings, vip: str) -> str:
 
 
 def _addressed(settings: RouteSettings) -> str:
-    neighbors = ", ".join(f"neighbor {neighbor}" for neighbor in settings.neighbors)
+    neighbors = ", ".join(f"neighbor {neighbor}" for neighbor in settings.neighbor)
     return f"{neighbors} " if neighbors else ""
 
 

@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vipagent.config.load import load_store
-from vipagent.config.names import name
-from vipagent.config.place import COMMAND_LINE, Place
-from vipagent.config.problems import ConfigError, Problem
-from vipagent.config.rules import broken_rules, shared_vips
+from vipagent.config.problems import COMMAND_LINE, ConfigError, Place, Problem
 from vipagent.config.schema import ServiceSection
-from vipagent.config.validation import check
+from vipagent.config.validation import broken_rules, check, shared_vips
+from vipagent.config.values import name
 from vipagent.migration.draft import Draft, Instance, Reading, Remark, Setting, Value, Weight, gathered
 
 ALIKE = frozenset({"node", "backend", "hosts", "prefix"})

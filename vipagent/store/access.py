@@ -9,8 +9,9 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from vipagent.config.values import Section
 from vipagent.net.endpoint import Endpoint
 from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import StoreConfigError
@@ -22,26 +23,25 @@ Options = TypeVar("Options", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TlsOptions:
+class TlsOptions(Section):
     """Options of a store that is reached by TLS."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    tls: bool = False
-    """Whether the servers are reached by TLS."""
-    ca: Path | None = None
-    """The authorities to trust; without it, the system's."""
-    certfile: Path | None = None
-    """Our own certificate, where the server demands one."""
-    keyfile: Path | None = None
-    """Its key; without it, the key is in `certfile`."""
-    key_password_file: Path | None = None
-    """The file with the key's password, if the key is encrypted."""
-    key_password_env: str | None = None
-    """The environment variable with the key's password, instead of a file."""
-    verify: Verify = Verify.YES
-    """Verification of the server's certificate. `true`: its authority, its dates and the host's name;
-    `false`: none; `strict`: as `true`, and all that RFC 5280 demands, such as the authority's key usage."""
+    tls: Annotated[bool, "Whether the servers are reached by TLS."] = False
+    ca: Annotated[Path | None, "The authorities to trust; without it, the system's."] = None
+    certfile: Annotated[Path | None, "Our own certificate, where the server demands one."] = None
+    keyfile: Annotated[Path | None, "Its key; without it, the key is in `certfile`."] = None
+    key_password_file: Annotated[
+        Path | None, "The file with the key's password, if the key is encrypted."
+    ] = None
+    key_password_env: Annotated[
+        str | None, "The environment variable with the key's password, instead of a file."
+    ] = None
+    verify: Annotated[
+        Verify,
+        "Verification of the server's certificate. `true`: its authority, its dates and the host's "
+        "name; `false`: none; `strict`: as `true`, and all that RFC 5280 demands, such as the "
+        "authority's key usage.",
+    ] = Verify.YES
 
     def __post_init__(self) -> None:
         """Refuse what can never work."""

@@ -8,8 +8,9 @@ after every fault, on a thread of its own; the agent never waits for it. What it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from vipagent.config.values import Hosts, Prefix, Section, SomeSeconds
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import DEFAULT_PREFIX, Directory, Key
 
@@ -22,19 +23,35 @@ class StoreConfigError(ValueError):
     """Store options that can never work (an unknown option, a port that is no number, an unreadable file)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """How to reach a store, and as whom."""
+@dataclass(frozen=True)
+class Identity:
+    """Whose session with a store it is."""
 
     node: str
     """This node's name."""
     instance: str
     """This run of the agent: unique, so that a restart is told from a duplicate agent."""
-    hosts: tuple[str, ...] = ()
-    """`HOST:PORT` each; for `file` one path. Empty: the backend's own default."""
-    prefix: str = DEFAULT_PREFIX
-    session_timeout: float = 6.0
-    """Seconds after which a dead agent's entries vanish; a store may round it up."""
+
+
+@dataclass(frozen=True)
+class StoreOptions(Section):
+    """Where a store is, and how long a session lives."""
+
+    hosts: Annotated[
+        Hosts, "Where the store is; for `file` a directory. By default the backend's own default."
+    ] = ()
+    prefix: Annotated[Prefix, "Path in the store that everything lies below."] = DEFAULT_PREFIX
+    session_timeout: Annotated[
+        SomeSeconds,
+        "Session timeout, in seconds: a node without a heartbeat for this long is considered dead. A "
+        "store may round it up.",
+    ] = 6.0
+
+
+@dataclass(frozen=True)
+class StoreSettings(StoreOptions, Identity):
+    """How to reach a store, and as whom."""
+
     options: Mapping[str, object] = field(default_factory=dict)
     """Options of this backend alone (credentials, TLS, ...); the backend validates them."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from vipagent.config import addresses
-from vipagent.config.names import node_name
+from vipagent.config.values import node_name
 from vipagent.core.words import Reason
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip

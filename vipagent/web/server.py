@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from vipagent.config.settings import ListenSettings
 from vipagent.net import backoff
+from vipagent.net.endpoint import Endpoint
 from vipagent.telemetry.view import AgentView
 from vipagent.web.connection import LARGEST_HEAD, Connection
 from vipagent.web.site import Site, anybody, locals_only
@@ -30,7 +30,7 @@ class Server:
         view: returns what there is to see of the agent now.
     """
 
-    def __init__(self, settings: ListenSettings, view: Callable[[], AgentView]) -> None:
+    def __init__(self, settings: Endpoint, view: Callable[[], AgentView]) -> None:
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         local = ip_address(settings.host).is_loopback
@@ -83,7 +83,7 @@ class Server:
             self._connections.discard(task)
 
 
-def _socket(settings: ListenSettings) -> socket.socket:
+def _socket(settings: Endpoint) -> socket.socket:
     """Return a bound socket; `[::]` has IPv4, too, as everybody expects of it.
 
     Raises:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from vipagent.config.values import Section
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.access import secret
 from vipagent.store.driver import Disconnected, Refused
@@ -23,15 +24,13 @@ NEEDED_EVENTS = "Eghx"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RedisOptions:
+class RedisOptions(Section):
     """The options of this store. For TLS, extend `vipagent.store.access.TlsOptions`."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    db: int = 0
-    username: str | None = None
-    password_file: Path | None = None
-    password_env: str | None = None
+    db: Annotated[int, "Number of the database."] = 0
+    username: Annotated[str | None, "User to log in as."] = None
+    password_file: Annotated[Path | None, "File with the password."] = None
+    password_env: Annotated[str | None, "Environment variable with the password."] = None
 
     @property
     def password(self) -> str | None:

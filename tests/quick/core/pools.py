@@ -24,6 +24,7 @@ def service(**changes: object) -> ServiceSettings:
         "node": "node1",
         "owned": (OWN,),
         "seats": SEATS,
+        "settle": 6.0,
         "rise": 1,
         "fall": 1,
     }

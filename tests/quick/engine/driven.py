@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, assert_never
 
 from tests.quick.core.pools import OWN, SEATS, service
-from vipagent.config.settings import AgentConfig, ListenSettings, ServiceConfig
+from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.events import Checked
 from vipagent.core.words import CheckResult, Claim, StoreState
 from vipagent.engine import effects, inputs
@@ -26,7 +26,7 @@ SETTLED = 10.0
 """Seconds after which nothing that was begun is under way any more."""
 
 
-def config(*services: ServiceConfig, listen: ListenSettings | None = None) -> AgentConfig:
+def config(*services: ServiceConfig, listen: str | None = None) -> AgentConfig:
     return AgentConfig("modelled", StoreSettings("node1", "this run"), services, listen=listen)
 
 
@@ -48,7 +48,7 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
 class Driven:
     """An engine, and a clock; ExaBGP accepts nothing by itself."""
 
-    def __init__(self, *services: ServiceConfig, listen: ListenSettings | None = None) -> None:
+    def __init__(self, *services: ServiceConfig, listen: str | None = None) -> None:
         self.now = 100.0
         self.timer: float | None = None
         self.ended = False
@@ -100,7 +100,7 @@ class Driven:
             inputs.SnapshotRead(Directory(Kind.MAINTENANCE, name), dict.fromkeys(names, Entry()))
         )
 
-    def reconfigure(self, *services: ServiceConfig, listen: ListenSettings | None = None) -> list[str]:
+    def reconfigure(self, *services: ServiceConfig, listen: str | None = None) -> list[str]:
         self.config = replace(self.config, services=services, listen=listen)
         return self.give(inputs.Configured(self.config))
 

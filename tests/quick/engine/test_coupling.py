@@ -6,7 +6,6 @@ import pytest
 
 from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.engine.driven import OTHER_PEER, OTHERS, PEER, Driven, answer, established, served, serving
-from vipagent.config.settings import ListenSettings
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, StoreState
@@ -234,7 +233,7 @@ def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back(
 
 def test_all_is_followed_only_where_people_may_look_on() -> None:
     driven = serving()
-    listen = ListenSettings("127.0.0.1", 80)
+    listen = "127.0.0.1:80"
     assert "watch /state/apex" in driven.reconfigure(served(), listen=listen)
     assert "unwatch /state/apex" in driven.reconfigure(served())
 

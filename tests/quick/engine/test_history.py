@@ -18,7 +18,7 @@ OWNER = VipReport(Reason.OWNER, 0, owned=True)
 DEATH = BACK = events.MembersSeen({})
 TAKEOVER = Announce(VIP, Preference(1), Reason.TAKEOVER)
 HAND_BACK = Withdraw(VIP, Reason.STANDBY)
-RELOAD = events.Reconfigured(ServiceSettings("apex", "node1", (VIP,), ((VIP,),)))
+RELOAD = events.Reconfigured(ServiceSettings("apex", "node1", (VIP,), ((VIP,),), settle=6.0))
 
 
 def report(vips: dict[str, VipReport]) -> Report:

@@ -7,17 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.actions import Preference
-from vipagent.exabgp.route import RoleAttributes, RouteSettings, announce, loops, withdraw
+from vipagent.exabgp.route import Attributes, Roles, RouteSettings, announce, loops, withdraw
 
 OWNER, TAKER, THIRD = Preference(0), Preference(1), Preference(2)
 DRAINING = Preference(2, draining=True)
 STYLED = RouteSettings(
-    primary=RoleAttributes(communities=("65001:1",), local_preference=200),
-    standby=RoleAttributes(
-        communities=("65001:2", "65001:3"),
-        large_communities=("65001:0:1",),
-        extended_communities=("target:65001:1",),
-    ),
+    roles=Roles(
+        primary=Attributes(community=("65001:1",), local_preference=200),
+        standby=Attributes(
+            community=("65001:2", "65001:3"),
+            large_community=("65001:0:1",),
+            extended_community=("target:65001:1",),
+        ),
+    )
 )
 
 
@@ -72,13 +74,13 @@ def test_h2_a_draining_route_keeps_its_communities() -> None:
 
 
 def test_next_hop_by_family() -> None:
-    settings = RouteSettings(next_hop4="192.0.2.1", next_hop6="2001:db8::ff")
+    settings = RouteSettings(next_hop=("192.0.2.1", "2001:db8::ff"))
     assert " next-hop 192.0.2.1 " in announce(settings, "10.0.0.1", OWNER)
     assert " next-hop 2001:db8::ff " in announce(settings, "2001:db8::1", OWNER)
 
 
 def test_some_neighbours_only() -> None:
-    settings = RouteSettings(neighbors=("192.0.2.1", "192.0.2.2"))
+    settings = RouteSettings(neighbor=("192.0.2.1", "192.0.2.2"))
     to = "neighbor 192.0.2.1, neighbor 192.0.2.2"
     assert announce(settings, "10.0.0.1", OWNER) == f"{to} announce route 10.0.0.1/32 next-hop self med 100"
     assert withdraw(settings, "10.0.0.1") == f"{to} withdraw route 10.0.0.1/32"
@@ -111,8 +113,8 @@ def test_a5_every_command_is_one_line_of_known_words(vip: str, rank: int, draini
     ("settings", "neighbors"),
     [
         (RouteSettings(prepend=1, local_as=65001), ("192.0.2.1", "192.0.2.3")),
-        (RouteSettings(prepend=1, local_as=65001, neighbors=("192.0.2.3",)), ("192.0.2.3",)),
-        (RouteSettings(prepend=1, local_as=65001, neighbors=("192.0.2.2",)), ()),
+        (RouteSettings(prepend=1, local_as=65001, neighbor=("192.0.2.3",)), ("192.0.2.3",)),
+        (RouteSettings(prepend=1, local_as=65001, neighbor=("192.0.2.2",)), ()),
         (RouteSettings(prepend=1, local_as=65009), ()),
         (RouteSettings(prepend=0, local_as=65001), ()),
         (RouteSettings(prepend=1), ()),

@@ -133,7 +133,7 @@ def test_what_has_no_counterpart_is_said(importer: Importer) -> None:
 
 def test_debug_logs_to_no_syslog(importer: Importer) -> None:
     imported = importer.good(importer.write("apex.yml", APEX.replace("debug: False", "debug: on")))
-    assert (imported.config.log.level, imported.config.log.syslog_facility) == ("DEBUG", None)
+    assert (imported.config.log.log_level, imported.config.log.syslog_facility) == ("DEBUG", None)
 
 
 def test_all_problems_at_once_each_with_file_and_key(importer: Importer) -> None:

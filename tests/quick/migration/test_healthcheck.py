@@ -9,7 +9,7 @@ import pytest
 
 from tests.quick.migration.importing import Importer
 from tests.unit.configured import pretended
-from vipagent.core.words import CheckState, Standby, Takeover
+from vipagent.core.words import Standby, Takeover
 from vipagent.migration.healthcheck import OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
 from vipagent.testing.slowness import allowed
@@ -56,7 +56,7 @@ def test_a_file_of_options(importer: Importer) -> None:
     assert (service.check.interval, service.check.fast_interval) == (10, 1)
     assert (service.core.takeover, service.core.standby) == (Takeover.ALL, Standby.COLD)
     assert service.ip_setup
-    assert imported.config.log.level == "DEBUG"
+    assert imported.config.log.log_level == "DEBUG"
     assert "left to decide: 2" in imported.said
 
 
@@ -76,10 +76,10 @@ def test_the_processes_of_an_exabgp_conf(importer: Importer) -> None:
     web, sql = imported.config.services
     assert (web.name, web.core.pool) == ("watch-haproxy", ("10.0.0.1", "10.0.0.9"))
     assert (web.check.command, web.check.fast_interval) == ("curl -sf http://127.0.0.1/", 0.5)
-    assert web.hooks.always == ("echo $STATE", "logger x; true")
-    assert web.hooks.by_state[CheckState.UP] == ("up",)
+    assert web.hooks.execute == ("echo $STATE", "logger x; true")
+    assert web.hooks.up_execute == ("up",)
     assert (sql.name, sql.core.owned, sql.check.timeout) == ("watch-mysql", ("10.0.0.2",), 3)
-    assert sql.routes.neighbors == ()
+    assert sql.routes.neighbor == ()
 
 
 def test_the_last_run_of_a_process_counts_as_in_exabgp(importer: Importer) -> None:
@@ -194,10 +194,10 @@ rise = 1
 fall = 2
 """
     [service] = importer.good(importer.write("web.conf", text)).config.services
-    assert service.routes.primary.communities == ("65000:1", "65000:2")
-    assert service.routes.primary.local_preference == 200
-    assert (service.routes.next_hop4, service.routes.next_hop6) == ("192.0.2.9", "self")
-    assert (service.routes.path_id, service.routes.neighbors) == (7, ("192.0.2.1", "192.0.2.2"))
+    assert service.routes.community == ("65000:1", "65000:2")
+    assert service.routes.local_preference == 200
+    assert service.routes.next_hop == ("192.0.2.9",)
+    assert (service.routes.path_id, service.routes.neighbor) == (7, ("192.0.2.1", "192.0.2.2"))
     assert (service.core.rise, service.core.fall, service.check.disable) == (1, 2, "/run/web.off")
     assert not service.ip_setup
 

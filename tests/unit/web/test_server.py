@@ -12,7 +12,7 @@ import pytest
 from tests.servers.process import free_port
 from tests.unit.web.client import Answer, get
 from tests.unit.web.views import view
-from vipagent.config.settings import ListenSettings
+from vipagent.net.endpoint import Endpoint
 from vipagent.testing.slowness import allowed
 from vipagent.web import connection, server, stream
 from vipagent.web.server import Server
@@ -25,7 +25,7 @@ LOCAL = "127.0.0.1"
 @contextlib.asynccontextmanager
 async def serving(host: str = LOCAL) -> AsyncIterator[tuple[Server, int]]:
     port = free_port(host)
-    made = Server(ListenSettings(host, port), view)
+    made = Server(Endpoint(host, port), view)
     try:
         await until(lambda: listens(host, port))
         yield made, port
@@ -236,7 +236,7 @@ def test_a_port_that_is_taken_is_tried_again(
     async def story() -> None:
         with socket.create_server((LOCAL, 0)) as taken:
             port = taken.getsockname()[1]
-            made = Server(ListenSettings(LOCAL, port), view)
+            made = Server(Endpoint(LOCAL, port), view)
             await until(lambda: len(caplog.records) >= 2)
         await until(lambda: listens(LOCAL, port))
         assert (await asked(port, "/healthz")).status == 200
