@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from vipagent.core.actions import Preference
 from vipagent.core.events import MaintenanceSeen
@@ -13,8 +14,7 @@ from vipagent.core.view import View
 from vipagent.core.words import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Announce with a preference, withdraw, or leave things as they are."""
 
     reason: Reason
