@@ -111,25 +111,28 @@ class Link:
                 self._awaited.discard(future)
 
     async def children(self, directory: str) -> list[str]:
-        """Return the names in a directory, and watch it: in one request, which its last watch may have begun.
+        """Return the names in a directory, and watch it; its last watch may have asked for them already.
 
         Raises:
-            As `answer` does.
+            Disconnected: there is no answer.
+            KazooException: the server refuses.
         """
         begun = self._begun.pop(directory, None)
-        if begun is None or (begun.ready() and not begun.successful()):  # its connection may be gone since
-            return list(await self.answer(self._begin, directory))
-        return list(await self.answer(lambda: begun))
+        if begun is not None and begun.successful():
+            return list(begun.value)
+        return list(await self.answer(self._begin, directory))
 
     def watch(self, event: WatchedEvent) -> None:
-        """Pass a watch's event on, on kazoo's thread, where the new listing is asked for at once."""
+        """Pass a watch's event on, on kazoo's thread; a directory's once its new listing is there."""
         path = event.path
         if not path:  # it tells of the connection, which we see by ourselves
             return
         # One that nobody has wanted yet is older than this event, or nobody follows the directory any more.
         if event.type == EventType.CHILD and self._begun.pop(path, None) is None:
-            self._begun[path] = self._begin(path)
-        self._tell(self._touched, path)
+            self._begun[path] = begun = self._begin(path)
+            begun.rawlink(lambda _: self._tell(self._touched, path))
+        else:
+            self._tell(self._touched, path)
 
     def _begin(self, directory: str) -> IAsyncResult:
         return self.client.get_children_async(directory, watch=self.watch)
