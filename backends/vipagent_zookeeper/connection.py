@@ -10,8 +10,7 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.driver import Disconnected, Refused, SessionEnded
-from vipagent_zookeeper.kazoolog import CLOSED
-from vipagent_zookeeper.link import EXPIRED, Link, LinkEvents
+from vipagent_zookeeper.link import CLOSED, EXPIRED, Link
 
 HANDSHAKE_TIMEOUT = (1.0, 3.0)
 """Seconds, at least and at most, for an answer to a handshake; in between, a third of the session's life."""
@@ -23,7 +22,7 @@ REMEMBERED = 100
 MakeLink = Callable[["Connection"], Link]
 
 
-class Connection(LinkEvents):
+class Connection:
     """One session, and its successors: kazoo reconnects by itself, and is given up together with its session.
 
     Args:
@@ -134,7 +133,7 @@ class Connection(LinkEvents):
     # What kazoo tells.
 
     def dialled(self) -> None:
-        """Give the server its time to answer."""
+        """Give the server its time to answer: a connection stands."""
         self._cancel_guard()
         shortest, longest = HANDSHAKE_TIMEOUT
         patience = max(shortest, min(self.link.life / 3, longest))
@@ -150,7 +149,7 @@ class Connection(LinkEvents):
             self._digest = asyncio.get_running_loop().call_later(DIGEST, self._failed)
 
     def up(self, number: int) -> None:
-        """Go on with this session."""
+        """Go on with this session: the server has granted it, or taken it back after a disconnection."""
         self._cancel_guard()
         if number not in self.numbers:
             self.numbers.append(number)
@@ -168,7 +167,11 @@ class Connection(LinkEvents):
         self._break(Disconnected(self.trouble or "the connection is gone"))
 
     def over(self, cause: str) -> None:
-        """Tell that the session is over."""
+        """Tell that the session is over, or refused: nothing more will come of its link.
+
+        Args:
+            cause: why; empty if it was blamed on a host before.
+        """
         if cause:
             self._causes[self.link.peer] = cause
         self._abandon()

@@ -1,7 +1,6 @@
 """The driver: entries are ExaZK's znodes, by kazoo."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Never
 
 from vipagent.store.access import parse_options
@@ -41,13 +40,11 @@ class ZooKeeperDriver(Driver):
         self._options = parse_options(ZooKeeperOptions, settings.options)
         check_prefix(settings.prefix)
         self._connection = Connection(self._make_link)
-        self._znodes = Znodes(self._connection, self._touched)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._follower: Follower | None = None
+        self._znodes = Znodes(self._connection)
+        self._follower = Follower(self._znodes, settings.prefix)
 
     async def connect(self, server: str) -> None:
         """See `Driver.connect`."""
-        self._loop = asyncio.get_running_loop()
         await self._connection.open()
 
     async def keep_alive(self) -> Alive:
@@ -63,13 +60,9 @@ class ZooKeeperDriver(Driver):
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        self._follower = Follower(self._znodes, self.settings.prefix, told)
-        try:
-            async with Tasks() as tasks:
-                tasks.create_task(self._follower.run(interests))
-                tasks.create_task(self._connection.broken())
-        finally:
-            self._follower = None
+        async with Tasks() as tasks:
+            tasks.create_task(self._follower.run(interests, told))
+            tasks.create_task(self._connection.broken())
         raise Disconnected("the connection is gone")
 
     async def look(self, key: Key) -> Found | None:
@@ -108,19 +101,8 @@ class ZooKeeperDriver(Driver):
         await self._connection.close()
 
     def _make_link(self, connection: Connection) -> Link:
-        return Link(self._hosts, self.settings.session_timeout, self._options, connection, self._post)
-
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call, *args)
-
-    def _touched(self, path: str) -> None:
-        """Take a watch's word, on kazoo's thread."""
-        self._post(self._changed, path)
-
-    def _changed(self, path: str) -> None:
-        if self._follower is not None:
-            self._follower.touched(path)
+        timeout = self.settings.session_timeout
+        return Link(self._hosts, timeout, self._options, connection, self._follower.touched)
 
     def _path(self, place: Directory | Key) -> str:
         return place.path(self.settings.prefix)

@@ -87,10 +87,9 @@ class DirectoryFollower:
 class Follower:
     """Follows all directories of interest, each in a task of its own."""
 
-    def __init__(self, znodes: Znodes, prefix: str, told: Told) -> None:
+    def __init__(self, znodes: Znodes, prefix: str) -> None:
         self._znodes = znodes
         self._prefix = prefix
-        self._told = told
         self._followers: dict[str, tuple[DirectoryFollower, asyncio.Task[Never]]] = {}
 
     def touched(self, path: str) -> None:
@@ -100,24 +99,27 @@ class Follower:
             if changed in self._followers:
                 self._followers[changed][0].touch(entry)
 
-    async def run(self, interests: Interests) -> Never:
+    async def run(self, interests: Interests, told: Told) -> Never:
         """Follow what is of interest, and what will be.
 
         Raises:
             DriverError: why it cannot go on.
         """
-        async with Tasks() as tasks:
-            while True:
-                self._adjust(interests, tasks)
-                await interests.changed()
+        try:
+            async with Tasks() as tasks:
+                while True:
+                    self._adjust(interests, told, tasks)
+                    await interests.changed()
+        finally:
+            self._followers.clear()
 
-    def _adjust(self, interests: Interests, tasks: asyncio.TaskGroup) -> None:
+    def _adjust(self, interests: Interests, told: Told, tasks: asyncio.TaskGroup) -> None:
         paths = {directory.path(self._prefix): directory for directory in interests.names}
         for path in self._followers.keys() - paths.keys():
             self._followers.pop(path)[1].cancel()
         for path, directory in paths.items():
             if path not in self._followers:
-                follower = DirectoryFollower(self._znodes, directory, path, self._told)
+                follower = DirectoryFollower(self._znodes, directory, path, told)
                 self._followers[path] = (follower, tasks.create_task(follower.run()))
             follower = self._followers[path][0]
             names, alone = interests.names[directory], directory in interests.alone

@@ -1,55 +1,49 @@
 """One session with ZooKeeper: a client of kazoo's, given up together with its session."""
 
 import asyncio
+import contextlib
+import logging
+import ssl
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import AuthFailedError, ConnectionClosedError, ConnectionLoss, SessionExpiredError
+from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.interfaces import IAsyncResult
-from kazoo.protocol.states import KazooState, KeeperState
+from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState, WatchedEvent
 from kazoo.retry import KazooRetry
 
 from vipagent.store.driver import Disconnected
-from vipagent_zookeeper.kazoolog import KazooLog
 from vipagent_zookeeper.options import Hosts, ZooKeeperOptions
+from vipagent_zookeeper.refusals import explain, explain_connection
 from vipagent_zookeeper.wire import Wire
+
+if TYPE_CHECKING:
+    from vipagent_zookeeper.connection import Connection
+
+log = logging.getLogger(__name__)
 
 GONE = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
 EXPIRED = "the session has expired"
+LIFE = "negotiated session timeout"
+CLOSED = "it closed the connection"
+REQUESTS = 64
+"""Requests on their way at once. kazoo's thread is woken through a socket that holds a few hundred wake-ups,
+and asks itself, too: it must never wait for room in it."""
 
-Post = Callable[..., None]
-"""Calls a function with arguments on the backend's loop, from any thread."""
 
-
-class LinkEvents(Protocol):
-    """What a link tells its owner, on the loop."""
-
-    def dialled(self) -> None:
-        """A connection stands; the server has said nothing yet."""
-
-    def blamed(self, peer: str, cause: str) -> None:
-        """An attempt or a connection failed."""
-
-    def up(self, number: int) -> None:
-        """The server has granted the session of this number, or taken it back after a disconnection."""
-
-    def down(self) -> None:
-        """The connection is gone; kazoo makes another."""
-
-    def over(self, cause: str) -> None:
-        """The session is over, or refused: nothing more will come of this link.
-
-        `cause` is empty if it was blamed on a host before.
-        """
+Touched = Callable[[str], None]
+"""Called on the loop with the path of a znode that has changed."""
 
 
 class Link:
-    """One session, from the first attempt to connect until it is over."""
+    """One session, from the first attempt to connect until it is over. To be made on the loop."""
 
     def __init__(
-        self, hosts: Hosts, life: float, options: ZooKeeperOptions, owner: LinkEvents, post: Post
+        self, hosts: Hosts, life: float, options: ZooKeeperOptions, owner: "Connection", touched: Touched
     ) -> None:
         """Prepare; nothing is connected.
 
@@ -58,7 +52,7 @@ class Link:
             life: seconds of the session's life to ask for.
             options: credentials, ACLs, TLS.
             owner: told what happens.
-            post: brings calls to the owner's loop.
+            touched: called when a watch says that a znode has changed.
 
         Raises:
             StoreConfigError: a secret's file or variable is missing now.
@@ -66,15 +60,19 @@ class Link:
         self.life = life
         self._options = options
         self._owner = owner
-        self._post = post
+        self._touched = touched
+        self._loop = asyncio.get_running_loop()
         self._reason = ""
         self._abandoned = False
+        self._requests = asyncio.Semaphore(REQUESTS)
         self._awaited: set[asyncio.Future[Any]] = set()
+        self._begun: dict[str, IAsyncResult] = {}
+        """By directory, the listing that was asked for when its watch fired, until it is wanted."""
         self._wire = Wire((name for name, _ in hosts), options, self._dialled)
         self.client = KazooClient(
             hosts=",".join(map(str, hosts)),
             timeout=life,
-            handler=self._wire.handler(),
+            handler=_handler(self._wire),
             connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.6),  # 40 % jitter: up to 0.84 s
             default_acl=options.acls(),
             logger=KazooLog(self._blame, self._negotiated),
@@ -92,22 +90,52 @@ class Link:
         """Connect, and go on trying."""
         self.client.start_async()
 
-    async def answer(self, asked: IAsyncResult) -> Any:
-        """Wait for the answer to one of `client`'s asynchronous requests.
+    async def answer(self, request: Callable[..., IAsyncResult], *args: object, **options: object) -> Any:
+        """Make one of `client`'s asynchronous requests, and wait for its answer.
 
         Raises:
             Disconnected: there will be none.
             KazooException: the server refuses.
         """
-        future = asyncio.get_running_loop().create_future()
-        self._awaited.add(future)
-        asked.rawlink(lambda result: self._post(_settle, future, result))
-        try:
-            return await future
-        except GONE as error:
-            raise Disconnected(type(error).__name__) from error
-        finally:
-            self._awaited.discard(future)
+        future = self._loop.create_future()
+        async with self._requests:
+            if self._abandoned:
+                raise Disconnected("the session is given up")
+            self._awaited.add(future)
+            request(*args, **options).rawlink(lambda result: self._post(_settle, future, result))
+            try:
+                return await future
+            except GONE as error:
+                raise Disconnected(type(error).__name__) from error
+            finally:
+                self._awaited.discard(future)
+
+    async def children(self, directory: str) -> list[str]:
+        """Return the names in a directory, and watch it; its last watch may have asked for them already.
+
+        Raises:
+            Disconnected: there is no answer.
+            KazooException: the server refuses.
+        """
+        begun = self._begun.pop(directory, None)
+        if begun is not None and begun.successful():
+            return list(begun.value)
+        return list(await self.answer(self._begin, directory))
+
+    def watch(self, event: WatchedEvent) -> None:
+        """Pass a watch's event on, on kazoo's thread; a directory's once its new listing is there."""
+        path = event.path
+        if not path:  # it tells of the connection, which we see by ourselves
+            return
+        # One that nobody has wanted yet is older than this event, or nobody follows the directory any more.
+        if event.type == EventType.CHILD and self._begun.pop(path, None) is None:
+            self._begun[path] = begun = self._begin(path)
+            begun.rawlink(lambda _: self._tell(self._touched, path))
+        else:
+            self._tell(self._touched, path)
+
+    def _begin(self, directory: str) -> IAsyncResult:
+        return self.client.get_children_async(directory, watch=self.watch)
 
     def renew_login(self) -> None:
         """Log in again if the password has changed: a server takes any digest, and refuses requests instead.
@@ -176,6 +204,11 @@ class Link:
     def _tell(self, event: Callable[..., None], *args: object) -> None:
         self._post(self._deliver, event, args)
 
+    def _post(self, call: Callable[..., None], *args: object) -> None:
+        """Have a function called on the loop, from any thread."""
+        with contextlib.suppress(RuntimeError):  # it is closed: nobody wants to know any more
+            self._loop.call_soon_threadsafe(call, *args)
+
     def _deliver(self, event: Callable[..., None], args: tuple[object, ...]) -> None:
         if not self._abandoned:
             event(*args)
@@ -189,3 +222,79 @@ def _settle(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:
         future.set_exception(result.exception)
     else:
         future.set_result(result.value)
+
+
+def _handler(wire: Wire) -> SequentialThreadingHandler:
+    """Return a handler for kazoo that calls back at once, on the connection's thread, and has no others.
+
+    Nothing that is called does more than to ask or to post.
+    """
+    handler = SequentialThreadingHandler()
+    handler.start = handler.stop = lambda: None
+    handler.dispatch_callback = _call
+    handler.create_connection = wire.dial
+    handler.spawn = _spawn
+    return handler
+
+
+def _call(callback: Callback) -> None:
+    callback.func(*callback.args)
+
+
+def _spawn(function: Callable[..., None]) -> threading.Thread:
+    """Start a thread of kazoo's. What ends it is told as the session's end, not to standard error."""
+
+    def run() -> None:
+        try:
+            function()
+        except Exception:
+            log.debug("a thread of kazoo's has ended", exc_info=True)
+
+    thread = threading.Thread(target=run, name="vipagent-zookeeper-kazoo", daemon=True)
+    thread.start()
+    return thread
+
+
+class KazooLog(logging.LoggerAdapter[logging.Logger]):
+    """Given to kazoo as its logger: takes out of it why a host failed, and the session's negotiated life.
+
+    While a store is away, kazoo warns about it every second: that goes no further than our debug log.
+    """
+
+    def __init__(self, blame: Callable[[str, str], None], negotiated: Callable[[float], None]) -> None:
+        """Prepare.
+
+        Args:
+            blame: told a host that could not be resolved (empty: the present peer), and the cause.
+            negotiated: told the session's life in seconds.
+        """
+        super().__init__(logging.getLogger(__name__), {})
+        self._blame = blame
+        self._negotiated = negotiated
+
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Take what concerns us from a line of the log, and pass warnings on as debug messages."""
+        text = str(msg)
+        if level < logging.WARNING:
+            if LIFE in text:
+                self._negotiated(args[2] / 1000.0)
+            return
+        self.logger.debug(text, *args, exc_info=kwargs.get("exc_info"))
+        if text.startswith("Cannot resolve"):
+            self._blame(str(args[0]), getattr(args[1], "strerror", None) or str(args[1]))
+        elif kwargs.get("exc_info"):
+            self._blame("", explain(sys.exception()))
+        elif text.startswith("AUTH_FAILED") and isinstance(args[0], Exception):
+            self._blame("", explain(args[0]))
+        elif args:
+            self._blame("", _in_plain_words(args[0]))
+
+
+def _in_plain_words(said: object) -> str:
+    below = said.__context__ if isinstance(said, BaseException) else None
+    if isinstance(below, ssl.SSLError):  # kazoo keeps no more of it than OpenSSL's text
+        return explain_connection(below)
+    cause = str(said)
+    if cause == "socket connection broken":
+        return CLOSED
+    return cause.removeprefix("socket connection error: ")

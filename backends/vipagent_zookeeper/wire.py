@@ -1,18 +1,12 @@
 """The connections below kazoo: bounded in time, cut when they are silent, with errors that name the host."""
 
 import contextlib
-import logging
 import socket
-import threading
 from collections.abc import Callable, Iterable
-
-from kazoo.handlers.threading import SequentialThreadingHandler
 
 from vipagent.net.endpoint import Endpoint
 from vipagent_zookeeper.options import ZooKeeperOptions
 from vipagent_zookeeper.refusals import explain_connection
-
-log = logging.getLogger(__name__)
 
 DIAL = 1.0
 """Seconds for TCP to connect, and as many for TLS; after them it is tried again, perhaps elsewhere."""
@@ -40,13 +34,6 @@ class Wire:
         self._closed = False
         self.peer = ""
         """`HOST:PORT` of the present or last attempt."""
-
-    def handler(self) -> SequentialThreadingHandler:
-        """Return a handler for kazoo, whose connections are made here."""
-        handler = SequentialThreadingHandler()
-        handler.create_connection = self.dial
-        handler.spawn = _spawn
-        return handler
 
     def dial(self, address: tuple[str, int], hostname: str | None = None, **_kazoos: object) -> socket.socket:
         """Connect, as kazoo's `create_connection` does.
@@ -106,17 +93,3 @@ class Wire:
         """End the present connection, and make no other. From any thread."""
         self._closed = True
         self.hang_up()
-
-
-def _spawn(function: Callable[..., None]) -> threading.Thread:
-    """Start a thread of kazoo's. What ends it is told as the session's end, not to standard error."""
-
-    def run() -> None:
-        try:
-            function()
-        except Exception:
-            log.debug("a thread of kazoo's has ended", exc_info=True)
-
-    thread = threading.Thread(target=run, name="vipagent-zookeeper-kazoo", daemon=True)
-    thread.start()
-    return thread

@@ -1,7 +1,7 @@
 """Typed requests on znodes, in the present session, with the store layer's errors."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from kazoo.exceptions import (
@@ -17,10 +17,8 @@ from kazoo.exceptions import (
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
 from vipagent.store.driver import Found, Holder, Overtaken, Refused
 from vipagent_zookeeper.connection import Connection
+from vipagent_zookeeper.link import Link
 from vipagent_zookeeper.refusals import explain
-
-Watch = Callable[[str], None]
-"""Called on kazoo's thread with the path of what has changed, once."""
 
 LARGEST = 1_000_000
 """Bytes: a server hangs up on a request of more than about a megabyte, again and again."""
@@ -39,22 +37,20 @@ class Version:
 class Znodes:
     """The requests. Each raises `Disconnected` if there is no answer, `Refused` if the server refuses.
 
-    One `Znodes` makes one watch on a path, however often it is asked for: kazoo knows it by its callback.
+    There is one watch on a path, however often it is asked for: kazoo knows it by its callback, the link's.
 
     Args:
         connection: the present one.
-        touched: called with each path that has changed.
     """
 
-    def __init__(self, connection: Connection, touched: Watch) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._touched = touched
 
     async def alive(self) -> None:
         """Ask for a sign of life."""
         link = self._connection.link
         try:
-            await link.answer(link.client.exists_async("/"))
+            await link.answer(link.client.exists_async, "/")
         except NoAuthError:
             pass  # an answer all the same
         except KazooException as error:
@@ -66,10 +62,7 @@ class Znodes:
         async with self._explaining():
             while True:
                 try:
-                    children = await link.answer(
-                        link.client.get_children_async(directory, watch=self._changed)
-                    )
-                    return sorted(children)[:MAX_ENTRIES]
+                    return sorted(await link.children(directory))[:MAX_ENTRIES]
                 except NoNodeError:
                     if not await self._exists(directory):
                         return []
@@ -85,7 +78,7 @@ class Znodes:
         async with self._explaining():
             while True:
                 try:
-                    value, stat = await link.answer(link.client.get_async(path, watch=self._changed))
+                    value, stat = await link.answer(link.client.get_async, path, watch=link.watch)
                 except NoNodeError:
                     if not await_creation or not await self._exists(path):
                         return None
@@ -97,24 +90,24 @@ class Znodes:
         link = self._connection.link
         async with self._explaining(value):
             try:
-                await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+                await link.answer(link.client.create_async, path, value, ephemeral=ephemeral)
             except NoNodeError:
-                await link.answer(link.client.ensure_path_async(path.rpartition("/")[0]))
-                await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+                await self._ensure(link, path.rpartition("/")[0])
+                await link.answer(link.client.create_async, path, value, ephemeral=ephemeral)
         return self._made(value, ephemeral)
 
     async def set(self, path: str, value: bytes, version: Version) -> Found:
         """Change a znode's value."""
         link = self._connection.link
         async with self._explaining(value):
-            stat = await link.answer(link.client.set_async(path, value, version.number))
+            stat = await link.answer(link.client.set_async, path, value, version.number)
         return self._found(value, Version(stat.version, version.owner))
 
     async def delete(self, path: str, version: Version) -> None:
         """Delete a znode of this version."""
         link = self._connection.link
         async with self._explaining():
-            await link.answer(link.client.delete_async(path, version.number))
+            await link.answer(link.client.delete_async, path, version.number)
 
     async def replace(self, path: str, value: bytes, version: Version, *, ephemeral: bool) -> Found:
         """Delete a znode of this version and make another one in its place, in one transaction."""
@@ -123,7 +116,7 @@ class Znodes:
         transaction.delete(path, version.number)
         transaction.create(path, value, ephemeral=ephemeral)
         async with self._explaining(value):
-            for result in await link.answer(transaction.commit_async()):
+            for result in await link.answer(transaction.commit_async):
                 if isinstance(result, Exception) and not isinstance(
                     result, RolledBackError | RuntimeInconsistency
                 ):
@@ -132,7 +125,16 @@ class Znodes:
 
     async def _exists(self, path: str) -> bool:
         link = self._connection.link
-        return await link.answer(link.client.exists_async(path, watch=self._changed)) is not None
+        return await link.answer(link.client.exists_async, path, watch=link.watch) is not None
+
+    async def _ensure(self, link: Link, path: str) -> None:
+        """Make a persistent znode if it is not there, and those above it as needed."""
+        with suppress(NodeExistsError):
+            try:
+                await link.answer(link.client.create_async, path)
+            except NoNodeError:
+                await self._ensure(link, path.rpartition("/")[0])
+                await link.answer(link.client.create_async, path)
 
     def _made(self, value: bytes, ephemeral: bool) -> Found:
         return self._found(value, Version(0, self._connection.numbers[-1] if ephemeral else 0))
@@ -155,8 +157,3 @@ class Znodes:
             if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
                 self._connection.renew_login()
             raise Refused(f"{self._connection.link.peer}: {explain(error)}") from error
-
-    def _changed(self, event: object) -> None:
-        """Pass a watch's event on; those without a path tell of the connection, which we see by ourselves."""
-        if path := getattr(event, "path", None):
-            self._touched(path)

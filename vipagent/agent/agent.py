@@ -1,13 +1,14 @@
 """The agent: the engine's shell on the loop, with ExaBGP's pipes, timers, checks, and the store (Shape 2)."""
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import assert_never
 
-from vipagent.agent.inbox import Inbox
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.events import Checked
@@ -28,6 +29,55 @@ CLOSE_TIMEOUT = 0.8
 """Seconds that the store gets to take the deregistrations at the end (E3)."""
 AFTER_ERROR = 1.0
 """Seconds after which the engine is asked again what is due, if a bug has kept it from saying so (E6)."""
+
+
+class Inbox:
+    """A `Listener` that hands over on the loop, in order, at most the latest snapshot of each directory.
+
+    Args:
+        loop: the agent's loop.
+        on_session: called on the loop with the session's state and what there is to say about it.
+        on_snapshot: called on the loop with a directory and its entries.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_session: Callable[[StoreState, str], None],
+        on_snapshot: Callable[[Directory, Snapshot], None],
+    ) -> None:
+        self._loop = loop
+        self._on_session = on_session
+        self._on_snapshot = on_snapshot
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[StoreState, str] | tuple[Directory, Snapshot]] = deque()
+
+    def session(self, state: StoreState, detail: str) -> None:
+        """Hand over the session's state; called on any thread."""
+        with self._lock:
+            self._waiting.append((state, detail))
+        self._wake()
+
+    def snapshot(self, directory: Directory, entries: Snapshot) -> None:
+        """Hand over a directory; called on any thread."""
+        with self._lock:
+            for waiting in [item for item in self._waiting if item[0] == directory]:
+                self._waiting.remove(waiting)
+            self._waiting.append((directory, entries))
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+            self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            items, self._waiting = self._waiting, deque()
+        for first, second in items:
+            if isinstance(first, StoreState) and isinstance(second, str):
+                self._on_session(first, second)
+            elif isinstance(first, Directory) and not isinstance(second, str):
+                self._on_snapshot(first, second)
 
 
 class Agent:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vipagent.core.words import CheckState, Reason
 
@@ -47,9 +48,8 @@ class Deregister:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class VipReport:
-    """What this node does with one VIP, and why."""
+class VipReport(NamedTuple):
+    """What this node does with one VIP, and why: a tuple, for each decision makes and compares them all."""
 
     reason: Reason
     rank: int | None

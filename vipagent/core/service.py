@@ -85,9 +85,10 @@ class Service:
             case events.Reconfigured(settings):
                 actions.extend(self._reconfigure(settings, now))
             case _:
-                for one in events.each(event):
+                learnt = event.events if isinstance(event, events.Together) else (event,)
+                for one in learnt:
                     self._learn(one, now)
-                if not any(map(self._matters, events.each(event))):
+                if not any(map(self._matters, learnt)):
                     return []
         actions.extend(self._decide(now))
         return actions
@@ -136,7 +137,7 @@ class Service:
     def _matters(self, event: events.Fact) -> bool:
         """Return whether an event can change a decision: ExaBGP's word on another node's VIP cannot (G1)."""
         if isinstance(event, events.RouteAccepted | events.RouteRefused):
-            return self._facts.settings.owns(event.vip)
+            return event.vip in self._facts.settings.owned_set
         return True
 
     def _notice_twins(self) -> None:
@@ -248,5 +249,5 @@ class Service:
 
     def _vip_report(self, vip: str, decided: Verdict) -> VipReport:
         announced = self._facts.told.get(vip)
-        owned = self._facts.settings.owns(vip)
+        owned = vip in self._facts.settings.owned_set
         return VipReport(decided.reason, announced.rank if announced else None, owned)

@@ -1,20 +1,20 @@
 """What a node should do with one VIP, and why: a function of the facts (A1-A4, H1-H5, L1-L3)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 from vipagent.core.actions import Preference
 from vipagent.core.events import MaintenanceSeen
 from vipagent.core.health import Health
 from vipagent.core.moment import Moment
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.takers import Takers
 from vipagent.core.view import View
 from vipagent.core.words import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Announce with a preference, withdraw, or leave things as they are."""
 
     reason: Reason
@@ -83,36 +83,71 @@ class Facts:
         return any(self.view.lives(vip) and not self.conflicts(vip) for vip in self.settings.owned)
 
 
+class Takers:
+    """The seats that may take orphans before this node does: found once for each decision (A2).
+
+    Args:
+        settings: the service, as configured.
+        view: what is known of its members.
+        moment: of the decision.
+        registered: whether the others see a registration of this node, and so count on it.
+    """
+
+    def __init__(self, settings: ServiceSettings, view: View, moment: Moment, *, registered: bool) -> None:
+        self._settings = settings
+        self._view = view
+        self._moment = moment
+        self._registered = registered
+
+    def before_us(self, vip: str) -> Iterator[int]:
+        """Return the seats with a node, alive or presumed to be, that take `vip` before we do."""
+        return self._settings.preferences.before(vip, self._present, registered=self._registered)
+
+    def rank(self, vip: str) -> int:
+        """Return our rank for `vip` among those that take it."""
+        if vip not in self._ranks:
+            self._ranks[vip] = 1 + sum(1 for _ in self.before_us(vip))
+        return self._ranks[vip]
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        return self._settings.preferences.ranks(self._present, registered=self._registered)
+
+    @cached_property
+    def _present(self) -> tuple[int, ...]:
+        view, moment = self._view, self._moment
+        return tuple(
+            number
+            for number, seat in enumerate(self._settings.seats)
+            if any(view.lives(taker) or view.presumes(taker, moment) for taker in seat)
+        )
+
+
 def verdicts(facts: Facts, moment: Moment) -> dict[str, Verdict]:
     """Decide about every VIP of the service's pool."""
-    takers = Takers(facts.settings, facts.view, moment, registered=facts.counted)
-    return {vip: _verdict(facts, vip, moment, takers) for vip in facts.settings.pool}
-
-
-def _verdict(facts: Facts, vip: str, moment: Moment, takers: Takers) -> Verdict:
-    common = _common(facts, vip, moment)
-    if common is not None:
-        return common
-    if facts.settings.owns(vip):
-        return _own(facts, vip)
-    without_store = _without_store(facts)
-    if without_store is not None:
-        return Verdict(without_store)
-    return _others(facts, vip, moment, takers)
-
-
-def _common(facts: Facts, vip: str, moment: Moment) -> Verdict | None:
-    """Decide by the node's own state, if that decides about all VIPs alike, or bars this one."""
-    barred = _barred(facts, vip)
+    barred = _barred(facts)
     if barred is not None:
-        return Verdict(barred)
+        return dict.fromkeys(facts.settings.pool, Verdict(barred))
+    decide = _decision(facts, moment)
+    return {
+        vip: Verdict(Reason.NO_ADDRESS) if vip in facts.unaddressed else decide(vip)
+        for vip in facts.settings.pool
+    }
+
+
+def _decision(facts: Facts, moment: Moment) -> Callable[[str], Verdict]:
+    """Decide what the node's own state says of all VIPs alike; return what decides about one of them."""
     if facts.leaving:
-        return _leaving(facts, vip)
+        return lambda vip: _leaving(facts, vip)
     if _starting(facts, moment):
-        return Verdict(Reason.STARTING, leave=True)
+        return lambda _vip: Verdict(Reason.STARTING, leave=True)
     if facts.maintenance is not None and facts.maintenance.node:
-        return _in_maintenance(facts, vip, moment)
-    return None
+        return lambda vip: _in_maintenance(facts, vip, moment)
+    owned, without_store = facts.settings.owned_set, _without_store(facts)
+    if without_store is not None:
+        return lambda vip: _own(facts, vip) if vip in owned else Verdict(without_store)
+    takers = Takers(facts.settings, facts.view, moment, registered=facts.counted)
+    return lambda vip: _own(facts, vip) if vip in owned else _others(facts, vip, moment, takers)
 
 
 def lowest_rank(settings: ServiceSettings) -> int:
@@ -120,8 +155,8 @@ def lowest_rank(settings: ServiceSettings) -> int:
     return len(settings.seats) if settings.takeover is Takeover.RANKED else 2
 
 
-def _barred(facts: Facts, vip: str) -> Reason | None:
-    """Say why this node must not announce anything at all, or this VIP in no case."""
+def _barred(facts: Facts) -> Reason | None:
+    """Say why this node must not announce anything at all."""
     if facts.stopping:
         return Reason.STOPPING
     if facts.maintenance is not None and facts.maintenance.service:
@@ -130,7 +165,7 @@ def _barred(facts: Facts, vip: str) -> Reason | None:
         return _UNFIT[facts.health.state]
     if facts.view.gone and facts.settings.on_store_loss is OnStoreLoss.WITHDRAW:
         return Reason.STORE_LOST
-    return Reason.NO_ADDRESS if vip in facts.unaddressed else None
+    return None
 
 
 def _starting(facts: Facts, moment: Moment) -> bool:

@@ -205,6 +205,7 @@ class Engine:
                 self._reports.append([Log(level, "store", {"state": state, "detail": detail})])
                 self._viewer.take_session(given)
                 self._agenda.add(self.services.values(), events.StoreChanged(state))
+                self._reports.append([effects.ViewChanged()])
             case inputs.SnapshotRead(directory, entries):
                 service = self.services.get(directory.service)
                 if service is None:
@@ -212,10 +213,9 @@ class Engine:
                 if event := service.event_of(directory, entries):
                     self._agenda.add([service], event)
                 self._reports.append(service.note_unknown(directory, entries))
-                self._viewer.take_snapshot(given)
+                self._reports.append(self._viewer.take_snapshot(given))
             case _:
                 assert_never(given)
-        self._reports.append([effects.ViewChanged()])
 
     def _obey(self, given: inputs.FromOperator) -> None:
         match given:

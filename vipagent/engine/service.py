@@ -1,6 +1,6 @@
 """One service of the engine: its core, and how the core's actions are carried out (Shape 2)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
@@ -9,16 +9,16 @@ from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.moment import earliest
 from vipagent.core.service import Service
-from vipagent.core.words import Reason
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.words import Claim, Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
-from vipagent.engine.reading import maintenance_seen, members_seen, required_values, unknown_names
 from vipagent.engine.reporter import Reporter
 from vipagent.exabgp import route
-from vipagent.store.backend import Snapshot
-from vipagent.store.layout import Directory, Key, Kind, member_name
-from vipagent.store.records import Registration
+from vipagent.store.backend import Entry, Snapshot
+from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name, vips_by_name
+from vipagent.store.records import Maintenance, Registration
 from vipagent.telemetry.counters import ServiceCounters
 
 MAX_RETRY = 60.0
@@ -60,6 +60,7 @@ class ServiceRuntime:
         self._errors = 0
         """Decisions in a row that a bug has kept from being made."""
         self._announced: dict[str, actions.Preference] = {}
+        self._names = vips_by_name(config.core.pool)
         self._unknown: frozenset[str] = frozenset()
         """The names in its directory of members that are no VIP of its pool."""
 
@@ -130,7 +131,7 @@ class ServiceRuntime:
         """Return what a snapshot of one of this service's directories means; None: it decides nothing."""
         match directory.kind:
             case Kind.MEMBERS:
-                return members_seen(entries, self.config.core.pool)
+                return members_seen(entries, self._names, self.config.core.owned_set)
             case Kind.MAINTENANCE:
                 return maintenance_seen(entries, self.config.core.node)
             case Kind.STATES:
@@ -142,7 +143,7 @@ class ServiceRuntime:
         """Log names that mean nothing, once for as long as they are there (S1)."""
         if directory.kind is not Kind.MEMBERS:
             return
-        names = unknown_names(entries, self.config.core.pool)
+        names = unknown_names(entries, self._names)
         if names - self._unknown:
             yield Log.warning(
                 "ignored in the store: no VIPs of this service",
@@ -155,6 +156,7 @@ class ServiceRuntime:
     def reconfigure(self, config: ServiceConfig) -> None:
         """Replace the configuration; the core is told by an event of its own (E3)."""
         self.config = self._reporter.config = config
+        self._names = vips_by_name(config.core.pool)
 
     def reannounce(self) -> Iterable[Effect]:
         """Ask the speaker once more for what is announced: it may look different, or have another service.
@@ -240,3 +242,57 @@ class ServiceRuntime:
 
     def _directory(self, kind: Kind) -> Directory:
         return Directory(kind, self.config.name)
+
+
+# From the store's snapshots to the core's events: whatever else lies there is ignored and counted (A5, S1).
+
+OTHERS = events.Member()
+"""The member of a VIP that this node does not own: whose it is decides nothing."""
+
+
+def members_seen(snapshot: Snapshot, names: Mapping[str, str], owned: Collection[str]) -> events.MembersSeen:
+    """Return the members among the pool's VIPs; a name that is not one of them means nothing here.
+
+    Args:
+        snapshot: the directory of members.
+        names: the VIPs of the pool, by name.
+        owned: those of which it matters who holds them.
+    """
+    members = {}
+    for name, vip in names.items():
+        entry = snapshot.get(name)
+        if entry is not None:
+            members[vip] = _member(entry) if vip in owned else OTHERS
+    return events.MembersSeen(members)
+
+
+def _member(entry: Entry) -> events.Member:
+    """Return whose a registration is, by name if it is not ours."""
+    if entry.claim is Claim.OURS:
+        return events.Member(entry.claim)
+    return events.Member(entry.claim, Registration.load(entry.value).node)
+
+
+def required_values(settings: ServiceSettings) -> Mapping[Kind, frozenset[str]]:
+    """Return the directories that a node decides by, and the entries whose values it needs."""
+    own = frozenset(member_name(vip) for vip in settings.owned)
+    return {Kind.MEMBERS: own, Kind.MAINTENANCE: frozenset({WHOLE_SERVICE, settings.node})}
+
+
+def unknown_names(snapshot: Snapshot, names: Mapping[str, str]) -> frozenset[str]:
+    """Return the names in a directory of members that are no VIP of the pool."""
+    return frozenset(snapshot.keys() - names.keys())
+
+
+def maintenance_seen(snapshot: Snapshot, node: str) -> events.MaintenanceSeen:
+    """Return what the maintenance keys mean for this node."""
+    of_service = snapshot.get(WHOLE_SERVICE)
+    of_node = snapshot.get(node)
+    key = of_service or of_node
+    maintenance = Maintenance.load(key.value) if key else Maintenance()
+    return events.MaintenanceSeen(
+        service=of_service is not None,
+        node=of_node is not None,
+        now=of_node is not None and Maintenance.load(of_node.value).now,
+        why=maintenance.in_words() if key else "",
+    )

@@ -1,9 +1,10 @@
 """What there is to see of the agent: put together when somebody looks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from vipagent.config.settings import AgentConfig
 from vipagent.core.words import StoreState
+from vipagent.engine.effects import ViewChanged
 from vipagent.engine.inputs import SnapshotRead, StoreSession
 from vipagent.engine.service import ServiceRuntime
 from vipagent.telemetry.counters import AgentCounters
@@ -27,9 +28,10 @@ class Viewer:
         self.store = session
         self._counters.session(session.state)
 
-    def take_snapshot(self, snapshot: SnapshotRead) -> None:
-        """Take a directory of the store."""
+    def take_snapshot(self, snapshot: SnapshotRead) -> Iterator[ViewChanged]:
+        """Take a directory of the store, once it is time to report."""
         self._overview.take(snapshot.directory, snapshot.entries)
+        yield ViewChanged()
 
     def forget(self, service: str) -> None:
         """Let go of a service."""

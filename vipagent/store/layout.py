@@ -6,6 +6,7 @@
 <prefix>/state/<service>/<node>          ephemeral: what the node does, and why
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,6 +50,11 @@ class Key:
 def member_name(vip: str) -> str:
     """Return a VIP's name as a key: `10.0.0.1`, and `10.0.0.0_24` for a prefix."""
     return vip.replace("/", "_")
+
+
+def vips_by_name(vips: Iterable[str]) -> dict[str, str]:
+    """Return VIPs by their names as keys."""
+    return {member_name(vip): vip for vip in vips}
 
 
 def member_vip(name: str) -> str:

@@ -25,6 +25,10 @@ OVERTAKEN_RETRY = (0.05, 0.5)
 """Seconds until it is looked at after that: at first, and at most."""
 
 
+UNREAD = Entry()
+"""An entry whose value nobody needs."""
+
+
 @dataclass(slots=True)
 class _Watch:
     """A directory that the agent watches, and what it was told last; None: nothing since the connection."""
@@ -123,7 +127,9 @@ class Reconciler:
             return
         self._listings[directory] = listing
         self._untold[directory] = None
-        for registration in self._registrations.get(directory, {}).values():
+        for name, registration in self._registrations.get(directory, {}).items():
+            if registration.request is None and name in listing and listing[name] == registration.found:
+                continue  # it is as it was: nothing more is to be done for it than before
             registration.listed(listing)
             self._pending[registration.key] = None
 
@@ -170,6 +176,11 @@ class Reconciler:
         return min((registration.due for registration in waiting if registration), default=None)
 
     @property
+    def has_pending(self) -> bool:
+        """Whether there may be something to request."""
+        return bool(self._pending)
+
+    @property
     def has_news(self) -> bool:
         """Whether the agent may have to be told something."""
         return bool(self._untold)
@@ -192,7 +203,7 @@ class Reconciler:
         return {
             name: self._entry(found)
             if (found := listing[name]) is not None and (names is None or name in names)
-            else Entry()
+            else UNREAD
             for name in shown
         }
 

@@ -86,7 +86,7 @@ class Registration:
 
     def lose_track(self) -> None:
         """Wait for nothing any more: what was under way may have been done or not; a listing will tell."""
-        self.request = None
+        self.request, self.found = None, UNKNOWN
 
     def listed(self, listing: Listing) -> None:
         """Take what a listing says, unless a request is under way that may have changed it."""

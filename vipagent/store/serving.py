@@ -226,8 +226,12 @@ class Serving:
     def _listed(self, directory: Directory, listing: Listing | None) -> None:
         if listing is not None:
             self.reconciler.listed(directory, listing)
-        self._serves()
-        self._work.set()
+        if self._session.is_serving:
+            self._tell_snapshots()
+        else:
+            self._serves()
+        if self.reconciler.has_pending:
+            self._work.set()
 
     async def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         slots = asyncio.Semaphore(CONCURRENT_REQUESTS)
@@ -282,6 +286,10 @@ class Serving:
             self._changed = asyncio.Event()
             self._listener.session(state, detail)
         if self._session.is_serving:
+            self._tell_snapshots()
+
+    def _tell_snapshots(self) -> None:
+        if not self.closing.is_set():
             for directory, snapshot in self.reconciler.snapshots():
                 self._listener.snapshot(directory, snapshot)
 

@@ -64,7 +64,8 @@ class Session:
         self._causes: dict[str, str] = {}
         self._refusals: set[str] = set()
         self._detail = ""
-        self._serving = False
+        self.is_serving = False
+        """Whether the session is CONNECTED."""
         self._told: tuple[StoreState, str] | None = None
         self._news: list[tuple[StoreState, str]] = []
 
@@ -77,11 +78,6 @@ class Session:
     def request_timeout(self) -> float:
         """Seconds that a server has for one answer."""
         return request_timeout(self.life, self._keep_alives)
-
-    @property
-    def is_serving(self) -> bool:
-        """Whether the session is CONNECTED."""
-        return self._serving
 
     @property
     def trouble(self) -> str:
@@ -101,7 +97,7 @@ class Session:
             asked: when it was asked for, in monotonic seconds.
             alive: what the store said.
         """
-        if self._serving:
+        if self.is_serving:
             self._failures = 0
         self.life, self._detail = alive.life, alive.detail
         self.expires = asked + alive.life
@@ -109,8 +105,8 @@ class Session:
 
     def serves(self) -> None:
         """Be CONNECTED: the store has answered all that is needed."""
-        if not self._serving:
-            self._serving = True
+        if not self.is_serving:
+            self.is_serving = True
             self._causes.clear()
             self._refusals.clear()
             self._tell(StoreState.CONNECTED, self._detail)
@@ -119,7 +115,7 @@ class Session:
         """Try the next server, after a pause: the connection, or the attempt, failed."""
         self._causes[self.server] = cause
         (self._refusals.add if refused else self._refusals.discard)(self.server)
-        self._serving = False
+        self.is_serving = False
         self._turn += 1
         self._failures += 1
         self.next_attempt = now + backoff.delay(self._failures, uniform=self._uniform)
@@ -132,7 +128,7 @@ class Session:
 
     def check(self, now: float) -> None:
         """Notice the session's end by our own clock."""
-        if not self._serving and now >= self.expires and self._told is not None:
+        if not self.is_serving and now >= self.expires and self._told is not None:
             self._tell_trouble(now)
 
     def news(self) -> Iterator[tuple[StoreState, str]]:

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from vipagent.core.events import Member
 from vipagent.core.words import Claim
-from vipagent.engine.reading import maintenance_seen, members_seen, unknown_names
+from vipagent.engine.service import maintenance_seen, members_seen, unknown_names
 from vipagent.store.backend import Entry
+from vipagent.store.layout import vips_by_name
 from vipagent.store.records import Maintenance, Registration
 
 POOL = ("10.0.0.1", "10.0.1.0/24", "2001:db8::1")
+NAMES = vips_by_name(POOL)
 HOSTILE = (
     b"",
     b"\xff\xfe",
@@ -25,29 +27,36 @@ HOSTILE = (
 
 
 def test_s2_a_bare_entry_as_exazk_makes_it_is_a_member() -> None:
-    assert members_seen({"10.0.0.1": Entry()}, POOL).members == {"10.0.0.1": Member(Claim.OTHER, "")}
+    assert members_seen({"10.0.0.1": Entry()}, NAMES, POOL).members == {"10.0.0.1": Member(Claim.OTHER, "")}
 
 
-def test_ours_says_whose_it_is() -> None:
+@pytest.mark.parametrize("claim", [Claim.SAME_NODE, Claim.OTHER])
+def test_one_that_is_not_ours_says_whose_it_is(claim: Claim) -> None:
+    entry = Entry(Registration("node1", "run1").dump(), claim)
+    assert members_seen({"10.0.0.1": entry}, NAMES, POOL).members == {"10.0.0.1": Member(claim, "node1")}
+
+
+def test_whose_it_is_matters_for_an_owned_vip_alone() -> None:
     entry = Entry(Registration("node1", "run1").dump(), Claim.OURS)
-    assert members_seen({"10.0.0.1": entry}, POOL).members == {"10.0.0.1": Member(Claim.OURS, "node1")}
+    assert members_seen({"10.0.0.1": entry}, NAMES, POOL).members == {"10.0.0.1": Member(Claim.OURS)}
+    assert members_seen({"10.0.0.1": entry}, NAMES, ()).members == {"10.0.0.1": Member()}
 
 
 def test_a_prefix_has_a_name_without_a_slash() -> None:
-    assert members_seen({"10.0.1.0_24": Entry()}, POOL).members == {"10.0.1.0/24": Member()}
+    assert members_seen({"10.0.1.0_24": Entry()}, NAMES, POOL).members == {"10.0.1.0/24": Member()}
 
 
 @pytest.mark.parametrize(
     "name", ["0.0.0.0_0", "10.0.0.2", "10.0.0.1_32", "x\nannounce", "", "10.0.1.0/24", "x" * 5000]
 )
 def test_a5_a_name_that_is_not_configured_is_no_member_but_counted(name: str) -> None:
-    assert members_seen({name: Entry()}, POOL).members == {}
-    assert unknown_names({name: Entry(), "10.0.0.1": Entry()}, POOL) == {name}
+    assert members_seen({name: Entry()}, NAMES, POOL).members == {}
+    assert unknown_names({name: Entry(), "10.0.0.1": Entry()}, NAMES) == {name}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_s1_a_hostile_value_is_a_member_without_a_name(value: bytes) -> None:
-    assert members_seen({"10.0.0.1": Entry(value)}, POOL).members == {"10.0.0.1": Member()}
+    assert members_seen({"10.0.0.1": Entry(value)}, NAMES, POOL).members == {"10.0.0.1": Member()}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -80,7 +89,7 @@ entries = st.dictionaries(
 
 @given(snapshot=entries)
 def test_s1_no_snapshot_raises_or_adds_to_the_pool(snapshot: dict[str, Entry]) -> None:
-    assert set(members_seen(snapshot, POOL).members) <= set(POOL)
+    assert set(members_seen(snapshot, NAMES, POOL).members) <= set(POOL)
     seen = maintenance_seen(snapshot, "node1")
     assert seen.service == ("all" in snapshot)
     assert seen.node == ("node1" in snapshot)
