@@ -2,7 +2,23 @@
 
 from tests.mutants.listing import ROOT, Mutant
 
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
+EQUIVALENT = {
+    (
+        "vipagent/core/events.py",
+        "core/RemoveDecorator",
+        "@overload",
+    ): "it is there for the type checker alone",
+    (
+        "vipagent/exabgp/neighbors.py",
+        "core/NumberReplacer",
+        "self._asked_at = 0.0",
+    ): "it is read only while a question is open, and every question sets it",
+    (
+        "vipagent/store/session.py",
+        "core/ReplaceUnaryOperator_USub_Not",
+        "self.next_keep_alive = -math.inf",
+    ): "it is read only after a sign of life was confirmed, which sets it",
+}
 """Why, for a path, an operator, and the line that it changes."""
 
 

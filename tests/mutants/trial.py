@@ -26,6 +26,8 @@ sys.exit(any(breaks(seed, {FAULTS}) for seed in range({SEEDS})))
 """
 """As `python -m tests.simulation`, but without a story of what broke: it takes many runs."""
 
+GROWTH = "tests/unit/core/test_growth.py"
+"""Measures how long it takes: not fit for a machine that is busy."""
 PROPERTIES = ("tests/unit/core/test_one_node.py", "tests/unit/core/test_cluster.py")
 """Property tests that take half of the time."""
 NEAREST = {
@@ -101,7 +103,7 @@ def _stages(path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the name of each stage and its command, without Python itself."""
     nearest = NEAREST[path.rpartition("/")[0]]
     others = [file for tests in NEAREST.values() for file in tests if file not in nearest]
-    quick = ("-o", f"timeout={HANGS}", *(f"--ignore={file}" for file in PROPERTIES))
+    quick = ("-o", f"timeout={HANGS}", *(f"--ignore={file}" for file in (*PROPERTIES, GROWTH)))
     yield "nearest unit tests", _pytest(*quick, *nearest)
     yield "other unit tests", _pytest(*quick, *others, *FURTHER)
     yield "simulation", ("-c", SIMULATED)
