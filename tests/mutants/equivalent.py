@@ -9,6 +9,11 @@ EQUIVALENT = {
         "@overload",
     ): "it is there for the type checker alone",
     (
+        "vipagent/core/registration.py",
+        "core/ReplaceBinaryOperator_BitOr_BitXor",
+        "return self._to_be_counted_on(facts, moment) | set(self._leftovers(facts))",
+    ): "a VIP is announced as its owner's, or it is not: none is in both sets",
+    (
         "vipagent/exabgp/neighbors.py",
         "core/NumberReplacer",
         "self._asked_at = 0.0",

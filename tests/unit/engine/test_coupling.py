@@ -1,7 +1,6 @@
 """What couples services, ExaBGP, its neighbours and the store, rule by rule (A6, E1-E6, G1, S1)."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
@@ -12,7 +11,6 @@ from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, StoreState
 from vipagent.engine import effects, inputs
-from vipagent.engine.service import MAX_RETRY
 from vipagent.exabgp.asking import ASK_EVERY, SILENCE
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.speaker import AFTER_UP, RETRY_MIN
@@ -146,29 +144,6 @@ def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: py
     assert (line.fields, str(line.raised)) == ({"service": "apex", "cause": "check"}, "a bug")
     assert driven.engine.services["apex"].counters.internal_errors == 1
     assert f"withdraw route {SECOND}/32" in driven.check(CheckResult.BAD, "web")
-
-
-def test_a6_a_service_with_a_bug_tries_again_ever_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    driven = serving()
-    tried: list[float] = []
-
-    def broken(_self: Service, _event: events.Event, now: float) -> list[actions.Action]:
-        tried.append(now)
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(Service, "handle", broken)
-    driven.check(CheckResult.BAD)
-    driven.live(200)
-    pauses = [later - earlier for earlier, later in pairwise(tried)]
-    assert pauses[:7] == pytest.approx([2, 4, 8, 16, 32, MAX_RETRY, MAX_RETRY])
-
-
-def test_a6_a_timer_that_is_late_is_one_all_the_same() -> None:
-    driven = serving()
-    driven.maintenance("node1")
-    driven.reply()
-    driven.now += 2 * driven.config.services[0].core.drain_delay
-    assert driven.give(inputs.TimerFired())[0] == WITHDRAWN
 
 
 def test_e6_a_bug_in_a_report_does_not_take_the_routes(monkeypatch: pytest.MonkeyPatch) -> None:
