@@ -15,10 +15,10 @@ from vipagent.testing.slowness import allowed
 
 SEEDS, FAULTS = 20, 100
 """Runs of the simulation, and faults in each: 2,000."""
-HANGS = 30
-"""Seconds after which a test, or an import, hangs: the slowest takes 4 s. The others have `LONG`."""
-LONG = 300
-"""Seconds for a whole stage, all that is tried at once: none takes more than a minute."""
+HANGS = 20
+"""Seconds after which an import, or one of the quick tests, hangs: the slowest takes 4 s."""
+LONG = 90
+"""Seconds after which a whole stage hangs: the slowest takes 40 s."""
 SIMULATED = f"""
 import sys
 from tests.simulation.run import breaks
