@@ -135,7 +135,7 @@ def _failed(tree: Path) -> str:
     """Return the test that failed, if pytest has named one."""
     lines = (tree / OUTPUT).read_text(errors="replace").splitlines()
     named = (line for line in lines if line.startswith(("FAILED ", "ERROR ")))
-    return next(named, "").removeprefix("FAILED ").partition(" - ")[0]
+    return next(named, "").partition(" - ")[0].partition(" ")[2]
 
 
 def _copy(source: Path, target: Path) -> None:
