@@ -14,6 +14,16 @@ EQUIVALENT = {
         "return self._to_be_counted_on(facts, moment) | set(self._leftovers(facts))",
     ): "a VIP is announced as its owner's, or it is not: none is in both sets",
     (
+        "vipagent/core/preference.py",
+        "core/NumberReplacer",
+        "stride = max(1, round(count * GOLDEN))",
+    ): "of one place or two, both steps visit all in the same order",
+    (
+        "vipagent/exabgp/speaker.py",
+        "core/NumberReplacer",
+        "for vip in [lost[0].vip] if alone else self._slots:",
+    ): "what is alone is the first and the last",
+    (
         "vipagent/exabgp/neighbors.py",
         "core/NumberReplacer",
         "self._asked_at = 0.0",

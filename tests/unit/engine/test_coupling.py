@@ -93,6 +93,16 @@ def test_e5_a_gate_that_cannot_see_says_so() -> None:
     assert not [line for line in driven.wait(100) if "BGP unknown" in line], "it is said once"
 
 
+def test_e5_nor_can_one_whose_questions_all_end_in_an_error() -> None:
+    driven = Driven()
+    lines, warnings = driven.start(), 0
+    for _ in range(100):
+        answered = driven.read(answer()[0], "error") if "show" in lines else []
+        lines = answered + driven.wait(0.1)
+        warnings += sum("BGP unknown" in line for line in lines)
+    assert warnings == 1
+
+
 def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> None:
     driven = serving()
     driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
