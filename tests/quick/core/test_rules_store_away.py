@@ -71,6 +71,17 @@ def test_l2_the_store_comes_at_last() -> None:
     assert node.wait(6) == ["announce 10.0.0.3 at rank 1: takeover"]
 
 
+def test_l3_that_the_first_sessions_failed_says_nothing_about_the_others() -> None:
+    node = Story()
+    node.wait(1)
+    for state in (StoreState.CONNECTED, *AWAY, StoreState.CONNECTED):
+        node.store(state)
+    node.maintenance()
+    node.members(OWN)
+    node.good()
+    assert (node.reason(SECOND), node.reason(THIRD)) == ("settling", "settling")
+
+
 def test_l3_after_a_first_connection_others_get_time_to_come_back() -> None:
     node = reading()
     node.good()

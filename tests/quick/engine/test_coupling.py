@@ -50,6 +50,15 @@ def test_e5_the_gate_deregisters_and_registers_again() -> None:
     assert driven.read(established())[0] == REGISTERED
 
 
+def test_e5_the_gate_s_changes_are_logged() -> None:
+    driven = serving()
+    gate = [line for up in (False, True) for line in driven.read(established(up=up)) if "BGP gate" in line]
+    assert gate == [
+        "log BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
+        "log BGP gate open",
+    ]
+
+
 def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_question_that_was_asked_since() -> None:
     driven = serving()
     driven.live(1)
@@ -81,6 +90,16 @@ def test_e5_a_gate_that_cannot_see_says_so() -> None:
     assert not [line for line in driven.wait(SILENCE - 0.1) if "BGP unknown" in line]
     assert [line for line in driven.wait(0.1) if "BGP unknown" in line]
     assert not [line for line in driven.wait(100) if "BGP unknown" in line], "it is said once"
+
+
+def test_e5_nor_can_one_whose_questions_all_end_in_an_error() -> None:
+    driven = Driven()
+    lines, warnings = driven.start(), 0
+    for _ in range(100):
+        answered = driven.read(answer()[0], "error") if "show" in lines else []
+        lines = answered + driven.wait(0.1)
+        warnings += sum("BGP unknown" in line for line in lines)
+    assert warnings == 1
 
 
 def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> None:

@@ -35,6 +35,15 @@ def test_it_waits_no_longer_for_an_exabgp_that_does_not_take_the_withdrawals() -
     assert driven.wait(WITHDRAWING)[-1:] == ["end"]
 
 
+def test_a_timer_that_is_late_ends_it_all_the_same() -> None:
+    driven = serving()
+    driven.give(inputs.StopAsked())
+    driven.now += LEAVING + 0.1
+    assert WITHDRAWN in driven.give(inputs.TimerFired()) + driven.reply()
+    driven.now += WITHDRAWING + 0.1
+    assert driven.ended or driven.give(inputs.TimerFired())[-1:] == ["end"]
+
+
 def test_what_waited_for_a_reply_is_withdrawn_in_the_very_end() -> None:
     """Its last command was not answered, and what meets in one flush may change places."""
     driven = serving()

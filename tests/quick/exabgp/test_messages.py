@@ -97,6 +97,7 @@ def test_a_neighbour_s_state(state: str, established: bool) -> None:
         "neighbor nobody up",
         "shutdown",
         '{ "type": "notification", "notification": null }',
+        '{ "type": "notification", "notification": "open" }',
         '{ "type": "state" }',
         '{ "type": "state", "neighbor": [] }',
         '{ "type": "state", "neighbor": { "address": null, "state": "up" } }',

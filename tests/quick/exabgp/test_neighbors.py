@@ -1,5 +1,7 @@
 """Which neighbours are established, unknown, or none because ExaBGP hangs (E5, N1, N2)."""
 
+import pytest
+
 from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply
 from vipagent.exabgp.neighbors import END_OF_ANSWER, LATE, MAX_PEERS, PATIENCE, SILENCE, Neighbors
 
@@ -245,6 +247,17 @@ def test_n2_who_was_paused_itself_does_not_judge_at_once() -> None:
     assert watched.established == 1, "both may have been paused, as when the machine was"
     watched.wait(PATIENCE)
     assert watched.neighbors.hung
+
+
+@pytest.mark.parametrize(("late", "established"), [(1.0, 0), (1.125, 1)])
+def test_n2_who_looks_a_second_late_at_most_still_judges(late: float, established: int) -> None:
+    watched = Watched()
+    watched.now = 0.25
+    watched.answer(up(ONE))
+    watched.ask()
+    watched.now += SILENCE + late
+    watched.neighbors.overdue(watched.now)
+    assert watched.established == established
 
 
 def test_n2_answers_to_questions_from_before_its_first_sign_of_life_do_not_count() -> None:

@@ -63,6 +63,16 @@ class TestRegistering:
         assert isinstance(request, Put)
         assert (request.value, request.instead) == (VALUE, None)
 
+    def test_a_new_connection_begins_anew_though_nobody_said_that_the_last_one_was_lost(
+        self, reconciler: Reconciler
+    ) -> None:
+        registered(reconciler)
+        reconciler.connected()
+        reconciler.deregister(KEY)
+        assert now(reconciler) == []
+        reconciler.listed(MEMBERS, {KEY.name: Found(VALUE, 1, Holder.OURS)})
+        assert isinstance(only(reconciler), Delete)
+
     def test_nothing_is_requested_without_a_connection(self) -> None:
         reconciler = Reconciler("node1", "run1")
         reconciler.register(KEY, VALUE)
@@ -207,6 +217,14 @@ class TestUnknown:
         assert now(reconciler) == []
         assert reconciler.due == pytest.approx(RETRY[0], rel=0.5)
         assert isinstance(only(reconciler, RETRY[0]), Look | Put)
+
+    def test_after_a_success_a_refusal_delays_as_the_first_one(self) -> None:
+        reconciler = Reconciler("node1", "run1", uniform=lambda _least, most: most)
+        reconciler.connected()
+        registered(reconciler)
+        reconciler.listed(MEMBERS, {})
+        reconciler.refused(only(reconciler), 7.0)
+        assert reconciler.due == 7.0 + RETRY[0]
 
     def test_a_desire_that_changes_is_tried_at_once(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)

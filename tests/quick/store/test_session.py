@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vipagent.core.words import StoreState
-from vipagent.net.backoff import MAX_DELAY
+from vipagent.net.backoff import MAX_DELAY, MIN_DELAY
 from vipagent.store.driver import Alive
 from vipagent.store.session import REQUEST_TIMEOUT, Session
 
@@ -45,6 +45,13 @@ def test_a_failure_is_unsure_and_then_lost_by_our_own_clock(session: Session) ->
     session.check(16.0)
     session.check(17.0)
     assert list(session.news()) == [(LOST, "a:1: it closed the connection")]
+
+
+def test_its_end_is_noticed_however_late_somebody_looks(session: Session) -> None:
+    connect(session, 10.0)
+    session.failed(12.0, "it closed the connection")
+    session.check(100.0)
+    assert states(session) == [CONNECTED, UNSURE, LOST]
 
 
 def test_its_life_counts_from_when_the_last_confirmed_sign_was_asked_for(session: Session) -> None:
@@ -89,6 +96,12 @@ def test_what_went_wrong_before_it_was_served_is_forgotten(session: Session) -> 
 
 def test_it_begins_where_it_is_told_to() -> None:
     assert Session(SERVERS, LIFE, first=2).server == "c:1"
+
+
+def test_the_first_pause_is_the_shortest() -> None:
+    session = Session(SERVERS, LIFE, uniform=lambda _least, most: most)
+    session.failed(7.0, "no")
+    assert session.next_attempt == 7.0 + MIN_DELAY
 
 
 def test_pauses_grow_up_to_a_second_and_begin_anew_once_it_is_alive(session: Session) -> None:
