@@ -106,7 +106,7 @@ class RedisUnderTest(ServedStore):
         self._prefix = f"/test{next(PREFIXES)}"
 
     def settings(self, node: str, instance: str) -> StoreSettings:
-        """Return settings that survive JSON, with a short session time-out."""
+        """Return settings that survive JSON, with a short session timeout."""
         host = f"{HOST}:{self._server.port}"
         options = {"password_file": str(self._server.password_file)}
         return StoreSettings(node, instance, (host,), self._prefix, LIFE, options)
