@@ -1,4 +1,4 @@
-"""The driver: entries are ExaZK's znodes, by kazoo."""
+"""The driver: entries are znodes in ExaZK's tree."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,32 +18,32 @@ from vipagent.store.driver import (
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.tasks import Tasks
-from vipagent_zookeeper.connection import DIGEST, Connection
-from vipagent_zookeeper.follower import Follower, read
-from vipagent_zookeeper.link import Link
+from vipagent_zookeeper.connection import ERROR_SETTLE_TIME, ZooKeeperConnection
+from vipagent_zookeeper.follower import ZNodeFollower, read
 from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
+from vipagent_zookeeper.session import KazooSession
 from vipagent_zookeeper.version import ask
-from vipagent_zookeeper.znodes import Version, Znodes
+from vipagent_zookeeper.znodes import ZNodeStore, ZNodeVersion
 
 
 class ZooKeeperDriver(Driver):
-    """One session with ZooKeeper. kazoo chooses the server, and moves to another by itself."""
+    """One session with ZooKeeper. kazoo selects the server, and fails over to another one by itself."""
 
     name = "zookeeper"
     api_version = 2
     request_timeout = 5.0
     keep_alives_per_life = 4
-    """More often than kazoo's pings, which are then not sent."""
+    """More frequent than kazoo's pings, which are then not sent."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
         self._hosts = parse_servers(settings.hosts)
         self._options = parse_options(ZooKeeperOptions, settings.options)
         check_prefix(settings.prefix)
-        self._connection = Connection(self._make_link)
-        self._znodes = Znodes(self._connection, self._touched)
+        self._connection = ZooKeeperConnection(self._make_session)
+        self._znodes = ZNodeStore(self._connection, self._on_watch_event)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._follower: Follower | None = None
+        self._follower: ZNodeFollower | None = None
 
     async def connect(self, server: str) -> None:
         """See `Driver.connect`."""
@@ -55,22 +55,22 @@ class ZooKeeperDriver(Driver):
         try:
             await self._znodes.alive()
         except Disconnected as error:
-            await asyncio.sleep(DIGEST)  # why kazoo's client has ended, it says a little later
+            await asyncio.sleep(ERROR_SETTLE_TIME)  # kazoo reports the cause with a delay
             raise Disconnected(self._connection.trouble or str(error)) from error
-        self._connection.confirmed()
-        link = self._connection.link
-        return Alive(link.life, f"{link.peer}, session life {link.life:g} s")
+        self._connection.on_reply()
+        session = self._connection.session
+        return Alive(session.life, f"{session.peer}, session timeout {session.life:g} s")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        self._follower = Follower(self._znodes, self.settings.prefix, told)
+        self._follower = ZNodeFollower(self._znodes, self.settings.prefix, told)
         try:
             async with Tasks() as tasks:
                 tasks.create_task(self._follower.run(interests))
                 tasks.create_task(self._connection.broken())
         finally:
             self._follower = None
-        raise Disconnected("the connection is gone")
+        raise Disconnected("the connection was lost")
 
     async def look(self, key: Key) -> Found | None:
         """See `Driver.look`."""
@@ -107,31 +107,31 @@ class ZooKeeperDriver(Driver):
         """See `Driver.close`."""
         await self._connection.close()
 
-    def _make_link(self, connection: Connection) -> Link:
-        return Link(self._hosts, self.settings.session_timeout, self._options, connection, self._post)
+    def _make_session(self, connection: ZooKeeperConnection) -> KazooSession:
+        return KazooSession(self._hosts, self.settings.session_timeout, self._options, connection, self._post)
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *args)
 
-    def _touched(self, path: str) -> None:
-        """Take a watch's word, on kazoo's thread."""
+    def _on_watch_event(self, path: str) -> None:
+        """Forward a watch event from kazoo's thread."""
         self._post(self._changed, path)
 
     def _changed(self, path: str) -> None:
         if self._follower is not None:
-            self._follower.touched(path)
+            self._follower.on_watch_event(path)
 
     def _path(self, place: Directory | Key) -> str:
         return place.path(self.settings.prefix)
 
 
-def _version(found: Found) -> Version:
+def _version(found: Found) -> ZNodeVersion:
     """Return the version of a znode.
 
     Raises:
-        Overtaken: it could not be read.
+        Overtaken: the znode could not be read.
     """
-    if not isinstance(found.version, Version):
-        raise Overtaken("it may not be read")
+    if not isinstance(found.version, ZNodeVersion):
+        raise Overtaken("the znode is not readable")
     return found.version

@@ -1,4 +1,4 @@
-"""What `settings.options`, `hosts` and `prefix` may say for ZooKeeper (S3)."""
+"""Options, hosts and prefix for ZooKeeper (S3)."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -19,37 +19,39 @@ Hosts = tuple[Endpoint, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ZooKeeperOptions(TlsOptions):
-    """Options of this backend alone, besides those of TLS."""
+    """Options of this backend, in addition to the TLS options."""
 
     auth: Literal["digest", "sasl"] | None = None
-    """`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`."""
+    """Authentication: `digest` (ZooKeeper user and password) or `sasl` (DIGEST-MD5, needs `pure-sasl`)."""
     user: str = ""
-    """The name to log in with, by `auth`."""
+    """User name for `auth`."""
     password_file: Path | None = None
-    """The file with the password; read again at each login."""
+    """File with the password; read at each login."""
     password_env: str | None = None
-    """The environment variable with the password, instead of a file."""
+    """Environment variable with the password, instead of a file."""
     acl: Literal["open", "creator"] | None = None
-    """Who may change what we create: anybody, or whoever has our identity (the default with `auth`)."""
+    """ACL of created znodes: `open` (writable by everyone), or `creator` (default with `auth`)."""
     world_read: bool = True
-    """With `acl: creator`: anybody may read."""
+    """With `acl: creator`: allow everyone to read."""
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Reject invalid combinations."""
         super().__post_init__()
         if bool(self.user) != (self.auth is not None):
-            raise ValueError("auth and user go together")
+            raise ValueError("auth and user must be set together")
         if ":" in self.user:
-            raise ValueError(f"user {self.user!r}: a colon is no part of a name")
+            raise ValueError(f"user {self.user!r}: a user name must not contain a colon")
         if (self.password_file is not None) + (self.password_env is not None) != (self.auth is not None):
-            raise ValueError("one of password_file and password_env goes with auth, and auth with it")
+            raise ValueError(
+                "auth requires exactly one of password_file and password_env, and they require auth"
+            )
         if self.auth is not None:
             self._password()
         if self.auth == "sasl" and importlib.util.find_spec("puresasl") is None:
-            raise ValueError("auth: sasl needs the Python package pure-sasl")
+            raise ValueError("auth: sasl requires the Python package pure-sasl")
 
     def digest_logins(self) -> set[tuple[str, str]]:
-        """Return schemes and logins for kazoo, with the password as it is now.
+        """Return schemes and credentials for kazoo, with the current password.
 
         Raises:
             StoreConfigError: its file or variable is missing or empty.
@@ -57,7 +59,7 @@ class ZooKeeperOptions(TlsOptions):
         return {("digest", f"{self.user}:{self._password()}")} if self.auth == "digest" else set()
 
     def sasl_login(self) -> dict[str, str] | None:
-        """Return kazoo's options for SASL, with the password as it is now.
+        """Return kazoo's SASL options, with the current password.
 
         Raises:
             StoreConfigError: its file or variable is missing or empty.
@@ -67,7 +69,7 @@ class ZooKeeperOptions(TlsOptions):
         return {"mechanism": "DIGEST-MD5", "username": self.user, "password": self._password()}
 
     def acls(self) -> list[ACL] | None:
-        """Return the ACL of all that we create; None: open to anybody."""
+        """Return the ACL of created znodes; None: open."""
         if (self.acl or ("creator" if self.auth else "open")) == "open":
             return None
         mine = ACL(Permissions.ALL, AUTH_IDS)
@@ -78,7 +80,7 @@ class ZooKeeperOptions(TlsOptions):
 
 
 def parse_servers(hosts: tuple[str, ...]) -> Hosts:
-    """Return the names and ports that the hosts say; by default the server on this machine.
+    """Parse the hosts; the default is the server on this machine.
 
     Raises:
         StoreConfigError: one of them is not `HOST:PORT`.
@@ -87,10 +89,10 @@ def parse_servers(hosts: tuple[str, ...]) -> Hosts:
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse what can be no path of a znode.
+    """Reject a prefix that is not a valid znode path.
 
     Raises:
-        StoreConfigError: it is none.
+        StoreConfigError: it is not valid.
     """
     parts = prefix.strip("/").split("/")
     if (
@@ -98,4 +100,4 @@ def check_prefix(prefix: str) -> None:
         or any(part in {"", ".", ".."} for part in parts)
         or not prefix.isprintable()
     ):
-        raise StoreConfigError(f"prefix {prefix!r} is no absolute path like /exabgp")
+        raise StoreConfigError(f"prefix {prefix!r} is not an absolute path like /exabgp")

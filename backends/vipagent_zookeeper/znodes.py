@@ -1,4 +1,4 @@
-"""Typed requests on znodes, in the present session, with the store layer's errors."""
+"""Typed requests for znodes in the current session, with the store layer's errors."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,58 +16,58 @@ from kazoo.exceptions import (
 
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
 from vipagent.store.driver import Found, Holder, Overtaken, Refused
-from vipagent_zookeeper.connection import Connection
-from vipagent_zookeeper.refusals import explain
+from vipagent_zookeeper.connection import ZooKeeperConnection
+from vipagent_zookeeper.errors import explain
 
 Watch = Callable[[str], None]
-"""Called on kazoo's thread with the path of what has changed, once."""
+"""Called once, on kazoo's thread, with the path of the changed znode."""
 
-LARGEST = 1_000_000
-"""Bytes: a server hangs up on a request of more than about a megabyte, again and again."""
+MAX_VALUE_SIZE = 1_000_000
+"""Maximum size of a value in bytes: a server closes the connection at requests of about 1 MB and more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """What tells a znode from itself before a change."""
+class ZNodeVersion:
+    """Identifies one version of a znode."""
 
     number: int
-    """Of its value; it begins anew with each creation."""
+    """Version of the value; it restarts with each creation."""
     owner: int
-    """The session whose ephemeral it is; 0: it is persistent."""
+    """Session of an ephemeral znode; 0: persistent."""
 
 
-class Znodes:
-    """The requests. Each raises `Disconnected` if there is no answer, `Refused` if the server refuses.
+class ZNodeStore:
+    """Requests for znodes. Each raises `Disconnected` without a reply, and `Refused` if it is rejected.
 
-    One `Znodes` makes one watch on a path, however often it is asked for: kazoo knows it by its callback.
+    A path is watched once per `ZNodeStore`, because kazoo identifies watches by their callback.
 
     Args:
-        connection: the present one.
-        touched: called with each path that has changed.
+        connection: provides the current session.
+        on_watch_event: called with each changed path.
     """
 
-    def __init__(self, connection: Connection, touched: Watch) -> None:
+    def __init__(self, connection: ZooKeeperConnection, on_watch_event: Watch) -> None:
         self._connection = connection
-        self._touched = touched
+        self._on_watch_event = on_watch_event
 
     async def alive(self) -> None:
-        """Ask for a sign of life."""
-        link = self._connection.link
+        """Send a request to verify that the server replies."""
+        session = self._connection.session
         try:
-            await link.answer(link.client.exists_async("/"))
+            await session.answer(session.client.exists_async("/"))
         except NoAuthError:
-            pass  # an answer all the same
+            pass  # this is a reply
         except KazooException as error:
-            raise self._connection.refused(explain(error)) from error
+            raise self._connection.abandon_refused(explain(error)) from error
 
     async def names(self, directory: str) -> list[str]:
-        """Return the children's names, in order; none, and a watch for its creation, if it is not there."""
-        link = self._connection.link
+        """Return the sorted names of the children; if the parent is missing, none, and watch its creation."""
+        session = self._connection.session
         async with self._explaining():
             while True:
                 try:
-                    children = await link.answer(
-                        link.client.get_children_async(directory, watch=self._changed)
+                    children = await session.answer(
+                        session.client.get_children_async(directory, watch=self._changed)
                     )
                     return sorted(children)[:MAX_ENTRIES]
                 except NoNodeError:
@@ -75,55 +75,55 @@ class Znodes:
                         return []
 
     async def get(self, path: str, *, await_creation: bool = False) -> Found | None:
-        """Return what is at the path, with a watch; None if there is nothing.
+        """Return the znode and set a watch; None if it does not exist.
 
         Args:
-            path: the znode's.
-            await_creation: watch for it where it is not there.
+            path: the znode's path.
+            await_creation: watch for its creation if it does not exist.
         """
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining():
             while True:
                 try:
-                    value, stat = await link.answer(link.client.get_async(path, watch=self._changed))
+                    value, stat = await session.answer(session.client.get_async(path, watch=self._changed))
                 except NoNodeError:
                     if not await_creation or not await self._exists(path):
                         return None
                 else:
-                    return self._found(value[:MAX_VALUE], Version(stat.version, stat.ephemeralOwner))
+                    return self._found(value[:MAX_VALUE], ZNodeVersion(stat.version, stat.ephemeralOwner))
 
     async def create(self, path: str, value: bytes, *, ephemeral: bool) -> Found:
-        """Make a znode, and the persistent ones above it as needed."""
-        link = self._connection.link
+        """Create a znode, and its missing parents."""
+        session = self._connection.session
         async with self._explaining(value):
             try:
-                await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+                await session.answer(session.client.create_async(path, value, ephemeral=ephemeral))
             except NoNodeError:
-                await link.answer(link.client.ensure_path_async(path.rpartition("/")[0]))
-                await link.answer(link.client.create_async(path, value, ephemeral=ephemeral))
+                await session.answer(session.client.ensure_path_async(path.rpartition("/")[0]))
+                await session.answer(session.client.create_async(path, value, ephemeral=ephemeral))
         return self._made(value, ephemeral)
 
-    async def set(self, path: str, value: bytes, version: Version) -> Found:
+    async def set(self, path: str, value: bytes, version: ZNodeVersion) -> Found:
         """Change a znode's value."""
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining(value):
-            stat = await link.answer(link.client.set_async(path, value, version.number))
-        return self._found(value, Version(stat.version, version.owner))
+            stat = await session.answer(session.client.set_async(path, value, version.number))
+        return self._found(value, ZNodeVersion(stat.version, version.owner))
 
-    async def delete(self, path: str, version: Version) -> None:
+    async def delete(self, path: str, version: ZNodeVersion) -> None:
         """Delete a znode of this version."""
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining():
-            await link.answer(link.client.delete_async(path, version.number))
+            await session.answer(session.client.delete_async(path, version.number))
 
-    async def replace(self, path: str, value: bytes, version: Version, *, ephemeral: bool) -> Found:
-        """Delete a znode of this version and make another one in its place, in one transaction."""
-        link = self._connection.link
-        transaction = link.client.transaction()
+    async def replace(self, path: str, value: bytes, version: ZNodeVersion, *, ephemeral: bool) -> Found:
+        """Replace a znode of this version with a new one, in one transaction."""
+        session = self._connection.session
+        transaction = session.client.transaction()
         transaction.delete(path, version.number)
         transaction.create(path, value, ephemeral=ephemeral)
         async with self._explaining(value):
-            for result in await link.answer(transaction.commit_async()):
+            for result in await session.answer(transaction.commit_async()):
                 if isinstance(result, Exception) and not isinstance(
                     result, RolledBackError | RuntimeInconsistency
                 ):
@@ -131,13 +131,13 @@ class Znodes:
         return self._made(value, ephemeral)
 
     async def _exists(self, path: str) -> bool:
-        link = self._connection.link
-        return await link.answer(link.client.exists_async(path, watch=self._changed)) is not None
+        session = self._connection.session
+        return await session.answer(session.client.exists_async(path, watch=self._changed)) is not None
 
     def _made(self, value: bytes, ephemeral: bool) -> Found:
-        return self._found(value, Version(0, self._connection.numbers[-1] if ephemeral else 0))
+        return self._found(value, ZNodeVersion(0, self._connection.numbers[-1] if ephemeral else 0))
 
-    def _found(self, value: bytes, version: Version) -> Found:
+    def _found(self, value: bytes, version: ZNodeVersion) -> Found:
         numbers = self._connection.numbers
         if version.owner == 0 or version.owner not in numbers:
             return Found(value, version)
@@ -145,18 +145,18 @@ class Znodes:
 
     @asynccontextmanager
     async def _explaining(self, value: bytes = b"") -> AsyncIterator[None]:
-        if len(value) > LARGEST:
+        if len(value) > MAX_VALUE_SIZE:
             raise Refused(f"a value of {len(value)} bytes is too large for ZooKeeper")
         try:
             yield
         except (BadVersionError, NodeExistsError, NoNodeError) as error:
             raise Overtaken(type(error).__name__) from error
         except KazooException as error:
-            if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
+            if isinstance(error, NoAuthError):  # a server accepts any digest, and rejects requests later
                 self._connection.renew_login()
-            raise Refused(f"{self._connection.link.peer}: {explain(error)}") from error
+            raise Refused(f"{self._connection.session.peer}: {explain(error)}") from error
 
     def _changed(self, event: object) -> None:
-        """Pass a watch's event on; those without a path tell of the connection, which we see by ourselves."""
+        """Forward a watch event; events without a path concern the connection, and are ignored."""
         if path := getattr(event, "path", None):
-            self._touched(path)
+            self._on_watch_event(path)

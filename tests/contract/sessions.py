@@ -14,8 +14,8 @@ from vipagent.testing.store import PATIENCE
 
 PASSWORD = "s3cret: with a colon"
 NO_KEY_USAGE = (
-    "CA cert does not include key usage extension, so `verify: strict` refuses it: make the authority's "
-    "certificate with keyUsage=critical,keyCertSign,cRLSign, or leave out `verify: strict`"
+    "CA cert does not include key usage extension, rejected by `verify: strict`: create the authority's "
+    "certificate with keyUsage=critical,keyCertSign,cRLSign, or remove `verify: strict`"
 )
 """Why strict verification refuses what a plain authority has issued, and what to do."""
 

@@ -20,8 +20,8 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member, 
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
 from vipagent_file import FileDriver, locks
-from vipagent_file.changes import Changes
-from vipagent_file.follower import ATTEMPTS, LATER
+from vipagent_file.changes import InotifyWatcher
+from vipagent_file.follower import INOTIFY_ATTEMPTS, RECHECK_DELAYS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id .* already exists:RuntimeWarning")
 
@@ -44,7 +44,7 @@ class FilesUnderTest(SharedStore):
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path.with_name(".planted"), os.O_RDWR | os.O_CREAT, 0o644)
-        locks.take(descriptor)
+        locks.lock(descriptor)
         os.write(descriptor, value)
         path.with_name(".planted").rename(path)
         self._planted[path] = descriptor
@@ -113,7 +113,9 @@ def test_a_death_long_after_the_last_change_is_noticed(peers: Peers, store: File
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
         watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-        time.sleep(max(LATER) + 0.5)  # so that no look that an earlier change caused is still to come
+        time.sleep(
+            max(RECHECK_DELAYS) + 0.5
+        )  # so that no look that an earlier change caused is still to come
         child.kill()
         watcher.seen.wait_names(MEMBERS, [], NOTICE)
 
@@ -135,7 +137,7 @@ def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
     peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel tells only what happens below the directory: the last one to go may be gone unseen."""
-    monkeypatch.setattr("vipagent_file.changes.Changes.on_any_event", lambda _changes, _event: None)
+    monkeypatch.setattr("vipagent_file.changes.InotifyWatcher.on_any_event", lambda _changes, _event: None)
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
@@ -202,11 +204,11 @@ def test_a_folder_that_a_stopped_agent_keeps_is_waited_for(peers: Peers, store: 
     two.watch(MEMBERS)
     one.register(member(1))
     two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    with locks.names_of(store.path(member(1)).parent):
+    with locks.locked_names(store.path(member(1)).parent):
         one.register(member(2))
         one.backend.deregister(member(1))
         two.seen.wait_names(MEMBERS, [], 2 * NOTICE)
-        with pytest.raises(StoreError, match="another agent, stopped perhaps, keeps it locked"):
+        with pytest.raises(StoreError, match="locked by another agent, which may be stopped"):
             one.backend.write(Key(MEMBERS, "10.0.0.3"), b"", PATIENCE)
     two.seen.wait_names(MEMBERS, [member(2).name], 2 * NOTICE)
 
@@ -256,18 +258,18 @@ def test_without_inotify_changes_are_seen_by_looking(
     two.watch(MEMBERS)
     one.register(member(1))
     two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    wait_for("both have tried in vain", lambda: len(refused) == 2 * ATTEMPTS)
+    wait_for("both have tried in vain", lambda: len(refused) == 2 * INOTIFY_ATTEMPTS)
     one.backend.deregister(member(1))
     two.seen.wait_names(MEMBERS, [], PATIENCE)
     one.register(member(2))
     two.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
-    assert len(refused) == 2 * ATTEMPTS, "each attempt may cost descriptors"
+    assert len(refused) == 2 * INOTIFY_ATTEMPTS, "each attempt may cost descriptors"
 
 
 def test_what_cannot_be_watched_leaves_no_thread(tmp_path: Path) -> None:
     threads = set(threading.enumerate())
     with pytest.raises(OSError, match="No such file"):
-        Changes(tmp_path / "nothing", lambda path, closed: None).start()
+        InotifyWatcher(tmp_path / "nothing", lambda path, closed: None).start()
     assert threads_of(threads) == set()
 
 

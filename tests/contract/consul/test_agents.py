@@ -61,7 +61,7 @@ def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
     server.start()
     try:
         agent = Refused(tmp_path, {"backend": "consul", "hosts": [f"{UNRESOLVED}:{server.port}"]})
-        agent.recovers(f"{UNRESOLVED}:.*its name does not resolve", agent.resolve, lambda: registered(server))
+        agent.recovers(f"{UNRESOLVED}:.*name resolution failed", agent.resolve, lambda: registered(server))
     finally:
         server.stop()
 

@@ -16,7 +16,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SnapshotSeen
 from vipagent.testing.store import NOTICE, PATIENCE
 
-ELECTION = 10.0
+ELECTION_GRACE = 10.0
 """Seconds that a cluster may take for a new leader: 2 to 4, and twice that if the first round fails."""
 LONG_LIFE = 10.0
 """Seconds of a session that outlives an election."""
@@ -82,7 +82,7 @@ def test_the_leader_dies_while_a_node_does(
         with agent.seen.never_without(MEMBERS, member(1).name):
             leader.kill()
             child.kill()
-            agent.seen.wait_names(MEMBERS, [member(1).name], life + ELECTION, mark)
+            agent.seen.wait_names(MEMBERS, [member(1).name], life + ELECTION_GRACE, mark)
             agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
     with_it = [member(2).name in snapshot for snapshot in agent.seen.snapshots(MEMBERS, mark)]
     assert with_it == sorted(with_it, reverse=True), "once it is gone, it stays gone"
@@ -124,7 +124,7 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
     leader.pause()
     try:  # a quick election is over before the agent's next sign of life: then its session is never unsure
         peers.join("node2").register(member(2))
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION, mark)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION_GRACE, mark)
         agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, PATIENCE, "it is connected")
         agent.wait_claim(member(1), Claim.OURS, NOTICE)
     finally:

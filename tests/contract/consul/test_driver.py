@@ -8,15 +8,15 @@ import pytest
 
 from tests.unit.store.looped import looped
 from vipagent.net.endpoint import Endpoint
-from vipagent.net.http import Answer, HttpClient
+from vipagent.net.http import HttpClient, HttpResponse
 from vipagent.net.protocol import Head, Request
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import Found, Holder, Refused
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.slowness import allowed
-from vipagent_consul.client import Client
+from vipagent_consul.client import ConsulClient
 from vipagent_consul.driver import ConsulDriver
-from vipagent_consul.http import Channel
+from vipagent_consul.http import ConsulTransport
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 FIRST, SECOND = Key(MEMBERS, "10.0.0.1"), Key(MEMBERS, "10.0.0.2")
@@ -86,13 +86,13 @@ async def test_a_session_is_not_ended_while_an_entry_of_it_cannot_be_taken_over(
 async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """With Consul's servers far away, a few dozens of them would cost the session."""
 
-    async def slow(client: HttpClient, request: Request, within: float, budget: float) -> Answer:
+    async def slow(client: HttpClient, request: Request, within: float, budget: float) -> HttpResponse:
         await asyncio.sleep(0.1)
-        return Answer(Head(HTTPStatus.OK, {}), b'[{"ID": "first"}]')
+        return HttpResponse(Head(HTTPStatus.OK, {}), b'[{"ID": "first"}]')
 
     monkeypatch.setattr(HttpClient, "fetch", slow)
-    channel = Channel(Endpoint("127.0.0.1", 8500), "", None, 1.5)
-    client = Client(Endpoint("127.0.0.1", 8500), channel)
+    channel = ConsulTransport(Endpoint("127.0.0.1", 8500), "", None, 1.5)
+    client = ConsulClient(Endpoint("127.0.0.1", 8500), channel)
     calls = asyncio.gather(*(client.deregister_service(str(number)) for number in range(32)))
     await asyncio.sleep(0)
     async with asyncio.timeout(allowed(0.4)):

@@ -152,8 +152,8 @@ def test_25_an_idle_query_is_no_fault(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consul answers up to a sixteenth of the wait late: the time-out allows for it."""
-    monkeypatch.setattr(queries, "WAIT", 1)
-    monkeypatch.setattr(queries, "CALL", 1.0)
+    monkeypatch.setattr(queries, "QUERY_WAIT", 1)
+    monkeypatch.setattr(queries, "REPLY_MARGIN", 1.0)
     asked = _count_queries(monkeypatch)
     agent = registered(peers)
     mark, before = agent.seen.mark(), len(asked)
@@ -210,16 +210,16 @@ def test_25_an_empty_directory_is_woken_by_any_write(
 def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which the target of every query to the key store is added."""
     asked: list[str] = []
-    fetch = http.Channel._fetch
+    fetch = http.ConsulTransport._fetch
 
     async def counting(
-        channel: http.Channel, request: Request, within: float, idle: list[HttpClient]
+        channel: http.ConsulTransport, request: Request, within: float, idle: list[HttpClient]
     ) -> Response:
         if request.target.startswith("/v1/kv/"):
             asked.append(request.target)
         return await fetch(channel, request, within, idle)
 
-    monkeypatch.setattr(http.Channel, "_fetch", counting)
+    monkeypatch.setattr(http.ConsulTransport, "_fetch", counting)
     return asked
 
 

@@ -167,9 +167,11 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
 def test_a_wrong_token_is_told_and_repaired_without_a_restart(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    wait_detail(agent, f"{store.server.address}: Consul denies PUT /v1/agent/service/register: ACL not found")
+    wait_detail(
+        agent, f"{store.server.address}: permission denied: PUT /v1/agent/service/register: ACL not found"
+    )
     assert set(agent.seen.states()) == {StoreState.LOST}
-    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies PUT /v1/agent/"):
+    with pytest.raises(StoreError, match=f"{store.server.address}: permission denied: PUT /v1/agent/"):
         agent.backend.read(MEMBERS, PATIENCE)
     token_file.write_text(guarded.make(rules(store.prefix))[1])
     agent.wait_claim(member(1), Claim.OURS, PATIENCE)
@@ -178,7 +180,7 @@ def test_a_wrong_token_is_told_and_repaired_without_a_restart(
 def test_a_token_file_that_vanishes_is_told(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    wait_detail(agent, ".*Consul denies")
+    wait_detail(agent, ".*permission denied")
     token_file.unlink()
     wait_detail(agent, f".*token_file: {token_file}: No such file")
     token_file.write_text("\n")
@@ -208,7 +210,7 @@ def test_06_what_a_token_may_not_see_is_not_empty(
 ) -> None:
     """Consul leaves hidden keys out of a list without a word: that would make an orphan of every VIP."""
     token_file.write_text(guarded.make(rules("/another"))[1])
-    wait_detail(agent, f"{store.server.address}: Consul denies")
+    wait_detail(agent, f"{store.server.address}: permission denied")
     assert agent.seen.snapshots(MEMBERS) == []
     with pytest.raises(StoreError, match="denies"):
         agent.backend.read(MEMBERS, PATIENCE)
@@ -226,7 +228,7 @@ def test_a_token_that_may_only_read(
     """What can't be registered is told, and registered as soon as the policy allows it."""
     token_file.write_text(guarded.make(rules(store.prefix).replace('"write"', '"read"', 1))[1])
     path = member(1).path(store.prefix)
-    words = f"{path}: Consul denies writing the key {path.strip('/')}"
+    words = f"{path}: permission denied: cannot write the key {path.strip('/')}"
     wait_for("the refusal is logged", lambda: words in caplog.text)
     policy = guarded.server.call("acl/policies", "GET")
     assert isinstance(policy, list)

@@ -2,10 +2,10 @@
 
 from vipagent.store.driver import Found
 from vipagent.store.layout import Directory, Kind
-from vipagent_consul.queries import TOGETHER, spans, split
+from vipagent_consul.queries import COMBINED_QUERY_THRESHOLD, spans, split
 
-FEW = [Directory(Kind.MEMBERS, f"service{number}") for number in range(TOGETHER - 1)]
-MANY = [Directory(Kind.MAINTENANCE, f"service{number}") for number in range(TOGETHER)]
+FEW = [Directory(Kind.MEMBERS, f"service{number}") for number in range(COMBINED_QUERY_THRESHOLD - 1)]
+MANY = [Directory(Kind.MAINTENANCE, f"service{number}") for number in range(COMBINED_QUERY_THRESHOLD)]
 
 
 def test_a_few_directories_have_a_query_each_and_many_of_a_kind_one_together() -> None:

@@ -93,13 +93,13 @@ def test_cut_and_frozen_with_tls(secure: Secured) -> None:
 
 def test_no_certificate(secure: Secured) -> None:
     options = {"tls": True, "ca": secure.options["ca"]}
-    refused(secure.server, options, secure.server.address, "TLS fails: .*CERTIFICATE")
+    refused(secure.server, options, secure.server.address, "TLS failed: .*CERTIFICATE")
 
 
 def test_a_certificate_of_another_authority(secure: Secured, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other").issue("agent")
     options = {**secure.options, "certfile": str(other.cert), "keyfile": str(other.key)}
-    refused(secure.server, options, secure.server.address, "TLS fails: ")
+    refused(secure.server, options, secure.server.address, "TLS failed: ")
 
 
 def test_a_server_of_another_authority_until_it_is_ours(secure: Secured, tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_a_server_of_another_authority_until_it_is_ours(secure: Secured, tmp_pat
     shutil.copy(Authority(tmp_path / "other").cert, ca)
     options = {**secure.options, "ca": str(ca)}
     with opened(ConsulUnderTest(secure.server, options)) as agent:
-        wait_detail(agent, ".*: its certificate is not accepted: ")
+        wait_detail(agent, ".*: certificate verification failed: ")
         ca.write_text("no certificate")
-        wait_detail(agent, ".* is not asked: ")
+        wait_detail(agent, ".*: cannot load the credentials: ")
         shutil.copy(secure.authority.cert, ca)
         agent.wait_claim(member(1), Claim.OURS, PATIENCE)
 
@@ -118,7 +118,7 @@ def test_a_server_of_another_authority_until_it_is_ours(secure: Secured, tmp_pat
 def test_an_expired_certificate(tmp_path: Path) -> None:
     expired = secured(tmp_path, days=-1)
     try:
-        words = "its certificate is not accepted: certificate has expired"
+        words = "certificate verification failed: certificate has expired"
         refused(expired.server, expired.options, expired.server.address, words)
     finally:
         expired.server.stop()
@@ -128,7 +128,7 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
     """It is refused, unless `verify: false` says that nobody shall look."""
     misnamed = secured(tmp_path, "DNS:consul.invalid")
     try:
-        words = "its certificate is not accepted: IP address mismatch"
+        words = "certificate verification failed: IP address mismatch"
         refused(misnamed.server, misnamed.options, misnamed.server.address, words)
         with opened(ConsulUnderTest(misnamed.server, {**misnamed.options, "verify": False})) as agent:
             agent.wait_claim(member(1), Claim.OURS, PATIENCE)
@@ -141,7 +141,7 @@ def test_a_plain_authority_is_good_unless_strictness_is_asked_for(tmp_path: Path
     plain = secured(tmp_path, plain=True)
     try:
         strict = {**plain.options, "verify": "strict"}
-        words = re.escape(f"its certificate is not accepted: {NO_KEY_USAGE}")
+        words = re.escape(f"certificate verification failed: {NO_KEY_USAGE}")
         refused(plain.server, strict, plain.server.address, words)
         with opened(ConsulUnderTest(plain.server, plain.options)) as agent:
             agent.wait_claim(member(1), Claim.OURS, PATIENCE)
@@ -155,20 +155,20 @@ def test_strict_verification_of_a_complete_authority(secure: Secured) -> None:
 
 
 def test_http_to_a_server_of_https(secure: Secured) -> None:
-    refused(secure.server, {}, secure.server.address, "Consul answers 400: Client sent an HTTP request to an")
+    refused(secure.server, {}, secure.server.address, "HTTP 400: Client sent an HTTP request to an")
 
 
 def test_https_to_a_server_of_http(secure: Secured, tmp_path: Path) -> None:
     plain = Consul(tmp_path / "plain")
     plain.start()
     try:
-        refused(plain, secure.options, plain.address, "TLS fails: WRONG_VERSION_NUMBER")
+        refused(plain, secure.options, plain.address, "TLS failed: WRONG_VERSION_NUMBER")
     finally:
         plain.stop()
 
 
 def test_a_name_that_does_not_resolve(secure: Secured) -> None:
-    refused(secure.server, secure.options, "consul.invalid:8500", "its name does not resolve: ")
+    refused(secure.server, secure.options, "consul.invalid:8500", "name resolution failed: ")
 
 
 def test_nobody_listens(secure: Secured) -> None:

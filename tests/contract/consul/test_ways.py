@@ -39,7 +39,7 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     mark = agent.seen.mark()
     proxy.swallow()
     agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
-    assert "no answer within" in detail(agent)
+    assert "no response within" in detail(agent)
     peers.join("node2").register(member(2))
     assert agent.seen.snapshots(MEMBERS, mark) == []
     proxy.resume()
@@ -56,7 +56,7 @@ def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> Non
         )
         try:
             agent = begun(alone.make("node1"))
-            wait_detail(agent, f"{flooding.address}: no proper HTTP answer: ")
+            wait_detail(agent, f"{flooding.address}: invalid HTTP response: ")
             began = time.monotonic()
             agent.backend.close(1.0)
             assert time.monotonic() - began < CLOSED
@@ -100,8 +100,8 @@ def test_03_only_a_watch_is_swallowed(
     behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session is well and hears nothing of it: the query's own time-out ends that."""
-    monkeypatch.setattr(queries, "WAIT", 2)
-    monkeypatch.setattr(queries, "CALL", 0.5)
+    monkeypatch.setattr(queries, "QUERY_WAIT", 2)
+    monkeypatch.setattr(queries, "REPLY_MARGIN", 0.5)
     agent = registered(behind)
     proxy.swallow(b"/v1/kv/")
     peers.join("node2").register(member(2))

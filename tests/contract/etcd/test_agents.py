@@ -63,7 +63,7 @@ def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
     server.start()
     try:
         agent = Refused(tmp_path, {"backend": "etcd", "hosts": [f"{UNRESOLVED}:{server.port}"]})
-        agent.recovers(f"{UNRESOLVED}:.*the name does not resolve", agent.resolve, lambda: registered(server))
+        agent.recovers(f"{UNRESOLVED}:.*name resolution failed", agent.resolve, lambda: registered(server))
     finally:
         server.stop()
 

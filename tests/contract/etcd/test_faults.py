@@ -19,7 +19,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventual
 from vipagent.testing.store import NOTICE, PATIENCE
 from vipagent_etcd import follower, listing
 from vipagent_etcd.channel import read_message
-from vipagent_etcd.errors import Refused, Unavailable, Unreachable
+from vipagent_etcd.errors import EtcdRefused, Unavailable, Unreachable
 
 
 class TestLeases:
@@ -55,7 +55,7 @@ class TestLeases:
     ) -> None:
         store.life = 1.0
         agent = registered(peers)
-        assert "lease of 2 s" in detail(agent)
+        assert "lease TTL 2 s" in detail(agent)
         mark, before = agent.seen.mark(), server.metric(RENEWED)
         with agent.seen.never_without(MEMBERS, member(1).name):
             wait_for("3 s of keep-alives", lambda: server.metric(RENEWED) >= before + 5, PATIENCE, every=0.2)
@@ -177,7 +177,7 @@ class TestServer:
     ],
 )
 def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: int) -> None:
-    kind = Unavailable if code == 14 else Refused  # gRPC's UNAVAILABLE: another server may do better
+    kind = Unavailable if code == 14 else EtcdRefused  # gRPC's UNAVAILABLE: another server may do better
     with pytest.raises(kind, match=r"^gone$") as refusal:
         read_message(status, line)
     assert getattr(refusal.value, "code", 14) == code

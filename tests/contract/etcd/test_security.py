@@ -65,9 +65,9 @@ class TestPasswords:
 
     def test_no_login_where_one_is_demanded(self, password_server: Etcd, sessions: list[Peer]) -> None:
         session = opened(sessions, password_server.address, {})
-        session.seen.wait_for(lambda: "it demands a user" in detail(session), PATIENCE)
+        session.seen.wait_for(lambda: "login required" in detail(session), PATIENCE)
         assert session.seen.snapshots(MEMBERS) == []
-        with pytest.raises(StoreError, match="it demands a user and a password"):
+        with pytest.raises(StoreError, match="login required: set `user`"):
             session.backend.read(MEMBERS, PATIENCE)
 
     def test_a_login_where_none_is_demanded(
@@ -136,7 +136,7 @@ class TestPasswords:
         ({"user": "agent"}, ["user", "password_file or password_env"]),
         ({"user": "agent", "password_env": "NOT_SET_ANYWHERE"}, ["NOT_SET_ANYWHERE"]),
         ({"user": "agent", "password_file": "/nowhere"}, ["password_file: /nowhere: No such file"]),
-        ({"user": "a", "password_file": "/x", "password_env": "X"}, ["one of them is enough"]),
+        ({"user": "a", "password_file": "/x", "password_env": "X"}, ["mutually exclusive"]),
         ({"ca": "/etc/hostname"}, ["ca needs tls: true"]),
         ({"tls": True, "ca": "/nowhere"}, ["ca: /nowhere: No such file"]),
         ({"tls": True, "keyfile": "/etc/hostname"}, ["keyfile needs certfile"]),

@@ -80,15 +80,15 @@ class TestCertificates:
     ) -> None:
         options = {name: own[name] for name in ("tls", "ca")}
         session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "does it want a certificate of ours")
+        refused(session, tls_server.address, "require a client certificate")
 
     def test_a_client_without_tls_is_refused(self, tls_server: Etcd, sessions: list[Peer]) -> None:
-        refused(opened(sessions, tls_server.address, {}), tls_server.address, "does it want TLS?")
+        refused(opened(sessions, tls_server.address, {}), tls_server.address, "does the server require TLS?")
 
     def test_a_server_without_tls_is_refused(
         self, server: Etcd, own: dict[str, object], sessions: list[Peer]
     ) -> None:
-        refused(opened(sessions, server.address, own), server.address, "does it speak TLS")
+        refused(opened(sessions, server.address, own), server.address, "does it support TLS")
 
     def test_a_certificate_of_another_authority_is_refused(
         self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer], tmp_path: Path
@@ -96,7 +96,7 @@ class TestCertificates:
         """Unless it need not be verified."""
         options = {**own, "ca": str(Authority(tmp_path / "others").cert)}
         session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "its certificate is not accepted")
+        refused(session, tls_server.address, "certificate verification failed")
         serves(opened(sessions, tls_server.address, {**options, "verify": False}))
 
     def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
@@ -134,7 +134,7 @@ class TestCertificates:
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.setenv(name, str(own["ca"]))
         session = opened(sessions, tls_server.address, {**own, "ca": str(others)})
-        refused(session, tls_server.address, "its certificate is not accepted")
+        refused(session, tls_server.address, "certificate verification failed")
 
     @pytest.mark.parametrize(
         "bad",

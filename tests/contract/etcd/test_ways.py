@@ -34,7 +34,9 @@ def test_a_server_that_says_100_continue_for_ever(server: Etcd) -> None:
         both = Peers(EtcdUnderTest(server, hosts=(flooding.address, server.address)))
         try:
             before = growth.resident()
-            wait_detail(begun(alone.make("node1")), f"{flooding.address}: no proper HTTP: no final status")
+            wait_detail(
+                begun(alone.make("node1")), f"{flooding.address}: invalid HTTP response: no final status"
+            )
             registered(both, "node2")
             assert growth.resident() - before < FLOODED
         finally:
@@ -60,7 +62,7 @@ class TestTheWay:
         assert time.monotonic() - began > LIFE * 2 / 3 - 0.1, "not before its time"
         assert agent.seen.states(mark)[0] == StoreState.UNSURE
         assert agent.seen.snapshots(MEMBERS, mark) == []
-        assert f"{proxy.address}: no answer within" in detail(agent)
+        assert f"{proxy.address}: no response within" in detail(agent)
         store.plant(member(2), b"")
         proxy.resume()
         agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
@@ -95,7 +97,7 @@ class TestTheWay:
         self, peers: Peers, store: EtcdUnderTest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The lease is kept, the session seems well: a listing tells the truth after a while."""
-        monkeypatch.setattr(follower, "RENEWAL", 2.0)
+        monkeypatch.setattr(follower, "WATCH_RENEWAL", 2.0)
         agent = registered(peers)
         mark = agent.seen.mark()
         proxy.swallow(b"/v3/watch")
@@ -161,8 +163,8 @@ class TestHosts:
         store.hosts = (f"etcd.invalid:{server.port}",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        wait_detail(agent, f"etcd.invalid:{server.port}: the name does not resolve")
-        with pytest.raises(StoreError, match=r"etcd\.invalid.*does not resolve"):
+        wait_detail(agent, f"etcd.invalid:{server.port}: name resolution failed")
+        with pytest.raises(StoreError, match=r"etcd\.invalid.*name resolution failed"):
             agent.backend.read(MEMBERS, 1.0)
         addresses["etcd.invalid"] = ("127.0.0.1",)
         agent.wait_claim(member(1), Claim.OURS, RECOVERY)
@@ -177,7 +179,7 @@ class TestHosts:
         store.hosts = ("etcd.invalid:2379",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert "etcd.invalid:2379: no answer within" in detail(agent)
+        assert "etcd.invalid:2379: no response within" in detail(agent)
         began = time.monotonic()
         agent.backend.close(1.5)
         assert time.monotonic() - began < allowed(CLOSED)

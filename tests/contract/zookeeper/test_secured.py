@@ -147,7 +147,7 @@ def test_what_the_world_may_not_read_stays_hidden(
     session.wait_claim(member(1), Claim.OURS, PATIENCE)
     other.backend.open()
     other.watch(MEMBERS)
-    with pytest.raises(StoreError, match="not allowed: user, password"):
+    with pytest.raises(StoreError, match="permission denied: the znode's ACL"):
         other.backend.read(MEMBERS, PATIENCE)
     assert other.seen.snapshots(MEMBERS) == []
 
@@ -207,13 +207,15 @@ def test_a_client_without_a_certificate_is_refused(
 
 
 def test_a_client_without_tls_is_refused(tls_server: TlsZooKeeper, sessions: list[Peer]) -> None:
-    refused(opened(sessions, tls_server.address, {}), tls_server.address, "it closed the connection")
+    refused(opened(sessions, tls_server.address, {}), tls_server.address, "the server closed the connection")
 
 
 def test_a_server_without_tls_is_refused(
     digest_server: ZooKeeper, certificates: dict[str, object], sessions: list[Peer]
 ) -> None:
-    refused(opened(sessions, digest_server.address, certificates), digest_server.address, "does it speak TLS")
+    refused(
+        opened(sessions, digest_server.address, certificates), digest_server.address, "does it support TLS"
+    )
 
 
 def test_a_certificate_of_another_authority_is_refused(

@@ -24,7 +24,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, ev
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
-from vipagent_zookeeper import ZooKeeperDriver, follower, wire, znodes
+from vipagent_zookeeper import ZooKeeperDriver, connecting, follower, znodes
 
 LONG = 10.0
 """Seconds of a session's life in which even a busy machine moves to another server."""
@@ -88,7 +88,7 @@ def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: Zo
     driver = one.backend._driver
     assert isinstance(driver, ZooKeeperDriver)
     mark = one.seen.mark()
-    thief = KazooClient(store.server.address, client_id=driver._connection.link.client.client_id)
+    thief = KazooClient(store.server.address, client_id=driver._connection.session.client.client_id)
     thief.start()
     thief.stop()
     thief.close()
@@ -155,7 +155,9 @@ def test_a_maintenance_key_with_znodes_below_it_says_why_it_stays(
     key = Key(MAINTENANCE, "node1")
     store.foreign.ensure_path(f"{key.path(store.prefix)}/below")
     operator = peers.join("operator")
-    with pytest.raises(StoreError, match=r"erasing /test\d+/maintenance/apex/node1: .*znodes below it"):
+    with pytest.raises(
+        StoreError, match=r"erasing /test\d+/maintenance/apex/node1: .*the znode has children"
+    ):
         operator.backend.erase(key, PATIENCE)
 
 
@@ -173,7 +175,7 @@ def test_no_more_entries_are_handed_over_than_may_be(
     peers: Peers, store: ZooKeeperUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(znodes, "MAX_ENTRIES", 3)
-    monkeypatch.setattr(follower, "BATCH", 2)
+    monkeypatch.setattr(follower, "MAX_PARALLEL_REQUESTS", 2)
     for name in "edcba":
         store.foreign.create(Key(MEMBERS, name).path(store.prefix), name.encode(), makepath=True)
     one = peers.join("node1")
@@ -198,7 +200,7 @@ def test_the_server_decides_how_long_a_session_lives(server: ZooKeeper) -> None:
     hasty.backend.open()
     try:
         hasty.seen.wait_state(StoreState.CONNECTED, PATIENCE)
-        assert detail(hasty) == f"{server.address}, session life 4 s"
+        assert detail(hasty) == f"{server.address}, session timeout 4 s"
     finally:
         hasty.backend.close(2.0)
 
@@ -369,7 +371,7 @@ def test_a_host_that_says_nothing_is_named() -> None:
         one.backend.open()
         try:
             one.seen.wait_state(StoreState.LOST, PATIENCE)
-            assert detail(one) == f"{address}: no answer within 2 s"
+            assert detail(one) == f"{address}: no response within 2 s"
         finally:
             began = time.monotonic()
             one.backend.close(allowed(2.0))
@@ -378,14 +380,14 @@ def test_a_host_that_says_nothing_is_named() -> None:
 
 def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is full, as if packets were lost on the way."""
-    monkeypatch.setattr(wire, "DIAL", 3.0)
+    monkeypatch.setattr(connecting, "CONNECT_TIMEOUT", 3.0)
     with socket.create_server((HOST, 0), backlog=0) as full, socket.create_connection(full.getsockname()):
         address = f"{HOST}:{full.getsockname()[1]}"
         one = alone(address)
         one.backend.open()
         try:
             one.seen.wait_state(StoreState.LOST, PATIENCE)
-            assert detail(one) == f"{address}: no answer to a connection"
+            assert detail(one) == f"{address}: connection timed out"
         finally:
             began = time.monotonic()
             one.backend.close(allowed(2.0))
@@ -400,12 +402,12 @@ def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: 
         ("h", {"nope": 1}, "nope: there is no such option. The options are: .*auth, user, password_file"),
         ("h", {"tls": "maybe"}, "tls: "),
         ("h", {"auth": "kerberos"}, "auth: .*'digest' or 'sasl'"),
-        ("h", {"auth": "digest"}, "auth and user go together"),
-        ("h", {"auth": "digest", "user": "a:b", "password_env": "HOME"}, "'a:b': a colon"),
+        ("h", {"auth": "digest"}, "auth and user must be set together"),
+        ("h", {"auth": "digest", "user": "a:b", "password_env": "HOME"}, "'a:b': a user name"),
         ("h", {"auth": "digest", "user": "a"}, "password_file and password_env"),
         ("h", {"auth": "digest", "user": "a", "password_env": "UNSET_VARIABLE"}, "UNSET_VARIABLE"),
         ("h", {"auth": "digest", "user": "a", "password_file": "/nowhere"}, "/nowhere: No such file"),
-        ("h", {"password_env": "HOME"}, "goes with auth"),
+        ("h", {"password_env": "HOME"}, "auth requires exactly one"),
         ("h", {"ca": "/etc/passwd"}, "ca needs tls: true"),
     ],
 )
@@ -418,7 +420,7 @@ def test_options_that_can_never_work_are_refused(
 
 @pytest.mark.parametrize("prefix", ["", "exabgp", "/", "/a//b", "/a/../b", "/a\nb"])
 def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
-    with pytest.raises(StoreConfigError, match="no absolute path"):
+    with pytest.raises(StoreConfigError, match="not an absolute path"):
         alone("h", prefix=prefix)
 
 
