@@ -12,7 +12,7 @@ from vipagent.testing.slowness import allowed
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
 NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
 GOOD = ["child", sys.executable]
-UNKNOWN = "cannot find out whether the address is there: what was known still counts"
+UNKNOWN = "cannot check whether the address exists, keeping the last known state"
 UP = "ip link set lo up"
 PROGRAM = """
 import asyncio, json, logging, subprocess, sys
@@ -111,7 +111,7 @@ def test_many_at_once() -> None:
         (
             "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
             "2001:db8::1",
-            "IPv6 is turned off",
+            "IPv6 is disabled",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_failure_is_told_with_its_remedy(prepare: str, vip: str, remedy: str) ->
     seen = in_namespace(prepare, first=["add", vip], second=["retry"])
     assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
     ((message, fields),) = seen["said"]  # once, not at every attempt
-    assert message == "cannot add address: the VIP is not announced"
+    assert message == "cannot add address, not announcing the VIP"
     assert fields["vip"] == vip
     assert remedy in fields["error"]
 
@@ -145,18 +145,18 @@ def test_what_is_missing_is_added_once_that_is_possible() -> None:
     assert seen["second"]["done"] == ["2001:db8::1"]
     assert seen["second"]["missing"] == []
     assert [message for message, _ in seen["said"]] == [
-        "cannot add address: the VIP is not announced",
-        "address is there",
+        "cannot add address, not announcing the VIP",
+        "address exists",
     ]
 
 
 FAILING = pytest.mark.parametrize(
     ("program", "error"),
     [
-        (None, "no child process: "),
-        ("#!/bin/sh\nexec sleep 60", "not done within 0.3 s"),
-        ("#!/bin/sh\necho no memory; exit 3", "ended with status 3: no memory"),
-        ("#!/bin/sh\nkill -9 $$", "ended with status -9"),
+        (None, "cannot start the helper process: "),
+        ("#!/bin/sh\nexec sleep 60", "did not finish within 0.3 s"),
+        ("#!/bin/sh\necho no memory; exit 3", "exited with status 3: no memory"),
+        ("#!/bin/sh\nkill -9 $$", "exited with status -9"),
     ],
     ids=["not started", "late", "failed", "killed"],
 )
@@ -214,7 +214,7 @@ def test_a_vip_of_which_nothing_is_known_is_tried_again(
     assert seen["first"] == seen["second"] == {"done": [], "missing": [], "there": []}
     assert seen["third"] == {"done": ["10.9.0.1"], "missing": [], "there": ["10.9.0.1/32"]}
     (message, fields), (healed, _) = seen["said"]
-    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address is there")
+    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address exists")
     assert error in fields["error"]
 
 

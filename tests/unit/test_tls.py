@@ -11,8 +11,8 @@ from vipagent.store.access import TlsOptions, parse_options
 from vipagent.store.backend import StoreConfigError
 
 LACKS_KEY_USAGE = (
-    "CA cert does not include key usage extension, so `verify: strict` refuses it: make the authority's "
-    "certificate with keyUsage=critical,keyCertSign,cRLSign, or leave out `verify: strict`"
+    "CA cert does not include key usage extension, rejected by `verify: strict`: create the authority's "
+    "certificate with keyUsage=critical,keyCertSign,cRLSign, or remove `verify: strict`"
 )
 
 

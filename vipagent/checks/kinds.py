@@ -1,4 +1,4 @@
-"""Which check the settings ask for."""
+"""Selects the check for the settings."""
 
 from vipagent.checks.command import CommandCheck
 from vipagent.checks.network import target
@@ -8,7 +8,7 @@ from vipagent.checks.tcp import TcpCheck
 
 
 def check_for(settings: CheckSettings) -> Check | None:
-    """Return the check, or None if there is nothing to check."""
+    """Return the check, or None if no check is configured."""
     if settings.command is not None:
         return CommandCheck(settings.command, settings.timeout)
     if settings.url is None:

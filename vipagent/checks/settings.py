@@ -1,4 +1,4 @@
-"""How one service is checked, and what runs when its state changes: plain data, already validated."""
+"""Validated settings of a service's check and hooks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,23 +9,23 @@ from vipagent.net.tls import Verify
 
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
-    """The local check; names and meanings as in ExaBGP's healthcheck (C1). Times in seconds.
+    """The local check, with the names and meanings of ExaBGP's healthcheck (C1). Times are in seconds.
 
-    With neither a command nor a URL the service is taken to be good.
+    Without a command and a URL the check always succeeds.
     """
 
     command: str | None = None
-    """A shell command; status 0 is good."""
+    """Shell command; exit status 0 is a success."""
     url: str | None = None
-    """`http://`, `https://` (a status of 2xx or 3xx is good) or `tcp://HOST:PORT` (a connection is)."""
+    """`http://`, `https://` (status 2xx or 3xx is a success) or `tcp://HOST:PORT` (a connection is)."""
     interval: float = 5.0
     fast_interval: float = 1.0
-    """Instead of `interval` while a change of state is about to occur."""
+    """Used instead of `interval` while the state is changing."""
     timeout: float = 5.0
     disable: str | None = None
-    """A file: as long as it exists the service is disabled, and not checked."""
+    """File; while it exists the service is disabled and not checked."""
     verify: Verify = Verify.YES
-    """How the certificate is verified, with `https://`."""
+    """Verification of the certificate for `https://`."""
 
 
 @dataclass(frozen=True, slots=True)

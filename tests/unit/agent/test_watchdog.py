@@ -16,7 +16,7 @@ def culprit(seconds):
     time.sleep(seconds)
 
 async def main():
-    watchdog.SETTLED = {settled}
+    watchdog.GRACE_PERIOD = {settled}
     dog = watchdog.Watchdog()
     dog.start({timeout})
     await asyncio.sleep(0.1)

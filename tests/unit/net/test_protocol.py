@@ -110,7 +110,7 @@ def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
         protocol.receive(answer)
         parts(protocol)
     protocol.receive(b"")
-    with pytest.raises(ConnectionResetError, match="it closed the connection"):
+    with pytest.raises(ConnectionResetError, match="the server closed the connection"):
         parts(protocol)
 
 
@@ -167,7 +167,7 @@ def read_until_refused(start: bytes, piece: bytes, max_head: int) -> tuple[int, 
 def test_informational_answers_have_an_end(piece: bytes) -> None:
     received, why = read_until_refused(b"", piece * 100, MAX_HEAD)
     assert received < MAX_HEAD + 100 * len(piece)
-    assert why == f"no final status in the first {received} bytes of the answer"
+    assert why == f"no final status in the first {received} bytes of the response"
 
 
 @pytest.mark.parametrize("piece", [b"X: y\r\n", b"x"])
@@ -179,7 +179,7 @@ def test_headers_have_an_end(piece: bytes) -> None:
 @pytest.mark.parametrize("answer", [WITH_LENGTH, CHUNKED, INFORMED])
 def test_the_budget_is_of_all_bytes_of_an_answer(answer: bytes) -> None:
     assert answered(answer, budget=len(answer)) == (200, b"abcdefg")
-    with pytest.raises(ProtocolError, match=f"an answer of more than {len(answer) - 1} bytes"):
+    with pytest.raises(ProtocolError, match=f"the response is larger than {len(answer) - 1} bytes"):
         answered(answer, budget=len(answer) - 1)
 
 

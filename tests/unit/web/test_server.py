@@ -16,7 +16,7 @@ from vipagent.config.settings import ListenSettings
 from vipagent.testing.slowness import allowed
 from vipagent.web import connection, server, stream
 from vipagent.web.server import Server
-from vipagent.web.site import Response
+from vipagent.web.site import PageResponse
 
 Dialogue = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LOCAL = "127.0.0.1"
@@ -144,7 +144,7 @@ def test_what_is_no_request_is_refused(request_: bytes, status: bytes) -> None:
 
 
 def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REQUEST_WITHIN", 0.2)
+    monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.2)
 
     async def story() -> None:
         async with serving() as (_, port):
@@ -155,7 +155,7 @@ def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPat
 
 
 def test_there_are_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
 
     async def story() -> None:
         async with serving() as (made, port):
@@ -179,7 +179,7 @@ async def watching(port: int) -> Dialogue:
 
 
 def test_viewers_are_told_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST_VIEWERS", 2)
+    monkeypatch.setattr(stream, "MAX_VIEWERS", 2)
 
     async def story() -> None:
         async with serving() as (made, port):
@@ -199,16 +199,16 @@ def test_viewers_are_told_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_viewer_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SEND_WITHIN", 0.2)
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", 0.2)
 
     async def story() -> None:
         async with serving() as (made, port):
-            made._site.stream._picture = lambda: "x" * 1_000_000
+            made._site.stream._status_json = lambda: "x" * 1_000_000
             _, writer = await watching(port)
             cast(asyncio.ReadTransport, writer.transport).pause_reading()
             for _ in range(20):
                 made.change()
-                await asyncio.sleep(stream.GATHER)
+                await asyncio.sleep(stream.BATCH_DELAY)
             await until(lambda: not made._connections)
             writer.close()
 
@@ -218,7 +218,7 @@ def test_a_viewer_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
 def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with serving() as (made, port):
-            made._site._answers = {"/": lambda _request: cast(Response, 1 / 0)}
+            made._site._routes = {"/": lambda _request: cast(PageResponse, 1 / 0)}
             assert await said(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b""
             assert b"404" in await said(port, b"GET /nosuch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
@@ -231,7 +231,7 @@ def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_port_that_is_taken_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server, "RETRY_MIN", 0.05)
+    monkeypatch.setattr(server, "MIN_RETRY_DELAY", 0.05)
 
     async def story() -> None:
         with socket.create_server((LOCAL, 0)) as taken:

@@ -72,7 +72,7 @@ def test_without_viewers_nothing_is_done() -> None:
 
 
 def test_quiet_is_not_death(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "ALIVE", 0.05)
+    monkeypatch.setattr(stream, "KEEPALIVE_INTERVAL", 0.05)
 
     async def story(stream: Stream, drawn: Drawn) -> None:
         async with aclosing(stream.events()) as events:
@@ -84,7 +84,7 @@ def test_quiet_is_not_death(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_viewers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST_VIEWERS", 1)
+    monkeypatch.setattr(stream, "MAX_VIEWERS", 1)
 
     async def story(stream: Stream, _drawn: Drawn) -> None:
         async with aclosing(stream.events()) as events:
