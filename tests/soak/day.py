@@ -15,7 +15,7 @@ STEPS = 20
 LOST_EVERY = 25
 """Each so many reconnections, the connection is away for longer than the session lives."""
 UNSURE, LOST = "store unsure", "store lost"
-REFUSED = "the new configuration is refused, the old one stays"
+REFUSED = "reload failed, keeping the current configuration"
 BGP_UNKNOWN = "BGP unknown"
 """Nobody answers the agent here as an ExaBGP would."""
 RELOADS = 4

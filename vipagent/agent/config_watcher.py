@@ -1,45 +1,49 @@
-"""When to read the configuration again: its file has changed, or a SIGHUP came (E3, E6)."""
+"""Triggers reloads of the configuration: after a change of the file, or SIGHUP (E3, E6)."""
 
 import asyncio
 import contextlib
 from pathlib import Path
 
-LOOK_EVERY = 2.0
-"""Seconds between two looks at the file: it may be replaced, or on a file system without events."""
-TRY_EVERY = 60.0
-"""Seconds after which another attempt is due all the same: what was missing need not be in the file."""
+POLL_INTERVAL = 2.0
+"""Polling interval of the file in seconds: it may be replaced, or on a file system without events."""
+RETRY_INTERVAL = 60.0
+"""Interval in seconds of retries without a change: the cause may be outside of the file."""
 
 
-class Changes:
-    """Tells whether anything has changed since the configuration was last read.
+class ConfigWatcher:
+    """Detects changes since the configuration was last read.
 
     Args:
-        source: the configuration's file, if there is one.
+        source: the configuration file, if any.
     """
 
     def __init__(self, source: Path | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._source = source
-        self._read = _stamp(source)
-        self.hung_up = asyncio.Event()
-        """Set by a SIGHUP."""
+        self._read = _fingerprint(source)
+        self.reload_requested = asyncio.Event()
+        """Set by SIGHUP."""
 
     def reading(self) -> None:
-        """Note that the configuration is about to be read: what comes from now on is a change."""
-        self.hung_up.clear()
-        self._read = _stamp(self._source)
+        """Mark that the configuration is about to be read: later changes trigger a reload."""
+        self.reload_requested.clear()
+        self._read = _fingerprint(self._source)
 
     async def due(self) -> None:
-        """Return when another attempt is due, after one that has failed."""
-        until = self._loop.time() + TRY_EVERY
-        while not self.hung_up.is_set() and _stamp(self._source) == self._read and self._loop.time() < until:
+        """Wait until a retry is due after a failed attempt."""
+        until = self._loop.time() + RETRY_INTERVAL
+        while (
+            not self.reload_requested.is_set()
+            and _fingerprint(self._source) == self._read
+            and self._loop.time() < until
+        ):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self.hung_up.wait()
+                async with asyncio.timeout(POLL_INTERVAL):
+                    await self.reload_requested.wait()
 
 
-def _stamp(source: Path | None) -> tuple[int, int] | None:
-    """Return what differs after any change, of content, owner or mode; None: there is no file."""
+def _fingerprint(source: Path | None) -> tuple[int, int] | None:
+    """Return a value that differs after any change of content, owner or mode; None: no file."""
     try:
         found = source.stat() if source else None
     except OSError:

@@ -1,4 +1,4 @@
-"""From a backend's threads to the agent's loop: the only way in (Shape 2)."""
+"""Passes events from a backend's threads to the agent's loop (Shape 2)."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ from vipagent.store.layout import Directory
 
 
 class Inbox:
-    """A `Listener` that hands over on the loop, in order, at most the latest snapshot of each directory.
+    """A `Listener` that delivers events on the loop, in order, with only the latest snapshot per directory.
 
     Args:
         loop: the agent's loop.
-        on_session: called on the loop with the session's state and what there is to say about it.
+        on_session: called on the loop with the session's state and its detail.
         on_snapshot: called on the loop with a directory and its entries.
     """
 
@@ -33,13 +33,13 @@ class Inbox:
         self._waiting: deque[tuple[StoreState, str] | tuple[Directory, Snapshot]] = deque()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Hand over the session's state; called on any thread."""
+        """Queue the session's state. Thread-safe."""
         with self._lock:
             self._waiting.append((state, detail))
         self._wake()
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Hand over a directory; called on any thread."""
+        """Queue a directory's snapshot. Thread-safe."""
         with self._lock:
             for waiting in [item for item in self._waiting if item[0] == directory]:
                 self._waiting.remove(waiting)
@@ -47,7 +47,7 @@ class Inbox:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:

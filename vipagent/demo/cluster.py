@@ -14,7 +14,7 @@ from pathlib import Path
 SWITCH = "127.0.0.1"
 SWITCH_AS = 65000
 SERVICE = "apex"
-STOPPING = 3.0
+STOP_TIMEOUT = 3.0
 """Seconds that a process gets to end by itself when the demo is over."""
 
 
@@ -143,7 +143,7 @@ class Cluster:
         process = self._processes.pop(name)
         process.send_signal(number)
         try:
-            process.wait(STOPPING)
+            process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

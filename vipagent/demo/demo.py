@@ -19,7 +19,7 @@ from vipagent.demo.steps import Step, steps
 from vipagent.demo.table import Table
 from vipagent.store.layout import WHOLE_SERVICE
 
-QUIET = 1.0
+STABLE_TIME = 1.0
 """Seconds that a reached state has to last before the next step."""
 KEYS = "1 2 3: kill or revive · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
 
@@ -68,7 +68,7 @@ class Demo:
                 return False
         return True
 
-    async def obey(self) -> None:
+    async def interact(self) -> None:
         """Start the load balancers, and do what the keys say until the user quits."""
         self._hint = KEYS
         for node in NODES:
@@ -100,8 +100,8 @@ class Demo:
             reached = await self._holds(step, start + step.within)
         if reached:
             seconds = self._since - start
-        dark = None if step.dark else self._table.gap(self._loop.time())
-        return Result(step.title, seconds, dark, reached)
+        unserved = None if step.unserved else self._table.gap(self._loop.time())
+        return Result(step.title, seconds, unserved, reached)
 
     async def _holds(self, step: Step, deadline: float) -> bool:
         """Wait until what is expected is so, and stays so for a while."""
@@ -109,7 +109,7 @@ class Demo:
             if not await self._change(deadline):
                 return False
         self._since = self._loop.time()
-        while await self._change(self._since + QUIET):
+        while await self._change(self._since + STABLE_TIME):
             if not step.expected(self._table):
                 return False
         return True
@@ -140,7 +140,7 @@ def run(pages: Mapping[str, str], *, walk: bool) -> int:
 
     Args:
         pages: where each load balancer shows its status page, as `listen` has it, by its name.
-        walk: take the steps and end; otherwise obey the keys, which needs a terminal.
+        walk: take the steps and end; otherwise interact the keys, which needs a terminal.
 
     Returns:
         The exit status: 0 if every step reached what it should.
@@ -162,7 +162,7 @@ async def _run(folder: Path, live: Live, pages: Mapping[str, str], *, walk: bool
         await demo.open()
         if walk:
             return 0 if await demo.walk() else 1
-        await demo.obey()
+        await demo.interact()
     finally:
         await demo.close()
     return 0

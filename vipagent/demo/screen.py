@@ -19,7 +19,7 @@ class Result:
 
     title: str
     seconds: float
-    dark: float | None
+    unserved: float | None
     """Seconds that a VIP had no route at all, at the longest; None: on purpose."""
     reached: bool
 
@@ -79,8 +79,12 @@ def _nodes(nodes: Sequence[Machine]) -> Text:
 
 def _result(result: Result) -> Text:
     mark = "✓" if result.reached else "✗"
-    dark = "" if result.dark is None else f", longest without a route: {result.dark * 1000:.0f} ms"
+    unserved = (
+        "" if result.unserved is None else f", longest without a route: {result.unserved * 1000:.0f} ms"
+    )
     outcome = (
-        f"{result.seconds:.2f} s{dark}" if result.reached else f"not reached within {result.seconds:.0f} s"
+        f"{result.seconds:.2f} s{unserved}"
+        if result.reached
+        else f"not reached within {result.seconds:.0f} s"
     )
     return Text(f"{mark} {result.title}: {outcome}", style="green" if result.reached else "bold red")

@@ -7,9 +7,9 @@ from vipagent.demo.cluster import NODES, Cluster, Node
 from vipagent.demo.operator import Operator
 from vipagent.demo.table import Table
 
-PATIENCE = 30.0
+STEP_TIMEOUT = 30.0
 """Seconds that a step may take: on a quiet machine it is some, but a demo is for any."""
-FIRST_PATIENCE = 60.0
+FIRST_STEP_TIMEOUT = 60.0
 """Seconds for the first one, in which seven programs start."""
 
 
@@ -20,9 +20,9 @@ class Step:
     title: str
     act: Callable[[Cluster, Operator], None]
     expected: Callable[[Table], bool]
-    dark: bool = False
+    unserved: bool = False
     """Whether VIPs are without a route on purpose."""
-    within: float = PATIENCE
+    within: float = STEP_TIMEOUT
 
 
 def steps() -> tuple[Step, ...]:
@@ -32,16 +32,16 @@ def steps() -> tuple[Step, ...]:
         Step(
             "start three load balancers",
             lambda cluster, _: _start_all(cluster),
-            _steady,
-            dark=True,
-            within=FIRST_PATIENCE,
+            _converged,
+            unserved=True,
+            within=FIRST_STEP_TIMEOUT,
         ),
         Step(f"kill -9 {first.name}", lambda cluster, _: cluster.kill(first), _without(first)),
-        Step(f"{first.name} returns", lambda cluster, _: cluster.start(first), _steady),
+        Step(f"{first.name} returns", lambda cluster, _: cluster.start(first), _converged),
         Step(f"maintenance of {second.name}", lambda _, op: op.maintain(second.name), _without(second)),
-        Step("end of that maintenance", lambda _, op: op.resume(second.name), _steady),
-        Step("maintenance of the service", lambda _, op: op.maintain_all(), _dark, dark=True),
-        Step("end of that maintenance", lambda _, op: op.resume_all(), _steady, dark=True),
+        Step("end of that maintenance", lambda _, op: op.resume(second.name), _converged),
+        Step("maintenance of the service", lambda _, op: op.maintain_all(), _unserved, unserved=True),
+        Step("end of that maintenance", lambda _, op: op.resume_all(), _converged, unserved=True),
     )
 
 
@@ -50,12 +50,12 @@ def _start_all(cluster: Cluster) -> None:
         cluster.start(node)
 
 
-def _steady(table: Table) -> bool:
+def _converged(table: Table) -> bool:
     """Say whether each load balancer announces its own VIP, and no other."""
     return all(table.paths.get(node.vip, {}).keys() == {node.address} for node in NODES)
 
 
-def _dark(table: Table) -> bool:
+def _unserved(table: Table) -> bool:
     return not any(table.paths.values())
 
 

@@ -33,7 +33,7 @@ class Table:
                 peers.pop(peer, None)
         elif message["type"] == "update":
             self._update(peer, message["neighbor"]["message"].get("update", {}))
-        self._note_gaps(now)
+        self._record_gaps(now)
         return before != self.paths
 
     def watch_gaps(self, now: float) -> None:
@@ -57,7 +57,7 @@ class Table:
         for nlri in _prefixes(update.get("announce", {})):
             self.paths.setdefault(nlri, {})[peer] = med if isinstance(med, int) else 0
 
-    def _note_gaps(self, now: float) -> None:
+    def _record_gaps(self, now: float) -> None:
         for vip in self.vips:
             if self.paths.get(vip):
                 since = self.dark_since.pop(vip, now)

@@ -10,7 +10,7 @@ from vipagent.config import document
 from vipagent.config.problems import Problem
 from vipagent.migration import exabgp_conf
 from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
-from vipagent.migration.options import Option, Takes, parse
+from vipagent.migration.options import HealthcheckOption, Takes, parse
 
 NEEDED = ("zk_hosts", "zk_path_service", "srv_auth_ip")
 KEYS = (
@@ -19,18 +19,18 @@ KEYS = (
 )  # fmt: skip
 LISTS = ("zk_hosts", "srv_non_auth_ips")
 OPTIONS = (
-    Option("config", ("--config", "-f")),
-    Option("debug", ("--debug", "-d"), Takes.NOTHING),
-    Option("silent", ("--silent", "-s"), Takes.NOTHING),
-    Option("syslog", ("--no-syslog",), Takes.NOTHING, const="false"),
-    Option("syslog_facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
-    Option("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), Takes.VALUES),
-    Option("zk_path_service", ("--zk-path-service", "-zPS")),
-    Option("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
-    Option("local_check", ("--local-check", "-c")),
-    Option("srv_name", ("--name", "-n")),
-    Option("srv_auth_ip", ("--auth-ip", "-A")),
-    Option("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
+    HealthcheckOption("config", ("--config", "-f")),
+    HealthcheckOption("debug", ("--debug", "-d"), Takes.NOTHING),
+    HealthcheckOption("silent", ("--silent", "-s"), Takes.NOTHING),
+    HealthcheckOption("syslog", ("--no-syslog",), Takes.NOTHING, const="false"),
+    HealthcheckOption("syslog_facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+    HealthcheckOption("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), Takes.VALUES),
+    HealthcheckOption("zk_path_service", ("--zk-path-service", "-zPS")),
+    HealthcheckOption("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
+    HealthcheckOption("local_check", ("--local-check", "-c")),
+    HealthcheckOption("srv_name", ("--name", "-n")),
+    HealthcheckOption("srv_auth_ip", ("--auth-ip", "-A")),
+    HealthcheckOption("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
 )
 _PROGRAM = re.compile(r"(^|/)exazk(\.\w+)?$")
 _TRUE = frozenset({"true", "yes", "on"})

@@ -10,7 +10,7 @@ from vipagent.migration import exabgp_conf
 from vipagent.migration.draft import Reading
 from vipagent.migration.exabgp_conf import Process
 from vipagent.migration.healthcheck_service import instance
-from vipagent.migration.options import Given, Option, Takes, parse
+from vipagent.migration.options import Given, HealthcheckOption, Takes, parse
 
 _FLAGS = (
     ("silent", "-s"), ("no-syslog",), ("debug", "-d"), ("no-ack", "-a"), ("sudo",),
@@ -31,16 +31,16 @@ _REPEATED = (
 )  # fmt: skip
 
 
-def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[Option]:
+def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[HealthcheckOption]:
     for name, *others in names:
-        yield Option(name, (f"--{name}", *others), takes)
+        yield HealthcheckOption(name, (f"--{name}", *others), takes)
 
 
 OPTIONS = (
     *_options(_FLAGS, Takes.NOTHING),
     *_options(_VALUES, Takes.VALUE),
     *_options(_REPEATED, Takes.VALUES),
-    Option("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+    HealthcheckOption("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
 )
 """Every option of healthcheck, of 4.2 and 5 alike."""
 _PROGRAM = re.compile(r"(^|[/.-])healthcheck(\.py)?$")

@@ -9,7 +9,7 @@ from vipagent.config.problems import Problem
 from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
 from vipagent.migration.options import Given
 
-MANY = 1024
+MAX_ADDRESSES = 1024
 """Addresses that networks may be taken apart to."""
 
 SAME = (
@@ -140,8 +140,8 @@ def _ips(given: Mapping[str, str | list[str]]) -> list[str]:
 def _apart(named: Iterable[str]) -> list[str]:
     networks = [ip_network(text) for text in named]
     total = sum(network.num_addresses for network in networks)
-    if total > MANY:
-        raise ValueError(f"names {total} addresses, deaggregated: {MANY} are the most")
+    if total > MAX_ADDRESSES:
+        raise ValueError(f"names {total} addresses, deaggregated: {MAX_ADDRESSES} are the most")
     return [str(address) for network in networks for address in network]
 
 

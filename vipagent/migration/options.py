@@ -22,7 +22,7 @@ class Takes(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class HealthcheckOption:
     """An option of another program."""
 
     name: str
@@ -41,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def parse(options: Sequence[Option], words: Sequence[str]) -> Given:
+def parse(options: Sequence[HealthcheckOption], words: Sequence[str]) -> Given:
     """Return what a command line gives.
 
     Raises:
@@ -53,7 +53,7 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> Given:
     return dict(vars(given))
 
 
-def _parser(options: Sequence[Option]) -> _Parser:
+def _parser(options: Sequence[HealthcheckOption]) -> _Parser:
     parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     for option in options:
         match option.takes:

@@ -1,4 +1,4 @@
-"""The status page: one file of HTML with style and script in it, and the policy that allows just these."""
+"""The status page: one HTML file with inline style and script, and its Content-Security-Policy."""
 
 import base64
 import hashlib
@@ -9,14 +9,14 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page, and the Content-Security-Policy to send with it."""
+    """The page and its Content-Security-Policy."""
 
     html: bytes
     policy: str
 
 
 def load() -> Page:
-    """Read the page from the package."""
+    """Load the page from the package."""
     html = files("vipagent.web").joinpath("page.html").read_text()
     script, style = (_hash(html, tag) for tag in ("script", "style"))
     return Page(
@@ -27,7 +27,7 @@ def load() -> Page:
 
 
 def _hash(html: str, tag: str) -> str:
-    """Return the source expression for the one element of this name (CSP 3, 2.3.1)."""
+    """Return the hash source of the element with this name (CSP 3, 2.3.1)."""
     (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
