@@ -13,7 +13,7 @@ from tests.servers.process import wait_for
 
 GRACE = 1.0
 """Seconds of `start_grace`."""
-PATIENCE = 40.0
+AGENT_TIMEOUT = 40.0
 UNRESOLVED = "store.invalid"
 """A name that no resolver knows, until `resolving` is told."""
 RESOLVER = f'''
@@ -60,10 +60,10 @@ class Refused:
             there: whether the VIP is registered, as the server has it.
         """
         with Program(self._arguments, self._log, self._env) as agent:
-            wait_for(f"it says {message!r}", lambda: re.search(message, self._said()), PATIENCE)
-            own = agent.wait_for(f"announce route {self.VIP}", 0.0, PATIENCE)
+            wait_for(f"it says {message!r}", lambda: re.search(message, self._said()), AGENT_TIMEOUT)
+            own = agent.wait_for(f"announce route {self.VIP}", 0.0, AGENT_TIMEOUT)
             repair()
-            wait_for("the VIP is registered", there, PATIENCE)
+            wait_for("the VIP is registered", there, AGENT_TIMEOUT)
             assert agent.commands(f" {self.VIP}/", own.at) == [own], "its route stays as it is"
             assert "Traceback" not in self._said()
 
@@ -104,7 +104,7 @@ def one_dies(
         victim, *survivors = [
             stack.enter_context(Program(arguments(vip), folder / f"{vip}.log")) for vip in vips
         ]
-        wait_for("all are registered", lambda: all(map(there, vips)), PATIENCE)
+        wait_for("all are registered", lambda: all(map(there, vips)), AGENT_TIMEOUT)
         for survivor, vip in zip(survivors, vips[1:], strict=True):
             survivor.wait_for(f"announce route {vip}", 0.0)
             survivor.wait_for(f"withdraw route {vips[0]}", 0.0)  # it knows the owner

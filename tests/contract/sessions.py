@@ -10,7 +10,7 @@ from vipagent.store.backend import StoreError
 from vipagent.store.layout import Key
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 PASSWORD = "s3cret: with a colon"
 NO_KEY_USAGE = (
@@ -28,7 +28,7 @@ def detail(session: Peer) -> str:
 
 def wait_detail(session: Peer, pattern: str) -> None:
     """Wait until what was told last about the session begins with a match of `pattern`."""
-    session.seen.wait_for(lambda: re.match(pattern, detail(session)), PATIENCE, f"it says {pattern!r}")
+    session.seen.wait_for(lambda: re.match(pattern, detail(session)), WAIT_TIMEOUT, f"it says {pattern!r}")
 
 
 def begun(session: Peer) -> Peer:
@@ -44,15 +44,15 @@ def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
     agent = peers.join(node)
     agent.watch(MEMBERS)
     agent.register(member(last))
-    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(last), Claim.OURS, WAIT_TIMEOUT)
     return agent
 
 
 def serves(session: Peer) -> None:
     """Assert that the session gets what it wants."""
-    session.wait_claim(member(1), Claim.OURS, PATIENCE)
-    session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
-    assert session.backend.erase(Key(MAINTENANCE, "all"), PATIENCE)
+    session.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+    session.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
+    assert session.backend.erase(Key(MAINTENANCE, "all"), WAIT_TIMEOUT)
 
 
 def wait_read_refused(session: Peer, pattern: str) -> str:
@@ -67,13 +67,13 @@ def wait_read_refused(session: Peer, pattern: str) -> str:
         said = str(error.value)
         return said if re.search(pattern, said) else ""
 
-    return wait_for(f"a command is told {pattern!r}", told, PATIENCE)
+    return wait_for(f"a command is told {pattern!r}", told, WAIT_TIMEOUT)
 
 
 def refused(session: Peer, host: str, cause: str) -> None:
     """Assert that the session is told, once, why it gets nothing; and the operator, too; but no secret."""
-    session.seen.wait_state(StoreState.LOST, PATIENCE)
-    session.seen.wait_for(lambda: cause in detail(session), PATIENCE, f"the cause is {cause}")
+    session.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
+    session.seen.wait_for(lambda: cause in detail(session), WAIT_TIMEOUT, f"the cause is {cause}")
     for told in (wait_read_refused(session, re.escape(cause)), detail(session)):
         assert f"{host}: " in told
         assert cause in told

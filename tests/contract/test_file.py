@@ -18,7 +18,7 @@ from vipagent.testing.contract import BackendContract, ProcessDeath
 from vipagent.testing.death import holder
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member, threads_of
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT, SharedStore
 from vipagent_file import FileDriver, locks
 from vipagent_file.changes import InotifyWatcher
 from vipagent_file.follower import INOTIFY_ATTEMPTS, RECHECK_DELAYS
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Callback with id .* already exis
 
 class FilesUnderTest(SharedStore):
     factory = FileDriver
-    vanishing = NOTICE
+    expiry = MAX_PROPAGATION
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class FilesUnderTest(SharedStore):
     def path(self, key: Key) -> Path:
         return self.root / key.path("/exabgp").lstrip("/")
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path.with_name(".planted"), os.O_RDWR | os.O_CREAT, 0o644)
@@ -49,7 +49,7 @@ class FilesUnderTest(SharedStore):
         path.with_name(".planted").rename(path)
         self._planted[path] = descriptor
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         path = self.path(key)
         path.unlink()
         descriptor = self._planted.pop(path, None)
@@ -59,7 +59,7 @@ class FilesUnderTest(SharedStore):
     def overwrite(self, key: Key, value: bytes) -> None:
         self.path(key).write_bytes(value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         folder = self.root / directory.path("/exabgp").lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         for name in (b"line\nbreak", b"\xff\xfe", b"x" * 255, b".hidden"):
@@ -94,7 +94,7 @@ def test_a_leftover_of_a_dead_agent_is_no_member_and_goes(peers: Peers, store: F
     path.write_bytes(b"nobody holds this")
     one = peers.join("node1")
     one.watch(MEMBERS)
-    assert one.seen.wait_names(MEMBERS, [], PATIENCE) == {}
+    assert one.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT) == {}
     wait_for("the leftover is removed", lambda: not path.exists())
 
 
@@ -105,19 +105,19 @@ def test_a_leftover_is_taken_over_in_place(peers: Peers, store: FilesUnderTest) 
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    assert one.wait_claim(member(1), Claim.OURS, PATIENCE).value == one.value
+    assert one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT).value == one.value
 
 
 def test_a_death_long_after_the_last_change_is_noticed(peers: Peers, store: FilesUnderTest) -> None:
     watcher = peers.join("node2")
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
-        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
         time.sleep(
             max(RECHECK_DELAYS) + 0.5
         )  # so that no look that an earlier change caused is still to come
         child.kill()
-        watcher.seen.wait_names(MEMBERS, [], NOTICE)
+        watcher.seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
 
 
 def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: FilesUnderTest) -> None:
@@ -125,12 +125,12 @@ def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: Files
     for peer in (one, two):
         peer.watch(MEMBERS)
     one.register(member(1))
-    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    two.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     store.root.rename(store.root.with_name("moved"))
-    two.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+    two.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     wait_for("the entry is made again", lambda: store.path(member(1)).exists())
-    two.wait_claim(member(1), Claim.OTHER, PATIENCE)
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    two.wait_claim(member(1), Claim.OTHER, WAIT_TIMEOUT)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
@@ -141,12 +141,12 @@ def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     mark = one.seen.mark()
     store.root.rename(store.root.with_name("moved"))
     one.register(member(2))
-    one.seen.wait_told(StoreState.LOST, PATIENCE, mark)
-    one.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+    one.seen.wait_reported(StoreState.LOST, WAIT_TIMEOUT, mark)
+    one.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
     wait_for("the entry is made again", store.path(member(1)).exists)
 
 
@@ -158,11 +158,11 @@ def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: Fil
         agent.register(member(last))
     for _ in range(5):
         for agent in agents:
-            agent.seen.wait_names(MEMBERS, names, PATIENCE)
+            agent.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
         shutil.rmtree(store.root, ignore_errors=True)  # agents make it anew while it is removed
         agents[0].register(member(4))
         for agent in agents:
-            agent.seen.wait_names(MEMBERS, [*names, member(4).name], PATIENCE)
+            agent.seen.wait_names(MEMBERS, [*names, member(4).name], WAIT_TIMEOUT)
         agents[0].backend.deregister(member(4))
 
 
@@ -173,7 +173,7 @@ def test_nobody_reads_half_a_value(peers: Peers) -> None:
     for turn in range(200):
         one.backend.register(member(1), values[turn % 2])
     one.register(member(1))
-    two.seen.wait_for(lambda: (entry := two.entry(member(1))) and entry.value == one.value, PATIENCE)
+    two.seen.wait_for(lambda: (entry := two.entry(member(1))) and entry.value == one.value, WAIT_TIMEOUT)
     seen = {entry.value for snapshot in two.seen.snapshots(MEMBERS) for entry in snapshot.values()}
     assert seen <= {*values, one.value}
 
@@ -196,21 +196,21 @@ def test_of_several_that_register_one_name_at_once_one_has_it(peers: Peers) -> N
             agent.backend.deregister(member(1))
             agent.backend.deregister(member(2))
         for agent in agents:
-            agent.seen.wait_names(MEMBERS, [], PATIENCE)
+            agent.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
 
 
 def test_a_folder_that_a_stopped_agent_keeps_is_waited_for(peers: Peers, store: FilesUnderTest) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     one.register(member(1))
-    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    two.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     with locks.locked_names(store.path(member(1)).parent):
         one.register(member(2))
         one.backend.deregister(member(1))
-        two.seen.wait_names(MEMBERS, [], 2 * NOTICE)
+        two.seen.wait_names(MEMBERS, [], 2 * MAX_PROPAGATION)
         with pytest.raises(StoreError, match="locked by another agent, which may be stopped"):
-            one.backend.write(Key(MEMBERS, "10.0.0.3"), b"", PATIENCE)
-    two.seen.wait_names(MEMBERS, [member(2).name], 2 * NOTICE)
+            one.backend.write(Key(MEMBERS, "10.0.0.3"), b"", WAIT_TIMEOUT)
+    two.seen.wait_names(MEMBERS, [member(2).name], 2 * MAX_PROPAGATION)
 
 
 def test_what_cannot_be_read_is_not_taken_for_dead(peers: Peers, store: FilesUnderTest) -> None:
@@ -220,9 +220,9 @@ def test_what_cannot_be_read_is_not_taken_for_dead(peers: Peers, store: FilesUnd
     one.watch(MEMBERS)
     one.register(member(1))
     one.register(member(2))
-    one.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
+    one.seen.wait_names(MEMBERS, [member(2).name], WAIT_TIMEOUT)
     path.rmdir()
-    one.wait_claim(member(1), Claim.OURS, NOTICE)
+    one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
 def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path) -> None:
@@ -234,12 +234,12 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
     backend.watch(MEMBERS)
     backend.open()
     try:
-        seen.wait_state(StoreState.LOST, PATIENCE)
+        seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         assert seen.snapshots(MEMBERS) == [], "what is unknown is not empty"
         blocked.unlink()
         blocked.mkdir()
-        seen.wait_state(StoreState.CONNECTED, PATIENCE)
-        seen.wait_names(MEMBERS, [], NOTICE)
+        seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
+        seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
     finally:
         backend.close(2.0)
 
@@ -257,12 +257,12 @@ def test_without_inotify_changes_are_seen_by_looking(
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     one.register(member(1))
-    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    two.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     wait_for("both have tried in vain", lambda: len(refused) == 2 * INOTIFY_ATTEMPTS)
     one.backend.deregister(member(1))
-    two.seen.wait_names(MEMBERS, [], PATIENCE)
+    two.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
     one.register(member(2))
-    two.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
+    two.seen.wait_names(MEMBERS, [member(2).name], WAIT_TIMEOUT)
     assert len(refused) == 2 * INOTIFY_ATTEMPTS, "each attempt may cost descriptors"
 
 
@@ -277,7 +277,7 @@ def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     inode = store.path(member(1)).stat().st_ino
     descriptors = [int(fd.name) for fd in Path("/proc/self/fd").iterdir() if _inode(fd) == inode]
     assert descriptors
@@ -305,7 +305,7 @@ def test_modes_do_not_depend_on_the_umask(peers: Peers, store: FilesUnderTest) -
         one = peers.join("node1")
         one.watch(MEMBERS)
         one.register(member(1))
-        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     finally:
         os.umask(old)
     made = [store.root, *store.root.rglob("*")]
@@ -318,8 +318,8 @@ def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnder
     one.watch(STATES)
     key = Key(STATES, "node1")
     one.backend.register(key, b"{}")
-    one.seen.wait_names(STATES, ["node1"], PATIENCE)
-    one.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+    one.seen.wait_names(STATES, ["node1"], WAIT_TIMEOUT)
+    one.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
     for path in (store.path(key), store.path(Key(MAINTENANCE, "all"))):
         assert path.stat().st_mode & 0o777 == 0o664
 

@@ -19,16 +19,16 @@ class MemoryUnderTest(StoreUnderTest):
     def backend(self, node: str, instance: str, listener: Listener) -> MemoryBackend:
         return MemoryBackend(StoreSettings(node=node, instance=instance), listener, self.store)
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         self.store.put(key, value)
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.store.remove(key)
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.store.put(key, value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         for name in ("line\nbreak", "x" * 5000, "", "ÿ", "\x00"):
             self.store.put(Key(directory, name), b"\xff" * 70_000)
 

@@ -21,7 +21,7 @@ from vipagent.store.client import Client
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 from vipagent.testing.recorder import Recorder, SessionSeen
-from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.testing.store import WAIT_TIMEOUT, ServedStore
 
 HOST = "127.0.0.1"
 LIFE = 4.0
@@ -65,7 +65,7 @@ class RedisServer:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while True:
             try:
                 self.client.ping()
@@ -85,7 +85,7 @@ class RedisServer:
         """`kill -9`, and reap."""
         self.signal(signal.SIGKILL)
         if self._child is not None:
-            self._child.wait(PATIENCE)
+            self._child.wait(WAIT_TIMEOUT)
 
 
 def free_port() -> int:
@@ -99,7 +99,7 @@ class RedisUnderTest(ServedStore):
     """A server, a prefix that is fresh for each test, and a foreign client."""
 
     factory = RedisDriver
-    vanishing = LIFE + 1.0  # Redis looks for what has expired ten times a second
+    expiry = LIFE + 1.0  # Redis looks for what has expired ten times a second
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -111,11 +111,11 @@ class RedisUnderTest(ServedStore):
         options = {"password_file": str(self._server.password_file)}
         return StoreSettings(node, instance, (host,), self._prefix, LIFE, options)
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         """Make an entry that nobody's session holds."""
         self._server.client.hset(key.path(self._prefix), "value", value)
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         """Remove an entry."""
         self._server.client.delete(key.path(self._prefix))
 
@@ -123,7 +123,7 @@ class RedisUnderTest(ServedStore):
         """Change the value, not the holder."""
         self._server.client.hset(key.path(self._prefix), "value", value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         """Put there what no agent would."""
         path = directory.path(self._prefix).encode()
         for name in (b"", b"line\nbreak", b"\x00", b"\xff\xfe", b"x" * 5000, b"..", b"*", b"deep/er"):
@@ -191,7 +191,7 @@ def test_a_wrong_password_is_told_and_a_better_one_is_taken(store: RedisUnderTes
     try:
         _wait_detail(seen, f"{settings.hosts[0]}: invalid username-password pair")
         password.write_text(PASSWORD)
-        seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     finally:
         backend.close(2.0)
 
@@ -205,7 +205,7 @@ def test_a_server_that_tells_of_no_changes_is_refused(server: RedisServer, store
         backend.open()
         _wait_detail(seen, "is to have notify-keyspace-events Eghx")
         server.client.config_set("notify-keyspace-events", "EA")
-        seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     finally:
         backend.close(2.0)
         server.client.config_set("notify-keyspace-events", "Eghx")
@@ -228,5 +228,5 @@ def _wait_detail(seen: Recorder, detail: str) -> None:
     def told() -> bool:
         return any(isinstance(event, SessionSeen) and detail in event.detail for event in seen.events())
 
-    seen.wait_for(told, PATIENCE, f"{detail!r} is told")
-    seen.wait_state(StoreState.LOST, PATIENCE)
+    seen.wait_for(told, WAIT_TIMEOUT, f"{detail!r} is told")
+    seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)

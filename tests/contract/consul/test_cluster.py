@@ -11,10 +11,10 @@ from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SnapshotSeen
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 
 ELECTION_GRACE = 10.0
 """Seconds that a cluster may take for a new leader: 2 to 4, and twice that if the first round fails."""
@@ -62,12 +62,12 @@ def store(whole: Cluster, leader: Consul, life: float) -> ConsulUnderTest:
 def agent(peers: Peers) -> Peer:
     """An agent with a member, in a service with a maintenance key, which must never seem gone."""
     agent = peers.join("node1")
-    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
+    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
     agent.watch(MAINTENANCE)
     agent.watch(MEMBERS)
     agent.register(member(1))
-    agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], PATIENCE)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], WAIT_TIMEOUT)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     return agent
 
 
@@ -77,13 +77,13 @@ def test_the_leader_dies_while_a_node_does(
 ) -> None:
     """The node's entry goes all the same, once; nobody else's does."""
     with holder(store, "node2", "killed", [member(2).name]) as child:
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
         mark = agent.seen.mark()
-        with agent.seen.never_without(MEMBERS, member(1).name):
+        with agent.seen.always_contains(MEMBERS, member(1).name):
             leader.kill()
             child.kill()
             agent.seen.wait_names(MEMBERS, [member(1).name], life + ELECTION_GRACE, mark)
-            agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+            agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
     with_it = [member(2).name in snapshot for snapshot in agent.seen.snapshots(MEMBERS, mark)]
     assert with_it == sorted(with_it, reverse=True), "once it is gone, it stays gone"
 
@@ -94,16 +94,16 @@ def test_the_server_that_is_asked_dies(
     """The agent goes on at another one, in a new session: nobody sees its entry go, now or later."""
     other = peers.join("node2")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     (asked,) = (server for server in whole.servers if server.address == store.hosts[0])
     mark = agent.seen.mark()
-    with other.seen.never_without(MEMBERS, member(1).name):
+    with other.seen.always_contains(MEMBERS, member(1).name):
         asked.kill()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         _wait_until_given_up(store.server, asked)
         agent.register(member(3))
-        other.seen.wait_names(MEMBERS, [member(1).name, member(3).name], NOTICE)
+        other.seen.wait_names(MEMBERS, [member(1).name, member(3).name], MAX_PROPAGATION)
     assert StoreState.LOST not in agent.seen.states(mark)
 
 
@@ -125,8 +125,8 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
     try:  # a quick election is over before the agent's next sign of life: then its session is never unsure
         peers.join("node2").register(member(2))
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION_GRACE, mark)
-        agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, PATIENCE, "it is connected")
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, WAIT_TIMEOUT, "it is connected")
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
     finally:
         leader.resume()
 
@@ -136,13 +136,13 @@ def test_06_no_quorum_is_not_no_peers(
 ) -> None:
     """Without a quorum nothing is handed over; with it again, the view is right within 2 s."""
     peers.join("node2").register(member(2))
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
     gone = [server for server in whole.servers if server.address in store.hosts[1:]]
     mark = agent.seen.mark()
-    with agent.seen.never_without(MAINTENANCE, WHOLE_SERVICE):
+    with agent.seen.always_contains(MAINTENANCE, WHOLE_SERVICE):
         for server in gone:
             server.kill()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
         lost = time.monotonic()
         early = [event for event in agent.seen.events(mark) if isinstance(event, SnapshotSeen)]
         assert all(set(event.entries) for event in early)
@@ -151,7 +151,7 @@ def test_06_no_quorum_is_not_no_peers(
             server.launch()
         for server in whole.servers:
             server.wait()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-        agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], RECOVERY, mark)
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+        agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], MAX_RECOVERY, mark)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)

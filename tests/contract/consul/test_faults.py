@@ -15,9 +15,9 @@ from vipagent.net.http import HttpClient
 from vipagent.net.protocol import Request
 from vipagent.store.layout import Key
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, eventually, member
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_consul import http, queries
 
 
@@ -35,7 +35,7 @@ def test_21_a_time_to_live_counts_double(server: Consul) -> None:
     watcher = peers.join("node2")
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
-        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
         child.kill()
         killed = time.monotonic()
         watcher.seen.wait_names(MEMBERS, [], 25.0)
@@ -52,7 +52,7 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
     agent = peers.join("node1")
     proxy.swallow()
     began = time.monotonic()
-    agent.seen.wait_state(StoreState.LOST, 10.0 + LATE)
+    agent.seen.wait_state(StoreState.LOST, 10.0 + LOSS_TOLERANCE)
     assert time.monotonic() - began > 10.0 - 10.0 / 3 - 0.5
     proxy.resume()
     peers.close()
@@ -63,14 +63,16 @@ def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) 
     """The session was ended, its check still passes: that is noticed, and all is made anew."""
     agent, other = registered(peers), peers.join("node2")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     mark, others = agent.seen.mark(), other.seen.mark()
     (check,) = (name for name in _checks(store) if ":node1:" in name)
     end_sessions(store, "node1")
     store.server.call(f"agent/check/pass/{check}")
-    other.seen.wait_for(lambda: {} in other.seen.snapshots(MEMBERS, others), NOTICE, "the entry went")
-    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + NOTICE, others)
-    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+    other.seen.wait_for(
+        lambda: {} in other.seen.snapshots(MEMBERS, others), MAX_PROPAGATION, "the entry went"
+    )
+    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + MAX_PROPAGATION, others)
+    agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
     assert agent.seen.states(mark) == [StoreState.LOST, StoreState.CONNECTED]
 
 
@@ -87,9 +89,9 @@ def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
     assert (session["LockDelay"], session["Behavior"]) == (1_000_000, "delete")
     second.watch(MEMBERS)
     second.register(member(1))
-    second.wait_claim(member(1), Claim.OTHER, NOTICE)
+    second.wait_claim(member(1), Claim.OTHER, MAX_PROPAGATION)
     first.backend.close(2.0)
-    second.wait_claim(member(1), Claim.OURS, NOTICE)
+    second.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
 def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
@@ -103,12 +105,12 @@ def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulU
     agent = peers.join("node1")
     agent.watch(MEMBERS)
     agent.register(member(1))
-    agent.wait_claim(member(1), Claim.OTHER, PATIENCE)
+    agent.wait_claim(member(1), Claim.OTHER, WAIT_TIMEOUT)
     mark = agent.seen.mark()
     store.server.call(f"session/destroy/{theirs['ID']}")
     agent.register(member(2))
     agent.seen.wait_names(MEMBERS, [member(2).name], 2.0)
-    agent.wait_claim(member(1), Claim.OURS, 2.0 + NOTICE + 1.0)
+    agent.wait_claim(member(1), Claim.OURS, 2.0 + MAX_PROPAGATION + 1.0)
     assert agent.seen.states(mark) == []
 
 
@@ -122,7 +124,7 @@ def test_24_an_invalid_session_while_registering(server: Consul) -> None:
             end_sessions(store, "node1")
             agent.register(member(turn))
             agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, turn + 1)], 5.0)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         assert len(store.sessions("node1")) == 1
     finally:
         peers.close()
@@ -134,12 +136,12 @@ def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest
     (stale,) = store.sessions("node1")
     path = member(1).path(store.prefix).strip("/")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    with other.seen.never_without(MEMBERS, member(1).name):
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
+    with other.seen.always_contains(MEMBERS, member(1).name):
         again = peers.join("node1")
         again.register(member(1))
-        eventually(lambda: _holder(store, path) != stale["ID"], NOTICE, "the new run has the key")
-    assert agent.wait_claim(member(1), Claim.SAME_NODE, NOTICE).value == again.value
+        eventually(lambda: _holder(store, path) != stale["ID"], MAX_PROPAGATION, "the new run has the key")
+    assert agent.wait_claim(member(1), Claim.SAME_NODE, MAX_PROPAGATION).value == again.value
 
 
 def _holder(store: ConsulUnderTest, path: str) -> object:
@@ -157,7 +159,7 @@ def test_25_an_idle_query_is_no_fault(
     asked = _count_queries(monkeypatch)
     agent = registered(peers)
     mark, before = agent.seen.mark(), len(asked)
-    eventually(lambda: len(asked) >= before + 5, PATIENCE, "five queries have waited in vain")
+    eventually(lambda: len(asked) >= before + 5, WAIT_TIMEOUT, "five queries have waited in vain")
     assert agent.seen.events(mark) == []
 
 
@@ -168,16 +170,18 @@ def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> Non
     assert saved
     for last in range(2, 30):
         agent.register(member(last))
-    agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, 30)], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, 30)], WAIT_TIMEOUT)
     other = peers.join("node2")
     assert store.server.ask("snapshot", "PUT", saved) is not None
-    agent.wait_claim(member(29), Claim.OURS, RECOVERY)  # what the snapshot lacks is made again
-    store.plant(member(40), b"new")
-    agent.seen.wait_for(lambda: agent.entry(member(40)), NOTICE, "what comes after the restore is seen")
+    agent.wait_claim(member(29), Claim.OURS, MAX_RECOVERY)  # what the snapshot lacks is made again
+    store.create_foreign(member(40), b"new")
+    agent.seen.wait_for(
+        lambda: agent.entry(member(40)), MAX_PROPAGATION, "what comes after the restore is seen"
+    )
     other.watch(MEMBERS)
     names = [member(last).name for last in (*range(1, 30), 40)]
-    other.seen.wait_names(MEMBERS, names, PATIENCE)
-    agent.seen.wait_names(MEMBERS, names, NOTICE)
+    other.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
+    agent.seen.wait_names(MEMBERS, names, MAX_PROPAGATION)
 
 
 def test_25_an_empty_directory_is_woken_by_any_write(
@@ -186,7 +190,7 @@ def test_25_an_empty_directory_is_woken_by_any_write(
     """A busy Consul does not make busy agents, and what counts is still seen in time."""
     agent = peers.join("node1")
     agent.watch(MAINTENANCE)
-    agent.seen.wait_names(MAINTENANCE, [], PATIENCE)
+    agent.seen.wait_names(MAINTENANCE, [], WAIT_TIMEOUT)
     asked = _count_queries(monkeypatch)
     ending = threading.Event()
 
@@ -198,10 +202,10 @@ def test_25_an_empty_directory_is_woken_by_any_write(
     began = time.monotonic()
     writer.start()
     try:
-        eventually(lambda: time.monotonic() - began > 3.0, PATIENCE, "3 s of writing")
+        eventually(lambda: time.monotonic() - began > 3.0, WAIT_TIMEOUT, "3 s of writing")
         assert len(asked) < 100, "4 a second, each looks twice at what is empty; there are more writes"
-        store.plant(Key(MAINTENANCE, "node9"), b"")
-        agent.seen.wait_names(MAINTENANCE, ["node9"], NOTICE)
+        store.create_foreign(Key(MAINTENANCE, "node9"), b"")
+        agent.seen.wait_names(MAINTENANCE, ["node9"], MAX_PROPAGATION)
     finally:
         ending.set()
         writer.join()

@@ -14,10 +14,10 @@ from tests.contract.sessions import registered
 from tests.servers.consul import HOST, Consul
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE
+from vipagent.testing.faults import LOSS_TOLERANCE
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 GIVEN_UP = 9.5
 """Seconds until the gossip has given up a Consul agent: 5 to 7 between two members; a session's time to live
@@ -70,10 +70,10 @@ def test_22_a_consul_agent_that_leaves_and_returns(away: Peers, local: Consul) -
     mark = agent.seen.mark()
     local.process.signal(signal.SIGTERM)  # one that is no server leaves the cluster in good order
     local.process.wait(allowed(30))
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
     local.start()
-    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_26_a_machine_that_dies_with_its_consul_agent(
@@ -82,7 +82,7 @@ def test_26_a_machine_that_dies_with_its_consul_agent(
     """Nobody is left to fail the check: the gossip ends the session, long before its time to live does."""
     remote = ConsulUnderTest(store.server, {}, (local.address,), store.prefix)
     with holder(remote, "node1", "killed", [member(1).name]) as child:
-        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
         child.kill()
         local.kill()
         watcher.seen.wait_names(MEMBERS, [], GIVEN_UP)
@@ -91,13 +91,13 @@ def test_26_a_machine_that_dies_with_its_consul_agent(
 def test_26_the_gossip_gives_up_a_machine_that_lives(watcher: Peer, away: Peers, local: Consul) -> None:
     """Others see the entry go; it is back as soon as the Consul agent is, and its node knew all the time."""
     agent = registered(away)
-    watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     local.pause()
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE)
     watcher.seen.wait_names(MEMBERS, [], GIVEN_UP)
     local.resume()
-    watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_26_without_the_gossip_a_short_flap_costs_nothing(
@@ -111,13 +111,13 @@ def test_26_without_the_gossip_a_short_flap_costs_nothing(
     remote = ConsulUnderTest(store.server, options, (local.address,), store.prefix, life=60.0)
     away = Peers(remote)
     agent = registered(away)
-    watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     mark = agent.seen.mark()
-    with watcher.seen.never_without(MEMBERS, member(1).name):
+    with watcher.seen.always_contains(MEMBERS, member(1).name):
         local.pause()
         _wait_until_failed(store, local)
         local.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     assert StoreState.LOST not in agent.seen.states(mark)
     away.close()
 

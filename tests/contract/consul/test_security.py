@@ -15,10 +15,10 @@ from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.layout import WHOLE_SERVICE, Key
-from vipagent.testing.faults import LATE
+from vipagent.testing.faults import LOSS_TOLERANCE
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_consul import ConsulDriver
 
 MASTER = "3b1f6a52-0000-4000-8000-000000000001"
@@ -82,12 +82,12 @@ def agent(store: ConsulUnderTest) -> Iterator[Peer]:
 
 def test_a_token_from_a_file(agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path) -> None:
     token_file.write_text(guarded.make(rules(store.prefix))[1] + "\n")
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
-    assert set(agent.backend.read(MAINTENANCE, PATIENCE)) == {WHOLE_SERVICE}
-    assert agent.backend.erase(Key(MAINTENANCE, WHOLE_SERVICE), PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
+    assert set(agent.backend.read(MAINTENANCE, WAIT_TIMEOUT)) == {WHOLE_SERVICE}
+    assert agent.backend.erase(Key(MAINTENANCE, WHOLE_SERVICE), WAIT_TIMEOUT)
     agent.backend.deregister(member(1))
-    agent.seen.wait_names(MEMBERS, [], NOTICE)
+    agent.seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
 
 
 def test_a_token_from_the_environment(
@@ -96,7 +96,7 @@ def test_a_token_from_the_environment(
     monkeypatch.setenv("VIPAGENT_TOKEN", guarded.make(rules(store.prefix))[1])
     store.options = {"token_env": "VIPAGENT_TOKEN"}
     with opened(store) as agent:
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_08_the_environment_overrides_nothing(
@@ -115,7 +115,7 @@ def test_08_the_environment_overrides_nothing(
         "http_proxy": f"http://{HOST}:1",
     }.items():
         monkeypatch.setenv(name, value)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_08_no_token_from_the_environment(
@@ -151,7 +151,7 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
     backend = Client(ConsulDriver, settings, recorder)
     try:
         backend.open()
-        recorder.wait_state(StoreState.LOST, PATIENCE)
+        recorder.wait_state(StoreState.LOST, WAIT_TIMEOUT)
     finally:
         backend.close(2.0)
         server.shutdown()
@@ -172,9 +172,9 @@ def test_a_wrong_token_is_told_and_repaired_without_a_restart(
     )
     assert set(agent.seen.states()) == {StoreState.LOST}
     with pytest.raises(StoreError, match=f"{store.server.address}: permission denied: PUT /v1/agent/"):
-        agent.backend.read(MEMBERS, PATIENCE)
+        agent.backend.read(MEMBERS, WAIT_TIMEOUT)
     token_file.write_text(guarded.make(rules(store.prefix))[1])
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_a_token_file_that_vanishes_is_told(
@@ -186,7 +186,7 @@ def test_a_token_file_that_vanishes_is_told(
     token_file.write_text("\n")
     wait_detail(agent, f".*token_file: {token_file} is empty")
     token_file.write_text(guarded.make(rules(store.prefix))[1])
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_a_token_that_expires_is_replaced(
@@ -195,14 +195,14 @@ def test_a_token_that_expires_is_replaced(
     """The session is kept from being renewed; the file's new token takes it up again."""
     accessor, secret = guarded.make(rules(store.prefix))
     token_file.write_text(secret)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     mark = agent.seen.mark()
     guarded.revoke(accessor)
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
     assert agent.seen.snapshots(MEMBERS, mark) == []
     token_file.write_text(guarded.make(rules(store.prefix))[1])
-    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-    agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
+    agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
+    agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
 
 
 def test_06_what_a_token_may_not_see_is_not_empty(
@@ -213,9 +213,9 @@ def test_06_what_a_token_may_not_see_is_not_empty(
     wait_detail(agent, f"{store.server.address}: permission denied")
     assert agent.seen.snapshots(MEMBERS) == []
     with pytest.raises(StoreError, match="denies"):
-        agent.backend.read(MEMBERS, PATIENCE)
+        agent.backend.read(MEMBERS, WAIT_TIMEOUT)
     with pytest.raises(StoreError, match="denies"):
-        agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
+        agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
 
 
 def test_a_token_that_may_only_read(
@@ -235,4 +235,4 @@ def test_a_token_that_may_only_read(
     (mine,) = (each for each in policy if each["Name"] == f"policy-{guarded._count}")
     body = {"ID": mine["ID"], "Name": mine["Name"], "Rules": rules(store.prefix)}
     guarded.server.call(f"acl/policy/{mine['ID']}", body=body)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)

@@ -16,9 +16,9 @@ from tests.servers.process import free_port, wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import Entry
-from vipagent.testing.faults import LATE
+from vipagent.testing.faults import LOSS_TOLERANCE
 from vipagent.testing.peers import MEMBERS, member
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,22 @@ def refused(server: Consul, options: Mapping[str, object], host: str, words: str
 def test_let_in(secure: Secured) -> None:
     for host in (secure.server.address, f"localhost:{secure.server.port}"):
         with opened(ConsulUnderTest(secure.server, secure.options, (host,))) as agent:
-            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-            assert set(agent.backend.read(MEMBERS, PATIENCE)) == {member(1).name}
+            agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+            assert set(agent.backend.read(MEMBERS, WAIT_TIMEOUT)) == {member(1).name}
 
 
 def test_cut_and_frozen_with_tls(secure: Secured) -> None:
     """Queries over TLS end as others do: at once when they are cut, in time when nothing answers."""
     with opened(ConsulUnderTest(secure.server, secure.options)) as agent:
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
         agent.backend.watch(MEMBERS, frozenset())  # cuts the query that waits
         wait_for("the new question is answered", lambda: agent.entry(member(1)) == Entry())
         secure.server.pause()
         try:
-            agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
+            agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE)
         finally:
             secure.server.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
 
 
 def test_no_certificate(secure: Secured) -> None:
@@ -112,7 +112,7 @@ def test_a_server_of_another_authority_until_it_is_ours(secure: Secured, tmp_pat
         ca.write_text("no certificate")
         wait_detail(agent, ".*: cannot load the credentials: ")
         shutil.copy(secure.authority.cert, ca)
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_an_expired_certificate(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
         words = "certificate verification failed: IP address mismatch"
         refused(misnamed.server, misnamed.options, misnamed.server.address, words)
         with opened(ConsulUnderTest(misnamed.server, {**misnamed.options, "verify": False})) as agent:
-            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+            agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     finally:
         misnamed.server.stop()
 
@@ -144,14 +144,14 @@ def test_a_plain_authority_is_good_unless_strictness_is_asked_for(tmp_path: Path
         words = re.escape(f"certificate verification failed: {NO_KEY_USAGE}")
         refused(plain.server, strict, plain.server.address, words)
         with opened(ConsulUnderTest(plain.server, plain.options)) as agent:
-            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+            agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     finally:
         plain.server.stop()
 
 
 def test_strict_verification_of_a_complete_authority(secure: Secured) -> None:
     with opened(ConsulUnderTest(secure.server, {**secure.options, "verify": "strict"})) as agent:
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_http_to_a_server_of_https(secure: Secured) -> None:

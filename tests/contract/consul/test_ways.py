@@ -18,10 +18,10 @@ from tests.servers.flood import flood
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing import growth
-from vipagent.testing.faults import CLOSED, LATE, RECOVERY
+from vipagent.testing.faults import CLOSE_TIMEOUT, LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_consul import queries
 
 
@@ -38,13 +38,13 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     agent = registered(behind)
     mark = agent.seen.mark()
     proxy.swallow()
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
     assert "no response within" in detail(agent)
     peers.join("node2").register(member(2))
     assert agent.seen.snapshots(MEMBERS, mark) == []
     proxy.resume()
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
+    agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
 def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> None:
@@ -59,7 +59,7 @@ def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> Non
             wait_detail(agent, f"{flooding.address}: invalid HTTP response: ")
             began = time.monotonic()
             agent.backend.close(1.0)
-            assert time.monotonic() - began < CLOSED
+            assert time.monotonic() - began < CLOSE_TIMEOUT
             registered(both, "node2", last=2)
         finally:
             alone.close()
@@ -70,7 +70,7 @@ def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch:
     """A name server that does not answer holds up neither the clock nor the end."""
     answering = threading.Event()
     answering.set()
-    known = resolving({"consul.invalid": (HOST,)}, lambda _: answering.wait(PATIENCE))
+    known = resolving({"consul.invalid": (HOST,)}, lambda _: answering.wait(WAIT_TIMEOUT))
     monkeypatch.setattr(socket, "getaddrinfo", known)
     host = f"consul.invalid:{proxy.address.rpartition(':')[2]}"
     peers = Peers(ConsulUnderTest(store.server, {}, (host,), store.prefix))
@@ -78,10 +78,10 @@ def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch:
     answering.clear()
     try:
         proxy.cut()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE)
         began = time.monotonic()
         agent.backend.close(1.0)
-        assert time.monotonic() - began < allowed(CLOSED)
+        assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
     finally:
         answering.set()
 
@@ -93,7 +93,7 @@ def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> N
     proxy.swallow(b"/v1/agent/service/register")  # what the session's connection began with
     agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
     assert agent.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED]
-    agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
+    agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
 
 
 def test_03_only_a_watch_is_swallowed(
@@ -105,9 +105,9 @@ def test_03_only_a_watch_is_swallowed(
     agent = registered(behind)
     proxy.swallow(b"/v1/kv/")
     peers.join("node2").register(member(2))
-    agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
+    agent.seen.wait_state(StoreState.UNSURE, WAIT_TIMEOUT)
     proxy.resume()
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY)
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY)
     assert agent.seen.state == StoreState.CONNECTED
 
 
@@ -116,14 +116,16 @@ def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
     peers = Peers(ConsulUnderTest(store.server, {}, (proxy.address, store.server.address), store.prefix))
     agent, other = registered(peers), Peers(store).join("node2")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     mark = agent.seen.mark()
-    with other.seen.never_without(MEMBERS, member(1).name):
+    with other.seen.always_contains(MEMBERS, member(1).name):
         proxy.swallow()
         agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         eventually(
-            lambda: len(store.sessions("node1")) == 1, NOTICE, "the session at the first host is ended"
+            lambda: len(store.sessions("node1")) == 1,
+            MAX_PROPAGATION,
+            "the session at the first host is ended",
         )
     assert StoreState.LOST not in agent.seen.states(mark)
     assert store.server.address in detail(agent)
@@ -154,8 +156,8 @@ def _reconnect(agent: Peer, proxy: Proxy, times: int) -> None:
         value, mark = f"turn {turn}".encode(), agent.seen.mark()
         proxy.cut()
         agent.backend.register(member(1), value)
-        agent.seen.wait_for(partial(_has_value, agent, value), PATIENCE, "the change is seen")
-        agent.seen.wait_for(partial(_is_well, agent, mark), PATIENCE, "the session is connected")
+        agent.seen.wait_for(partial(_has_value, agent, value), WAIT_TIMEOUT, "the change is seen")
+        agent.seen.wait_for(partial(_is_well, agent, mark), WAIT_TIMEOUT, "the session is connected")
     agent.seen._events.clear()
 
 

@@ -29,7 +29,7 @@ class ConsulUnderTest(OnServer[Consul]):
     """A server, a prefix that is fresh for each test, and a foreign client with a session of its own."""
 
     factory = ConsulDriver
-    vanishing = LIFE + 1.0
+    expiry = LIFE + 1.0
 
     def __init__(
         self,
@@ -63,16 +63,16 @@ class ConsulUnderTest(OnServer[Consul]):
     def url(self, key: Key | Directory) -> str:
         return f"kv{quote(key.path(self.prefix))}"
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         assert self.server.call(f"{self.url(key)}?acquire={self.foreign}", body=value) is True
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.server.call(self.url(key), "DELETE")
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.server.call(self.url(key), body=value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         path = self.url(directory)
         for name in ("", "x" * 5000, "%C3%BF", "%FF%FE", "%ED%A0%80", "a%20b", "-", "10.0.0.0_0", "..."):
             self.server.call(f"{path}/{name}", body=b"\xff" * 100_000)

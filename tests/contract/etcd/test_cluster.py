@@ -8,10 +8,10 @@ from tests.contract.etcd.under_test import EtcdUnderTest
 from tests.servers.etcd import Cluster, Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 
 LIFE = 10.0
 """Seconds of a session's life. A member without a leader leaves a request unanswered: two thirds of a life,
@@ -54,7 +54,7 @@ def join(cluster: Cluster) -> Iterator[Join]:
         agent = peers.join(node)
         agent.watch(MEMBERS)
         agent.register(member(last))
-        agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(last), Claim.OURS, WAIT_TIMEOUT)
         return agent
 
     yield join
@@ -84,9 +84,9 @@ class TestCluster:
         used = server_of(agent, cluster)
         watcher = join("node2", 2, *others(cluster, used))
         mark = agent.seen.mark()
-        with watcher.seen.never_without(MEMBERS, member(1).name):
+        with watcher.seen.always_contains(MEMBERS, member(1).name):
             used.kill()
-            agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
+            agent.seen.wait_reported(StoreState.UNSURE, MAX_PROPAGATION, mark)
             agent.seen.wait_state(StoreState.CONNECTED, FAILOVER, mark)
             assert server_of(agent, cluster) is not used
             watcher.register(member(3))
@@ -100,9 +100,9 @@ class TestCluster:
         used = server_of(agent, cluster)
         watcher = join("node2", 2, *others(cluster, used))
         mark = agent.seen.mark()
-        with watcher.seen.never_without(MEMBERS, member(1).name):
+        with watcher.seen.always_contains(MEMBERS, member(1).name):
             used.pause()
-            agent.seen.wait_told(StoreState.UNSURE, LIFE, mark)
+            agent.seen.wait_reported(StoreState.UNSURE, LIFE, mark)
             agent.seen.wait_state(StoreState.CONNECTED, FAILOVER, mark)
             assert server_of(agent, cluster) is not used
             watcher.register(member(3))
@@ -116,13 +116,16 @@ class TestCluster:
             join(f"node{last}", last, server) for last, server in enumerate(others(cluster, leader), 1)
         )
         marks = one.seen.mark(), two.seen.mark()
-        with one.seen.never_without(MEMBERS, member(2).name), two.seen.never_without(MEMBERS, member(1).name):
+        with (
+            one.seen.always_contains(MEMBERS, member(2).name),
+            two.seen.always_contains(MEMBERS, member(1).name),
+        ):
             leader.kill()
             one.register(member(3))
             two.register(member(4))
             for agent in (one, two):
                 names = [member(last).name for last in (1, 2, 3, 4)]
-                agent.seen.wait_names(MEMBERS, names, FAILOVER + RECOVERY)
+                agent.seen.wait_names(MEMBERS, names, FAILOVER + MAX_RECOVERY)
         for agent, mark in zip((one, two), marks, strict=True):
             assert StoreState.LOST not in agent.seen.states(mark)
 
@@ -133,7 +136,7 @@ class TestCluster:
         mark = agent.seen.mark()
         for server in others(cluster, alone):
             server.kill()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
         assert agent.seen.snapshots(MEMBERS, mark) == []
         last = agent.seen.events()[-1]
         assert isinstance(last, SessionSeen)
@@ -142,8 +145,8 @@ class TestCluster:
             server.launch()
         for server in cluster.servers:
             server.wait()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
     def test_pitfall_16_the_side_with_the_quorum_is_found(self, cluster: Cluster, join: Join) -> None:
         """A member that the others cannot reach is well otherwise; the agent moves to them."""
@@ -152,11 +155,11 @@ class TestCluster:
         mark = agent.seen.mark()
         for server in others(cluster, used):
             server.pause()
-        agent.seen.wait_for(lambda: agent.seen.states(mark), PATIENCE, "the fault is told")
+        agent.seen.wait_for(lambda: agent.seen.states(mark), WAIT_TIMEOUT, "the fault is told")
         for server in others(cluster, used):
             server.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, FAILOVER + RECOVERY, mark)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, FAILOVER + MAX_RECOVERY, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
     def test_a_node_dies_together_with_the_leader(self, cluster: Cluster, join: Join) -> None:
         """Its entries go with the lease, whose life begins anew with the next leader's term."""
@@ -164,7 +167,7 @@ class TestCluster:
         store = EtcdUnderTest(cluster.servers[0], hosts=cluster.hosts, life=LIFE)
         store.prefix = watcher.backend.settings.prefix
         with holder(store, "node1", "killed", [member(1).name]) as child:
-            watcher.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+            watcher.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
             mark = watcher.seen.mark()
             cluster.leader().kill()
             child.kill()

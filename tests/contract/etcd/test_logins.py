@@ -19,7 +19,7 @@ from vipagent.store.client import Client
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder, SessionSeen
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 from vipagent_etcd import EtcdDriver
 
 AGENTS = 60
@@ -94,7 +94,7 @@ def test_all_agents_are_back_soon_after_a_restart(
     marks = [agent.seen.mark() for agent in sessions]
     with ExitStack() as stack:
         for number, agent in enumerate(sessions, 1):
-            stack.enter_context(agent.seen.never_without(MEMBERS, member(number).name))
+            stack.enter_context(agent.seen.always_contains(MEMBERS, member(number).name))
         server.kill()
         # Server and agents have the machine for themselves: each login takes some of its time.
         stack.enter_context(going_first(lambda: [os.getpid()]))
@@ -125,8 +125,8 @@ def test_commands_that_give_up_early_begin_no_more_logins(
     before = logins(slow_server)
     agent.backend.open()
     given_up = sum(gives_up(agent) for _ in range(10))
-    assert agent.backend.read(MEMBERS, PATIENCE) is not None
-    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+    assert agent.backend.read(MEMBERS, WAIT_TIMEOUT) is not None
+    agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     assert given_up > 1, "a login takes longer than that"
     assert logins(slow_server) == before + 1
 
@@ -163,11 +163,11 @@ def test_a_server_that_is_too_busy_to_show_that_it_is_alive_is_asked_for_one_log
         agent = agent_of((busy.address,), login)
         sessions.append(agent)
         agent.backend.open()
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
+        agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         since = time.monotonic()
         eventually(lambda: time.monotonic() > since + 5.0, 6.0, "it has tried again a few times")
         busy.thaw()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
         assert busy.logins == 1
         agent.backend.close(1.0)
 
@@ -182,7 +182,7 @@ def test_logins_at_two_servers_do_not_end_each_other(login: dict[str, object], s
         assert all(gives_up(agent) for _ in range(10))
         assert (one.logins, other.logins) == (1, 1)
         one.let_in.set()
-        assert agent.backend.read(MEMBERS, PATIENCE) is not None
+        assert agent.backend.read(MEMBERS, WAIT_TIMEOUT) is not None
         assert (one.logins, other.logins) == (1, 1)
         agent.backend.close(1.0)
 
@@ -194,15 +194,15 @@ def test_a_lease_outlives_a_refused_password(
     sessions += agents(server, login, 1)
     [agent] = sessions
     agent.backend.open()
-    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
-    eventually(lambda: len(agent.seen.latest(MEMBERS) or ()) == 1, PATIENCE, "the VIP is there")
+    agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
+    eventually(lambda: len(agent.seen.latest(MEMBERS) or ()) == 1, WAIT_TIMEOUT, "the VIP is there")
     mark = agent.seen.mark()
     server.ask("/v3/auth/user/changepw", {"name": "agent", "password": "another"})
     server.kill()
     server.start()
-    with agent.seen.never_without(MEMBERS, member(1).name):
+    with agent.seen.always_contains(MEMBERS, member(1).name):
         refused = partial(is_refused, agent, mark)
-        eventually(refused, PATIENCE, "the password is refused")
+        eventually(refused, WAIT_TIMEOUT, "the password is refused")
         since = time.monotonic()
         eventually(lambda: time.monotonic() > since + 2 * LIFE, 3 * LIFE, "two lives are over")
         password.write_text("another")

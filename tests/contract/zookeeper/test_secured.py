@@ -19,7 +19,7 @@ from vipagent.store.layout import Key
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 from vipagent_zookeeper import ZooKeeperDriver
 
 
@@ -144,11 +144,11 @@ def test_what_the_world_may_not_read_stays_hidden(
     session.backend.open()
     session.watch(MEMBERS)
     session.register(member(1))
-    session.wait_claim(member(1), Claim.OURS, PATIENCE)
+    session.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     other.backend.open()
     other.watch(MEMBERS)
     with pytest.raises(StoreError, match="permission denied: the znode's ACL"):
-        other.backend.read(MEMBERS, PATIENCE)
+        other.backend.read(MEMBERS, WAIT_TIMEOUT)
     assert other.seen.snapshots(MEMBERS) == []
 
 
@@ -166,9 +166,9 @@ def test_a_wrong_digest_is_told_and_mended_without_a_restart(
     sessions.pop().backend.close(2.0)
     password.write_text("wrong")
     session = opened(sessions, digest_server.address, options)
-    session.seen.wait_names(MEMBERS, [], PATIENCE)
+    session.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
     with pytest.raises(StoreError, match=r"writing /secured/maintenance/apex/all: .* not allowed: "):
-        session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+        session.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
@@ -193,7 +193,7 @@ def test_a_wrong_sasl_password_is_told_and_mended_without_a_restart(
     refused(session, sasl_server.address, "authentication failed")
     password.unlink()
     session.seen.wait_for(
-        lambda: f"{password}: No such file" in detail(session), PATIENCE, "the file is missed"
+        lambda: f"{password}: No such file" in detail(session), WAIT_TIMEOUT, "the file is missed"
     )
     password.write_text(PASSWORD)
     serves(session)
@@ -287,7 +287,7 @@ def test_an_encrypted_key_needs_its_password(
     options = {"tls": True, "ca": str(authority.cert), "certfile": str(own.cert), "keyfile": str(own.key)}
     session = opened(sessions, tls_server.address, options)
     session.seen.wait_for(
-        lambda: "key_password_file or key_password_env is needed" in detail(session), PATIENCE
+        lambda: "key_password_file or key_password_env is needed" in detail(session), WAIT_TIMEOUT
     )
     monkeypatch.setenv("KEY_PASSWORD", PASSWORD)
     serves(opened(sessions, tls_server.address, {**options, "key_password_env": "KEY_PASSWORD"}))

@@ -23,7 +23,7 @@ from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFault
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_zookeeper import ZooKeeperDriver, connecting, follower, znodes
 
 LONG = 10.0
@@ -60,19 +60,19 @@ def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperU
     agent.watch(MAINTENANCE)
     agent.backend.open()
     try:
-        agent.seen.wait_names(MEMBERS, [], PATIENCE)
+        agent.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
         exazk.ensure_path("/exabgp/service/apex")
         exazk.create("/exabgp/service/apex/10.20.255.2", ephemeral=True)
-        assert agent.wait_claim(Key(MEMBERS, "10.20.255.2"), Claim.OTHER, NOTICE).value == b""
+        assert agent.wait_claim(Key(MEMBERS, "10.20.255.2"), Claim.OTHER, MAX_PROPAGATION).value == b""
         agent.register(Key(MEMBERS, "10.20.255.1"))
-        agent.wait_claim(Key(MEMBERS, "10.20.255.1"), Claim.OURS, NOTICE)
+        agent.wait_claim(Key(MEMBERS, "10.20.255.1"), Claim.OURS, MAX_PROPAGATION)
         assert set(exazk.get_children("/exabgp/service/apex")) == {"10.20.255.1", "10.20.255.2"}
         assert exazk.exists("/exabgp/service/apex/10.20.255.1").ephemeralOwner != 0
         exazk.create("/exabgp/maintenance/apex/node1", makepath=True)
-        entry = agent.seen.wait_names(MAINTENANCE, ["node1"], NOTICE)["node1"]
+        entry = agent.seen.wait_names(MAINTENANCE, ["node1"], MAX_PROPAGATION)["node1"]
         assert Maintenance.load(entry.value) == Maintenance()
-        assert agent.backend.erase(Key(MAINTENANCE, "node1"), PATIENCE)
-        agent.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+        assert agent.backend.erase(Key(MAINTENANCE, "node1"), WAIT_TIMEOUT)
+        agent.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
         assert exazk.exists("/exabgp/maintenance/apex/all").ephemeralOwner == 0
     finally:
         agent.backend.close(2.0)
@@ -83,7 +83,7 @@ def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: Zo
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     assert isinstance(one.backend, Client)
     driver = one.backend._driver
     assert isinstance(driver, ZooKeeperDriver)
@@ -94,11 +94,11 @@ def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: Zo
     thief.close()
     one.seen.wait_for(
         lambda: one.seen.states(mark)[-2:] == [StoreState.LOST, StoreState.CONNECTED],
-        PATIENCE,
+        WAIT_TIMEOUT,
         "lost and back",
     )
-    one.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
-    one.wait_claim(member(1), Claim.OURS, NOTICE)
+    one.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
+    one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
 def test_a_directory_that_is_deleted_and_made_again_is_still_watched(
@@ -110,9 +110,9 @@ def test_a_directory_that_is_deleted_and_made_again_is_still_watched(
     for _ in range(2):
         store.foreign.ensure_path(MEMBERS.path(store.prefix))
         store.foreign.delete(store.prefix, recursive=True)
-        one.seen.wait_names(MEMBERS, [], PATIENCE)
-        store.plant(member(1), b"")
-        one.seen.wait_names(MEMBERS, [member(1).name], NOTICE)
+        one.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
+        store.create_foreign(member(1), b"")
+        one.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION)
 
 
 def test_a_registration_survives_the_deletion_of_its_directory(
@@ -121,7 +121,7 @@ def test_a_registration_survives_the_deletion_of_its_directory(
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     mark = one.seen.mark()
     deletion = (
         store.foreign.transaction()
@@ -130,8 +130,8 @@ def test_a_registration_survives_the_deletion_of_its_directory(
     for path in (own, *own.parents[:-1]):
         deletion.delete(str(path))
     assert set(deletion.commit()) == {True}
-    one.seen.wait_for(lambda: {} in one.seen.snapshots(MEMBERS, mark), NOTICE, "its absence is seen")
-    one.wait_claim(member(1), Claim.OURS, NOTICE)
+    one.seen.wait_for(lambda: {} in one.seen.snapshots(MEMBERS, mark), MAX_PROPAGATION, "its absence is seen")
+    one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
 def test_persistent_litter_on_the_own_key_is_a_conflict_until_it_is_gone(
@@ -143,9 +143,9 @@ def test_persistent_litter_on_the_own_key_is_a_conflict_until_it_is_gone(
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OTHER, PATIENCE)
+    one.wait_claim(member(1), Claim.OTHER, WAIT_TIMEOUT)
     store.foreign.delete(path, recursive=True)
-    one.wait_claim(member(1), Claim.OURS, NOTICE)
+    one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
     assert caplog.records == []
 
 
@@ -158,15 +158,15 @@ def test_a_maintenance_key_with_znodes_below_it_says_why_it_stays(
     with pytest.raises(
         StoreError, match=r"erasing /test\d+/maintenance/apex/node1: .*the znode has children"
     ):
-        operator.backend.erase(key, PATIENCE)
+        operator.backend.erase(key, WAIT_TIMEOUT)
 
 
 def test_an_ephemeral_maintenance_key_becomes_persistent_when_it_is_written(
     peers: Peers, store: ZooKeeperUnderTest
 ) -> None:
     key = Key(MAINTENANCE, "all")
-    store.plant(key, b"")
-    peers.join("operator").backend.write(key, b"to last", PATIENCE)
+    store.create_foreign(key, b"")
+    peers.join("operator").backend.write(key, b"to last", WAIT_TIMEOUT)
     value, stat = store.foreign.get(key.path(store.prefix))
     assert (value, stat.ephemeralOwner) == (b"to last", 0)
 
@@ -180,7 +180,7 @@ def test_no_more_entries_are_handed_over_than_may_be(
         store.foreign.create(Key(MEMBERS, name).path(store.prefix), name.encode(), makepath=True)
     one = peers.join("node1")
     one.watch(MEMBERS)
-    seen = one.seen.wait_names(MEMBERS, ["a", "b", "c"], PATIENCE)
+    seen = one.seen.wait_names(MEMBERS, ["a", "b", "c"], WAIT_TIMEOUT)
     assert [entry.value for entry in seen.values()] == [b"a", b"b", b"c"]
 
 
@@ -189,8 +189,8 @@ def test_a_value_that_no_server_takes_is_refused(peers: Peers) -> None:
     operator = peers.join("operator")
     mark = operator.seen.mark()
     with pytest.raises(StoreError, match="1500000 bytes is too large"):
-        operator.backend.write(Key(MAINTENANCE, "all"), b"x" * 1_500_000, PATIENCE)
-    assert operator.backend.read(MAINTENANCE, PATIENCE) == {}
+        operator.backend.write(Key(MAINTENANCE, "all"), b"x" * 1_500_000, WAIT_TIMEOUT)
+    assert operator.backend.read(MAINTENANCE, WAIT_TIMEOUT) == {}
     assert operator.seen.events(mark) == []
 
 
@@ -199,7 +199,7 @@ def test_the_server_decides_how_long_a_session_lives(server: ZooKeeper) -> None:
     hasty = alone(server.address, life=1.0)
     hasty.backend.open()
     try:
-        hasty.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        hasty.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
         assert detail(hasty) == f"{server.address}, session timeout 4 s"
     finally:
         hasty.backend.close(2.0)
@@ -210,7 +210,7 @@ def test_an_idle_agent_asks_for_signs_of_life_alone(peers: Peers, store: ZooKeep
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
     def received() -> int:
         """What came from sessions with the agent's life, which the foreign client's is not."""
@@ -239,7 +239,7 @@ def test_a_busy_agent_notices_a_frozen_server_as_well(peers: Peers, store: ZooKe
             time.sleep(0.05)  # as busy as this
     finally:
         store.resume()
-    one.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+    one.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
 
 
 def test_a_server_that_lost_its_data_is_used_again(tmp_path: Path) -> None:
@@ -251,13 +251,13 @@ def test_a_server_that_lost_its_data_is_used_again(tmp_path: Path) -> None:
     one.register(member(1))
     one.backend.open()
     try:
-        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
         mark = one.seen.mark()
         server.kill()
         shutil.rmtree(tmp_path / "data")
         server.start()
-        one.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
-        one.wait_claim(member(1), Claim.OURS, NOTICE)
+        one.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
+        one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
     finally:
         one.backend.close(2.0)
         server.stop()
@@ -280,26 +280,26 @@ def test_an_ensemble_that_loses_its_leader_then_its_quorum(ensemble: Ensemble) -
             peer.backend.open()
         one.register(member(1))
         for peer in (one, two):
-            peer.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+            peer.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
         mark = one.seen.mark()
-        with two.seen.never_without(MEMBERS, member(1).name):
+        with two.seen.always_contains(MEMBERS, member(1).name):
             first = ensemble.leader()
             first.kill()
             ensemble.leader()
             one.register(member(2))
-            two.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+            two.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
             assert StoreState.LOST not in one.seen.states(mark)
             second = ensemble.leader()
             second.kill()
             for peer in (one, two):
-                peer.seen.wait_state(StoreState.LOST, PATIENCE)
+                peer.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
             mark = two.seen.mark()
             first.start()
             for peer in (one, two):
-                peer.seen.wait_state(StoreState.CONNECTED, PATIENCE)
-            two.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE, mark)
+                peer.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
+            two.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT, mark)
             one.backend.deregister(member(2))
-            two.seen.wait_names(MEMBERS, [member(1).name], NOTICE)
+            two.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION)
     finally:
         for peer in (one, two):
             peer.backend.close(2.0)
@@ -312,16 +312,16 @@ def test_a_frozen_member_of_an_ensemble_is_left_for_another_in_time(ensemble: En
     one.register(member(1))
     one.backend.open()
     try:
-        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
         mark = one.seen.mark()
         (frozen,) = [server for server in ensemble.servers if detail(one).startswith(server.address)]
         frozen.pause()
-        one.seen.wait_told(StoreState.UNSURE, WITHIN_SESSION, mark)
+        one.seen.wait_reported(StoreState.UNSURE, WITHIN_SESSION, mark)
         one.seen.wait_state(StoreState.CONNECTED, WITHIN_SESSION, mark)
         assert StoreState.LOST not in one.seen.states(mark)
         assert not detail(one).startswith(frozen.address)
         one.register(member(2))
-        one.wait_claim(member(2), Claim.OURS, PATIENCE)
+        one.wait_claim(member(2), Claim.OURS, WAIT_TIMEOUT)
     finally:
         one.backend.close(2.0)
 
@@ -332,7 +332,7 @@ def test_of_several_hosts_one_that_answers_is_enough(server: ZooKeeper) -> None:
         one = alone(*hosts)
         one.backend.open()
         try:
-            one.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+            one.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
             assert detail(one).startswith(server.address)
         finally:
             one.backend.close(2.0)
@@ -353,7 +353,7 @@ def test_what_keeps_us_from_a_host_is_told_once(
     one = alone(host)
     one.backend.open()
     try:
-        one.seen.wait_state(StoreState.LOST, PATIENCE)
+        one.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         assert re.fullmatch(f"(?i){cause}.*", detail(one))
         with pytest.raises(StoreError, match=r"/exabgp/service/apex: not done within 1\.5 s: ") as error:
             one.backend.read(MEMBERS, 1.5)
@@ -370,7 +370,7 @@ def test_a_host_that_says_nothing_is_named() -> None:
         one = alone(address, life=6.0)
         one.backend.open()
         try:
-            one.seen.wait_state(StoreState.LOST, PATIENCE)
+            one.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
             assert detail(one) == f"{address}: no response within 2 s"
         finally:
             began = time.monotonic()
@@ -386,7 +386,7 @@ def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: 
         one = alone(address)
         one.backend.open()
         try:
-            one.seen.wait_state(StoreState.LOST, PATIENCE)
+            one.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
             assert detail(one) == f"{address}: connection timed out"
         finally:
             began = time.monotonic()
@@ -431,7 +431,7 @@ def test_sasl_without_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_server_s_version_is_told(peers: Peers) -> None:
-    assert re.fullmatch(r"ZooKeeper 3\.\d+\.\d+", peers.make("operator").backend.version(PATIENCE))
+    assert re.fullmatch(r"ZooKeeper 3\.\d+\.\d+", peers.make("operator").backend.version(WAIT_TIMEOUT))
 
 
 def test_a_server_that_keeps_its_version_to_itself_is_no_trouble() -> None:

@@ -21,7 +21,7 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
     """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
 
     factory = ZooKeeperDriver
-    vanishing = LIFE + 5.0
+    expiry = LIFE + 5.0
     """A server looks at its sessions once in a tick of 2 s, which it adds to their lives."""
 
     def __init__(
@@ -43,16 +43,16 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
     def settings(self, node: str, instance: str) -> StoreSettings:
         return StoreSettings(node, instance, (self.server.address,), self.prefix, LIFE, self.options)
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         self.foreign.create(key.path(self.prefix), value, ephemeral=True, makepath=True)
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.foreign.delete(key.path(self.prefix))
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.foreign.set(key.path(self.prefix), value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         path = directory.path(self.prefix)
         for name in ("x" * 5000, "ÿ", "日本語", "a b", "%00", "-", "10.0.0.0_0", "::", "..."):
             self.foreign.create(f"{path}/{name}", b"\xff" * 900_000, makepath=True)
