@@ -1,4 +1,4 @@
-"""The demo itself: one loop that listens to the switch and redraws on each change."""
+"""The demo: an event loop that reads the routes of the switch and redraws on each change."""
 
 import asyncio
 import sys
@@ -20,17 +20,17 @@ from vipagent.demo.table import Table
 from vipagent.store.layout import WHOLE_SERVICE
 
 STABLE_TIME = 1.0
-"""Seconds that a reached state has to last before the next step."""
-KEYS = "1 2 3: kill or revive · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
+"""Time in seconds for which a state must be stable before the next step."""
+KEYS = "1 2 3: kill or restart · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
 
 
 class Demo:
-    """The demo's processes, and what their switch has learned.
+    """The demo's processes, and the routes of their switch.
 
     Args:
-        folder: where everything is written.
-        live: what redraws the terminal.
-        pages: where each load balancer shows its status page, by its name.
+        folder: directory for all files.
+        live: redraws the terminal.
+        pages: addresses of the status pages by load balancer.
     """
 
     def __init__(self, folder: Path, live: Live, pages: Mapping[str, str]) -> None:
@@ -47,19 +47,19 @@ class Demo:
         self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
-        """Start the switch and listen to it."""
+        """Start the switch and read its routes."""
         await asyncio.start_unix_server(self._listen, self._socket, limit=1 << 20)
         await asyncio.to_thread(self._cluster.start_switch)
 
     async def close(self) -> None:
-        """End every process; the switch's connection ends with it. The last picture stays."""
+        """Stop all processes; the last screen stays."""
         self._drawn = True
         await asyncio.to_thread(self._cluster.stop)
         self._operator.close()
 
     async def walk(self) -> bool:
-        """Take all the steps; return whether each one reached what it should."""
-        self._hint = "each step: time until the switch has learned it"
+        """Run all steps; return whether all of them succeeded."""
+        self._hint = "each step: time until the switch has the new routes"
         for step in steps():
             result = await self._take(step)
             self._results.append(result)
@@ -69,7 +69,7 @@ class Demo:
         return True
 
     async def interact(self) -> None:
-        """Start the load balancers, and do what the keys say until the user quits."""
+        """Start the load balancers, and handle keys until the user quits."""
         self._hint = KEYS
         for node in NODES:
             self._cluster.start(node)
@@ -104,7 +104,7 @@ class Demo:
         return Result(step.title, seconds, unserved, reached)
 
     async def _holds(self, step: Step, deadline: float) -> bool:
-        """Wait until what is expected is so, and stays so for a while."""
+        """Wait until the expected state is reached and stable."""
         while not step.expected(self._table):
             if not await self._change(deadline):
                 return False
@@ -139,11 +139,11 @@ def run(pages: Mapping[str, str], *, walk: bool) -> int:
     """Run the demo.
 
     Args:
-        pages: where each load balancer shows its status page, as `listen` has it, by its name.
-        walk: take the steps and end; otherwise interact the keys, which needs a terminal.
+        pages: addresses of the status pages, in the format of `listen`, by load balancer.
+        walk: run the steps and exit; otherwise handle keys, which needs a terminal.
 
     Returns:
-        The exit status: 0 if every step reached what it should.
+        The exit status: 0 if all steps succeeded.
     """
     console = Console()
     with (
@@ -170,7 +170,7 @@ async def _run(folder: Path, live: Live, pages: Mapping[str, str], *, walk: bool
 
 @contextmanager
 def _single_keys(*, wanted: bool) -> Iterator[None]:
-    """Have the terminal hand over each key at once."""
+    """Read single keys from the terminal without line buffering."""
     if not wanted:
         yield
         return

@@ -1,4 +1,4 @@
-"""What the demo walks through: an act, what the switch must learn from it, and by when."""
+"""Steps of the demo: an action, the expected routes of the switch, and a timeout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from vipagent.demo.operator import Operator
 from vipagent.demo.table import Table
 
 STEP_TIMEOUT = 30.0
-"""Seconds that a step may take: on a quiet machine it is some, but a demo is for any."""
+"""Timeout of a step in seconds: generous, for slow machines."""
 FIRST_STEP_TIMEOUT = 60.0
-"""Seconds for the first one, in which seven programs start."""
+"""Timeout of the first step in seconds, in which seven processes start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the walk."""
+    """One step."""
 
     title: str
     act: Callable[[Cluster, Operator], None]
     expected: Callable[[Table], bool]
     unserved: bool = False
-    """Whether VIPs are without a route on purpose."""
+    """Whether VIPs are intentionally without a route."""
     within: float = STEP_TIMEOUT
 
 
 def steps() -> tuple[Step, ...]:
-    """Return the walk: steady, a death, the return, maintenance of a node, of the service."""
+    """Return the steps: start, failure, return, maintenance of a node, maintenance of the service."""
     first, second, _third = NODES
     return (
         Step(
@@ -51,7 +51,7 @@ def _start_all(cluster: Cluster) -> None:
 
 
 def _converged(table: Table) -> bool:
-    """Say whether each load balancer announces its own VIP, and no other."""
+    """Return whether each load balancer announces only its own VIP."""
     return all(table.paths.get(node.vip, {}).keys() == {node.address} for node in NODES)
 
 
@@ -60,7 +60,7 @@ def _unserved(table: Table) -> bool:
 
 
 def _without(missing: Node) -> Callable[[Table], bool]:
-    """Say whether the others serve everything, and `missing` nothing."""
+    """Return a predicate: the other load balancers serve all VIPs, and `missing` none."""
     living = {node.address for node in NODES if node is not missing}
 
     def served(table: Table) -> bool:
