@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.baseline.site import UP, vipagent
-from tests.baseline.stores import PATIENCE
+from tests.baseline.stores import STORE_TIMEOUT
 from tests.benchmark.program import Program
 from tests.servers.process import wait_for
 
@@ -76,7 +76,7 @@ def _phases(file: Path, agent: Program) -> dict[str, list[str]]:
     """Serve until all is said, and be drained."""
     _wait_for_all(agent, "announce route", 0)
     agent.tell(json.dumps(UP))  # so that all is said again, a second later
-    wait_for("all is said again", lambda: agent.commands(" origin igp"), PATIENCE)
+    wait_for("all is said again", lambda: agent.commands(" origin igp"), STORE_TIMEOUT)
     phases = {"serving": len(agent.commands())}
     for service in ATTRIBUTES:
         _operate(file, service, "on")
@@ -103,7 +103,7 @@ def _wait_for_all(agent: Program, words: str, since: int) -> None:
             for place in range(1, len(ATTRIBUTES) + 1)
         )
 
-    wait_for(f"{words} for each service", all_said, PATIENCE)
+    wait_for(f"{words} for each service", all_said, STORE_TIMEOUT)
 
 
 def _operate(file: Path, service: str, action: str) -> None:

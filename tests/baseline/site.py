@@ -8,7 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from tests.baseline.stores import PATIENCE, Store, Stored
+from tests.baseline.stores import STORE_TIMEOUT, Store, Stored
 from tests.benchmark.program import Program
 from tests.servers.process import free_port, wait_for
 from vipagent.cli.main import cli
@@ -75,7 +75,7 @@ class Site:
         node1.terminate()
         node2.terminate()
         wait_for(
-            "all that is ephemeral is gone", lambda: not any(e.ephemeral for e in self._read()), PATIENCE
+            "all that is ephemeral is gone", lambda: not any(e.ephemeral for e in self._read()), STORE_TIMEOUT
         )
         self._keep("stopped")
 
@@ -84,7 +84,7 @@ class Site:
         log = self._directory / f"{node}.log"
         agent = Program(["vipagent", "run", "--config", str(self._file(node))], log)
         self._stack.enter_context(agent)
-        agent.wait_for("show neighbor", 0.0, PATIENCE)
+        agent.wait_for("show neighbor", 0.0, STORE_TIMEOUT)
         agent.tell(json.dumps(UP))
         return agent
 
@@ -130,7 +130,7 @@ class Site:
             reasons = self._reasons()
             return all(reasons.get(node, {}).get(vip) == reason for node, (vip, reason) in nodes.items())
 
-        wait_for(f"{self._store.name}: {nodes}", reached, PATIENCE)
+        wait_for(f"{self._store.name}: {nodes}", reached, STORE_TIMEOUT)
 
     def _record(self, name: str, **nodes: tuple[str, str]) -> None:
         self._wait(**nodes)
@@ -148,7 +148,7 @@ class Site:
             status = json.loads(self._vipagent("status", "--json"))
             return {"entries": before, "status --json": status} if before == self._read() else None
 
-        found = wait_for(f"{self._store.name}: nothing changes", still, PATIENCE)
+        found = wait_for(f"{self._store.name}: nothing changes", still, STORE_TIMEOUT)
         assert found is not None
         self.situations[name] = found
 

@@ -19,7 +19,7 @@ from tests.servers.etcd import Etcd
 from tests.servers.zookeeper import ZooKeeper
 
 PREFIX = "/exabgp"
-PATIENCE = 60.0
+STORE_TIMEOUT = 60.0
 LOCK = struct.Struct("hhlli0l")
 """struct flock of fcntl(2)."""
 
@@ -78,7 +78,7 @@ class InEtcd(Store):
     def read(self) -> Iterator[Stored]:
         first, end = (base64.b64encode(f"{PREFIX}{after}".encode()).decode() for after in "/0")
         span = {"key": first, "range_end": end}
-        for found in self._server.ask("/v3/kv/range", span, within=PATIENCE).get("kvs", ()):
+        for found in self._server.ask("/v3/kv/range", span, within=STORE_TIMEOUT).get("kvs", ()):
             path, value = (base64.b64decode(found.get(field, "")).decode() for field in ("key", "value"))
             yield Stored(path, value, "lease" in found)
 
@@ -90,7 +90,7 @@ class InConsul(Store):
         self.host, self._server = server.address, server
 
     def read(self) -> Iterator[Stored]:
-        answer = self._server.ask(f"kv{PREFIX}/?recurse", within=PATIENCE)
+        answer = self._server.ask(f"kv{PREFIX}/?recurse", within=STORE_TIMEOUT)
         for found in json.loads(answer or b"[]"):
             value = base64.b64decode(found["Value"] or "").decode()
             yield Stored(found["Key"], value, "Session" in found)

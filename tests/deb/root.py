@@ -12,7 +12,7 @@ from tests.servers.debian11 import mirror
 
 RELEASE = "trixie"
 """Debian 13."""
-PATIENCE = 900.0
+COMMAND_TIMEOUT = 900.0
 """Seconds that a command gets: a hundred packages take half a minute, or ten of them on a busy machine."""
 ENTER = 'mount --rbind /dev "$0/dev"; mount -t proc proc "$0/proc"; chroot "$@"; exit $?'
 """The shell stays, for it is what dies with its parent: who changes the user forgets its parent."""
@@ -64,7 +64,7 @@ def _run(command: Sequence[str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=COMMAND_TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-8000:]}"

@@ -17,7 +17,7 @@ from tests.lab.plan import ECHO_PORT
 from tests.lab.runs import LOST, Run, add
 
 PERIOD = 1 / 200
-PATIENCE = 1.0
+REPLY_TIMEOUT = 1.0
 """Seconds after which a packet that nobody has answered is lost."""
 KEPT = 100_000
 """Runs: what was before is forgotten."""
@@ -63,7 +63,7 @@ class Flow:
 
     def settle(self) -> None:
         """Note the fate of all packets up to the first that may still be answered."""
-        late = time.time() - PATIENCE
+        late = time.time() - REPLY_TIMEOUT
         while self._pending and (self._pending[0].by != LOST or self._pending[0].sent < late):
             packet = self._pending.popleft()
             self._first += 1

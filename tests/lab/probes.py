@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.lab import plan
 from tests.lab.daemon import Daemon
 from tests.lab.network import Network
-from tests.lab.prober import PATIENCE
+from tests.lab.prober import REPLY_TIMEOUT
 from tests.lab.runs import Outage, Run, outage, serving
 from tests.servers.process import wait_for
 from vipagent.testing.slowness import allowed
@@ -50,7 +50,7 @@ class Probes:
             seen = self.seen()
             return seen if all(runs and runs[-1].until >= end for runs in seen.values()) else {}
 
-        return wait_for("all packets were answered or are lost", known, PATIENCE + 10, every=0.1)
+        return wait_for("all packets were answered or are lost", known, REPLY_TIMEOUT + 10, every=0.1)
 
     def outages(self, start: float, end: float, vips: Iterable[str] = plan.OWNERS) -> dict[str, Outage]:
         """Return what was lost of each VIP between two moments."""

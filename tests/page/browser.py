@@ -20,7 +20,7 @@ FLAGS = """
 """
 PIPES = 'exec chromium "${@:3}" 3<&"$1" 4>&"$2"'
 """Chromium reads commands from descriptor 3 and writes to descriptor 4."""
-PATIENCE = 60.0
+BROWSER_TIMEOUT = 60.0
 """Seconds for an answer: a busy machine starts a browser slowly."""
 
 
@@ -85,7 +85,7 @@ class Browser:
         number = self._last
         command = {"id": number, "method": method, "params": params, **self._session}
         os.write(self._write, json.dumps(command).encode() + b"\0")
-        deadline = time.monotonic() + allowed(PATIENCE)
+        deadline = time.monotonic() + allowed(BROWSER_TIMEOUT)
         while number not in self._answers:
             self._pump(deadline - time.monotonic(), method)
         answer = self._answers.pop(number)

@@ -20,7 +20,7 @@ BGP_UNKNOWN = "BGP unknown"
 """Nobody answers the agent here as an ExaBGP would."""
 RELOADS = 4
 """The different configurations; the last one is bad."""
-PATIENCE = 60.0
+WAIT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Day:
                 act()
                 self._done[name] += 1
         wanted = round(self._load.results * part)
-        wait_for(f"{wanted} checks", lambda: self._site.target.connections >= wanted, PATIENCE)
+        wait_for(f"{wanted} checks", lambda: self._site.target.connections >= wanted, WAIT_TIMEOUT)
 
     def _take_over(self) -> None:
         service = self._done["take_overs"] % SERVICES

@@ -28,7 +28,7 @@ SITUATIONS = (
     "registered", "check-down", "recovered", "draining", "maintenance-node", "maintenance-node-now",
     "maintenance-service", "conflict", "reloaded", "stopped",
 )  # fmt: skip
-PATIENCE = 60.0
+STORE_TIMEOUT = 60.0
 ROUTE = re.compile(
     r"(?P<neighbors>(?:neighbor \S+ )*)(?P<verb>announce|withdraw) route (?P<prefix>\S+)"
     r"(?: path-information (?P<path>\S+))?"
@@ -164,7 +164,7 @@ def test_routes_of_an_earlier_version_are_withdrawn(
         def left() -> set[tuple[str, str, str]]:
             return announced - routes([command.line for command in agent.commands()], "withdraw")
 
-        wait_for("all routes are withdrawn", lambda: not left(), PATIENCE)
+        wait_for("all routes are withdrawn", lambda: not left(), STORE_TIMEOUT)
         assert routes([command.line for command in agent.commands()], "announce") == set()
 
 

@@ -22,7 +22,7 @@ MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 STATES = Directory(Kind.STATES, "apex")
 LIFE = 10.0
 """Seconds of a session's life: enough for hundreds of clients and their server on one machine."""
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 """Seconds after which something is wrong."""
 
 
@@ -78,14 +78,14 @@ def main() -> None:
     ]
     own = {name(number) for number in order["nodes"]}
     with news:
-        assert news.wait_for(lambda: all(view.members.keys() >= own for view in views), PATIENCE)
+        assert news.wait_for(lambda: all(view.members.keys() >= own for view in views), WAIT_TIMEOUT)
         print("registered", flush=True)
-        assert news.wait_for(lambda: all(len(view.members) == order["total"] for view in views), PATIENCE)
+        assert news.wait_for(lambda: all(len(view.members) == order["total"] for view in views), WAIT_TIMEOUT)
         print("complete", flush=True)
     for line in sys.stdin:
         names = json.loads(line)
         with news:
-            assert news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views), PATIENCE)  # noqa: B023
+            assert news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views), WAIT_TIMEOUT)  # noqa: B023
         seen = [view.gone[name] for view in views for name in names]
         print(json.dumps([min(seen), max(seen)]), flush=True)
     for backend in backends:

@@ -26,7 +26,7 @@ GET = Request("GET", "/", {"Host": "a.example"})
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 LAST_ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
 BUDGET = 1024 * 1024
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -94,12 +94,12 @@ def for_ever(start: bytes, piece: bytes, pause: float = 0.0) -> Serve:
     return serve
 
 
-async def fetch(client: HttpClient, within: float = PATIENCE, budget: float = BUDGET) -> tuple[int, bytes]:
+async def fetch(client: HttpClient, within: float = TIMEOUT, budget: float = BUDGET) -> tuple[int, bytes]:
     (status, _), body = await client.fetch(GET, within, budget)
     return status, body
 
 
-def failing(serve: Serve, within: float = PATIENCE, budget: float = BUDGET) -> None:
+def failing(serve: Serve, within: float = TIMEOUT, budget: float = BUDGET) -> None:
     """Fetch once from such a server."""
 
     async def scenario() -> None:
@@ -149,7 +149,7 @@ def test_an_answer_that_is_not_read_to_its_end_is_nobody_s() -> None:
         slow = answering(ANSWER[:-1], b"c", pause=0.01)
         async with serving(slow) as server, HttpClient(server.address) as client:
             for turn in range(1, 4):
-                assert (await client.begin(GET, PATIENCE)).status == 200
+                assert (await client.begin(GET, TIMEOUT)).status == 200
                 assert server.connections == turn
 
     asyncio.run(scenario())
@@ -159,7 +159,7 @@ def test_a_stream_is_told_piece_by_piece_without_a_budget() -> None:
     async def scenario() -> None:
         stream = for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000)
         async with serving(stream) as server, HttpClient(server.address) as client:
-            await client.begin(GET, PATIENCE)
+            await client.begin(GET, TIMEOUT)
             read, before = 0, 0.0
             async for piece in client.pieces():
                 read += len(piece)
@@ -343,7 +343,7 @@ def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], 
             before = sockets()
             client = HttpClient(server.address, tls)
             for turn in range(1, 11):
-                asking = asyncio.create_task(fetch(client, PATIENCE if given_up == "cancelled" else 0.05))
+                asking = asyncio.create_task(fetch(client, TIMEOUT if given_up == "cancelled" else 0.05))
                 await eventually("it is stuck", partial(server.has_accepted, turn))
                 if given_up == "cancelled":
                     asking.cancel()
