@@ -180,7 +180,7 @@ def _other_key(theirs: str, full: str, ours: str) -> Iterator[Remark]:
     if full == ours:
         yield Remark(
             f"DANGER while an ExaZK remains: {theirs} is its maintenance key, and the directory of ours. "
-            "`vipagent maintenance on` creates it permanently: then every ExaZK withdraws its VIPs. Configure "
+            "`vipagent maintenance on` creates it permanently: then every ExaZK withdraws its VIPs. Set "
             f"{theirs}/NODE for each ExaZK first.",
             Weight.TODO,
         )

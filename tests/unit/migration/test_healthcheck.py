@@ -135,7 +135,7 @@ def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
     conf = f"process web {{ run {run} --ip 10.0.0.1; }}\n"
     imported = importer.good(importer.write("exabgp.conf", conf))
     assert told in imported.said
-    assert ("It was run by" in imported.said) == bool(told)
+    assert ("The wrapper" in imported.said) == bool(told)
 
 
 @pytest.mark.parametrize(
