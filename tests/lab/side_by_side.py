@@ -1,4 +1,4 @@
-"""Several labs at once, each measured by a process of its own: most of their time is waiting."""
+"""Several labs at once, each measured by a separate process: most of their time is waiting."""
 
 import secrets
 import signal
