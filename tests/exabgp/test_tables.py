@@ -21,7 +21,7 @@ MEDS = (None, 100, 200, 300)
 SERVICES, EACH, COMMANDS = 25, 40, 20_000
 
 Wish = Mapping[str, int]
-"""The MED of each VIP that is to be announced."""
+"""The MED of each announced VIP."""
 
 
 def test_after_bursts_and_losses_of_the_session_the_table_is_as_wished(tmp_path: Path) -> None:
