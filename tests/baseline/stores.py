@@ -32,7 +32,7 @@ class Stored:
     """With the prefix; Consul's begin without a slash."""
     value: str
     ephemeral: bool
-    """Whether it vanishes with its agent: by its owner, its lease, its session, its lock."""
+    """Whether it disappears with its agent: by its owner, its lease, its session, its lock."""
 
 
 class Store(ABC):
@@ -111,7 +111,7 @@ class InFiles(Store):
 
 
 def is_locked(descriptor: int) -> bool:
-    """Say whether somebody else holds a lock on all of a file."""
+    """Return whether another process holds a lock on all of a file."""
     asked = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     answer: bytes = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
     return bool(LOCK.unpack(answer)[0] != fcntl.F_UNLCK)

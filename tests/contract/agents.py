@@ -55,7 +55,7 @@ class Refused:
         """Assert what every store promises: words, the own VIP, and a registration after the repair.
 
         Args:
-            message: a pattern that a line of the log has to match: host and cause.
+            message: a pattern that a line of the log must match: host and cause.
             repair: ends the cause.
             there: whether the VIP is registered, as the server has it.
         """
@@ -74,7 +74,7 @@ class Refused:
 LIFE = 4.0
 """Seconds of a session's life, where a node dies."""
 SPARE = 5.0
-"""Seconds, on top of it, for an ensemble to elect a leader and for the survivors to find it."""
+"""Seconds, on top of it, for an ensemble to elect a leader and for the other nodes to find it."""
 
 
 def one_dies(

@@ -85,7 +85,7 @@ class TestFile(BackendContract):
 
 
 class TestFileProcesses(ProcessDeath):
-    """The kernel lets go of a dead agent's locks."""
+    """The kernel releases a dead agent's locks."""
 
 
 def test_a_leftover_of_a_dead_agent_is_no_member_and_goes(peers: Peers, store: FilesUnderTest) -> None:
@@ -150,7 +150,7 @@ def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
     wait_for("the entry is made again", store.path(member(1)).exists)
 
 
-def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: FilesUnderTest) -> None:
+def test_the_store_removed_again_and_again_is_made_again(peers: Peers, store: FilesUnderTest) -> None:
     agents = [peers.join(f"node{n}") for n in (1, 2, 3)]
     names = [member(last).name for last in (1, 2, 3)]
     for last, agent in enumerate(agents, 1):
@@ -159,7 +159,7 @@ def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: Fil
     for _ in range(5):
         for agent in agents:
             agent.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
-        shutil.rmtree(store.root, ignore_errors=True)  # agents make it anew while it is removed
+        shutil.rmtree(store.root, ignore_errors=True)  # agents make it again while it is removed
         agents[0].register(member(4))
         for agent in agents:
             agent.seen.wait_names(MEMBERS, [*names, member(4).name], WAIT_TIMEOUT)
@@ -178,7 +178,7 @@ def test_nobody_reads_half_a_value(peers: Peers) -> None:
     assert seen <= {*values, one.value}
 
 
-def test_of_several_that_register_one_name_at_once_one_has_it(peers: Peers) -> None:
+def test_of_several_that_register_one_name_immediately_one_has_it(peers: Peers) -> None:
     agents = [peers.join(f"node{n}") for n in range(4)]
     for agent in agents:
         agent.watch(MEMBERS)
@@ -332,6 +332,6 @@ def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnder
         (StoreSettings("n", "i", options={"tls": True}), "no options: remove tls"),
     ],
 )
-def test_bad_settings_are_refused(settings: StoreSettings, message: str) -> None:
+def test_bad_settings_are_rejected(settings: StoreSettings, message: str) -> None:
     with pytest.raises(StoreConfigError, match=message):
         FileDriver(settings)

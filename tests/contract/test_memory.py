@@ -85,7 +85,7 @@ def test_a_cut_session_keeps_its_entries_and_hears_nothing(two: Two) -> None:
     assert set(seen.latest(MEMBERS) or {}) == {member(2).name, member(3).name}
 
 
-def test_an_expired_session_loses_its_entries_until_it_is_mended(two: Two) -> None:
+def test_an_expired_session_loses_its_entries_until_it_is_repaired(two: Two) -> None:
     one, seen, _, others_seen = two
     one.register(member(1), b"x")
     one.expire()

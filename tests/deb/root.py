@@ -1,4 +1,4 @@
-"""A Debian of its own below a directory, as CoreOS's toolbox has one: what runs in it has our network.
+"""A separate Debian below a directory, as CoreOS's toolbox has one: what runs in it has our network.
 
 Each command has mounts and processes of its own: nothing of them is left when it ends, however it ends.
 """

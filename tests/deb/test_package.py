@@ -94,7 +94,7 @@ def test_the_demo_goes_well(installed: Root) -> None:
     print(installed.run("vipagent", "demo", "--steps"))
 
 
-def test_an_older_debian_is_refused_by_apt(built: Built) -> None:
+def test_an_older_debian_is_rejected_by_apt(built: Built) -> None:
     """Debian 12's pydantic is 1.10."""
     fields = ["dpkg-deb", "--field", str(built.package), "Depends"]
     needed = subprocess.run(fields, capture_output=True, text=True, check=True).stdout

@@ -68,7 +68,7 @@ class Balancer:
         return {prefix.removesuffix("/32"): routes[0].med for prefix, routes in self.switch.routes().items()}
 
     def wait_for(self, table: dict[str, int], within: float) -> None:
-        """Wait until the switch has learned exactly that."""
+        """Wait until the switch has exactly these routes."""
         try:
             wait_for(f"the table is {table}", lambda: self.table() == table, within)
         except AssertionError as error:
@@ -115,7 +115,7 @@ def processes(pids: Iterable[int]) -> Iterator[tuple[str, str]]:
     """Yield each process's command and user."""
     for pid in pids:
         process = Path(f"/proc/{pid}")
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # it has exited
             status = process.joinpath("status").read_text()
             command = process.joinpath("cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
             yield command, status.partition("\nUid:\t")[2].split()[0]

@@ -38,7 +38,7 @@ class Site:
     """All machines, with what the quick start installs on the load balancers, and ExaBGP beside it.
 
     Args:
-        directory: for everything of it.
+        directory: directory of its files.
         quick_start: what README says.
     """
 

@@ -2,14 +2,14 @@
 
     python -m tests.soak
 
-The agent serves 20 services. It is checked 400 times a second, its store's connection is cut (each 25th time
-for longer than the session lives), other nodes come and go, its configuration is read anew, good ones and bad
-ones, its metrics and its status page are looked at. After each hour its memory, threads and descriptors are
-read; and every warning in its log has to be one that we have caused.
+The agent serves 20 services, with 400 checks per second. Its store connection is cut (each 25th time for
+longer than the session timeout), other nodes register and deregister, valid and invalid configurations are
+loaded, and its metrics and status page are read. After each hour its memory, threads and descriptors are
+read; and every warning in its log must be one that we have caused.
 
 Half an hour on two cores that were shared with much else (Python 3.11, ZooKeeper 3.8):
 
-| hour | check results | take-overs | reconnections | reloads | memory, MB | threads | descriptors | CPU, s |
+| hour | check results | takeovers | reconnections | reloads | memory, MB | threads | descriptors | CPU, s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | 0 | 727 | 0 | 0 | 0 | 34.3 | 6 | 15 | 2 |
 | 1 | 13877 | 83 | 21 | 8 | 36.0 | 6 | 15 | 14 |

@@ -21,7 +21,7 @@ SERVICES = 20
 EVERY = 0.05
 """Seconds between two checks of a service."""
 SESSION = min(allowed(6.0), 20.0)
-"""Seconds, no more than the server allows. On a busy machine a shorter one ends by itself now and then."""
+"""Seconds, no more than the server allows. On a busy machine a shorter one ends by itself sometimes."""
 TIMES = {
     "interval": EVERY,
     "fast_interval": EVERY,

@@ -13,7 +13,7 @@ BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: clo
 
 
 class Target:
-    """One port for TCP and HTTP, on a thread of its own."""
+    """One port for TCP and HTTP, on a separate thread."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -31,7 +31,7 @@ class Target:
         return f"{scheme}://{HOST}:{self.port}"
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._loop.post(self._ending.set)
         assert self._loop.join(allowed(5.0))
 

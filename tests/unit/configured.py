@@ -14,7 +14,7 @@ from vipagent.store.memory import MemoryBackend, MemoryStore
 
 
 class Pretended(MemoryBackend):
-    """A backend with one option, `level`, which has to be a number."""
+    """A backend with one option, `level`, which must be a number."""
 
     def __init__(self, settings: StoreSettings, listener: Listener) -> None:
         super().__init__(settings, listener, MemoryStore())

@@ -1,4 +1,4 @@
-"""The property tests: the same examples every time, for as long as they need (see `core/runs.py`)."""
+"""The property tests: the same examples each time, for while they need (see `core/runs.py`)."""
 
 from hypothesis import HealthCheck, settings
 

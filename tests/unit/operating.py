@@ -57,7 +57,7 @@ def _key(kind: Kind, name: str) -> Key:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Have every backend reach this site; each session has to be closed in the end."""
+    """Have every backend reach this site; each session must be closed in the end."""
     site = Site()
     monkeypatch.setattr(session, "load", lambda _name: site.backend)
     monkeypatch.setattr(load, "load", lambda _name: lambda settings, listener: None)

@@ -99,7 +99,7 @@ def test_nothing_asked_for() -> None:
     assert seen["first"] == {"done": [], "missing": [], "there": []}
 
 
-def test_many_at_once() -> None:
+def test_many_immediately() -> None:
     vips = [f"2001:db8:aaaa:bbbb:cccc:dddd:eeee:{n:x}" for n in range(1000, 2000)]
     assert len(in_namespace(first=["add", *vips])["first"]["done"]) == 1000
 
@@ -115,7 +115,7 @@ def test_many_at_once() -> None:
         ),
     ],
 )
-def test_failure_is_told_with_its_remedy(prepare: str, vip: str, remedy: str) -> None:
+def test_failure_is_reported_with_its_remedy(prepare: str, vip: str, remedy: str) -> None:
     seen = in_namespace(prepare, first=["add", vip], second=["retry"])
     assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
     ((message, fields),) = seen["said"]  # once, not at every attempt
@@ -200,9 +200,7 @@ def test_a_child_that_fails_leaves_each_vip_what_it_was(
 
 
 @FAILING
-def test_a_vip_of_which_nothing_is_known_is_tried_again(
-    tmp_path: Path, program: str | None, error: str
-) -> None:
+def test_a_vip_of_which_nothing_is_known_is_retried(tmp_path: Path, program: str | None, error: str) -> None:
     seen = in_namespace(
         UP,
         **failing(tmp_path, program),

@@ -1,6 +1,6 @@
 """What earlier versions wrote is understood: records, keys and maintenance are read, routes are withdrawn.
 
-See tests/baseline/README.md. What is written today may differ; what was written then has to be read for ever.
+See tests/baseline/README.md. What is written today may differ; what was written then must be read forever.
 """
 
 import json
@@ -42,7 +42,7 @@ def recorded(version: str, name: str) -> Any:
 
 @pytest.fixture
 def holders() -> Iterator[ExitStack]:
-    """Whoever holds the ephemeral entries of a store, until the test's end."""
+    """Any process that holds the ephemeral entries of a store, until the test's end."""
     with ExitStack() as stack:
         yield stack
 

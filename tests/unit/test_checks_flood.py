@@ -12,7 +12,7 @@ from tests.servers.certificates import Authority
 from tests.servers.flood import flood
 
 TIME_LIMIT = 20
-"""Seconds of the check: it is to be over before."""
+"""Seconds of the check: it must be over before."""
 MEMORY = 8 * 1024
 """KiB that it may take."""
 PROGRAM = """
@@ -42,11 +42,11 @@ async def main():
 
 print(json.dumps(asyncio.run(main())))
 """
-"""A process of its own: a loop that never turns again can be ended by a signal only."""
+"""A separate process: a loop that never turns again can be ended by a signal only."""
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_100_continue_for_ever_is_bad(scheme: str, tmp_path: Path) -> None:
+def test_100_continue_forever_is_bad(scheme: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "tls") if scheme == "https" else None
     certificate = authority.issue("server").both if authority else None
     with flood(certificate) as server:

@@ -148,7 +148,7 @@ def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000) as server:
             for _ in range(200):
                 assert (await check(f"http://127.0.0.1:{server.port}/")).good
-        assert threading.active_count() <= threads  # one of an earlier test may have ended meanwhile
+        assert threading.active_count() <= threads  # one of an earlier test may have ended in the meantime
         await eventually("all is closed", lambda: descriptors() == before)
 
     threads = threading.active_count()

@@ -34,7 +34,7 @@ def open_descriptors() -> set[str]:
         ("printf 'a\\033[31m\\000b\\377\\r\\nc'", 0, "a?[31m?b\ufffd c"),
     ],
 )
-def test_status_and_output_are_told(command: str, status: int, tail: str) -> None:
+def test_status_and_output_are_reported(command: str, status: int, tail: str) -> None:
     finished = run(command)
     assert (finished.status, finished.tail) == (status, tail)
 
@@ -100,7 +100,7 @@ def test_out_of_time_kills_and_reaps_the_whole_group(tmp_path: Path) -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_cancelled_kills_and_reaps_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_kills_and_reaps_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "REAP_TIMEOUT", 10.0)  # the kernel takes its time on a busy machine
     pid_file = tmp_path / "pid"
 

@@ -39,7 +39,7 @@ class Taker:
 
 
 def during(runners: list[CheckRunner], scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run the runners side by side for as long as the scenario takes."""
+    """Run the runners in parallel for while the scenario takes."""
 
     async def run() -> None:
         tasks = [asyncio.create_task(one.run()) for one in runners]
@@ -110,7 +110,7 @@ def test_only_a_disable_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [[], [BAD] * 5, [DISABLED], [GOOD]])
-def test_nothing_to_check_is_good_at_once_and_for_ever(before: list[CheckResult]) -> None:
+def test_nothing_to_check_is_good_immediately_and_forever(before: list[CheckResult]) -> None:
     taker = Taker(rise=3)
     for result in before:
         taker.health.count(result)

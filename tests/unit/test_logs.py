@@ -128,7 +128,7 @@ def test_full_stderr_loses_lines_without_waiting_and_says_so_later() -> None:
         assert os.read(reader, 8192) == b"WARNING log lines dropped: 1000\nINFO line 1000\n"
 
 
-def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_anew() -> None:
+def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_again() -> None:
     with full_pipe() as (reader, writer):
         os.read(reader, 8192)
         handler = StderrHandler(writer)
@@ -222,7 +222,7 @@ def test_configured_logging_goes_to_stderr_and_never_to_stdout() -> None:
     assert second.endswith(" ERROR oops\\n logger=asyncio")
 
 
-def test_configured_anew_replaces_the_old() -> None:
+def test_configured_again_replaces_the_old() -> None:
     said = run_program("'debug', 'json'", "'WARNING', 'text', 'daemon'")
     assert [json.loads(line)["message"] for line in said[:3]] == ["quiet", "announce", "oops\n"]
     assert len(said) == 4

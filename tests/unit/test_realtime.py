@@ -1,4 +1,4 @@
-"""What is measured goes first, with all of its threads and children, but nothing that it starts meanwhile."""
+"""Measured processes run at real-time priority, with their threads and children, but not later ones."""
 
 import os
 import subprocess

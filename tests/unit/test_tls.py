@@ -114,7 +114,7 @@ def test_how_verification_is_asked_for(complete: Authority, given: object, taken
 
 
 @pytest.mark.parametrize("given", ["stricter", "", 2, [], None])
-def test_another_word_is_refused(complete: Authority, given: object) -> None:
+def test_another_word_is_rejected(complete: Authority, given: object) -> None:
     with pytest.raises(StoreConfigError, match=r"^verify: .*'true', 'false' or 'strict'"):
         options(complete.cert, given)
 

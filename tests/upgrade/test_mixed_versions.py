@@ -110,7 +110,7 @@ class Said:
 
     @classmethod
     def of_pool(cls, away: str) -> "Said":
-        """Say what is to be said while all nodes serve what they own, but one that is in maintenance."""
+        """Return what must be said while all nodes serve what they own, but one that is in maintenance."""
         takers = [(node, 1, "takeover") for node in plan.VIPS if node != away]
         return cls(
             {
@@ -161,7 +161,7 @@ class Pool:
         before = balancer.agent()
         balancer.install(program)
         balancer.signal_agent(number)
-        wait_for("ExaBGP has started the agent anew", lambda: balancer.agent() != before)
+        wait_for("ExaBGP has restarted the agent", lambda: balancer.agent() != before)
 
     def restart_exabgp(self, node: str, program: Program) -> None:
         """Drain the node, restart ExaBGP with the other version, end the maintenance: both share the key."""
@@ -179,7 +179,7 @@ class Pool:
         """See to it that all is as before in the end, and that no VIP is unserved up to then."""
         with going_first(self.lab.network.pids):
             yield
-            self.lab.wait_until_steady()
+            self.lab.wait_until_converged()
             self.agree()
         began, self._measured = self._measured, time.time()
         outages = self.lab.probes.outages(began, self._measured)

@@ -199,7 +199,7 @@ def test_a_wrong_password_is_reported_and_a_corrected_one_is_used(
 
 
 def test_a_server_without_keyspace_events_is_rejected(server: RedisServer, store: RedisUnderTest) -> None:
-    """This is Redis's default, with which failures would not be detected."""
+    """By default Redis publishes no events, and failures would not be detected."""
     seen = Recorder()
     backend = store.backend("node1", "run1", seen)
     server.client.config_set("notify-keyspace-events", "")

@@ -23,7 +23,7 @@ from vipagent.store.records import NodeState, Registration
 
 SERVICES = (1, 50, 500)
 QUIET = 3.0
-"""Seconds without news after which all is as it should be."""
+"""Seconds without news after which all is as expected be."""
 IDLE = 60.0
 READY_WITHIN = 300.0
 LIFE = 6.0
@@ -58,7 +58,7 @@ class Seen:
         self.news = time.monotonic()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Note that something was heard."""
+        """Record that something was heard."""
         self.news = time.monotonic()
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:

@@ -2,8 +2,8 @@
 
 One line of JSON says which store and which nodes. Each node registers, publishes a state and watches, as an
 agent does; `registered` and `complete` say that these nodes are there, and that all nodes are. Then each line
-of stdin names members; when every session has seen all of them vanish, one line answers: when the first and
-the last session knew, in monotonic seconds, which all processes share.
+of stdin names members; when every session has seen all of them disappear, one line reports when the first and
+the last session were notified, in monotonic seconds, which all processes share.
 """
 
 import json
@@ -38,7 +38,7 @@ class View:
         """Take no notice: what is registered is seen."""
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Note who has vanished."""
+        """Note who has disappeared."""
         if directory == MEMBERS:
             with self._news:
                 for name in self.members.keys() - entries.keys():

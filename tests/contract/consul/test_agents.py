@@ -12,7 +12,7 @@ from vipagent.net.tls import Verify, client_context
 
 
 def registered(server: Consul) -> bool:
-    """Say whether the agent's VIP is there, as another client sees it."""
+    """Return whether the agent's VIP is there, as another client sees it."""
     return server.ask(f"kv/exabgp/service/apex/{Refused.VIP}") is not None
 
 

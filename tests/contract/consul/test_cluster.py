@@ -122,7 +122,7 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
     """The others elect a new one; the agent's view goes on, and its entry stays."""
     mark = agent.seen.mark()
     leader.pause()
-    try:  # a quick election is over before the agent's next sign of life: then its session is never unsure
+    try:  # a quick election is over before the agent's next heartbeat: then its session is never unsure
         peers.join("node2").register(member(2))
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION_GRACE, mark)
         agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, WAIT_TIMEOUT, "it is connected")
@@ -134,7 +134,7 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
 def test_06_no_quorum_is_not_no_peers(
     agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster
 ) -> None:
-    """Without a quorum nothing is handed over; with it again, the view is right within 2 s."""
+    """Without a quorum nothing is delivered; with it again, the view is right within 2 s."""
     peers.join("node2").register(member(2))
     agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
     gone = [server for server in whole.servers if server.address in store.hosts[1:]]

@@ -60,7 +60,7 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
 
 
 def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
-    """The session was ended, its check still passes: that is noticed, and all is made anew."""
+    """The session was ended, its check still passes: that is noticed, and all is made again."""
     agent, other = registered(peers), peers.join("node2")
     other.watch(MEMBERS)
     other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
@@ -95,7 +95,7 @@ def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
 
 
 def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
-    """Nothing wakes a watch when it is over: the key is tried again until it is free."""
+    """Nothing wakes a watch when it is over: the key is retried until it is free."""
     theirs = store.server.call(
         "session/create", body={"Behavior": "delete", "LockDelay": "2s", "NodeChecks": []}
     )
@@ -115,7 +115,7 @@ def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulU
 
 
 def test_24_an_invalid_session_while_registering(server: Consul) -> None:
-    """What Consul says of a dead session is acted on at once: no sign of life, 10 s later, is waited for."""
+    """What Consul says of a dead session is acted on at once: no heartbeat, 10 s later, is waited for."""
     store = ConsulUnderTest(server, life=30.0)
     peers = Peers(store)
     try:
@@ -153,7 +153,7 @@ def _holder(store: ConsulUnderTest, path: str) -> object:
 def test_25_an_idle_query_is_no_fault(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Consul answers up to a sixteenth of the wait late: the time-out allows for it."""
+    """Consul answers up to a sixteenth of the wait late: the timeout allows for it."""
     monkeypatch.setattr(queries, "QUERY_WAIT", 1)
     monkeypatch.setattr(queries, "REPLY_MARGIN", 1.0)
     asked = _count_queries(monkeypatch)

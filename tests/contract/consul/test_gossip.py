@@ -1,6 +1,6 @@
 """Consul agents that are no servers, and what the gossip says of them: the pitfalls 22 and 26.
 
-Each test has a server of its own: dead members that others have left behind slow the gossip down.
+Each test has a separate server: dead members that others have left behind slow the gossip down.
 """
 
 import signal

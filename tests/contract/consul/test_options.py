@@ -49,7 +49,7 @@ def test_a_secret_that_was_given_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "not \u00e4scii", "\x1b[31m"])
-def test_a_token_that_is_no_header(tmp_path: Path, token: str) -> None:
+def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = tmp_path / "token"
     file.write_text(token)
     said = refusal({"token_file": str(file)})

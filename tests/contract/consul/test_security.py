@@ -164,7 +164,7 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
     assert not any("s3cret" in str(event) for event in recorder.events())
 
 
-def test_a_wrong_token_is_told_and_repaired_without_a_restart(
+def test_a_wrong_token_is_reported_and_repaired_without_a_restart(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
     wait_detail(
@@ -177,7 +177,7 @@ def test_a_wrong_token_is_told_and_repaired_without_a_restart(
     agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_a_token_file_that_vanishes_is_told(
+def test_a_token_file_that_vanishes_is_reported(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
     wait_detail(agent, ".*permission denied")

@@ -47,7 +47,7 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> None:
+def test_a_server_that_says_100_continue_forever(store: ConsulUnderTest) -> None:
     """Each call to it ends, another server is asked, and it does not hold up the end."""
     with flood() as flooding:
         alone = Peers(ConsulUnderTest(store.server, {}, (flooding.address,), store.prefix))
@@ -99,7 +99,7 @@ def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> N
 def test_03_only_a_watch_is_swallowed(
     behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session is well and hears nothing of it: the query's own time-out ends that."""
+    """The session is well and hears nothing of it: the query's own timeout ends that."""
     monkeypatch.setattr(queries, "QUERY_WAIT", 2)
     monkeypatch.setattr(queries, "REPLY_MARGIN", 0.5)
     agent = registered(behind)

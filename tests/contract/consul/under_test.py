@@ -26,7 +26,7 @@ def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
 
 
 class ConsulUnderTest(OnServer[Consul]):
-    """A server, a prefix that is fresh for each test, and a foreign client with a session of its own."""
+    """A server, a prefix that is fresh for each test, and a foreign client with a separate session."""
 
     factory = ConsulDriver
     expiry = LIFE + 1.0

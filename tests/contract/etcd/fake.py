@@ -49,7 +49,7 @@ class FakeEtcd:
         self._thawed.set()
 
     def wait_turn(self, path: str) -> None:
-        """Return when a request is to be answered."""
+        """Return when a request must be answered."""
         if path == "/v3/auth/authenticate":
             self.logins += 1
             self._frozen = self._freezes

@@ -13,7 +13,7 @@ from tests.servers.etcd import Certificates, Cluster, Etcd
 
 
 def registered(server: Etcd, vip: str = Refused.VIP) -> bool:
-    """Say whether a VIP is there, as another client sees it."""
+    """Return whether a VIP is there, as another client sees it."""
     return "kvs" in server.ask("/v3/kv/range", {"key": b64(f"/exabgp/service/apex/{vip}")})
 
 

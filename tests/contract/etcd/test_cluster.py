@@ -14,8 +14,8 @@ from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 
 LIFE = 10.0
-"""Seconds of a session's life. A member without a leader leaves a request unanswered: two thirds of a life,
-which are always left, have room for the member that died, two that are asked in vain, and one that serves."""
+"""Session timeout in seconds. A member without a leader does not reply to a request: two thirds of the
+timeout are enough for the failed member, two unsuccessful requests, and one member that serves."""
 FAILOVER = LIFE * 2 / 3
 """Seconds, at most, until an agent has found a member that serves, the cluster's election included."""
 
@@ -130,7 +130,7 @@ class TestCluster:
             assert StoreState.LOST not in agent.seen.states(mark)
 
     def test_pitfall_16_a_member_without_a_quorum_is_no_session(self, cluster: Cluster, join: Join) -> None:
-        """Its watch would be silent, and its lists old: it is left, and nothing is handed over."""
+        """Its watch would be silent, and its lists old: it is left, and nothing is delivered."""
         alone = cluster.servers[0]
         agent = join("node1", 1, alone)
         mark = agent.seen.mark()
@@ -162,7 +162,7 @@ class TestCluster:
         agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
     def test_a_node_dies_together_with_the_leader(self, cluster: Cluster, join: Join) -> None:
-        """Its entries go with the lease, whose life begins anew with the next leader's term."""
+        """Its entries go with the lease, whose life begins again with the next leader's term."""
         watcher = join("node2", 2, *cluster.servers)
         store = EtcdUnderTest(cluster.servers[0], hosts=cluster.hosts, life=LIFE)
         store.prefix = watcher.backend.settings.prefix

@@ -25,7 +25,7 @@ from vipagent_etcd.errors import EtcdRefused, Unavailable, Unreachable
 class TestLeases:
     """Pitfalls 15 and 20, and a lease that outlives or does not outlive its agent."""
 
-    def test_pitfall_15_a_lost_lease_is_made_anew_and_the_entries_put_again(
+    def test_pitfall_15_a_lost_lease_is_made_again_and_the_entries_put_again(
         self, peers: Peers, store: EtcdUnderTest
     ) -> None:
         agent = registered(peers)
@@ -80,14 +80,14 @@ class TestWatches:
     """Pitfall 17, and what is watched, found, and cut."""
 
     def test_pitfall_17_a_watch_resumes_after_a_compaction(self, peers: Peers, store: EtcdUnderTest) -> None:
-        """Its next revision is gone: it is listed anew, and nothing was missed."""
+        """Its next revision is gone: it is listed again, and nothing was missed."""
         agent = registered(peers)
         for turn in range(20):
             store.put(b"/elsewhere", str(turn).encode())
         now = store.server.ask("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
         store.server.ask("/v3/kv/compaction", {"revision": now, "physical": True})
         mark = agent.seen.mark()
-        agent.watch(MAINTENANCE)  # opens the watch anew, from where it was
+        agent.watch(MAINTENANCE)  # opens the watch again, from where it was
         agent.seen.wait_names(MAINTENANCE, [], WAIT_TIMEOUT)
         store.create_foreign(member(2), b"")
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_PROPAGATION)
@@ -147,7 +147,7 @@ class TestServer:
     """A server that comes back as another."""
 
     def test_pitfall_1_a_server_that_has_lost_its_data(self, tmp_path: Path) -> None:
-        """Its revisions begin anew, and there is neither lease nor entry: all is made again."""
+        """Its revisions begin again, and there is neither lease nor entry: all is made again."""
         server = Etcd(tmp_path / "etcd")
         server.start()
         peers = Peers(EtcdUnderTest(server))

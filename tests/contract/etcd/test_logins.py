@@ -24,7 +24,7 @@ from vipagent_etcd import EtcdDriver
 
 AGENTS = 60
 BACK = 10.0
-"""Seconds, from the restart on, in which all agents are to be connected again."""
+"""Seconds, from the restart on, in which all agents must be connected again."""
 TICKS = os.sysconf("SC_CLK_TCK")
 LIFE = 6.0
 """Seconds of a session's life: the default."""
@@ -85,7 +85,7 @@ def logins(server: Etcd) -> float:
 def test_all_agents_are_back_soon_after_a_restart(
     server: Etcd, login: dict[str, object], sessions: list[Peer]
 ) -> None:
-    """It has lost their tokens. Those that have to wait for their login do not begin another."""
+    """It has lost their tokens. Those that must wait for their login do not begin another."""
     sessions += agents(server, login, AGENTS)
     for agent in sessions:
         agent.backend.open()
@@ -131,7 +131,7 @@ def test_commands_that_give_up_early_begin_no_more_logins(
     assert logins(slow_server) == before + 1
 
 
-def test_a_wrong_password_is_tried_again_more_and_more_rarely(
+def test_a_wrong_password_is_retried_more_and_more_rarely(
     server: Etcd, password: Path, login: dict[str, object], sessions: list[Peer]
 ) -> None:
     """It costs etcd as much as a good one."""
@@ -158,7 +158,7 @@ def test_a_server_that_freezes_while_a_login_waits_is_left_for_the_next(
 def test_a_server_that_is_too_busy_to_show_that_it_is_alive_is_asked_for_one_login(
     login: dict[str, object], sessions: list[Peer]
 ) -> None:
-    """Each costs it as much again: agents that give theirs up keep a busy server busy, for ever."""
+    """Each costs it as much again: agents that give theirs up keep a busy server busy, forever."""
     with FakeEtcd(freezes_at_login=True) as busy:
         agent = agent_of((busy.address,), login)
         sessions.append(agent)

@@ -45,7 +45,7 @@ class TestEtcdWithPassword(BackendContract):
 class TestPasswords:
     """A user and a password."""
 
-    def test_a_wrong_password_is_told_and_mended_without_a_restart(
+    def test_a_wrong_password_is_reported_and_repaired_without_a_restart(
         self, password_server: Etcd, password: Path, login: dict[str, object], sessions: list[Peer]
     ) -> None:
         password.write_text("wrong")

@@ -75,22 +75,22 @@ class TestCertificates:
         finally:
             server.stop()
 
-    def test_a_client_without_a_certificate_is_refused(
+    def test_a_client_without_a_certificate_is_rejected(
         self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer]
     ) -> None:
         options = {name: own[name] for name in ("tls", "ca")}
         session = opened(sessions, tls_server.address, options)
         refused(session, tls_server.address, "require a client certificate")
 
-    def test_a_client_without_tls_is_refused(self, tls_server: Etcd, sessions: list[Peer]) -> None:
+    def test_a_client_without_tls_is_rejected(self, tls_server: Etcd, sessions: list[Peer]) -> None:
         refused(opened(sessions, tls_server.address, {}), tls_server.address, "does the server require TLS?")
 
-    def test_a_server_without_tls_is_refused(
+    def test_a_server_without_tls_is_rejected(
         self, server: Etcd, own: dict[str, object], sessions: list[Peer]
     ) -> None:
         refused(opened(sessions, server.address, own), server.address, "does it support TLS")
 
-    def test_a_certificate_of_another_authority_is_refused(
+    def test_a_certificate_of_another_authority_is_rejected(
         self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer], tmp_path: Path
     ) -> None:
         """Unless it need not be verified."""
@@ -143,7 +143,7 @@ class TestCertificates:
             ("DNS:somebody.else", 2, "certificate is not valid for '127.0.0.1'"),
         ],
     )
-    def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
+    def test_a_server_with_a_bad_certificate_is_rejected_until_it_has_a_good_one(
         self,
         authority: Authority,
         own: dict[str, object],

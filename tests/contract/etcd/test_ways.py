@@ -27,7 +27,7 @@ FLOODED = 16 * 1024
 """KiB of memory that a server which never stops talking may take."""
 
 
-def test_a_server_that_says_100_continue_for_ever(server: Etcd) -> None:
+def test_a_server_that_says_100_continue_forever(server: Etcd) -> None:
     """It is told why, it takes no memory without end, and another server is asked."""
     with flood() as flooding:
         alone = Peers(EtcdUnderTest(server, hosts=(flooding.address,)))

@@ -23,12 +23,12 @@ def b64(data: bytes | str) -> str:
 
 
 class EtcdUnderTest(OnServer[Etcd]):
-    """A server, a prefix that is fresh for each test, and a foreign client with a lease of its own."""
+    """A server, a prefix that is fresh for each test, and a foreign client with a separate lease."""
 
     factory = EtcdDriver
     expiry = LIFE + 5.0
     """A server looks for expired leases every 0.5 s, by the wall clock, then by the monotonic one; if they
-    differ, because the former was set meanwhile, it looks again after 3 s (lessor.go of etcd 3.4)."""
+    differ, because the former was set in the meantime, it looks again after 3 s (lessor.go of etcd 3.4)."""
 
     def __init__(
         self,

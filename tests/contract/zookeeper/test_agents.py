@@ -15,7 +15,7 @@ PASSWORD = "s3cret"
 
 
 def registered(server: ZooKeeper, vip: str = Refused.VIP, **access: Any) -> bool:
-    """Say whether a VIP is there, as another client sees it (without TLS)."""
+    """Return whether a VIP is there, as another client sees it (without TLS)."""
     client = KazooClient(f"{HOST}:{server.port}", **access)
     client.start()
     try:

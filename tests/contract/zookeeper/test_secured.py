@@ -152,7 +152,7 @@ def test_what_the_world_may_not_read_stays_hidden(
     assert other.seen.snapshots(MEMBERS) == []
 
 
-def test_a_wrong_digest_is_told_and_mended_without_a_restart(
+def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     digest_server: ZooKeeper,
     password: Path,
     sessions: list[Peer],
@@ -183,7 +183,7 @@ def test_no_login_where_one_is_demanded(digest_server: ZooKeeper, sessions: list
     refused(session, digest_server.address, "authentication failed")
 
 
-def test_a_wrong_sasl_password_is_told_and_mended_without_a_restart(
+def test_a_wrong_sasl_password_is_reported_and_repaired_without_a_restart(
     sasl_server: ZooKeeper, password: Path, sessions: list[Peer]
 ) -> None:
     """kazoo's client ends for good after each refusal: a new one is made, with the password as it is then."""
@@ -199,18 +199,18 @@ def test_a_wrong_sasl_password_is_told_and_mended_without_a_restart(
     serves(session)
 
 
-def test_a_client_without_a_certificate_is_refused(
+def test_a_client_without_a_certificate_is_rejected(
     tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer]
 ) -> None:
     options = {name: certificates[name] for name in ("tls", "ca")}
     refused(opened(sessions, tls_server.address, options), tls_server.address, "TLS: ")
 
 
-def test_a_client_without_tls_is_refused(tls_server: TlsZooKeeper, sessions: list[Peer]) -> None:
+def test_a_client_without_tls_is_rejected(tls_server: TlsZooKeeper, sessions: list[Peer]) -> None:
     refused(opened(sessions, tls_server.address, {}), tls_server.address, "the server closed the connection")
 
 
-def test_a_server_without_tls_is_refused(
+def test_a_server_without_tls_is_rejected(
     digest_server: ZooKeeper, certificates: dict[str, object], sessions: list[Peer]
 ) -> None:
     refused(
@@ -218,7 +218,7 @@ def test_a_server_without_tls_is_refused(
     )
 
 
-def test_a_certificate_of_another_authority_is_refused(
+def test_a_certificate_of_another_authority_is_rejected(
     tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer], tmp_path: Path
 ) -> None:
     """Unless it need not be verified."""
@@ -257,7 +257,7 @@ def test_strict_verification_of_a_complete_authority(
         ("DNS:somebody.else", 2, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
     ],
 )
-def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
+def test_a_server_with_a_bad_certificate_is_rejected_until_it_has_a_good_one(
     authority: Authority,
     certificates: dict[str, object],
     sessions: list[Peer],
@@ -293,6 +293,6 @@ def test_an_encrypted_key_needs_its_password(
     serves(opened(sessions, tls_server.address, {**options, "key_password_env": "KEY_PASSWORD"}))
 
 
-def test_an_unreadable_file_is_refused_at_once(certificates: dict[str, object]) -> None:
+def test_an_unreadable_file_is_rejected_immediately(certificates: dict[str, object]) -> None:
     with pytest.raises(StoreConfigError, match="ca: /nowhere: No such file"):
         opened([], "localhost", {**certificates, "ca": "/nowhere"})

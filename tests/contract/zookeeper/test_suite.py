@@ -79,7 +79,7 @@ def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperU
         exazk.delete("/exabgp", recursive=True)
 
 
-def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: ZooKeeperUnderTest) -> None:
+def test_a_session_that_another_client_ends_is_made_again(peers: Peers, store: ZooKeeperUnderTest) -> None:
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
@@ -184,7 +184,7 @@ def test_no_more_entries_are_handed_over_than_may_be(
     assert [entry.value for entry in seen.values()] == [b"a", b"b", b"c"]
 
 
-def test_a_value_that_no_server_takes_is_refused(peers: Peers) -> None:
+def test_a_value_that_no_server_takes_is_rejected(peers: Peers) -> None:
     """A server would hang up on it, and again at each attempt."""
     operator = peers.join("operator")
     mark = operator.seen.mark()
@@ -227,7 +227,7 @@ def test_an_idle_agent_asks_for_signs_of_life_alone(peers: Peers, store: ZooKeep
 
 
 def test_a_busy_agent_notices_a_frozen_server_as_well(peers: Peers, store: ZooKeeperUnderTest) -> None:
-    """kazoo takes its own requests for signs of life, and would never notice."""
+    """kazoo takes its own requests for heartbeat, and would never notice."""
     one = peers.join("node1")
     mark = one.seen.mark()
     store.pause()
@@ -346,7 +346,7 @@ def test_of_several_hosts_one_that_answers_is_enough(server: ZooKeeper) -> None:
         ("nowhere.invalid:2181", r"nowhere\.invalid: .*name"),  # is not known, or cannot be resolved
     ],
 )
-def test_what_keeps_us_from_a_host_is_told_once(
+def test_what_keeps_us_from_a_host_is_reported_once(
     host: str, cause: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -378,8 +378,10 @@ def test_a_host_that_says_nothing_is_named() -> None:
             assert time.monotonic() - began < allowed(1.9)
 
 
-def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its queue is full, as if packets were lost on the way."""
+def test_a_host_that_accepts_no_connection_is_reported_and_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its accept queue is full, as if packets were lost."""
     monkeypatch.setattr(connecting, "CONNECT_TIMEOUT", 3.0)
     with socket.create_server((HOST, 0), backlog=0) as full, socket.create_connection(full.getsockname()):
         address = f"{HOST}:{full.getsockname()[1]}"
@@ -411,7 +413,7 @@ def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: 
         ("h", {"ca": "/etc/passwd"}, "ca needs tls: true"),
     ],
 )
-def test_options_that_can_never_work_are_refused(
+def test_options_that_can_never_work_are_rejected(
     host: str, options: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(StoreConfigError, match=complaint):
@@ -419,18 +421,18 @@ def test_options_that_can_never_work_are_refused(
 
 
 @pytest.mark.parametrize("prefix", ["", "exabgp", "/", "/a//b", "/a/../b", "/a\nb"])
-def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
+def test_a_prefix_that_is_not_a_path_is_rejected(prefix: str) -> None:
     with pytest.raises(StoreConfigError, match="not an absolute path"):
         alone("h", prefix=prefix)
 
 
-def test_sasl_without_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sasl_without_its_library_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(StoreConfigError, match="needs the Python package pure-sasl"):
         alone("h", options={"auth": "sasl", "user": "a", "password_env": "HOME"})
 
 
-def test_the_server_s_version_is_told(peers: Peers) -> None:
+def test_the_server_s_version_is_reported(peers: Peers) -> None:
     assert re.fullmatch(r"ZooKeeper 3\.\d+\.\d+", peers.make("operator").backend.version(WAIT_TIMEOUT))
 
 

@@ -54,7 +54,7 @@ class Under:
         os.write(self._replies, "".join(f"{line}\n" for line in lines).encode())
 
     def close(self, *, commands_only: bool = False) -> None:
-        """Let go of ExaBGP's ends of the pipes, or of the one that it reads."""
+        """Release ExaBGP's ends of the pipes, or of the one that it reads."""
         for descriptor in [self._commands] if commands_only else self._descriptors:
             self._descriptors.remove(descriptor)
             os.close(descriptor)

@@ -134,7 +134,7 @@ def test_debug_logs_to_no_syslog(importer: Importer) -> None:
     assert (imported.config.log.level, imported.config.log.syslog_facility) == ("DEBUG", None)
 
 
-def test_all_problems_at_once_each_with_file_and_key(importer: Importer) -> None:
+def test_all_problems_immediately_each_with_file_and_key(importer: Importer) -> None:
     apex = APEX.replace("srv_auth_ip: 10.20.255.1", "srv_auth_ip: x").replace("10.20.255.3", "y")
     web = "zk_hosts: [a]\nfoo: 1\nsrv_auth_ip: {a: b}\nzk_path_maintenance:\n"
     other = APEX.replace("/service/", "/srv/")

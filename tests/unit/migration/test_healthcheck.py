@@ -249,7 +249,7 @@ def test_healthchecks_that_log_differently_are_reconciled_by_a_human(importer: I
     assert "syslog_facility: other files have local2" in imported.said
 
 
-def test_all_problems_at_once(importer: Importer) -> None:
+def test_all_problems_immediately(importer: Importer) -> None:
     one = importer.write("a.conf", "ip = x\ninterval = y\nnosuch = 1\nconfig: z\ndebug = yes\n")
     other = importer.write("b.conf", "ip = 10.0.0\ninterval = y\nname = b\nfall=1001\n")
     none = importer.write("c.conf", "label = web\n")

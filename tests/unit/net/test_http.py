@@ -155,7 +155,7 @@ def test_an_answer_that_is_not_read_to_its_end_is_nobody_s() -> None:
     asyncio.run(scenario())
 
 
-def test_a_stream_is_told_piece_by_piece_without_a_budget() -> None:
+def test_a_stream_is_reported_piece_by_piece_without_a_budget() -> None:
     async def scenario() -> None:
         stream = for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000)
         async with serving(stream) as server, HttpClient(server.address) as client:
@@ -204,7 +204,7 @@ def test_too_much_or_no_http_is_an_error_long_before_the_deadline(serve: Serve) 
         failing(serve, within=60.0)
 
 
-def test_whoever_sends_without_end_does_not_hold_up_the_loop() -> None:
+def test_any_client_that_sends_without_end_does_not_hold_up_the_loop() -> None:
     async def scenario() -> None:
         turns = 0
 
@@ -370,7 +370,7 @@ def test_nor_does_one_that_is_given_up_at_any_turn_of_the_loop(tls: Tls) -> None
     gc.collect()  # what was not closed would warn here
 
 
-def test_a_client_that_is_closed_while_it_waits_ends_at_once() -> None:
+def test_a_client_that_is_closed_while_it_waits_ends_immediately() -> None:
     async def scenario() -> None:
         async with serving(hang) as server:
             client = HttpClient(server.address)

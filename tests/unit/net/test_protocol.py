@@ -129,7 +129,7 @@ def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
         b"\0" * (MAX_HEAD + 1),
     ],
 )
-def test_what_is_no_http_is_refused(answer: bytes) -> None:
+def test_what_is_no_http_is_rejected(answer: bytes) -> None:
     with pytest.raises(ProtocolError):
         answered(answer)
 
@@ -183,7 +183,7 @@ def test_the_budget_is_of_all_bytes_of_an_answer(answer: bytes) -> None:
         answered(answer, budget=len(answer) - 1)
 
 
-def test_each_exchange_has_a_budget_of_its_own() -> None:
+def test_each_exchange_has_its_budget() -> None:
     protocol = Protocol()
     for _ in range(3):
         assert protocol.is_idle

@@ -70,7 +70,7 @@ def test_literal_addresses_and_localhost_are_not_looked_up(
     assert lookups() == []
 
 
-def test_one_look_up_of_a_name_is_in_flight_whoever_asks(name_server: NameServer) -> None:
+def test_one_look_up_of_a_name_is_in_flight_any_client_that_asks(name_server: NameServer) -> None:
     resolver = Resolver()
 
     async def scenario() -> None:

@@ -11,7 +11,7 @@ from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounter
 
 
 def counted(*reasons: Reason) -> tuple[int, int]:
-    """Return take-overs and hand-backs after a VIP was in each of these states, one after the other."""
+    """Return takeovers and hand-backs after a VIP was in each of these states, one after the other."""
     counters = ServiceCounters()
     for reason in reasons:
         counters.executed(Publish(report({OTHERS: VipReport(reason, None, owned=False)})))

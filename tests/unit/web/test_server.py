@@ -99,7 +99,7 @@ def test_head_is_get_without_the_body(path: str) -> None:
     run(story)
 
 
-def test_other_methods_are_told_which_there_are() -> None:
+def test_other_methods_are_reported_which_there_are() -> None:
     async def story() -> None:
         async with serving() as (_, port):
             answer = await asked(port, "/status.json", "POST")
@@ -133,7 +133,7 @@ def test_a_loopback_address_answers_under_its_own_name_only() -> None:
         (b"GET /\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"),
     ],
 )
-def test_what_is_no_request_is_refused(request_: bytes, status: bytes) -> None:
+def test_what_is_no_request_is_rejected(request_: bytes, status: bytes) -> None:
     async def story() -> None:
         async with serving() as (_, port):
             answer = await said(port, request_)
@@ -178,7 +178,7 @@ async def watching(port: int) -> Dialogue:
     return reader, writer
 
 
-def test_viewers_are_told_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_viewers_are_reported_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MAX_VIEWERS", 2)
 
     async def story() -> None:
@@ -228,7 +228,7 @@ def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_port_that_is_taken_is_tried_again(
+def test_a_port_that_is_taken_is_retried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server, "MIN_RETRY_DELAY", 0.05)

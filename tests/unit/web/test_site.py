@@ -38,7 +38,7 @@ def test_the_status_has_the_shape_of_vipagent_status_json() -> None:
     ("ending", "status"), [(False, HTTPStatus.OK), (True, HTTPStatus.SERVICE_UNAVAILABLE)]
 )
 def test_health_is_the_agent_s_own(ending: bool, status: HTTPStatus) -> None:
-    """A store that is away is no reason to start an agent anew: it would lose what it knows (L1)."""
+    """A store that is away is no reason to start an agent again: it would lose what it knows (L1)."""
     response = answered("/healthz", seen=view(ending=ending, store=StoreState.LOST))
     assert response.status is status
     assert json.loads(response.body) == {

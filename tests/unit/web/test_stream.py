@@ -31,7 +31,7 @@ def run(story: Callable[[Stream, Drawn], Coroutine[None, None, None]]) -> None:
     asyncio.run(told())
 
 
-def test_the_status_comes_at_once_and_again_after_changes() -> None:
+def test_the_status_comes_immediately_and_again_after_changes() -> None:
     async def story(stream: Stream, drawn: Drawn) -> None:
         async with aclosing(stream.events()) as events:
             assert await anext(events) == b"event: status\ndata: 1\n\n"
