@@ -182,7 +182,7 @@ class KazooSession:
 
 
 def _set_result(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:
-    """Hand a result of kazoo's on_session_end to who awaits it, unless they gave up."""
+    """Set the result of a request, unless its future was cancelled."""
     if future.done():
         return
     if result.exception is not None:

@@ -1,4 +1,4 @@
-"""Sessions in the states that the tests of every store begin with, and what they were told."""
+"""Sessions in the initial states of tests, and their reported details."""
 
 import re
 
@@ -17,22 +17,22 @@ NO_KEY_USAGE = (
     "CA cert does not include key usage extension, rejected by `verify: strict`: create the authority's "
     "certificate with keyUsage=critical,keyCertSign,cRLSign, or remove `verify: strict`"
 )
-"""Why strict verification refuses what a plain authority has issued, and what to do."""
+"""Error of strict verification for a certificate of a private authority."""
 
 
 def detail(session: Peer) -> str:
-    """Return what was told last about the session; empty if nothing was."""
+    """Return the last detail of the session; empty if there is none."""
     told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
     return told[-1] if told else ""
 
 
 def wait_detail(session: Peer, pattern: str) -> None:
-    """Wait until what was told last about the session begins with a match of `pattern`."""
+    """Wait until the last detail of the session matches `pattern`."""
     session.seen.wait_for(lambda: re.match(pattern, detail(session)), WAIT_TIMEOUT, f"it says {pattern!r}")
 
 
 def begun(session: Peer) -> Peer:
-    """Open a session that wants a member, and watches for it; it may or may not get in."""
+    """Open a session that registers a member and watches it; the login may fail."""
     session.watch(MEMBERS)
     session.register(member(1))
     session.backend.open()
@@ -40,7 +40,7 @@ def begun(session: Peer) -> Peer:
 
 
 def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
-    """Return an agent that has one member, and watches all members."""
+    """Return an agent with one member that watches all members."""
     agent = peers.join(node)
     agent.watch(MEMBERS)
     agent.register(member(last))
@@ -49,16 +49,16 @@ def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
 
 
 def serves(session: Peer) -> None:
-    """Assert that the session gets what it wants."""
+    """Assert that the session registers its member."""
     session.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     session.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
     assert session.backend.erase(Key(MAINTENANCE, "all"), WAIT_TIMEOUT)
 
 
 def wait_read_refused(session: Peer, pattern: str) -> str:
-    """Wait until an operator's command is told what `pattern` is found in; return it.
+    """Wait until an operator command fails with a message that matches `pattern`; return it.
 
-    On a busy machine there may first be no answer at all in time.
+    On a busy machine it may first time out.
     """
 
     def told() -> str:
@@ -71,7 +71,7 @@ def wait_read_refused(session: Peer, pattern: str) -> str:
 
 
 def refused(session: Peer, host: str, cause: str) -> None:
-    """Assert that the session is told, once, why it gets nothing; and the operator, too; but no secret."""
+    """Assert that the session and an operator command report the cause once, without secrets."""
     session.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
     session.seen.wait_for(lambda: cause in detail(session), WAIT_TIMEOUT, f"the cause is {cause}")
     for told in (wait_read_refused(session, re.escape(cause)), detail(session)):

@@ -1,4 +1,4 @@
-"""The embedded store passes the suite; what is special about files and locks is told here."""
+"""Contract tests of the file store, and tests of its files and locks."""
 
 import os
 import shutil
@@ -81,46 +81,44 @@ def store(tmp_path: Path) -> Iterator[FilesUnderTest]:
 
 
 class TestFile(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 class TestFileProcesses(ProcessDeath):
-    """The kernel releases a dead agent's locks."""
+    """The kernel releases the locks of an agent that has exited."""
 
 
-def test_a_leftover_of_a_dead_agent_is_no_member_and_goes(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_stale_file_is_not_a_member_and_is_deleted(peers: Peers, store: FilesUnderTest) -> None:
     path = store.path(member(1))
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"nobody holds this")
+    path.write_bytes(b"not locked")
     one = peers.join("node1")
     one.watch(MEMBERS)
     assert one.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT) == {}
     wait_for("the leftover is removed", lambda: not path.exists())
 
 
-def test_a_leftover_is_taken_over_in_place(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_stale_file_is_replaced_in_place(peers: Peers, store: FilesUnderTest) -> None:
     path = store.path(member(1))
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"nobody holds this, and it is longer than what comes")
+    path.write_bytes(b"not locked, and longer than the following value")
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
     assert one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT).value == one.value
 
 
-def test_a_death_long_after_the_last_change_is_noticed(peers: Peers, store: FilesUnderTest) -> None:
+def test_an_exit_long_after_the_last_change_is_detected(peers: Peers, store: FilesUnderTest) -> None:
     watcher = peers.join("node2")
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
         watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
-        time.sleep(
-            max(RECHECK_DELAYS) + 0.5
-        )  # so that no look that an earlier change caused is still to come
+        time.sleep(max(RECHECK_DELAYS) + 0.5)  # wait for all rechecks of earlier changes
         child.kill()
         watcher.seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
 
 
-def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_removed_directory_is_created_again(peers: Peers, store: FilesUnderTest) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     for peer in (one, two):
         peer.watch(MEMBERS)
@@ -133,10 +131,10 @@ def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: Files
     one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
+def test_an_unreported_removal_is_detected_by_the_next_listing(
     peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel tells only what happens below the directory: the last one to go may be gone unseen."""
+    """The kernel reports only events below the directory, so its own removal may be missed."""
     monkeypatch.setattr("vipagent_file.changes.InotifyWatcher.on_any_event", lambda _changes, _event: None)
     one = peers.join("node1")
     one.watch(MEMBERS)
@@ -150,7 +148,7 @@ def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
     wait_for("the entry is made again", store.path(member(1)).exists)
 
 
-def test_the_store_removed_again_and_again_is_made_again(peers: Peers, store: FilesUnderTest) -> None:
+def test_the_repeatedly_removed_store_is_created_again(peers: Peers, store: FilesUnderTest) -> None:
     agents = [peers.join(f"node{n}") for n in (1, 2, 3)]
     names = [member(last).name for last in (1, 2, 3)]
     for last, agent in enumerate(agents, 1):
@@ -159,14 +157,14 @@ def test_the_store_removed_again_and_again_is_made_again(peers: Peers, store: Fi
     for _ in range(5):
         for agent in agents:
             agent.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
-        shutil.rmtree(store.root, ignore_errors=True)  # agents make it again while it is removed
+        shutil.rmtree(store.root, ignore_errors=True)  # agents create it again during the removal
         agents[0].register(member(4))
         for agent in agents:
             agent.seen.wait_names(MEMBERS, [*names, member(4).name], WAIT_TIMEOUT)
         agents[0].backend.deregister(member(4))
 
 
-def test_nobody_reads_half_a_value(peers: Peers) -> None:
+def test_values_are_read_completely(peers: Peers) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     values = [b"long" * 10_000, b"short"]
@@ -178,7 +176,7 @@ def test_nobody_reads_half_a_value(peers: Peers) -> None:
     assert seen <= {*values, one.value}
 
 
-def test_of_several_that_register_one_name_immediately_one_has_it(peers: Peers) -> None:
+def test_of_concurrent_registrations_of_one_name_one_succeeds(peers: Peers) -> None:
     agents = [peers.join(f"node{n}") for n in range(4)]
     for agent in agents:
         agent.watch(MEMBERS)
@@ -191,7 +189,7 @@ def test_of_several_that_register_one_name_immediately_one_has_it(peers: Peers) 
             agent.register(member(1))
             agent.register(member(2))
         for key in (member(1), member(2)):
-            wait_for(f"{key.name} is somebody's", lambda: claims(key) == [*[Claim.OTHER] * 3, Claim.OURS])  # noqa: B023
+            wait_for(f"{key.name} has a holder", lambda: claims(key) == [*[Claim.OTHER] * 3, Claim.OURS])  # noqa: B023
         for agent in agents:
             agent.backend.deregister(member(1))
             agent.backend.deregister(member(2))
@@ -199,7 +197,7 @@ def test_of_several_that_register_one_name_immediately_one_has_it(peers: Peers) 
             agent.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
 
 
-def test_a_folder_that_a_stopped_agent_keeps_is_waited_for(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_directory_locked_by_a_frozen_agent_is_waited_for(peers: Peers, store: FilesUnderTest) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     one.register(member(1))
@@ -213,7 +211,7 @@ def test_a_folder_that_a_stopped_agent_keeps_is_waited_for(peers: Peers, store: 
     two.seen.wait_names(MEMBERS, [member(2).name], 2 * MAX_PROPAGATION)
 
 
-def test_what_cannot_be_read_is_not_taken_for_dead(peers: Peers, store: FilesUnderTest) -> None:
+def test_unreadable_files_are_not_stale(peers: Peers, store: FilesUnderTest) -> None:
     path = store.path(member(1))
     path.mkdir(parents=True)
     one = peers.join("node1")
@@ -225,7 +223,7 @@ def test_what_cannot_be_read_is_not_taken_for_dead(peers: Peers, store: FilesUnd
     one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_reported_and_retried(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     seen = Recorder()
@@ -244,7 +242,7 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
         backend.close(2.0)
 
 
-def test_without_inotify_changes_are_seen_by_looking(
+def test_without_inotify_changes_are_detected_by_polling(
     peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = []
@@ -266,7 +264,7 @@ def test_without_inotify_changes_are_seen_by_looking(
     assert len(refused) == 2 * INOTIFY_ATTEMPTS, "each attempt may cost descriptors"
 
 
-def test_what_cannot_be_watched_leaves_no_thread(tmp_path: Path) -> None:
+def test_a_failed_watch_leaves_no_thread(tmp_path: Path) -> None:
     threads = set(threading.enumerate())
     with pytest.raises(OSError, match="No such file"):
         InotifyWatcher(tmp_path / "nothing", lambda path, closed: None).start()
@@ -287,19 +285,19 @@ def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -
 def _inheritable(descriptor: int) -> bool:
     try:
         return os.get_inheritable(descriptor)
-    except OSError:  # it was that of somebody who had a look
+    except OSError:  # the descriptor belonged to another reader
         return False
 
 
 def _inode(descriptor: Path) -> int:
     try:
         return descriptor.stat().st_ino
-    except OSError:  # it was the listing's own
+    except OSError:  # the descriptor belonged to the listing
         return 0
 
 
 def test_modes_do_not_depend_on_the_umask(peers: Peers, store: FilesUnderTest) -> None:
-    """Those of ExaBGP's helpers is 0137: no folder of theirs could be entered."""
+    """ExaBGP's umask 0137 would create directories without search permission."""
     old = os.umask(0o137)
     try:
         one = peers.join("node1")

@@ -1,4 +1,4 @@
-"""The store in memory passes the suite; its faults are told by the tests, not by a server."""
+"""Contract tests of the memory store, and its injected faults."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def store() -> MemoryUnderTest:
 
 
 class TestMemory(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_delivery_is_done_when_the_call_returns(two: Two) -> None:
     assert len(others_seen.snapshots(MEMBERS)) == 2
 
 
-def test_a_cut_session_keeps_its_entries_and_hears_nothing(two: Two) -> None:
+def test_a_disconnected_session_keeps_its_entries_and_receives_nothing(two: Two) -> None:
     one, seen, other, others_seen = two
     one.register(member(1), b"x")
     one.cut()
@@ -97,7 +97,7 @@ def test_an_expired_session_loses_its_entries_until_it_is_repaired(two: Two) -> 
     assert (seen.latest(MEMBERS) or {})[member(1).name].claim == Claim.OURS
 
 
-def test_a_reconnection_hands_over_what_did_not_change(two: Two) -> None:
+def test_a_reconnection_delivers_unchanged_directories(two: Two) -> None:
     one, seen, _, _ = two
     one.cut()
     mark = seen.mark()

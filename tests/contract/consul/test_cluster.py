@@ -1,4 +1,4 @@
-"""Three Consul servers: the leader dies, the quorum goes and returns, one freezes."""
+"""Three Consul servers: killed leader, lost quorum, frozen server."""
 
 import time
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from vipagent.testing.recorder import SnapshotSeen
 from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 
 ELECTION_GRACE = 10.0
-"""Seconds that a cluster may take for a new leader: 2 to 4, and twice that if the first round fails."""
+"""Maximum duration of an election in seconds: 2 to 4, and twice that if the first round fails."""
 LONG_LIFE = 10.0
-"""Seconds of a session that outlives an election."""
+"""Session timeout in seconds that is longer than an election."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def whole(cluster: Cluster) -> Iterator[Cluster]:
-    """All three servers run and serve, before the test and after it."""
+    """Three servers that run before and after each test."""
     yield cluster
     for server in cluster.servers:
         if not server.process.running:
@@ -53,14 +53,14 @@ def life() -> float:
 
 @pytest.fixture
 def store(whole: Cluster, leader: Consul, life: float) -> ConsulUnderTest:
-    """Agents ask a server that follows first, then the leader."""
+    """Agents that use a follower first, then the leader."""
     hosts = [address for address in whole.hosts if address != leader.address]
     return ConsulUnderTest(leader, {}, (hosts[0], leader.address, hosts[1]), life=life)
 
 
 @pytest.fixture
 def agent(peers: Peers) -> Peer:
-    """An agent with a member, in a service with a maintenance key, which must never seem gone."""
+    """An agent with a member, in a service with a maintenance key, which must never disappear."""
     agent = peers.join("node1")
     agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
     agent.watch(MAINTENANCE)
@@ -75,7 +75,7 @@ def agent(peers: Peers) -> Peer:
 def test_the_leader_dies_while_a_node_does(
     agent: Peer, store: ConsulUnderTest, leader: Consul, life: float
 ) -> None:
-    """The node's entry goes all the same, once; nobody else's does."""
+    """Only the node's entry disappears, once."""
     with holder(store, "node2", "killed", [member(2).name]) as child:
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
         mark = agent.seen.mark()
@@ -91,7 +91,7 @@ def test_the_leader_dies_while_a_node_does(
 def test_the_server_that_is_asked_dies(
     agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster
 ) -> None:
-    """The agent goes on at another one, in a new session: nobody sees its entry go, now or later."""
+    """The agent fails over with a new session, and its entry never disappears."""
     other = peers.join("node2")
     other.watch(MEMBERS)
     other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
@@ -108,7 +108,7 @@ def test_the_server_that_is_asked_dies(
 
 
 def _wait_until_given_up(leader: Consul, dead: Consul) -> None:
-    """Wait until the gossip's check, which the first session hung on, has failed."""
+    """Wait until the serfHealth check of the first session has failed."""
 
     def failed() -> bool:
         found = leader.call(f"health/node/{dead.name}", "GET")
@@ -119,10 +119,10 @@ def _wait_until_given_up(leader: Consul, dead: Consul) -> None:
 
 
 def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
-    """The others elect a new one; the agent's view goes on, and its entry stays."""
+    """The others elect a new leader; the agent's entry and view are kept."""
     mark = agent.seen.mark()
     leader.pause()
-    try:  # a quick election is over before the agent's next heartbeat: then its session is never unsure
+    try:  # after a quick election, before the next heartbeat, the session is never unsure
         peers.join("node2").register(member(2))
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION_GRACE, mark)
         agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, WAIT_TIMEOUT, "it is connected")
@@ -134,7 +134,7 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
 def test_06_no_quorum_is_not_no_peers(
     agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster
 ) -> None:
-    """Without a quorum nothing is delivered; with it again, the view is right within 2 s."""
+    """Without a quorum nothing is delivered; afterwards the view is correct within 2 s."""
     peers.join("node2").register(member(2))
     agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
     gone = [server for server in whole.servers if server.address in store.hosts[1:]]

@@ -1,4 +1,4 @@
-"""When Consul's driver ends its earlier sessions, with a Consul agent in the test."""
+"""The end of previous sessions in Consul's driver, with a fake Consul agent."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ EARLIER = Found(b"x", 3, Holder.EARLIER)
 
 
 class Agent:
-    """Takes every change, but those that a test keeps waiting or refuses."""
+    """Accepts every change, except those that a test delays or rejects."""
 
     def __init__(self) -> None:
         self.destroyed: list[str] = []
@@ -44,7 +44,7 @@ class Agent:
 
 
 async def _at_another(agent: Agent) -> ConsulDriver:
-    """Return a driver with two entries that an earlier session holds still."""
+    """Return a driver with two entries that a previous session still holds."""
     driver = ConsulDriver(StoreSettings("node1", "run1"))
     driver._connection = agent  # type: ignore[assignment]
     driver._session = "first"
@@ -58,7 +58,7 @@ async def _at_another(agent: Agent) -> ConsulDriver:
 
 @looped
 async def test_a_session_is_not_ended_while_an_entry_is_being_taken_over_from_it() -> None:
-    """It would take the entry with it."""
+    """The entry would be deleted with it."""
     agent = Agent()
     driver = await _at_another(agent)
     agent.waiting[SECOND.name] = asyncio.Event()
@@ -84,7 +84,7 @@ async def test_a_session_is_not_ended_while_an_entry_of_it_cannot_be_taken_over(
 
 @looped
 async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With Consul's servers far away, a few dozens of them would cost the session."""
+    """With a high latency, a few dozen requests would expire the session."""
 
     async def slow(client: HttpClient, request: Request, within: float, budget: float) -> HttpResponse:
         await asyncio.sleep(0.1)

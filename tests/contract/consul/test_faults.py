@@ -1,4 +1,4 @@
-"""What can befall Consul's sessions; each test has the number of the pitfall that it rules out."""
+"""Faults of Consul's sessions; test names have the number of the pitfall."""
 
 import threading
 import time
@@ -22,14 +22,14 @@ from vipagent_consul import http, queries
 
 
 def end_sessions(store: ConsulUnderTest, node: str) -> None:
-    """End a node's sessions behind its back."""
+    """End a node's sessions with a foreign client."""
     for each in store.sessions(node):
         store.server.call(f"session/destroy/{each['ID']}")
 
 
 @pytest.mark.timeout(120)
 def test_21_a_time_to_live_counts_double(server: Consul) -> None:
-    """Without a check, Consul keeps a dead agent's entry for one to two times the 10 s that are the least."""
+    """Without a check, Consul keeps the entry of a killed agent for 10 to 20 s."""
     store = ConsulUnderTest(server, {"session": "ttl"})
     peers = Peers(store)
     watcher = peers.join("node2")
@@ -45,7 +45,7 @@ def test_21_a_time_to_live_counts_double(server: Consul) -> None:
 
 
 def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
-    """LOST is told after the time to live itself: from then on Consul may have ended the session."""
+    """LOST is reported after the TTL, when Consul may have ended the session."""
     proxy = Proxy(server.address)
     store = ConsulUnderTest(server, {"session": "ttl"}, (proxy.address,))
     peers = Peers(store)
@@ -60,7 +60,7 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
 
 
 def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
-    """The session was ended, its check still passes: that is noticed, and all is made again."""
+    """A session that was ended while its check passes is detected and replaced."""
     agent, other = registered(peers), peers.join("node2")
     other.watch(MEMBERS)
     other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
@@ -69,7 +69,7 @@ def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) 
     end_sessions(store, "node1")
     store.server.call(f"agent/check/pass/{check}")
     other.seen.wait_for(
-        lambda: {} in other.seen.snapshots(MEMBERS, others), MAX_PROPAGATION, "the entry went"
+        lambda: {} in other.seen.snapshots(MEMBERS, others), MAX_PROPAGATION, "the entry is gone"
     )
     other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + MAX_PROPAGATION, others)
     agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
@@ -83,7 +83,7 @@ def _checks(store: ConsulUnderTest) -> dict[str, object]:
 
 
 def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
-    """A key is free at once when its session ends, and goes with it."""
+    """A key is deleted with its session, without lock delay."""
     first, second = registered(peers), peers.join("node2")
     (session,) = store.sessions("node1")
     assert (session["LockDelay"], session["Behavior"]) == (1_000_000, "delete")
@@ -94,8 +94,8 @@ def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
     second.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
-    """Nothing wakes a watch when it is over: the key is retried until it is free."""
+def test_23_a_foreign_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
+    """Its end triggers no watch: the key is retried until it is free."""
     theirs = store.server.call(
         "session/create", body={"Behavior": "delete", "LockDelay": "2s", "NodeChecks": []}
     )
@@ -115,7 +115,7 @@ def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulU
 
 
 def test_24_an_invalid_session_while_registering(server: Consul) -> None:
-    """What Consul says of a dead session is acted on at once: no heartbeat, 10 s later, is waited for."""
+    """An error about a missing session is handled immediately, not at the next heartbeat."""
     store = ConsulUnderTest(server, life=30.0)
     peers = Peers(store)
     try:
@@ -131,7 +131,7 @@ def test_24_an_invalid_session_while_registering(server: Consul) -> None:
 
 
 def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
-    """Its session lives on in Consul, but is not ours any more: the entry changes hands without a gap."""
+    """Its session still exists, but is a previous one: the entry is replaced without a gap."""
     agent, other = registered(peers), peers.join("node2")
     (stale,) = store.sessions("node1")
     path = member(1).path(store.prefix).strip("/")
@@ -153,18 +153,18 @@ def _holder(store: ConsulUnderTest, path: str) -> object:
 def test_25_an_idle_query_is_no_fault(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Consul answers up to a sixteenth of the wait late: the timeout allows for it."""
+    """Consul adds up to a sixteenth to the wait, which the timeout includes."""
     monkeypatch.setattr(queries, "QUERY_WAIT", 1)
     monkeypatch.setattr(queries, "REPLY_MARGIN", 1.0)
     asked = _count_queries(monkeypatch)
     agent = registered(peers)
     mark, before = agent.seen.mark(), len(asked)
-    eventually(lambda: len(asked) >= before + 5, WAIT_TIMEOUT, "five queries have waited in vain")
+    eventually(lambda: len(asked) >= before + 5, WAIT_TIMEOUT, "five queries have timed out")
     assert agent.seen.events(mark) == []
 
 
 def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> None:
-    """Servers are restored from an older snapshot: the view is right at once, and stays so."""
+    """After a restore of an older snapshot the view is correct."""
     agent = registered(peers)
     saved = store.server.ask("snapshot")
     assert saved
@@ -176,7 +176,7 @@ def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> Non
     agent.wait_claim(member(29), Claim.OURS, MAX_RECOVERY)  # what the snapshot lacks is made again
     store.create_foreign(member(40), b"new")
     agent.seen.wait_for(
-        lambda: agent.entry(member(40)), MAX_PROPAGATION, "what comes after the restore is seen"
+        lambda: agent.entry(member(40)), MAX_PROPAGATION, "a change after the restore is seen"
     )
     other.watch(MEMBERS)
     names = [member(last).name for last in (*range(1, 30), 40)]
@@ -187,7 +187,7 @@ def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> Non
 def test_25_an_empty_directory_is_woken_by_any_write(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A busy Consul does not make busy agents, and what counts is still seen in time."""
+    """A busy Consul does not make agents busy, and changes are seen in time."""
     agent = peers.join("node1")
     agent.watch(MAINTENANCE)
     agent.seen.wait_names(MAINTENANCE, [], WAIT_TIMEOUT)
@@ -212,7 +212,7 @@ def test_25_an_empty_directory_is_woken_by_any_write(
 
 
 def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list to which the target of every query to the key store is added."""
+    """Return a list of the targets of all key queries."""
     asked: list[str] = []
     fetch = http.ConsulTransport._fetch
 
@@ -228,7 +228,7 @@ def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_07_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:
-    """Nothing is left in Consul: no session, no service, no entry."""
+    """No session, no service and no entry remain in Consul."""
     registered(peers).backend.close(2.0)
     assert store.sessions("node1") == []
     assert not any(":node1:" in check for check in _checks(store))

@@ -1,4 +1,4 @@
-"""Options, hosts and prefixes for Consul that can never work are refused before anything is sent."""
+"""Invalid options, hosts and prefixes for Consul are rejected by the constructor."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from vipagent_consul.session import SessionKind
 
 
 def refusal(options: dict[str, object], **settings: object) -> str:
-    """Return what the constructor says."""
+    """Return the error of the constructor."""
     with pytest.raises(StoreConfigError) as refused:
         ConsulDriver(StoreSettings("node1", "run1", options=options, **settings))  # type: ignore[arg-type]
     return str(refused.value)
@@ -91,7 +91,7 @@ def test_hosts_and_their_default_port() -> None:
     ],
 )
 def test_21_the_life_that_is_granted(options: dict[str, object], asked: float, life: float, ttl: int) -> None:
-    """Never more than the time to live: it is renewed three times in a life."""
+    """Never more than the TTL; it is renewed three times per timeout."""
     settings = StoreSettings("node1", "run1", session_timeout=asked)
     kind = SessionKind(settings, parse_options(ConsulOptions, options))
     assert (kind.life, kind.ttl) == (life, ttl)

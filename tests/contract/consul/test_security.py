@@ -1,4 +1,4 @@
-"""Consul servers that demand a token: let in, refused in words, let in again (S3)."""
+"""Consul servers that require a token: accepted, rejected, recovered (S3)."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -25,14 +25,14 @@ MASTER = "3b1f6a52-0000-4000-8000-000000000001"
 
 
 class Tokens:
-    """A server whose ACLs deny what no token allows."""
+    """A server with the ACL default policy `deny`."""
 
     def __init__(self, server: Consul) -> None:
         self.server = server
         self._count = 0
 
     def make(self, rules: str) -> tuple[str, str]:
-        """Return the accessor and the secret of a new token with these rules."""
+        """Create a token with these rules; return its accessor and secret."""
         self._count += 1
         name = f"policy-{self._count}"
         self.server.call("acl/policy", body={"Name": name, "Rules": rules})
@@ -45,7 +45,7 @@ class Tokens:
 
 
 def rules(prefix: str) -> str:
-    """What an agent needs, as the documentation says."""
+    """Return the policy of an agent, as documented."""
     return f"""
         key_prefix "{prefix.strip("/")}/" {{ policy = "write" }}
         session_prefix "" {{ policy = "write" }}
@@ -75,7 +75,7 @@ def store(guarded: Tokens, token_file: Path) -> ConsulUnderTest:
 
 @pytest.fixture
 def agent(store: ConsulUnderTest) -> Iterator[Peer]:
-    """Opened with a file that holds no valid token yet."""
+    """An agent with a file that contains no valid token yet."""
     with opened(store) as agent:
         yield agent
 
@@ -102,7 +102,7 @@ def test_a_token_from_the_environment(
 def test_08_the_environment_overrides_nothing(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever other tools of Consul's, or of HTTP, may have been told there."""
+    """Variables of other Consul or HTTP tools are ignored."""
     token_file.write_text(guarded.make(rules(store.prefix))[1])
     for name, value in {
         "CONSUL_HTTP_TOKEN": "another",
@@ -121,7 +121,7 @@ def test_08_the_environment_overrides_nothing(
 def test_08_no_token_from_the_environment(
     guarded: Tokens, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who configures none sends none."""
+    """Without a configured token, none is sent."""
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", MASTER)
     store.options = {}
     with opened(store) as agent:
@@ -129,7 +129,7 @@ def test_08_no_token_from_the_environment(
 
 
 def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
-    """No log of a proxy or a server shall have it: it is not in the address, nor in what is sent."""
+    """It is neither in the URL nor in the body, so that it does not appear in logs."""
     seen: list[tuple[str, Mapping[str, str]]] = []
 
     class Recording(BaseHTTPRequestHandler):
@@ -177,7 +177,7 @@ def test_a_wrong_token_is_reported_and_repaired_without_a_restart(
     agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_a_token_file_that_vanishes_is_reported(
+def test_a_deleted_token_file_is_reported(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
     wait_detail(agent, ".*permission denied")
@@ -192,7 +192,7 @@ def test_a_token_file_that_vanishes_is_reported(
 def test_a_token_that_expires_is_replaced(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    """The session is kept from being renewed; the file's new token takes it up again."""
+    """The session cannot be renewed until the new token is read from the file."""
     accessor, secret = guarded.make(rules(store.prefix))
     token_file.write_text(secret)
     agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
@@ -205,10 +205,10 @@ def test_a_token_that_expires_is_replaced(
     agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
 
 
-def test_06_what_a_token_may_not_see_is_not_empty(
+def test_06_hidden_keys_are_not_absent(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    """Consul leaves hidden keys out of a list without a word: that would make an orphan of every VIP."""
+    """Consul silently omits hidden keys, which would make every VIP an orphan."""
     token_file.write_text(guarded.make(rules("/another"))[1])
     wait_detail(agent, f"{store.server.address}: permission denied")
     assert agent.seen.snapshots(MEMBERS) == []
@@ -225,7 +225,7 @@ def test_a_token_that_may_only_read(
     token_file: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What can't be registered is told, and registered as soon as the policy allows it."""
+    """A rejected registration is reported, and succeeds as soon as the policy permits it."""
     token_file.write_text(guarded.make(rules(store.prefix).replace('"write"', '"read"', 1))[1])
     path = member(1).path(store.prefix)
     words = f"{path}: permission denied: cannot write the key {path.strip('/')}"

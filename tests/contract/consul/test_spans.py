@@ -27,7 +27,7 @@ def test_each_directory_has_its_own_entries_of_what_is_listed_together() -> None
     assert listings == {MANY[0]: {"all": found}, MANY[1]: {}}
 
 
-def test_what_no_agent_writes_is_left_out() -> None:
+def test_invalid_names_are_ignored() -> None:
     found = Found(b"", 1)
     below = {"": found, "a/b": found, "line\nbreak": found, "10.0.0.1": found}
     assert split(FEW[0], frozenset({FEW[0]}), below) == {FEW[0]: {"10.0.0.1": found}}

@@ -1,4 +1,4 @@
-"""Consul servers that speak TLS and demand a certificate: let in, refused in words, let in again (S3)."""
+"""Consul servers with TLS and client certificates: accepted, rejected, recovered (S3)."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ from vipagent.testing.store import WAIT_TIMEOUT
 
 @dataclass(frozen=True)
 class Secured:
-    """A server that demands a certificate of its authority, and what an agent needs to be let in."""
+    """A server that requires client certificates, and valid options of an agent."""
 
     server: Consul
     authority: Authority
@@ -33,7 +33,7 @@ class Secured:
 def secured(
     directory: Path, subjects: str = "DNS:localhost,IP:127.0.0.1", days: int = 2, *, plain: bool = False
 ) -> Secured:
-    """Start a server whose certificate is for `subjects`, and valid for `days`; `plain` is `Authority`'s."""
+    """Start a server with a certificate for `subjects` and `days`; see `Authority` for `plain`."""
     authority = Authority(directory / "authority", plain=plain)
     own, client = authority.issue("server", subjects, days), authority.issue("agent")
     settings = {
@@ -42,7 +42,7 @@ def secured(
         "key_file": str(own.key),
         "verify_incoming_https": True,
     }
-    tests = client_context(Verify.NO)  # the tests' own requests are not what is tested
+    tests = client_context(Verify.NO)  # the tests' requests are not under test
     tests.load_cert_chain(client.cert, client.key)
     server = Consul(directory / "server", settings, tls=tests)
     server.start()
@@ -63,14 +63,14 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 def refused(server: Consul, options: Mapping[str, object], host: str, words: str) -> None:
-    """Assert that an agent is not let in, and says where and why; so does a command."""
+    """Assert that an agent and a command report the rejected connection, with host and cause."""
     with opened(ConsulUnderTest(server, options, (host,))) as agent:
         wait_detail(agent, f"{host}: {words}")
         assert set(agent.seen.states()) == {StoreState.LOST}
         wait_read_refused(agent, f"{host}: {words}")
 
 
-def test_let_in(secure: Secured) -> None:
+def test_a_valid_certificate_is_accepted(secure: Secured) -> None:
     for host in (secure.server.address, f"localhost:{secure.server.port}"):
         with opened(ConsulUnderTest(secure.server, secure.options, (host,))) as agent:
             agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
@@ -78,10 +78,10 @@ def test_let_in(secure: Secured) -> None:
 
 
 def test_cut_and_frozen_with_tls(secure: Secured) -> None:
-    """Queries over TLS end as others do: at once when they are cut, in time when nothing answers."""
+    """Queries with TLS end immediately after a disconnection, and in time without a reply."""
     with opened(ConsulUnderTest(secure.server, secure.options)) as agent:
         agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
-        agent.backend.watch(MEMBERS, frozenset())  # cuts the query that waits
+        agent.backend.watch(MEMBERS, frozenset())  # cancels the pending query
         wait_for("the new question is answered", lambda: agent.entry(member(1)) == Entry())
         secure.server.pause()
         try:
@@ -103,7 +103,7 @@ def test_a_certificate_of_another_authority(secure: Secured, tmp_path: Path) -> 
 
 
 def test_a_server_of_another_authority_until_it_is_ours(secure: Secured, tmp_path: Path) -> None:
-    """Once the file holds the right authority, the agent gets in without a restart."""
+    """Once the file has the correct authority, the agent connects without a restart."""
     ca = tmp_path / "ca.pem"
     shutil.copy(Authority(tmp_path / "other").cert, ca)
     options = {**secure.options, "ca": str(ca)}
@@ -125,7 +125,7 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
 
 
 def test_a_certificate_for_another_name(tmp_path: Path) -> None:
-    """It is refused, unless `verify: false` says that nobody shall look."""
+    """It is rejected, except with `verify: false`."""
     misnamed = secured(tmp_path, "DNS:consul.invalid")
     try:
         words = "certificate verification failed: IP address mismatch"
@@ -136,8 +136,8 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
         misnamed.server.stop()
 
 
-def test_a_plain_authority_is_good_unless_strictness_is_asked_for(tmp_path: Path) -> None:
-    """One as operators make it, without a key usage: what is refused says so, and what to do."""
+def test_a_private_authority_is_accepted_unless_strict(tmp_path: Path) -> None:
+    """An authority without a key usage; the error of strict verification has the remedy."""
     plain = secured(tmp_path, plain=True)
     try:
         strict = {**plain.options, "verify": "strict"}
@@ -167,9 +167,9 @@ def test_https_to_a_server_of_http(secure: Secured, tmp_path: Path) -> None:
         plain.stop()
 
 
-def test_a_name_that_does_not_resolve(secure: Secured) -> None:
+def test_a_name_that_cannot_be_resolved(secure: Secured) -> None:
     refused(secure.server, secure.options, "consul.invalid:8500", "name resolution failed: ")
 
 
-def test_nobody_listens(secure: Secured) -> None:
+def test_a_closed_port(secure: Secured) -> None:
     refused(secure.server, {}, f"{HOST}:{free_port()}", "connection refused")

@@ -1,4 +1,4 @@
-"""Ways to Consul that hang, break or lie, where Consul itself is well; with the pitfalls' numbers."""
+"""Connections to Consul that hang or break; test names have the number of the pitfall."""
 
 import gc
 import socket
@@ -27,14 +27,14 @@ from vipagent_consul import queries
 
 @pytest.fixture
 def behind(store: ConsulUnderTest, proxy: Proxy) -> Iterator[Peers]:
-    """Agents whose way to Consul is the proxy."""
+    """Agents that use the proxy."""
     behind = Peers(ConsulUnderTest(store.server, {}, (proxy.address,), store.prefix))
     yield behind
     behind.close()
 
 
 def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: Proxy) -> None:
-    """LOST by our own clock; all is right soon after the way is back, without a restart."""
+    """LOST is reported by our timer; afterwards the agent recovers without a restart."""
     agent = registered(behind)
     mark = agent.seen.mark()
     proxy.swallow()
@@ -48,7 +48,7 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
 
 
 def test_a_server_that_says_100_continue_forever(store: ConsulUnderTest) -> None:
-    """Each call to it ends, another server is asked, and it does not hold up the end."""
+    """Each call fails, another server is used, and shutdown is not delayed."""
     with flood() as flooding:
         alone = Peers(ConsulUnderTest(store.server, {}, (flooding.address,), store.prefix))
         both = Peers(
@@ -67,7 +67,7 @@ def test_a_server_that_says_100_continue_forever(store: ConsulUnderTest) -> None
 
 
 def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that does not answer holds up neither the clock nor the end."""
+    """An unresponsive name server delays neither LOST nor shutdown."""
     answering = threading.Event()
     answering.set()
     known = resolving({"consul.invalid": (HOST,)}, lambda _: answering.wait(WAIT_TIMEOUT))
@@ -86,20 +86,20 @@ def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch:
         answering.set()
 
 
-def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> None:
-    """It gets a new connection in time, and so does each watch; the session lives on."""
+def test_03_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
+    """It and all watches reconnect in time; the session is kept."""
     agent = registered(behind)
     mark = agent.seen.mark()
-    proxy.swallow(b"/v1/agent/service/register")  # what the session's connection began with
+    proxy.swallow(b"/v1/agent/service/register")  # the first request of the session's connection
     agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
     assert agent.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED]
     agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
 
 
-def test_03_only_a_watch_is_swallowed(
+def test_03_only_a_watch_is_dropped(
     behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session is well and hears nothing of it: the query's own timeout ends that."""
+    """The session is not affected; the query's timeout ends the fault."""
     monkeypatch.setattr(queries, "QUERY_WAIT", 2)
     monkeypatch.setattr(queries, "REPLY_MARGIN", 0.5)
     agent = registered(behind)
@@ -112,7 +112,7 @@ def test_03_only_a_watch_is_swallowed(
 
 
 def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
-    """The first host hangs: the second is asked before the session is lost, and the entry changes over."""
+    """The first host hangs: the agent fails over before the session is lost, and replaces the entry."""
     peers = Peers(ConsulUnderTest(store.server, {}, (proxy.address, store.server.address), store.prefix))
     agent, other = registered(peers), Peers(store).join("node2")
     other.watch(MEMBERS)
@@ -135,9 +135,9 @@ def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
 
 @pytest.mark.timeout(120)
 def test_200_reconnections_leak_nothing(behind: Peers, proxy: Proxy) -> None:
-    """Neither threads nor descriptors nor memory."""
+    """Threads, descriptors and memory do not grow."""
     agent = registered(behind)
-    _reconnect(agent, proxy, 20)  # whatever is made once is made by now
+    _reconnect(agent, proxy, 20)  # create everything that is created only once
     tracemalloc.start()
     try:
         threads, opened, kept = growth.read(
@@ -151,7 +151,7 @@ def test_200_reconnections_leak_nothing(behind: Peers, proxy: Proxy) -> None:
 
 
 def _reconnect(agent: Peer, proxy: Proxy, times: int) -> None:
-    """Cut all connections; a change that the agent makes then shows that they are there again."""
+    """Close all connections; verify the reconnection with a change."""
     for turn in range(times):
         value, mark = f"turn {turn}".encode(), agent.seen.mark()
         proxy.cut()
@@ -162,7 +162,7 @@ def _reconnect(agent: Peer, proxy: Proxy, times: int) -> None:
 
 
 def _is_well(agent: Peer, since: int) -> bool:
-    """Whether the session is connected; one that was cut between two calls need not notice."""
+    """Whether the session is connected; a disconnection between two calls may be unnoticed."""
     return agent.seen.states(since)[-1:] in ([], [StoreState.CONNECTED])
 
 

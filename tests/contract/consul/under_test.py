@@ -1,4 +1,4 @@
-"""Consul as a store under test, and a foreign client of it."""
+"""Consul as a store under test, and a foreign client."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ PREFIXES = count(1)
 
 @contextmanager
 def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
-    """Yield an agent with a wish and a watch, that may or may not get in."""
+    """Yield an agent with a registration and a watch; its login may fail."""
     peers = Peers(store)
     yield begun(peers.make("node1"))
     peers.close()
 
 
 class ConsulUnderTest(OnServer[Consul]):
-    """A server, a prefix that is fresh for each test, and a foreign client with a separate session."""
+    """A server, a new prefix for each test, and a foreign client with a separate session."""
 
     factory = ConsulDriver
     expiry = LIFE + 1.0
@@ -39,14 +39,14 @@ class ConsulUnderTest(OnServer[Consul]):
         prefix: str = "",
         life: float = LIFE,
     ) -> None:
-        """Make the foreign client's session.
+        """Create the foreign client's session.
 
         Args:
-            server: it runs.
-            options: the backend's.
-            hosts: what the backend is told to ask, if not this server.
-            prefix: another store's, to share it.
-            life: seconds of a session's life.
+            server: a running server.
+            options: options of the backend.
+            hosts: hosts of the backend; default: this server.
+            prefix: prefix of another store, to share it.
+            life: session timeout in seconds.
         """
         self.server = server
         self.options = dict(options or {})
@@ -86,7 +86,7 @@ class ConsulUnderTest(OnServer[Consul]):
             self.server.call("txn", body=[{"KV": {"Verb": "set", "Key": key, "Value": "AAAA"}}])
 
     def sessions(self, node: str) -> list[dict[str, object]]:
-        """Return what Consul says of a node's sessions."""
+        """Return Consul's list of a node's sessions."""
         found = self.server.call("session/list", "GET")
         assert isinstance(found, list)
         return [each for each in found if each["Name"] == f"vipagent {node}"]

@@ -63,7 +63,7 @@ class TestPasswords:
         options = {"user": "agent", "password_env": "ETCD_PASSWORD"}
         serves(opened(sessions, password_server.address, options))
 
-    def test_no_login_where_one_is_demanded(self, password_server: Etcd, sessions: list[Peer]) -> None:
+    def test_a_missing_login_is_rejected(self, password_server: Etcd, sessions: list[Peer]) -> None:
         session = opened(sessions, password_server.address, {})
         session.seen.wait_for(lambda: "login required" in detail(session), WAIT_TIMEOUT)
         assert session.seen.snapshots(MEMBERS) == []
@@ -106,7 +106,7 @@ class TestPasswords:
     def test_pitfall_18_a_token_that_has_run_out_unnoticed(
         self, password_server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
-        """Keep-alives succeed with it all the same: the next request finds out, and nobody notices."""
+        """Keep-alives still succeed; the next request gets a new token without an effect."""
         session = opened(sessions, password_server.address, login)
         serves(session)
         mark, before = session.seen.mark(), password_server.metric(RENEWED)

@@ -93,16 +93,16 @@ class TestCertificates:
     def test_a_certificate_of_another_authority_is_rejected(
         self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer], tmp_path: Path
     ) -> None:
-        """Unless it need not be verified."""
+        """It is accepted without verification."""
         options = {**own, "ca": str(Authority(tmp_path / "others").cert)}
         session = opened(sessions, tls_server.address, options)
         refused(session, tls_server.address, "certificate verification failed")
         serves(opened(sessions, tls_server.address, {**options, "verify": False}))
 
-    def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
+    def test_a_private_authority_is_accepted_unless_strict(
         self, sessions: list[Peer], tmp_path: Path
     ) -> None:
-        """One as operators make it, without a key usage: what is refused says so, and what to do."""
+        """An authority without a key usage; the error of strict verification has the remedy."""
         plain = Authority(tmp_path / "plain", plain=True)
         server = Etcd(tmp_path / "etcd", certificates=certificates(plain, "server"))
         trust = {"tls": True, "ca": str(plain.cert), "certfile": str(plain.issue("agent").both)}
@@ -174,7 +174,7 @@ class TestCertificates:
     def test_an_encrypted_key_needs_its_password(
         self, authority: Authority, tls_server: Etcd, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It is asked for nowhere, least of all at a terminal."""
+        """It is never prompted for at a terminal."""
         issued = authority.issue("encrypted", "DNS:agent", password=PASSWORD)
         options = {"tls": True, "ca": str(authority.cert), "certfile": str(issued.both)}
         session = opened(sessions, tls_server.address, options)

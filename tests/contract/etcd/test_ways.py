@@ -69,7 +69,7 @@ class TestTheWay:
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
 
     def test_a_way_that_breaks(self, peers: Peers, proxy: Proxy) -> None:
-        """Back in a moment, on the same lease: nobody sees the entry go."""
+        """The agent reconnects with the same lease, and its entry never disappears."""
         agent = registered(peers)
         with agent.seen.always_contains(MEMBERS, member(1).name):
             for _ in range(5):
@@ -104,7 +104,7 @@ class TestTheWay:
         mark = agent.seen.mark()
         proxy.swallow(b"/v3/watch")
         store.create_foreign(member(2), b"")
-        eventually(lambda: proxy.count(b"/v3/watch") >= 2, WAIT_TIMEOUT, "the watch is opened anew")
+        eventually(lambda: proxy.count(b"/v3/watch") >= 2, WAIT_TIMEOUT, "the watch is reopened")
         proxy.resume()
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
 
@@ -145,7 +145,7 @@ class TestTheWay:
                 agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
                 agent.seen.wait_names(MEMBERS, [member(1).name], MAX_RECOVERY, mark)
 
-        reconnect()  # whatever is made once is made by now
+        reconnect()  # create everything that is created only once
         held = growth.read(reconnect, threading.active_count, growth.descriptors, growth.resident, times=9)
         for what, readings, most in zip(
             ("threads", "descriptors", "KiB"), held, (0.5, 0.5, 200), strict=True
@@ -159,7 +159,7 @@ class TestTheWay:
 class TestHosts:
     """Hosts that are wrong, named in the message with the cause, and right later: without a restart."""
 
-    def test_a_name_that_does_not_resolve(
+    def test_a_name_that_cannot_be_resolved(
         self, peers: Peers, store: EtcdUnderTest, server: Etcd, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         addresses: dict[str, tuple[str, ...]] = {"etcd.invalid": ()}

@@ -23,7 +23,7 @@ def b64(data: bytes | str) -> str:
 
 
 class EtcdUnderTest(OnServer[Etcd]):
-    """A server, a prefix that is fresh for each test, and a foreign client with a separate lease."""
+    """A server, a new prefix for each test, and a foreign client with a separate lease."""
 
     factory = EtcdDriver
     expiry = LIFE + 5.0
@@ -43,7 +43,7 @@ class EtcdUnderTest(OnServer[Etcd]):
             server: the one that is disturbed, and that the foreign client asks.
             options: of the backend.
             hosts: of the backend; by default the server.
-            life: seconds of a session's life.
+            life: session timeout in seconds.
         """
         self.server = server
         self.prefix = f"/test{next(PREFIXES)}"

@@ -1,4 +1,4 @@
-"""ZooKeeper passes the suite against a real server, keeps ExaZK's tree, and heals by itself."""
+"""Contract tests of ZooKeeper with real servers, ExaZK's tree, and recovery."""
 
 import logging
 import re
@@ -27,34 +27,34 @@ from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_zookeeper import ZooKeeperDriver, connecting, follower, znodes
 
 LONG = 10.0
-"""Seconds of a session's life in which even a busy machine moves to another server."""
+"""Session timeout in seconds that is sufficient for a failover, even on a busy machine."""
 WITHIN_SESSION = LONG - 0.5
-"""Seconds: a failover that takes no longer costs no session."""
+"""Maximum duration of a failover in seconds that keeps the session."""
 
 
 class TestZooKeeper(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 class TestZooKeeperProcesses(ProcessDeath):
-    """Agents that die without a word."""
+    """Tests with killed agents."""
 
 
 class TestZooKeeperFaults(ServerFaults):
-    """A server that dies or freezes."""
+    """Tests with a killed or frozen server."""
 
 
 def alone(
     *hosts: str, prefix: str = "/exabgp", life: float = LIFE, options: Mapping[str, object] | None = None
 ) -> Peer:
-    """Return a session that is not under the suite's care."""
+    """Return a session that the suite does not close."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", hosts, prefix, life, options or {})
     return Peer(Client(ZooKeeperDriver, settings, seen), seen)
 
 
 def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperUnderTest) -> None:
-    """Word for word ExaZK's tree, as in a migration (S2)."""
+    """The same tree as ExaZK, for migrations (S2)."""
     agent, exazk = alone(server.address), store.foreign
     agent.watch(MEMBERS)
     agent.watch(MAINTENANCE)
@@ -79,7 +79,7 @@ def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperU
         exazk.delete("/exabgp", recursive=True)
 
 
-def test_a_session_that_another_client_ends_is_made_again(peers: Peers, store: ZooKeeperUnderTest) -> None:
+def test_a_session_closed_by_another_client_is_replaced(peers: Peers, store: ZooKeeperUnderTest) -> None:
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
@@ -95,16 +95,14 @@ def test_a_session_that_another_client_ends_is_made_again(peers: Peers, store: Z
     one.seen.wait_for(
         lambda: one.seen.states(mark)[-2:] == [StoreState.LOST, StoreState.CONNECTED],
         WAIT_TIMEOUT,
-        "lost and back",
+        "lost and reconnected",
     )
     one.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
     one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_a_directory_that_is_deleted_and_made_again_is_still_watched(
-    peers: Peers, store: ZooKeeperUnderTest
-) -> None:
-    """Three levels of it, twice: a watch on what is not there yet is a watch as well."""
+def test_a_recreated_directory_is_still_watched(peers: Peers, store: ZooKeeperUnderTest) -> None:
+    """Three levels, twice: missing znodes are watched as well."""
     one = peers.join("node1")
     one.watch(MEMBERS)
     for _ in range(2):
@@ -125,7 +123,7 @@ def test_a_registration_survives_the_deletion_of_its_directory(
     mark = one.seen.mark()
     deletion = (
         store.foreign.transaction()
-    )  # one by one, the registration would be back before its directory goes
+    )  # otherwise the registration would return before its directory is deleted
     own = PurePosixPath(member(1).path(store.prefix))
     for path in (own, *own.parents[:-1]):
         deletion.delete(str(path))
@@ -134,10 +132,10 @@ def test_a_registration_survives_the_deletion_of_its_directory(
     one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_persistent_litter_on_the_own_key_is_a_conflict_until_it_is_gone(
+def test_a_persistent_znode_at_the_own_key_is_a_conflict(
     peers: Peers, store: ZooKeeperUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also a deep one, which no agent can remove; nothing is tried in a loop."""
+    """Also one with children, which an agent cannot delete; requests are not repeated in a loop."""
     path = member(1).path(store.prefix)
     store.foreign.ensure_path(f"{path}/deep/tree")
     one = peers.join("node1")
@@ -149,7 +147,7 @@ def test_persistent_litter_on_the_own_key_is_a_conflict_until_it_is_gone(
     assert caplog.records == []
 
 
-def test_a_maintenance_key_with_znodes_below_it_says_why_it_stays(
+def test_a_maintenance_key_with_children_reports_why_it_stays(
     peers: Peers, store: ZooKeeperUnderTest
 ) -> None:
     key = Key(MAINTENANCE, "node1")
@@ -171,7 +169,7 @@ def test_an_ephemeral_maintenance_key_becomes_persistent_when_it_is_written(
     assert (value, stat.ephemeralOwner) == (b"to last", 0)
 
 
-def test_no_more_entries_are_handed_over_than_may_be(
+def test_the_number_of_delivered_entries_is_limited(
     peers: Peers, store: ZooKeeperUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(znodes, "MAX_ENTRIES", 3)
@@ -184,8 +182,8 @@ def test_no_more_entries_are_handed_over_than_may_be(
     assert [entry.value for entry in seen.values()] == [b"a", b"b", b"c"]
 
 
-def test_a_value_that_no_server_takes_is_rejected(peers: Peers) -> None:
-    """A server would hang up on it, and again at each attempt."""
+def test_a_value_that_is_too_large_is_rejected(peers: Peers) -> None:
+    """A server would close the connection at each attempt."""
     operator = peers.join("operator")
     mark = operator.seen.mark()
     with pytest.raises(StoreError, match="1500000 bytes is too large"):
@@ -195,7 +193,7 @@ def test_a_value_that_no_server_takes_is_rejected(peers: Peers) -> None:
 
 
 def test_the_server_decides_how_long_a_session_lives(server: ZooKeeper) -> None:
-    """Its least is two ticks of 2 s: LOST is told by that, not by what was asked for."""
+    """Its minimum is two ticks of 2 s, which determines LOST."""
     hasty = alone(server.address, life=1.0)
     hasty.backend.open()
     try:
@@ -205,29 +203,29 @@ def test_the_server_decides_how_long_a_session_lives(server: ZooKeeper) -> None:
         hasty.backend.close(2.0)
 
 
-def test_an_idle_agent_asks_for_signs_of_life_alone(peers: Peers, store: ZooKeeperUnderTest) -> None:
-    """Four in a session's life; no polling beyond."""
+def test_an_idle_agent_sends_only_heartbeats(peers: Peers, store: ZooKeeperUnderTest) -> None:
+    """Four per session timeout, without polling."""
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
     one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
     def received() -> int:
-        """What came from sessions with the agent's life, which the foreign client's is not."""
+        """Return the number of requests of sessions with the agent's timeout."""
         cons = store.server.ask("cons")
         return sum(int(count) for count in re.findall(rf"recved=(\d+),.*,to={LIFE * 1000:.0f},", cons))
 
     def a_life_long() -> int:
         before, began = received(), time.monotonic()
-        eventually(lambda: time.monotonic() - began > LIFE, 2 * LIFE, "a session's life has passed")
+        eventually(lambda: time.monotonic() - began > LIFE, 2 * LIFE, "a session timeout has passed")
         return received() - before
 
-    # the first life may begin with a look at its own entry, of which it was told just now
-    eventually(lambda: 3 <= a_life_long() <= 5, 3 * LIFE, "four requests in a session's life")
+    # the first one may start with a read of its own entry
+    eventually(lambda: 3 <= a_life_long() <= 5, 3 * LIFE, "four requests per session timeout")
 
 
-def test_a_busy_agent_notices_a_frozen_server_as_well(peers: Peers, store: ZooKeeperUnderTest) -> None:
-    """kazoo takes its own requests for heartbeat, and would never notice."""
+def test_a_busy_agent_detects_a_frozen_server(peers: Peers, store: ZooKeeperUnderTest) -> None:
+    """kazoo counts its own requests as heartbeats, and would not detect it."""
     one = peers.join("node1")
     mark = one.seen.mark()
     store.pause()
@@ -243,7 +241,7 @@ def test_a_busy_agent_notices_a_frozen_server_as_well(peers: Peers, store: ZooKe
 
 
 def test_a_server_that_lost_its_data_is_used_again(tmp_path: Path) -> None:
-    """It refuses sessions that have seen more than it knows: only a new one gets in."""
+    """It rejects sessions with a newer state: a new session is required."""
     server = ZooKeeper(tmp_path)
     server.start()
     one = alone(server.address)
@@ -272,7 +270,7 @@ def ensemble(tmp_path: Path) -> Iterator[Ensemble]:
 
 
 def test_an_ensemble_that_loses_its_leader_then_its_quorum(ensemble: Ensemble) -> None:
-    """A leader's death costs no session; without a quorum nothing seems gone; then all is as it was."""
+    """An election keeps the session; without a quorum nothing disappears; then the state is restored."""
     one, two = (alone(*ensemble.hosts, life=LONG) for _ in range(2))
     try:
         for peer in (one, two):
@@ -306,7 +304,7 @@ def test_an_ensemble_that_loses_its_leader_then_its_quorum(ensemble: Ensemble) -
 
 
 def test_a_frozen_member_of_an_ensemble_is_left_for_another_in_time(ensemble: Ensemble) -> None:
-    """It takes requests and answers none: the session moves before it ends."""
+    """It accepts requests without replies: the session fails over before it expires."""
     one = alone(*ensemble.hosts, life=LONG)
     one.watch(MEMBERS)
     one.register(member(1))
@@ -327,7 +325,7 @@ def test_a_frozen_member_of_an_ensemble_is_left_for_another_in_time(ensemble: En
 
 
 def test_of_several_hosts_one_that_answers_is_enough(server: ZooKeeper) -> None:
-    with socket.create_server((HOST, 0)) as silent:  # takes connections, and says nothing
+    with socket.create_server((HOST, 0)) as silent:  # accepts connections without replies
         hosts = (f"{HOST}:{silent.getsockname()[1]}", f"{HOST}:1", "nowhere.invalid:2181", server.address)
         one = alone(*hosts)
         one.backend.open()

@@ -18,7 +18,7 @@ PREFIXES = count(1)
 
 
 class ZooKeeperUnderTest(OnServer[ZooKeeper]):
-    """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
+    """A server, a new prefix for each test, and a foreign client with separate sessions."""
 
     factory = ZooKeeperDriver
     expiry = LIFE + 5.0
@@ -30,8 +30,8 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
         """Connect the foreign client.
 
         Args:
-            server: it runs.
-            options: the backend's.
+            server: a running server.
+            options: options of the backend.
             foreign: kazoo's arguments for the foreign client.
         """
         self.server = server
@@ -59,7 +59,7 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
         self.foreign.ensure_path(path + "/deep" * 200)
         self.foreign.create(f"{path}/sequence", sequence=True, ephemeral=True)
         for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600"):
-            with suppress(ZookeeperError):  # what ZooKeeper refuses can't disturb anybody
+            with suppress(ZookeeperError):  # entries that ZooKeeper rejects are not needed
                 self.foreign.create(f"{path}/{name}", b"")
 
     def close(self) -> None:
