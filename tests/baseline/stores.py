@@ -1,4 +1,4 @@
-"""Each real store, and all that lies in it as another client sees it: no backend of ours is asked."""
+"""Real stores, and their content as seen by a foreign client, without our backends."""
 
 import base64
 import fcntl
@@ -29,23 +29,23 @@ class Stored:
     """One key of a store."""
 
     path: str
-    """With the prefix; Consul's begin without a slash."""
+    """Includes the prefix; Consul's paths begin without a slash."""
     value: str
     ephemeral: bool
-    """Whether it disappears with its agent: by its owner, its lease, its session, its lock."""
+    """Whether it is ephemeral: by its owner, lease, session or lock."""
 
 
 class Store(ABC):
-    """One store that agents can use."""
+    """One store for agents."""
 
     name: str
-    """The backend's."""
+    """Name of the backend."""
     host: str
-    """What the agents' `hosts` has."""
+    """`hosts` of the agents."""
 
     @abstractmethod
     def read(self) -> Iterator[Stored]:
-        """Yield all that is below the prefix."""
+        """Yield all entries below the prefix."""
 
 
 class InZooKeeper(Store):

@@ -1,4 +1,4 @@
-"""What is in the package, and what it does to a machine."""
+"""Content and effects of the package."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ MANUAL = Path("usr/share/man")
 
 @pytest.fixture(scope="module")
 def checked(built: Built) -> Built:
-    """The package where programs are that find fault with it."""
+    """The package in a root with checkers."""
     built.root.run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *CHECKERS)
     return built
 

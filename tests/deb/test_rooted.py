@@ -1,4 +1,4 @@
-"""What needs a mount point for its root has one in a plain chroot, by `python -m tests.rooted`."""
+"""`python -m tests.rooted` provides a mount point as root in a plain chroot."""
 
 import subprocess
 from pathlib import Path

@@ -7,8 +7,8 @@ Both register before they announce, repeat all routes in every iteration, announ
 ExaBGP's replies, and use only the maintenance key of their node.
 
 2015 (051a0c3) announces its own VIP regardless of registrations, and stays registered in maintenance or with
-a failed check. 2016 (100b4c4, public) announces its own VIP only while its own znode exists, and in maintenance
-or with a failed check deletes its znode and withdraws in the following iteration.
+a failed check. 2016 (100b4c4, public) announces its own VIP only while its own znode exists, and in
+maintenance or with a failed check deletes its znode and withdraws in the following iteration.
 """
 
 import contextlib

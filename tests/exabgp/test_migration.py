@@ -69,7 +69,7 @@ class Balancer:
         os.kill(self._pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         os.kill(self._pid, signal.SIGCONT)
 
     def kill(self) -> None:

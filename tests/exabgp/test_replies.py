@@ -59,7 +59,7 @@ def test_what_exabgp_refuses_is_retried_and_never_registered(build: Build, versi
         ),
     )
     assert node.exabgp.child() == pid
-    # Nobody is registered, so everybody wishes to take over from the others, and is refused that, too.
+    # No node is registered, so every node tries to take over from the others, which is also rejected.
     orphan = lab.nodes[1].vip
     wait_for("others see no registration", lambda: f"announce route {orphan}/32" in node.said())
     assert lab.table() == {}

@@ -1,4 +1,4 @@
-"""The page during `vipagent demo`: real BGP, a real death, and Chromium looks on."""
+"""The page during `vipagent demo` with real BGP and a killed node, in Chromium."""
 
 import os
 import socket

@@ -49,7 +49,7 @@ def agent(tmp_path: Path) -> Iterator[ByHand]:
 
 @pytest.fixture
 def hostile(agent: ByHand) -> Iterator[ByHand]:
-    """The agent's store says what nobody should believe."""
+    """The agent's store has hostile content."""
     operator = agent.operator()
     event = Event("2026-01-01T00:00:00.000+00:00", SCRIPT, IMAGE, SCRIPT, BOLD, IMAGE, SCRIPT)
     state = NodeState(

@@ -25,7 +25,7 @@ class Pretended(MemoryBackend):
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every backend be `Pretended`, but `nosuch`, which does not exist."""
+    """Replace every backend by `Pretended`, except `nosuch`, which does not exist."""
 
     def find(name: str) -> type[Pretended]:
         if name == "nosuch":

@@ -124,7 +124,7 @@ def test_failure_is_reported_with_its_remedy(prepare: str, vip: str, remedy: str
     assert remedy in fields["error"]
 
 
-def test_what_is_there_is_good_for_who_may_not_add_it() -> None:
+def test_an_existing_address_needs_no_permission() -> None:
     there = "10.9.0.1/32 10.8.0.0/24 2001:db8::1/128"
     vips = ["10.9.0.1", "10.9.0.2", "10.8.0.0/24", "2001:db8::1", "2001:db8::2"]
     prepare = f"ip link set lo up; for there in {there}; do ip address add $there dev lo; done"
@@ -173,9 +173,7 @@ def failing(directory: Path, program: str | None) -> dict[str, list[str]]:
 
 
 @FAILING
-def test_a_child_that_fails_leaves_each_vip_what_it_was(
-    tmp_path: Path, program: str | None, error: str
-) -> None:
+def test_a_failed_child_keeps_the_state_of_each_vip(tmp_path: Path, program: str | None, error: str) -> None:
     vips = ["10.9.0.1", "10.9.0.2", "2001:db8::1"]
     seen = in_namespace(
         "ip link set lo up; ip address add 10.9.0.1/32 dev lo; "
@@ -230,7 +228,7 @@ def test_what_a_child_said_before_it_failed_counts() -> None:
     assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]
 
 
-def test_what_is_no_longer_wanted_is_not_tried_again(tmp_path: Path) -> None:
+def test_removed_vips_are_not_retried(tmp_path: Path) -> None:
     seen = in_namespace(
         UP,
         **failing(tmp_path, None),
@@ -243,7 +241,7 @@ def test_what_is_no_longer_wanted_is_not_tried_again(tmp_path: Path) -> None:
     assert seen["third"] == {"done": [], "missing": [], "there": ["10.9.0.2/32"]}
 
 
-def test_what_somebody_else_removed_is_added_again_when_it_is_wanted_again() -> None:
+def test_an_address_removed_by_others_is_added_again() -> None:
     seen = in_namespace(
         first=["add", "10.9.0.1"],
         gone=["run", "ip", "address", "del", "10.9.0.1/32", "dev", "lo"],

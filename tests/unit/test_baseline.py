@@ -58,7 +58,7 @@ def lay_out(entries: list[dict[str, Any]], directory: Path, holders: ExitStack) 
 
 
 def vipagent(*words: str) -> str:
-    """Run a command, as an operator does, and return what it says."""
+    """Run an operator command, and return its output."""
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     return done.stdout

@@ -108,12 +108,12 @@ def test_silence_is_bad_when_the_time_is_up(chunks: tuple[bytes, ...]) -> None:
     asyncio.run(scenario())
 
 
-def test_nobody_there() -> None:
+def test_connection_refused() -> None:
     url = f"http://127.0.0.1:{free_port()}/"
     assert asyncio.run(check(url)) == CheckOutcome(False, f"connection refused by {url}")
 
 
-def test_name_that_is_none() -> None:
+def test_name_that_does_not_exist() -> None:
     outcome = asyncio.run(check("http://no-such-name.invalid/", 60))
     assert not outcome.good
     assert outcome.detail.startswith("name resolution of http://no-such-name.invalid/ failed: ")
@@ -195,7 +195,7 @@ def test_tls_by_an_authority_of_the_system(plain: Authority, system_trust: Calla
     assert checked_by_tls(plain) == GOOD_BY_TLS
 
 
-def test_tls_by_an_authority_that_nobody_trusts(plain: Authority) -> None:
+def test_tls_by_an_untrusted_authority(plain: Authority) -> None:
     reason = "unable to get local issuer certificate"
     assert checked_by_tls(plain) == CheckOutcome(
         False, f"certificate of https://127.0.0.1/ rejected: {reason}"

@@ -149,7 +149,7 @@ def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch
         ("kill -40 $$", "killed by signal 40"),
     ],
 )
-def test_details_of_commands_are_for_people(command: str, detail: str) -> None:
+def test_details_of_commands_are_readable(command: str, detail: str) -> None:
     taker = Taker()
 
     async def scenario() -> None:

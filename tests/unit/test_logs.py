@@ -44,7 +44,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def test_text_is_for_people() -> None:
+def test_text_format() -> None:
     line = TEXT.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, detail='status 1: it\'s "off"'))
     assert line == (
         "2026-01-01T12:00:00+0000 INFO announce vip=10.0.0.1 rank=0 reason=owner "
@@ -66,7 +66,7 @@ def test_json_is_one_object_with_the_same_fields() -> None:
 
 
 @pytest.mark.parametrize("formatter", [TEXT, JSON])
-def test_who_else_said_it_and_what_went_wrong(formatter: logging.Formatter) -> None:
+def test_logger_names_and_tracebacks(formatter: logging.Formatter) -> None:
     said = record("lost %s", "it", name="kazoo.client")
     try:
         raise ValueError("boom\nboom")
@@ -141,7 +141,7 @@ def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_again() -> Non
         assert os.read(reader, 8192) == b"\nWARNING log lines dropped: 1\nINFO next\n"
 
 
-def test_reader_that_is_gone_is_no_error() -> None:
+def test_a_closed_reader_is_not_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     handler = StderrHandler(writer)

@@ -46,7 +46,7 @@ state = "/exabgp/state/{plan.SERVICE}"
 values = {{node: store.get(state + "/" + node)[0] for node in store.get_children(state)}}
 print(json.dumps({{node: json.loads(value) for node, value in values.items()}}))
 """
-"""Prints each node's record, as anybody reads it."""
+"""Prints the record of each node."""
 Program = Sequence[str]
 
 
@@ -93,7 +93,7 @@ class Said:
 
     @classmethod
     def by(cls, status: Mapping[str, Any]) -> "Said":
-        """Take it from the JSON."""
+        """Parse the JSON."""
         return cls(
             {
                 vip["vip"]: (
@@ -176,7 +176,7 @@ class Pool:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """See to it that all is as before in the end, and that no VIP is unserved up to then."""
+        """Verify that the final state is the initial one, and that no VIP is unserved in between."""
         with going_first(self.lab.network.pids):
             yield
             self.lab.wait_until_converged()

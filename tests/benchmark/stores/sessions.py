@@ -35,10 +35,10 @@ class View:
         self._news = news
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Take no notice: what is registered is seen."""
+        """Ignore the state of the session."""
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Note who has disappeared."""
+        """Record disappeared members."""
         if directory == MEMBERS:
             with self._news:
                 for name in self.members.keys() - entries.keys():

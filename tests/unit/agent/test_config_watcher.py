@@ -30,9 +30,7 @@ def replaced(path: Path) -> None:
     ],
     ids=["replaced", "written", "mode", "gone"],
 )
-def test_any_change_of_the_file_calls_for_an_attempt(
-    tmp_path: Path, change: Callable[[Path], object]
-) -> None:
+def test_any_change_of_the_file_triggers_a_retry(tmp_path: Path, change: Callable[[Path], object]) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("a")
 
@@ -48,7 +46,7 @@ def test_any_change_of_the_file_calls_for_an_attempt(
     asyncio.run(run())
 
 
-def test_a_file_that_comes_into_being_calls_for_an_attempt(tmp_path: Path) -> None:
+def test_a_created_file_triggers_a_retry(tmp_path: Path) -> None:
     async def run() -> None:
         seen = ConfigWatcher(tmp_path / "agent.yaml")
         seen.reading()
@@ -58,7 +56,7 @@ def test_a_file_that_comes_into_being_calls_for_an_attempt(tmp_path: Path) -> No
     asyncio.run(run())
 
 
-def test_what_comes_while_the_configuration_is_read_is_not_missed(tmp_path: Path) -> None:
+def test_changes_during_a_read_are_not_missed(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("a")
 
@@ -74,7 +72,7 @@ def test_what_comes_while_the_configuration_is_read_is_not_missed(tmp_path: Path
     asyncio.run(run())
 
 
-def test_a_sighup_does_not_wait_for_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sighup_does_not_wait_for_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_watcher, "POLL_INTERVAL", 60.0)
 
     async def run() -> None:
@@ -86,7 +84,7 @@ def test_a_sighup_does_not_wait_for_the_next_look(monkeypatch: pytest.MonkeyPatc
     asyncio.run(run())
 
 
-def test_without_any_change_another_attempt_is_due_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_change_a_retry_is_due_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_watcher, "RETRY_INTERVAL", 0.2)
 
     async def run() -> float:

@@ -108,7 +108,7 @@ def test_localhost_is_either_loopback() -> None:
         assert connection.getpeername()[0] == "127.0.0.1"
 
 
-def test_what_fails_or_is_given_up_leaks_no_socket(silent: int) -> None:
+def test_failed_or_cancelled_connections_leak_no_socket(silent: int) -> None:
     async def scenario() -> None:
         before = sockets()
         for _ in range(20):
@@ -125,6 +125,6 @@ def test_what_fails_or_is_given_up_leaks_no_socket(silent: int) -> None:
     asyncio.run(scenario())
 
 
-def test_the_kernel_looks_after_a_quiet_connection() -> None:
+def test_keepalive_is_enabled() -> None:
     with listening(LISTENING) as server, connected(LISTENING, server) as connection:
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -144,7 +144,7 @@ def test_another_connection_follows_one_that_was_closed_while_idle() -> None:
     asyncio.run(scenario())
 
 
-def test_an_answer_that_is_not_read_to_its_end_is_nobody_s() -> None:
+def test_an_unread_response_is_discarded() -> None:
     async def scenario() -> None:
         slow = answering(ANSWER[:-1], b"c", pause=0.01)
         async with serving(slow) as server, HttpClient(server.address) as client:
@@ -182,7 +182,7 @@ def test_any_status_is_an_answer_and_no_redirection_is_followed(status: int) -> 
     asyncio.run(scenario())
 
 
-def test_proxies_of_the_environment_are_not_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     failing(answering(ANSWER))
@@ -204,7 +204,7 @@ def test_too_much_or_no_http_is_an_error_long_before_the_deadline(serve: Serve) 
         failing(serve, within=60.0)
 
 
-def test_any_client_that_sends_without_end_does_not_hold_up_the_loop() -> None:
+def test_an_endless_response_does_not_block_the_loop() -> None:
     async def scenario() -> None:
         turns = 0
 
@@ -335,7 +335,7 @@ def stuck(request: pytest.FixtureRequest) -> tuple[Serve, Tls]:
 
 
 @pytest.mark.parametrize("given_up", ["cancelled", "too late"])
-def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], given_up: str) -> None:
+def test_a_cancelled_exchange_leaks_no_socket(stuck: tuple[Serve, Tls], given_up: str) -> None:
     serve, tls = stuck
 
     async def scenario() -> None:
@@ -354,7 +354,7 @@ def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], 
 
 
 @pytest.mark.parametrize("tls", [unencrypted, client_context])
-def test_nor_does_one_that_is_given_up_at_any_turn_of_the_loop(tls: Tls) -> None:
+def test_a_cancellation_at_any_iteration_leaks_no_socket(tls: Tls) -> None:
     async def scenario() -> None:
         async with serving(hang) as server:
             before = sockets()

@@ -18,7 +18,7 @@ INFORMED = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\
 
 
 def parts(protocol: Protocol) -> list[Head | bytes]:
-    """Return what there is of the answer as yet."""
+    """Return the response received so far."""
     found: list[Head | bytes] = []
     while not isinstance(event := protocol.next_event(), Progress):
         found.append(event)
@@ -129,7 +129,7 @@ def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
         b"\0" * (MAX_HEAD + 1),
     ],
 )
-def test_what_is_no_http_is_rejected(answer: bytes) -> None:
+def test_invalid_http_is_rejected(answer: bytes) -> None:
     with pytest.raises(ProtocolError):
         answered(answer)
 

@@ -1,4 +1,4 @@
-"""A whole agent, run by hand with a separate store: ExaBGP is whoever keeps its stdin open."""
+"""A complete agent with a separate store, and with the test as ExaBGP."""
 
 import subprocess
 import sys

@@ -35,7 +35,7 @@ def test_take_overs_and_hand_backs(reasons: tuple[Reason, ...], expected: tuple[
     assert counted(*reasons) == expected
 
 
-def test_a_conflict_counts_once_as_long_as_it_lasts() -> None:
+def test_a_conflict_counts_once() -> None:
     counters = ServiceCounters()
     for conflicts in ({OWN: "node2"}, {OWN: "node3"}, {}, {OWN: "node2"}):
         counters.executed(Publish(report(conflicts=conflicts)))

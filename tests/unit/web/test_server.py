@@ -50,7 +50,7 @@ async def asked(port: int, path: str, method: str = "GET", host: str = LOCAL) ->
 
 
 async def said(port: int, data: bytes) -> bytes:
-    """Say something, and return all that comes back until the connection ends."""
+    """Send data, and return all data until the connection is closed."""
     reader, writer = await asyncio.open_connection(LOCAL, port)
     writer.write(data)
     with contextlib.closing(writer), contextlib.suppress(ConnectionError):
@@ -143,7 +143,7 @@ def test_what_is_no_request_is_rejected(request_: bytes, status: bytes) -> None:
     run(story)
 
 
-def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_without_a_request_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.2)
 
     async def story() -> None:
@@ -154,7 +154,7 @@ def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPat
     run(story)
 
 
-def test_there_are_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_connections_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
 
     async def story() -> None:
@@ -198,7 +198,7 @@ def test_viewers_are_reported_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch
     run(story)
 
 
-def test_a_viewer_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_viewer_that_reads_nothing_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_TIMEOUT", 0.2)
 
     async def story() -> None:

@@ -59,14 +59,14 @@ def test_nothing_can_be_changed(method: str, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/nosuch", "//", "/../etc/passwd", "/page.html", "", "*", "http://x/metrics"]
 )
-def test_nothing_else_is_there(path: str) -> None:
+def test_other_paths_are_not_found(path: str) -> None:
     response = answered(path)
     assert response.status is HTTPStatus.NOT_FOUND
     assert response.body == b"not found; valid paths: /, /events, /metrics, /healthz, /status.json\n"
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nosuch"])
-def test_every_answer_is_locked_up(path: str) -> None:
+def test_every_response_has_a_strict_policy(path: str) -> None:
     headers = dict(answered(path).headers)
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
@@ -103,7 +103,7 @@ def test_a_loopback_address_is_known_by_no_other_name(host: str, welcome: bool) 
     assert local_hosts_only(host) is welcome
 
 
-def test_who_is_not_welcome_learns_nothing() -> None:
+def test_a_rejected_host_learns_nothing() -> None:
     async def ask(path: str) -> PageResponse:
         return Site(view, local_hosts_only).answer(PageRequest("GET", path, {"host": "rebound.example"}))
 

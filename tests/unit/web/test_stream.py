@@ -71,7 +71,7 @@ def test_without_viewers_nothing_is_done() -> None:
     run(story)
 
 
-def test_quiet_is_not_death(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_stream_sends_keepalives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEPALIVE_INTERVAL", 0.05)
 
     async def story(stream: Stream, drawn: Drawn) -> None:
