@@ -26,7 +26,7 @@ EXPLANATIONS = {
 CLOSED = "the server closed the connection{hint}"
 TEXTS = errors.TEXTS | {
     Failure.TIMEOUT: "{timeout_message} within {within:.2g} s",
-    Failure.NAME: "the name does not resolve: {cause}",
+    Failure.NAME: "name resolution failed: {cause}",
     Failure.TLS: CLOSED,  # the exact error is random, so it is not shown
     Failure.CLOSED: CLOSED,
 }

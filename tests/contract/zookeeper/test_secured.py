@@ -167,7 +167,7 @@ def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     password.write_text("wrong")
     session = opened(sessions, digest_server.address, options)
     session.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
-    with pytest.raises(StoreError, match=r"writing /secured/maintenance/apex/all: .* not allowed: "):
+    with pytest.raises(StoreError, match=r"writing /secured/maintenance/apex/all: .* permission denied: "):
         session.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
     password.write_text(PASSWORD)
     serves(session)
