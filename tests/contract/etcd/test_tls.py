@@ -70,7 +70,7 @@ class TestCertificates:
             named, nameless = authority.issue("named"), authority.issue("agents", attribute="O")
             both = {**login, "tls": True, "ca": str(authority.cert)}
             session = opened(sessions, server.address, {**both, "certfile": str(named.both)})
-            refused(session, server.address, "no client certificate that has a CommonName")
+            refused(session, server.address, "certificate must not have a CommonName")
             serves(opened(sessions, server.address, {**both, "certfile": str(nameless.both)}))
         finally:
             server.stop()

@@ -426,7 +426,7 @@ def test_a_prefix_that_is_not_a_path_is_rejected(prefix: str) -> None:
 
 def test_sasl_without_its_library_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(StoreConfigError, match="needs the Python package pure-sasl"):
+    with pytest.raises(StoreConfigError, match="requires the Python package pure-sasl"):
         alone("h", options={"auth": "sasl", "user": "a", "password_env": "HOME"})
 
 
