@@ -24,7 +24,7 @@ class Part:
         return found[1].strip("\n")
 
     def write(self, content: str) -> None:
-        """Put other content in its place; the lines around a table or list have to be empty."""
+        """Put other content in its place; the lines around a table or list must be empty."""
         framed = f"<!-- {self.name} -->\n\n{content}\n\n<!-- /{self.name} -->"
         text, times = self._pattern().subn(lambda _: framed, self.page.read_text(), count=1)
         assert times == 1, f"{self.page} has no <!-- {self.name} --> … <!-- /{self.name} -->"

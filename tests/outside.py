@@ -1,4 +1,4 @@
-"""Backends by other authors: real distributions, on a path of their own."""
+"""Backends by other authors: real distributions, on a separate path."""
 
 import os
 from collections.abc import Mapping

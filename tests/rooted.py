@@ -27,8 +27,8 @@ OWN = (
     '"$@"; exit $?',
     "sh",
 )
-"""The processes are in a namespace of their own: its mounts go when they do, however they end. The shell is
-the first of them, for whoever is that has to wait for orphans."""
+"""The processes are in a separate namespace: its mounts go when they do, however they end. The shell is
+the first of them, for whoever is that must wait for orphans."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,12 +42,12 @@ def is_mounted() -> bool:
 
 
 def mount_root() -> None:
-    """Make this process's root a mount point, in a mount namespace of its own."""
+    """Make this process's root a mount point, in a separate mount namespace."""
     here = Path.cwd()
     _call(_libc.unshare, CLONE_NEWNS)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    # Whoever enters a mount namespace is at its root, outside of the chroot. Only from there can the mount
-    # that the chroot lies on be made private, so that nothing of this reaches the machine's own mounts.
+    # A process that enters a mount namespace is at its root, outside of the chroot. Only from there can the
+    # mount of the chroot be made private, so that the machine's mounts are not affected.
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     _call(_libc.setns, namespace, CLONE_NEWNS)
     _call(_libc.mount, None, b"/", None, MS_REC | MS_PRIVATE, None)

@@ -1,4 +1,4 @@
-"""Consul as the store: entries are keys locked by a session that ends with its agent."""
+"""Consul as a store: entries are keys locked by the agent's session."""
 
 from vipagent_consul.driver import ConsulDriver
 

@@ -1,4 +1,4 @@
-"""Consul's calls that this backend makes, typed: py-consul's API over our own HTTP layer."""
+"""Typed wrappers of Consul's API calls: py-consul's API with our HTTP transport."""
 
 import json
 from collections.abc import Mapping
@@ -10,30 +10,30 @@ from consul.exceptions import ClientError, NotFound
 
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.driver import Disconnected, Overtaken, Refused, SessionEnded
-from vipagent_consul.http import Channel
+from vipagent_consul.http import ConsulTransport
 
 Entry = Mapping[str, Any]
-"""A key as Consul tells it: `Key`, `Value`, `Session` if it is locked, `ModifyIndex`."""
+"""A key in Consul's format: `Key`, `Value`, `Session` if it is locked, `ModifyIndex`."""
 
 
 class Library(Consul):  # type: ignore[misc]  # it has no types
-    """py-consul's API over our own HTTP."""
+    """py-consul's API with our HTTP transport."""
 
-    def __init__(self, endpoint: Endpoint, channel: Channel) -> None:
+    def __init__(self, endpoint: Endpoint, channel: ConsulTransport) -> None:
         self._channel = channel
-        # all that py-consul would otherwise take from the environment is given, or replaced
+        # set everything that py-consul would read from the environment
         super().__init__(endpoint.host, endpoint.port, scheme="http", consistency="consistent", verify=True)
-        self.token = None  # CONSUL_HTTP_TOKEN would be here; the channel sends ours
+        self.token = None  # would be CONSUL_HTTP_TOKEN; the transport sends the token
 
-    def http_connect(self, *_: object, **__: object) -> Channel:
-        """Return what carries all calls."""
+    def http_connect(self, *_: object, **__: object) -> ConsulTransport:
+        """Return the transport of all calls."""
         return self._channel
 
 
-class Client:
-    """One Consul agent. Paths are keys without a slash at either end; every call raises a `DriverError`."""
+class ConsulClient:
+    """One Consul agent. Paths have no leading or trailing slash; every call may raise a `DriverError`."""
 
-    def __init__(self, endpoint: Endpoint, channel: Channel) -> None:
+    def __init__(self, endpoint: Endpoint, channel: ConsulTransport) -> None:
         self._library = Library(endpoint, channel)
         self._channel = channel
 
@@ -42,28 +42,28 @@ class Client:
         self._channel.close()
 
     async def entries(
-        self, path: str, index: int = 0, wait: float = 0, patience: float | None = None
+        self, path: str, index: int = 0, wait: float = 0, within: float | None = None
     ) -> tuple[int, dict[str, Entry]]:
-        """Return all below `path` by their names there, and the index to wait from.
+        """Return all entries below `path` by name, and the index for the next query.
 
         Args:
             path: the directory.
-            index: wait until something has changed since; 0: answer at once.
-            wait: seconds to wait at most (Consul adds up to a sixteenth).
-            patience: seconds in which there must be an answer; None: as for all calls.
+            index: wait for a change after this index; 0: reply immediately.
+            wait: maximum wait in seconds (Consul adds up to a sixteenth).
+            within: timeout in seconds; None: the default of all calls.
         """
         at, found = await self._library.kv.get(
-            f"{path}/", index=index or None, wait=f"{wait}s", recurse=True, connections_timeout=patience
+            f"{path}/", index=index or None, wait=f"{wait}s", recurse=True, connections_timeout=within
         )
         return int(at), {entry["Key"][len(path) + 1 :]: entry for entry in found or ()}
 
     async def check_readable(self, path: str) -> None:
-        """Find out whether a directory that seems empty may be read.
+        """Check whether an empty directory is readable.
 
-        A list leaves out what the ACLs hide, without a word; reading the directory's own key says it.
+        A listing silently omits keys that the ACLs hide, but reading the directory's own key fails.
 
         Raises:
-            Refused: it may not.
+            Refused: it is not readable.
         """
         await self._library.kv.get(f"{path}/")
 
@@ -73,11 +73,11 @@ class Client:
         return entry  # type: ignore[no-any-return]
 
     async def transact(self, path: str, *steps: Mapping[str, object]) -> int:
-        """Change a key by all these steps, or by none; return its index then, 0 if it is deleted.
+        """Execute a transaction for a key; return its new index, or 0 if it is deleted.
 
         Raises:
-            Overtaken: one of them is not possible.
-            SessionEnded: there is no such session to lock it with.
+            Overtaken: one of the steps failed.
+            SessionEnded: the session for the lock does not exist.
         """
         try:
             done = await self._library.txn.put([{"KV": {"Key": path, **step}} for step in steps])
@@ -86,22 +86,22 @@ class Client:
             if "invalid session" in said:
                 raise SessionEnded("Consul has ended the session") from None
             if "Permission denied" in said:
-                raise Refused(f"Consul denies writing the key {path}") from None
-            raise Overtaken(f"the key {path} is not as it was: {said[:300]!r}") from None
+                raise Refused(f"permission denied: cannot write the key {path}") from None
+            raise Overtaken(f"the key {path} has changed: {said[:300]!r}") from None
         return int(done["Results"][-1]["KV"]["ModifyIndex"]) if done["Results"] else 0
 
     async def create_session(
         self, name: str, ttl: int, node_checks: list[str], service_checks: list[str]
     ) -> str:
-        """Return a new session, whose keys are deleted with it and free again at once.
+        """Create a session whose keys are deleted with it, without lock delay.
 
-        Consul's default is to keep a key locked for 15 s after its session. py-consul's own call knows no
-        list of service checks, and always adds the gossip's check to those of the node.
+        Consul's default lock delay is 15 s. py-consul's own call does not support service checks, and
+        always adds the serfHealth check.
         """
         wanted = {
             "Name": name,
             "TTL": f"{ttl}s",
-            "LockDelay": "0.001s",  # the least: 0 stands for the default of 15 s
+            "LockDelay": "0.001s",  # the minimum: 0 means the default of 15 s
             "Behavior": "delete",
             "NodeChecks": node_checks,
             "ServiceChecks": [{"ID": check} for check in service_checks],
@@ -110,7 +110,7 @@ class Client:
         return str(await create)
 
     async def renew_session(self, session: str) -> bool:
-        """Give the session its time to live anew; False: there is none."""
+        """Renew the session; return False if it does not exist."""
         try:
             await self._library.session.renew(session)
         except NotFound:
@@ -118,35 +118,35 @@ class Client:
         return True
 
     async def destroy_session(self, session: str) -> None:
-        """End the session and delete its keys; one that is gone is fine."""
+        """End the session and delete its keys, if it exists."""
         await self._library.session.destroy(session)
 
     async def register_service(self, name: str, ident: str, ttl: float) -> None:
-        """Make, or make anew, a service with a check that fails `ttl` seconds after its last pass."""
+        """Register, or replace, a service with a TTL check of `ttl` seconds."""
         check = {
             "CheckID": ident,
-            "Name": f"a vipagent's sign of life every {ttl:g} s",
+            "Name": f"vipagent heartbeat, TTL {ttl:g} s",
             "TTL": f"{ttl:g}s",
             "Status": "passing",
-            "DeregisterCriticalServiceAfter": "1m",  # the least: tidies up after an agent that was killed
+            "DeregisterCriticalServiceAfter": "1m",  # the minimum: cleans up after a killed agent
         }
         await self._library.agent.service.register(name, service_id=ident, check=check)
 
     async def deregister_service(self, ident: str) -> None:
-        """Remove a service."""
+        """Deregister a service."""
         await self._library.agent.service.deregister(ident)
 
     async def pass_check(self, ident: str) -> bool:
-        """Give the sign of life; False: there is no such check."""
+        """Pass the check; return False if it does not exist."""
         try:
             return bool(await self._library.agent.check.ttl_pass(ident))
-        except Disconnected as error:  # old versions answer 500, new ones 404
+        except Disconnected as error:  # old versions reply 500, new ones 404
             if "does not have associated TTL" not in str(error):
                 raise
             return False
 
     async def version(self) -> str:
-        """Return the Consul agent's version, as far as the token is let know it."""
+        """Return the Consul agent's version, if the token permits it."""
         try:
             return str((await self._library.agent.self())["Config"]["Version"])
         except (Refused, KeyError, TypeError):

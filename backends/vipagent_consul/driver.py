@@ -1,4 +1,4 @@
-"""The driver: entries are keys of Consul's, locked by a session that ends with its agent."""
+"""The driver: entries are keys locked by the agent's session."""
 
 import asyncio
 import base64
@@ -25,27 +25,27 @@ from vipagent.store.driver import (
 from vipagent.store.layout import Directory, Key
 from vipagent.store.session import request_timeout
 from vipagent_consul import queries
-from vipagent_consul.client import Client, Entry
-from vipagent_consul.http import Channel
+from vipagent_consul.client import ConsulClient, Entry
+from vipagent_consul.http import ConsulTransport
 from vipagent_consul.options import ConsulOptions, check_prefix, parse_endpoints
 from vipagent_consul.session import SessionKind
 
 MAX_SESSIONS = 100
-"""Earlier sessions that are known as ours, the last ones."""
+"""Number of previous sessions whose entries are recognized as our own."""
 
 
 class ConsulDriver(Driver):
-    """Consul, by any of its agents.
+    """Consul, through any of its agents.
 
-    A session belongs to the Consul agent that it was made at (its home): there its check is passed. At
-    another one a new session takes the entries over, one by one; the earlier one is ended once it holds none.
+    A session belongs to the Consul agent that created it (its home), where its check is passed. After a
+    failover, a new session takes over the entries one by one; the previous one is ended when it holds none.
     """
 
     name = "consul"
     api_version = 2
     in_order = True
     request_timeout = 5.0
-    """A session is begun by several calls, and requests share a few connections."""
+    """Creating a session takes several calls, and requests share a few connections."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
@@ -55,36 +55,36 @@ class ConsulDriver(Driver):
         self.servers = tuple(self._endpoints)
         self._kind = SessionKind(settings, self._options)
         self._server = ""
-        self._connection: Client | None = None
+        self._connection: ConsulClient | None = None
         self._session = ""
         self._home = ""
         self._version = ""
         self._is_confirmed = False
-        """Whether the session was confirmed on this connection."""
+        """Whether the session was confirmed through this connection."""
         self._earlier: deque[str] = deque(maxlen=MAX_SESSIONS)
         self._unended: set[str] = set()
-        """Earlier sessions that are still to be ended."""
+        """Previous sessions that must be ended."""
         self._held: dict[Key, set[str]] = {}
-        """With which session an entry of ours was made; several, while it is not known."""
+        """Sessions that may hold each of our entries; more than one after lost replies."""
         self._vigil: asyncio.Task[None] | None = None
-        """Keeps the check passing at a home that was left."""
+        """Keeps the check passing at the previous home."""
 
     async def connect(self, server: str) -> None:
-        """See `Driver.connect`. Nothing is sent yet: the first sign of life tells whether we are let in."""
-        self._leave_for(server)
+        """See `Driver.connect`. Sends no request: the first `keep_alive` verifies the connection."""
+        self._move_to(server)
         endpoint, timeout = self._endpoints[server], request_timeout(self._kind.life)
         try:
-            channel = Channel(endpoint, self._options.token(), self._options.tls_context(), timeout)
+            channel = ConsulTransport(endpoint, self._options.token(), self._options.tls_context(), timeout)
         except (OSError, StoreConfigError) as error:  # ssl.SSLError is an OSError
-            raise Refused(f"it is not asked: {error}") from None
-        self._server, self._connection = server, Client(endpoint, channel)
+            raise Refused(f"cannot load the credentials: {error}") from None
+        self._server, self._connection = server, ConsulClient(endpoint, channel)
 
     async def keep_alive(self) -> Alive:
         """See `Driver.keep_alive`."""
         if not await self._renew():
             if self._is_confirmed:
                 raise SessionEnded("Consul has ended the session")
-            await self._begin()
+            await self._begin_session()
         self._version = self._version or await self._client.version()
         self._is_confirmed = True
         await self._end_earlier()
@@ -92,7 +92,7 @@ class ConsulDriver(Driver):
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        follower = queries.Follower(self._list, self._check_readable, told)
+        follower = queries.ConsulFollower(self._list, self._check_readable, told)
         await follower.run(interests)
 
     async def look(self, key: Key) -> Found | None:
@@ -140,14 +140,14 @@ class ConsulDriver(Driver):
                 for session in filter(None, (self._session, *self._unended)):
                     await self._connection.destroy_session(session)
                 if self._home == self._server:
-                    await self._kind.tidy(self._connection)
+                    await self._kind.clean_up(self._connection)
         finally:
-            self._end_vigil()
+            self._stop_keepalive()
             self._disconnect()
 
     @property
-    def _client(self) -> Client:
-        """The connection.
+    def _client(self) -> ConsulClient:
+        """The current connection.
 
         Raises:
             Disconnected: there is none.
@@ -156,18 +156,18 @@ class ConsulDriver(Driver):
             raise Disconnected("not connected")
         return self._connection
 
-    def _leave_for(self, server: str) -> None:
-        """Close the connection; keep the check passing until the session's entries are another one's."""
+    def _move_to(self, server: str) -> None:
+        """Close the connection; keep the check passing until a new session holds the entries."""
         if server == self._home:
-            self._end_vigil()
+            self._stop_keepalive()
         elif self._connection is not None and self._session and self._home == self._server:
-            self._end_vigil()
-            self._vigil = asyncio.create_task(self._kind.keep_passing(self._connection))
+            self._stop_keepalive()
+            self._vigil = asyncio.create_task(self._kind.keep_check_passing(self._connection))
             self._vigil.add_done_callback(partial(_close, self._connection))
             self._connection = None
         self._disconnect()
 
-    def _end_vigil(self) -> None:
+    def _stop_keepalive(self) -> None:
         if self._vigil is not None:
             self._vigil.cancel()
             self._vigil = None
@@ -178,13 +178,13 @@ class ConsulDriver(Driver):
         self._connection, self._is_confirmed = None, False
 
     async def _renew(self) -> bool:
-        """Give a sign of life; return whether the session lives, and this Consul agent is its home."""
+        """Renew the session; return whether it exists, and this Consul agent is its home."""
         if not self._session or self._home != self._server:
             return False
         return await self._kind.renew(self._client, self._session)
 
-    async def _begin(self) -> None:
-        """Begin a session; entries of the one before are still held by that."""
+    async def _begin_session(self) -> None:
+        """Create a session; the previous one still holds its entries."""
         if self._session:
             self._earlier.append(self._session)
             self._unended.add(self._session)
@@ -192,21 +192,21 @@ class ConsulDriver(Driver):
         self._session = await self._kind.create(self._client)
 
     async def _end_earlier(self) -> None:
-        """End the earlier sessions that hold nothing any more; what fails is tried again later."""
+        """End previous sessions without entries; failures are retried later."""
         for session in self._unended.difference(*self._held.values()):
             with suppress(DriverError):
                 await self._client.destroy_session(session)
                 self._unended.discard(session)
         if not self._unended:
-            self._end_vigil()
+            self._stop_keepalive()
 
     async def _list(
-        self, span: queries.Span, index: int = 0, wait: float = 0, patience: float | None = None
+        self, span: queries.Span, index: int = 0, wait: float = 0, within: float | None = None
     ) -> tuple[int, dict[str, Found]]:
         path = (
             self._path(span) if isinstance(span, Directory) else f"{self.settings.prefix}/{span}".strip("/")
         )
-        at, entries = await self._client.entries(path, index, wait, patience)
+        at, entries = await self._client.entries(path, index, wait, within)
         return at, {name: self._found(entry) for name, entry in entries.items()}
 
     async def _check_readable(self, directory: Directory) -> None:
@@ -225,5 +225,5 @@ class ConsulDriver(Driver):
         return place.path(self.settings.prefix).strip("/")
 
 
-def _close(connection: Client, _: object) -> None:
+def _close(connection: ConsulClient, _: object) -> None:
     connection.close()

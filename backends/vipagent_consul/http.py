@@ -1,8 +1,7 @@
-"""py-consul's HTTP client over our own: on an asyncio loop, and with a time limit for every call.
+"""HTTP transport for py-consul on asyncio, with a timeout for every call.
 
-The library's own clients have no time limit in the version that Debian 13 ships (a frozen server then holds a
-call for ever), and let REQUESTS_CA_BUNDLE, proxies and CONSUL_HTTP_TOKEN in the environment override what is
-configured.
+The library's clients have no timeout in Debian 13's version (a call to a frozen server blocks forever), and
+REQUESTS_CA_BUNDLE, proxies and CONSUL_HTTP_TOKEN in the environment override the configuration.
 """
 
 import asyncio
@@ -22,16 +21,16 @@ from vipagent.net.http import HttpClient
 from vipagent.net.protocol import Request
 from vipagent.store.driver import Disconnected, Refused
 
-CALLS = 4
-"""Connections for calls; each query that waits has one of its own besides."""
-SIGNS_OF_LIFE = ("/v1/agent/check/pass/", "/v1/session/renew/")
-"""Calls that do not wait for their turn after registrations: they have a connection more."""
-MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer, the sizes of chunks included: 20,000 entries of a usual size are an eighth of that."""
-PASSED_ON = {HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
-"""What a caller may have a use for; 409 is a transaction whose condition does not hold."""
+CALL_CONNECTIONS = 4
+"""Number of connections for calls; each blocking query has an additional connection."""
+KEEPALIVE_PATHS = ("/v1/agent/check/pass/", "/v1/session/renew/")
+"""Calls with an additional connection, so that they are not queued behind registrations."""
+MAX_RESPONSE = 64 * 1024 * 1024
+"""Maximum size of a response in bytes, including chunk sizes: 20,000 typical entries need an eighth of it."""
+ACCEPTED_STATUS = {HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+"""Status codes for the caller; 409 is a failed transaction."""
 TEXTS = errors.TEXTS | {
-    Failure.PROTOCOL: "no proper HTTP answer: {cause}",
+    Failure.PROTOCOL: "invalid HTTP response: {cause}",
     Failure.CLOSED: f"{{doubt}}{errors.CLOSED}",
 }
 
@@ -40,17 +39,17 @@ Params = Sequence[tuple[str, object]] | None
 Callback = Callable[[Response], T]
 
 
-class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
-    """Connections to one server, each made when all others are in use.
+class ConsulTransport(HTTPClient):  # type: ignore[misc]  # the library has no types
+    """A pool of connections to one server.
 
-    py-consul calls its methods and returns what they return: here, what is to be awaited. The headers that it
-    brings are not sent: depending on its version and on the call they have no token, or the environment's.
+    py-consul calls these methods and returns their results, which are awaitable. The headers of py-consul are
+    not sent: depending on version and call, they contain no token, or the token of the environment.
 
     Args:
-        endpoint: the server's.
-        token: for its ACLs; empty: none.
-        tls: how to encrypt; None: in the clear.
-        timeout: seconds that each call may take; a query has its own.
+        endpoint: the server's address.
+        token: ACL token; empty: none.
+        tls: TLS context; None: no TLS.
+        timeout: default timeout in seconds of a call.
     """
 
     def __init__(self, endpoint: Endpoint, token: str, tls: ssl.SSLContext | None, timeout: float) -> None:
@@ -59,7 +58,7 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         self._headers = {"Host": str(endpoint), **({"X-Consul-Token": token} if token else {})}
         self._tls = tls
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(CALLS)
+        self._slots = asyncio.Semaphore(CALL_CONNECTIONS)
         self._reserved = asyncio.Semaphore(1)
         self._calling: list[HttpClient] = []
         self._waiting: list[HttpClient] = []
@@ -73,7 +72,7 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         connections_timeout: float | None = None,
         **_: object,
     ) -> T:
-        """Ask, and return what `callback` makes of the answer; a query that waits has its own time-out."""
+        """Send a GET request, and return `callback`'s result; a blocking query sets its own timeout."""
         request = self._request("GET", path, params)
         if connections_timeout is None:
             return await self._call(callback, request)
@@ -82,20 +81,20 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
     async def put(
         self, callback: Callback[T], path: str, params: Params = None, data: str | bytes = "", **_: object
     ) -> T:
-        """Write, and return what `callback` makes of the answer."""
+        """Send a PUT request, and return `callback`'s result."""
         body = data.encode() if isinstance(data, str) else data
         return await self._call(callback, self._request("PUT", path, params, body))
 
     def delete(self, *_: object, **__: object) -> object:
-        """Refuse: none of our calls is one."""
+        """Raise an error: not used by our calls."""
         raise NotImplementedError
 
     def post(self, *_: object, **__: object) -> object:
-        """Refuse: none of our calls is one."""
+        """Raise an error: not used by our calls."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close all connections that are not in use; the others, as soon as they are not."""
+        """Close all idle connections; the others when they become idle."""
         self._is_closed = True
         for client in (*self._calling, *self._waiting):
             client.close()
@@ -105,17 +104,17 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         return Request(method, target, self._headers, body)
 
     async def _call(self, callback: Callback[T], request: Request) -> T:
-        async with self._reserved if request.target.startswith(SIGNS_OF_LIFE) else self._slots:
+        async with self._reserved if request.target.startswith(KEEPALIVE_PATHS) else self._slots:
             response = await self._fetch(request, self._timeout, self._calling)
         return self._result(callback, request, response)
 
     async def _fetch(self, request: Request, within: float, idle: list[HttpClient]) -> Response:
         client = idle.pop() if idle else HttpClient(self._endpoint, lambda: self._tls)
         try:
-            (status, headers), body = await client.fetch(request, within, MAX_ANSWER)
+            (status, headers), body = await client.fetch(request, within, MAX_RESPONSE)
         except OSError as error:
-            # why a server refuses TLS is often lost with its connection
-            doubt = "TLS fails: " if self._tls is not None and not self._has_answered else ""
+            # the cause of a TLS error is often lost with the connection
+            doubt = "TLS failed: " if self._tls is not None and not self._has_answered else ""
             raise Disconnected(explain(error, TEXTS, within=within, doubt=doubt)) from error
         self._has_answered = True
         if self._is_closed:
@@ -125,21 +124,21 @@ class Channel(HTTPClient):  # type: ignore[misc]  # the library has no types
         return Response(status, names, body.decode(errors="replace"))
 
     def _result(self, callback: Callback[T], request: Request, response: Response) -> T:
-        if response.code not in PASSED_ON:
+        if response.code not in ACCEPTED_STATUS:
             raise _refusal(request, response)
         try:
             return callback(response)
         except (NotFound, ClientError):
             raise
         except ConsulException as error:
-            raise Disconnected(f"this is no answer of Consul's: {str(error)[:300]!r}") from None
+            raise Disconnected(f"invalid response: {str(error)[:300]!r}") from None
 
 
 def _refusal(request: Request, response: Response) -> Disconnected | Refused:
     said = "".join(char if char.isprintable() else " " for char in response.body[:300]).strip()
     if response.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Refused(f"Consul denies {request.method} {request.target.partition('?')[0]}: {said}")
+        return Refused(f"permission denied: {request.method} {request.target.partition('?')[0]}: {said}")
     is_ours = (
         response.code < HTTPStatus.INTERNAL_SERVER_ERROR and response.code != HTTPStatus.TOO_MANY_REQUESTS
     )
-    return (Refused if is_ours else Disconnected)(f"Consul answers {response.code}: {said}")
+    return (Refused if is_ours else Disconnected)(f"HTTP {response.code}: {said}")

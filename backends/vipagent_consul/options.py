@@ -1,4 +1,4 @@
-"""What `settings.options`, `hosts` and `prefix` may say for Consul: sessions, the ACL token, TLS (S3)."""
+"""Options, hosts and prefix for Consul (S3)."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SERVICE = re.compile("[A-Za-z0-9-]{1,63}")
 
 @dataclass(frozen=True, kw_only=True)
 class ConsulOptions(access.TlsOptions):
-    """Options of this backend alone, besides those of TLS."""
+    """Options of this backend, in addition to the TLS options."""
 
     session: Annotated[
         Literal["check", "ttl"],
@@ -42,31 +42,33 @@ class ConsulOptions(access.TlsOptions):
     token_env: Annotated[str | None, "The environment variable with the ACL token, instead of a file."] = None
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Reject invalid combinations."""
         super().__post_init__()
         if self.token_file and self.token_env:
-            raise ValueError("token_file and token_env: one of them is enough")
+            raise ValueError("token_file and token_env are mutually exclusive")
         if not SERVICE.fullmatch(self.service):
-            raise ValueError(f"service {self.service!r}: letters, digits and dashes are needed, 63 at most")
+            raise ValueError(
+                f"service {self.service!r}: only letters, digits and dashes are allowed, at most 63"
+            )
         self.token()
 
     def token(self) -> str:
-        """Return the ACL token as it is now (its file may change while the agent runs); empty: none.
+        """Return the current ACL token (its file may change while the agent runs); empty: none.
 
         Raises:
-            StoreConfigError: its file or variable is missing, or holds no token.
+            StoreConfigError: its file or variable is missing or invalid.
         """
         if not self.token_file and not self.token_env:
             return ""
         token = access.secret("token", self.token_file, self.token_env)
-        if not token.isascii() or not token.isprintable():  # it becomes a header
+        if not token.isascii() or not token.isprintable():  # used as a header
             source = f"token_file: {self.token_file}" if self.token_file else f"token_env: {self.token_env}"
-            raise StoreConfigError(f"{source} holds no token: one line of ASCII is needed")
+            raise StoreConfigError(f"{source} contains no valid token: one line of ASCII is required")
         return token
 
 
 def parse_endpoints(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
-    """Return the Consul agents that the hosts name; by default the one on this machine.
+    """Parse the hosts; the default is the Consul agent on this machine.
 
     Raises:
         StoreConfigError: one of them is not `HOST:PORT`.
@@ -75,11 +77,11 @@ def parse_endpoints(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse what cannot be the path of keys.
+    """Reject an invalid prefix.
 
     Raises:
-        StoreConfigError: it cannot.
+        StoreConfigError: it is invalid.
     """
     parts = prefix.strip("/").split("/")
     if any(part in {"", ".", ".."} for part in parts) or not prefix.isprintable():
-        raise StoreConfigError(f"prefix {prefix!r} is no path like /exabgp")
+        raise StoreConfigError(f"prefix {prefix!r} is not a path like /exabgp")

@@ -1,6 +1,6 @@
-"""Directories that are followed: a blocking query for each, or one for all of a kind if there are many.
+"""Follows directories: one blocking query for each, or one for all of a kind if there are many.
 
-What a query lists counts, not that it wakes up.
+Only changed listings are reported, because a query may return without a change.
 """
 
 import asyncio
@@ -11,51 +11,50 @@ from vipagent.store.driver import Found, Interests, Told
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.tasks import Tasks
 
-WAIT = 15
-"""Seconds of a blocking query: how long a connection that died without a word can go unnoticed while the
-session's own is well."""
-CALL = 2.0
-"""Seconds for an answer beyond the wait."""
-TOGETHER = 8
-"""Directories of one kind from which on one query follows them all: a Consul agent lets a client have no more
-than 200 connections."""
-FIRST = 4
-"""Directories that are listed at the same time at first: however many there are, each has its time."""
-SPARED = 3
-"""Wake-ups in a row without a change that are followed by the next query at once."""
-MAX_PAUSE = 0.3
-"""Seconds between queries that wake up without a change: Consul wakes one for an empty directory at any write
-to any key."""
+QUERY_WAIT = 15
+"""Wait time of a blocking query in seconds: limits the time until a silently dead connection is detected."""
+REPLY_MARGIN = 2.0
+"""Additional timeout in seconds for the reply after the wait time."""
+COMBINED_QUERY_THRESHOLD = 8
+"""Number of directories of one kind from which one query follows them all: a Consul agent limits a client to
+200 connections."""
+INITIAL_CONCURRENCY = 4
+"""Maximum number of concurrent initial listings, so that each one has its full timeout."""
+MAX_SPURIOUS_WAKEUPS = 3
+"""Number of consecutive replies without a change after which queries are delayed."""
+MAX_QUERY_DELAY = 0.3
+"""Delay in seconds between queries that return without a change: for an empty directory, Consul replies after
+any write to any key."""
 
 Span = Directory | Kind
-"""What one query covers: a directory, or all of a kind."""
+"""The scope of one query: a directory, or all directories of a kind."""
 List = Callable[[Span, int, float, float], Awaitable[tuple[int, Mapping[str, Found]]]]
-"""Lists a span as soon as it has changed since an index, or after so many seconds; the last is how long to
-wait for an answer. Returns the index to go on from, and the entries by their names below the span."""
+"""Lists a span after a change since an index, or after a wait time; the last argument is the timeout of the
+reply. Returns the next index, and the entries by their names below the span."""
 CheckReadable = Callable[[Directory], Awaitable[None]]
-"""Raises `Refused` if a directory that seems empty may not be read."""
+"""Raises `Refused` if an empty directory is not readable."""
 
 
-class Follower:
-    """Follows all directories of interest, until one cannot be read.
+class ConsulFollower:
+    """Follows all directories of interest until a request fails.
 
     Args:
-        list_changed: asks Consul.
-        check_readable: asks Consul.
-        told: takes the listings.
+        list_changed: sends a blocking query.
+        check_readable: verifies an empty listing.
+        told: receives the listings.
     """
 
     def __init__(self, list_changed: List, check_readable: CheckReadable, told: Told) -> None:
         self._list = list_changed
         self._check_readable = check_readable
         self._told = told
-        self._first = asyncio.Semaphore(FIRST)
+        self._first = asyncio.Semaphore(INITIAL_CONCURRENCY)
 
     async def run(self, interests: Interests) -> Never:
-        """Follow.
+        """Follow the directories.
 
         Raises:
-            DriverError: why one cannot be read.
+            DriverError: a request failed.
         """
         queries: dict[Span, tuple[frozenset[Directory], asyncio.Task[Never]]] = {}
         async with Tasks() as tasks:
@@ -73,22 +72,24 @@ class Follower:
         known: dict[Directory, dict[str, Found]] = {}
         while True:
             if index:
-                at, below = await self._list(span, index, WAIT, CALL + WAIT + WAIT / 16)
+                at, below = await self._list(
+                    span, index, QUERY_WAIT, REPLY_MARGIN + QUERY_WAIT + QUERY_WAIT / 16
+                )
             else:
                 async with self._first:
-                    at, below = await self._list(span, 0, 0, CALL)
+                    at, below = await self._list(span, 0, 0, REPLY_MARGIN)
             if below != last:
-                await self._tell(split(span, directories, below), known)
+                await self._deliver(split(span, directories, below), known)
             idle = idle + 1 if at != index and below == last else 0
-            if idle > SPARED:
-                await asyncio.sleep(min(MAX_PAUSE, 0.01 * 2 ** (idle - SPARED)))
-            # an index that goes back (a server restored, a new leader) says nothing about what was missed
+            if idle > MAX_SPURIOUS_WAKEUPS:
+                await asyncio.sleep(min(MAX_QUERY_DELAY, 0.01 * 2 ** (idle - MAX_SPURIOUS_WAKEUPS)))
+            # start again after a decreasing index (restored server, new leader)
             index, last = (max(at, 1) if at >= index else 0), below
 
-    async def _tell(
+    async def _deliver(
         self, listings: Mapping[Directory, dict[str, Found]], known: dict[Directory, dict[str, Found]]
     ) -> None:
-        """Tell the directories that are not as they were known, and take them as known."""
+        """Deliver the changed directories, and remember them."""
         for directory, listing in listings.items():
             if listing != known.get(directory):
                 if not listing:
@@ -98,13 +99,13 @@ class Follower:
 
 
 def spans(directories: Iterable[Directory]) -> dict[Span, frozenset[Directory]]:
-    """Return what to ask for, and which directories each question covers."""
+    """Return the queries, and the directories of each one."""
     by_kind: dict[Kind, set[Directory]] = {}
     for directory in directories:
         by_kind.setdefault(directory.kind, set()).add(directory)
     plan: dict[Span, frozenset[Directory]] = {}
     for kind, there in by_kind.items():
-        if len(there) >= TOGETHER:
+        if len(there) >= COMBINED_QUERY_THRESHOLD:
             plan[kind] = frozenset(there)
         else:
             plan.update({directory: frozenset({directory}) for directory in there})
@@ -114,7 +115,7 @@ def spans(directories: Iterable[Directory]) -> dict[Span, frozenset[Directory]]:
 def split(
     span: Span, directories: frozenset[Directory], below: Mapping[str, Found]
 ) -> dict[Directory, dict[str, Found]]:
-    """Return the entries of each directory; names that are paths, or no text, are nobody's entries (S1)."""
+    """Return the entries of each directory; names with slashes or unprintable characters are ignored (S1)."""
     listings: dict[Directory, dict[str, Found]] = {directory: {} for directory in directories}
     services = {directory.service: directory for directory in directories}
     for path, found in below.items():

@@ -1,9 +1,8 @@
-"""The session with Consul: made, kept alive, verified, ended.
+"""The session with Consul: created, renewed, verified, ended.
 
-It hangs on up to three things, whichever fails first: the check of the agent's own service
-(`session: check`), the gossip's word on the machine of the Consul agent (`serf_health`), and its own time to
-live, always: that is what remains when a machine dies with the Consul agent that would have failed the
-check.
+The session ends with the first of up to three failures: the TTL check of the agent's service
+(`session: check`), the serfHealth check of the Consul agent (`serf_health`), and always its TTL, which is the
+only one that works if a machine fails together with the Consul agent that would have failed the check.
 """
 
 import asyncio
@@ -13,21 +12,20 @@ from contextlib import suppress
 
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import Disconnected, DriverError
-from vipagent_consul.client import Client
+from vipagent_consul.client import ConsulClient
 from vipagent_consul.options import ConsulOptions
 
-MIN_CHECK = 1.0
-"""Seconds of the shortest check: a sign of life is sent three times in it."""
-ACCEPTED = 0.5
-"""Seconds until a check that was just made must be known to Consul's servers."""
-ELECTION = 10.0
-"""Seconds for which a check is kept passing at a Consul agent that has been left. Its servers may just elect
-a leader, as those of every other Consul agent do, who would then end the session of a check that has failed
-meanwhile."""
+MIN_CHECK_TTL = 1.0
+"""Minimum TTL of the check in seconds: it is passed three times per TTL."""
+CHECK_SYNC_TIMEOUT = 0.5
+"""Maximum time in seconds until Consul's servers know a new check."""
+ELECTION_GRACE = 10.0
+"""Time in seconds for which a check is kept passing at the previous Consul agent: after an election, the new
+leader would end the session of a check that has failed in the meantime."""
 
 
 class SessionKind:
-    """How sessions of this agent are made and kept, as its options say."""
+    """Creates and renews sessions according to the options."""
 
     def __init__(self, settings: StoreSettings, options: ConsulOptions) -> None:
         self._settings = settings
@@ -35,54 +33,54 @@ class SessionKind:
         self._has_check = options.session == "check"
         self._check = f"{options.service}:{settings.node}:{settings.instance}"
         self.ttl = max(options.ttl, math.ceil(settings.session_timeout))
-        """Seconds of the session's own time to live; never less than `life`, in which it is renewed."""
-        self.life = max(MIN_CHECK, settings.session_timeout) if self._has_check else float(self.ttl)
-        """Seconds for which the session lives for certain after a sign of life."""
+        """Session TTL in seconds; at least `life`, because it is renewed in that interval."""
+        self.life = max(MIN_CHECK_TTL, settings.session_timeout) if self._has_check else float(self.ttl)
+        """Guaranteed lifetime of the session in seconds after a renewal."""
 
     def describe(self) -> str:
-        """Say for people what ends such a session."""
-        ends = [f"its own {self.ttl} s to live, which Consul may count double"]
+        """Describe the checks of the session for operators."""
+        ends = [f"session TTL {self.ttl} s (Consul may wait up to twice that)"]
         if self._options.serf_health:
-            ends.insert(0, "the gossip's loss of this Consul agent")
+            ends.insert(0, "serfHealth")
         if self._has_check:
-            ends.insert(0, f"{self.life:g} s without a sign of life")
-        return f"its session ends by {', or '.join(ends)}"
+            ends.insert(0, f"check TTL {self.life:g} s")
+        return f"session: {', '.join(ends)}"
 
-    async def create(self, client: Client) -> str:
-        """Return a new session."""
+    async def create(self, client: ConsulClient) -> str:
+        """Create a session."""
         node_checks = ["serfHealth"] if self._options.serf_health else []
         service_checks = [self._check] if self._has_check else []
         if self._has_check:
             await client.register_service(self._options.service, self._check, self.life)
-            await client.pass_check(self._check)  # one that was there already keeps its state
-        deadline = time.monotonic() + ACCEPTED
+            await client.pass_check(self._check)  # an existing check keeps its state
+        deadline = time.monotonic() + CHECK_SYNC_TIMEOUT
         while True:
             try:
                 return await client.create_session(
                     f"vipagent {self._settings.node}", self.ttl, node_checks, service_checks
                 )
             except Disconnected as error:
-                # the Consul agent tells its servers about the check (or that it passes again) a moment later
+                # the Consul agent synchronizes the check, or its new state, to its servers with a delay
                 fresh = "Missing check" in str(error) or "critical state" in str(error)
                 if not fresh or time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.02)
 
-    async def renew(self, client: Client, session: str) -> bool:
-        """Give a sign of life; return whether the session lives: it can be gone while its check passes."""
+    async def renew(self, client: ConsulClient, session: str) -> bool:
+        """Renew the session and its check; return whether the session exists."""
         if self._has_check and not await client.pass_check(self._check):
             return False
         return await client.renew_session(session)
 
-    async def keep_passing(self, client: Client) -> None:
-        """Keep the check passing for a while, whatever becomes of the session."""
+    async def keep_check_passing(self, client: ConsulClient) -> None:
+        """Keep the check passing for a limited time, regardless of the session."""
         with suppress(DriverError):
-            for _ in range(math.ceil(3 * ELECTION / self.life)):
+            for _ in range(math.ceil(3 * ELECTION_GRACE / self.life)):
                 if not self._has_check or not await client.pass_check(self._check):
                     break
                 await asyncio.sleep(self.life / 3)
 
-    async def tidy(self, client: Client) -> None:
-        """Remove what sessions leave behind."""
+    async def clean_up(self, client: ConsulClient) -> None:
+        """Deregister the service of the sessions."""
         if self._has_check:
             await client.deregister_service(self._check)

@@ -1,4 +1,4 @@
-"""etcd 3.4 and later, by its JSON gateway."""
+"""etcd 3.4 and later, through its JSON gateway."""
 
 from vipagent_etcd.driver import EtcdDriver
 

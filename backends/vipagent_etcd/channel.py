@@ -1,4 +1,4 @@
-"""One HTTP connection with one server, as etcd's JSON gateway uses it: messages, and errors in words."""
+"""One HTTP connection to the JSON gateway of one server: messages and error texts."""
 
 import json
 import random
@@ -10,29 +10,29 @@ from vipagent.net.errors import Failure, explain, failure
 from vipagent.net.http import HttpClient, Tls
 from vipagent.net.protocol import Request
 from vipagent.net.resolver import Address
-from vipagent_etcd.errors import TEXTS, Refused, Silent, Unreachable, explanation, refusal
+from vipagent_etcd.errors import TEXTS, EtcdRefused, ResponseTimeout, Unreachable, explanation, refusal
 from vipagent_etcd.keyvalues import Message
 
 OK = 200
-LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer, or of one message of a stream: what is longer cannot be read."""
-DOUBTS = {
-    False: "does it want TLS?",
-    True: "does it speak TLS, and does it want a certificate of ours (certfile, keyfile), or another one?",
+MAX_RESPONSE = 64 * 1024 * 1024
+"""Maximum size in bytes of a response, or of one message of a stream."""
+CLOSED_HINTS = {
+    False: "does the server require TLS?",
+    True: "does it support TLS, and require a client certificate (certfile, keyfile), or a different one?",
 }
-"""What a server may mean that closes a connection before it has ever answered."""
+"""Possible cause if a server closes a connection before its first response; key: TLS is used."""
 
 
-class Channel(HttpClient):
-    """Requests, one after the other; the first one, and the first after a failure, opens the connection."""
+class GatewayConnection(HttpClient):
+    """Sequential requests; the first one, and the first after a failure, opens the connection."""
 
     def __init__(self, server: Endpoint, tls: Tls, encrypts: bool) -> None:
-        """Prepare; nothing is connected.
+        """Initialize, without connecting.
 
         Args:
-            server: which one.
-            tls: returns the context; None: in the clear.
-            encrypts: whether there will be one.
+            server: the server.
+            tls: returns the TLS context; None: no TLS.
+            encrypts: whether TLS is used.
         """
         super().__init__(server, tls, _shuffled)
         self._encrypts = encrypts
@@ -43,35 +43,35 @@ class Channel(HttpClient):
         message: Message,
         headers: Mapping[str, str],
         within: float,
-        silence: str = "no answer",
+        timeout_message: str = "no response",
     ) -> Message:
-        """Send a request, and return the answer; of a method that streams, its first message.
+        """Send a request, and return the response; for a streaming method, its first message.
 
         Args:
-            path: of the method.
-            message: the request's.
-            headers: of HTTP.
-            within: seconds for all of it.
-            silence: what to say when they are over.
+            path: path of the method.
+            message: message of the request.
+            headers: HTTP headers.
+            within: timeout in seconds.
+            timeout_message: beginning of the error text after the timeout.
 
         Raises:
-            Silent: no answer in time.
-            Unreachable: no answer of etcd's.
-            Refused: etcd's refusal.
+            ResponseTimeout: no response in time.
+            Unreachable: no valid response.
+            EtcdRefused: etcd rejected the request.
         """
-        with self._explaining(within, silence):
+        with self._explaining(within, timeout_message):
             request = self._request(path, json.dumps(message).encode(), headers)
-            answer = await self.fetch(request, within, LARGEST_ANSWER)
+            answer = await self.fetch(request, within, MAX_RESPONSE)
         if not answer.body:
-            raise Unreachable("an empty answer")
+            raise Unreachable("the response is empty")
         return read_message(answer.head.status, answer.body.partition(b"\n")[0])
 
     async def stream(
         self, path: str, messages: Sequence[Message], headers: Mapping[str, str], within: float
     ) -> AsyncGenerator[Message, None]:
-        """Send requests at once, and yield the answer's messages; how long to wait for each is the caller's.
+        """Send requests together, and yield the messages of the response; the caller sets their timeout.
 
-        Args and errors are those of `post`, but the time is that until the answer begins.
+        Args and errors: see `post`; the timeout applies until the response begins.
         """
         unread = bytearray()
         with self._explaining(within):
@@ -84,8 +84,8 @@ class Channel(HttpClient):
                         yield read_message(head.status, bytes(unread) + line)
                         unread.clear()
                     unread += rest
-                    if len(unread) > LARGEST_ANSWER:
-                        raise Unreachable(f"an answer of more than {LARGEST_ANSWER} bytes")
+                    if len(unread) > MAX_RESPONSE:
+                        raise Unreachable(f"the response is larger than {MAX_RESPONSE} bytes")
         if unread:
             yield read_message(head.status, bytes(unread))
 
@@ -93,44 +93,44 @@ class Channel(HttpClient):
         return Request("POST", path, {"Host": str(self.server), **headers}, body)
 
     @contextmanager
-    def _explaining(self, within: float, silence: str = "no answer") -> Iterator[None]:
+    def _explaining(self, within: float, timeout_message: str = "no response") -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            doubt = "" if self.has_answered else f": {DOUBTS[self._encrypts]}"
-            told = explain(error, TEXTS, within=within, silence=silence, doubt=doubt)
-            raise (Silent if failure(error) is Failure.TIMEOUT else Unreachable)(told) from error
+            hint = "" if self.has_answered else f": {CLOSED_HINTS[self._encrypts]}"
+            text = explain(error, TEXTS, within=within, timeout_message=timeout_message, hint=hint)
+            raise (ResponseTimeout if failure(error) is Failure.TIMEOUT else Unreachable)(text) from error
 
 
 def _shuffled(addresses: Sequence[Address]) -> Sequence[Address]:
-    """Return a name's addresses in any order: agents spread, and none sticks to one that does not answer."""
+    """Return the addresses in random order, to spread agents and to avoid an unresponsive one."""
     return random.sample(addresses, len(addresses))
 
 
 def read_message(status: int, line: bytes) -> Message:
-    """Read a message.
+    """Parse a message.
 
     Raises:
-        Refused: it is a refusal.
-        Unreachable: it is nothing of etcd's, or the server cannot serve now.
+        EtcdRefused: the message is an error.
+        Unreachable: the message is not etcd's, or the server is unavailable.
     """
     try:
-        said = json.loads(line)
+        parsed = json.loads(line)
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        if told := explanation(line.decode(errors="replace")):
-            raise Refused(told, 0)
-        raise Unreachable(f"HTTP {status} and no JSON: is this a client port of etcd 3.4 or later?")
-    if status == OK and "error" not in said:
-        result = said.get("result", said)
+        parsed = None
+    if not isinstance(parsed, dict):
+        if text := explanation(line.decode(errors="replace")):
+            raise EtcdRefused(text, 0)
+        raise Unreachable(f"HTTP {status} without JSON: is this a client port of etcd 3.4 or later?")
+    if status == OK and "error" not in parsed:
+        result = parsed.get("result", parsed)
         return result if isinstance(result, dict) else {}
-    raise _error(said)
+    raise _error(parsed)
 
 
-def _error(said: Message) -> Exception:
-    """Read an error: of a request {error, message, code}, of a stream {error: {message, grpc_code}}."""
-    error = said.get("error")
-    told: Message = error if isinstance(error, dict) else said
-    code = told.get("grpc_code", told.get("code"))
-    return refusal(str(told.get("message") or error or said), code if type(code) is int else 0)
+def _error(parsed: Message) -> Exception:
+    """Parse an error: {error, message, code} of a request, {error: {message, grpc_code}} of a stream."""
+    error = parsed.get("error")
+    fields: Message = error if isinstance(error, dict) else parsed
+    code = fields.get("grpc_code", fields.get("code"))
+    return refusal(str(fields.get("message") or error or parsed), code if type(code) is int else 0)

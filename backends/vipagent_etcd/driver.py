@@ -1,4 +1,4 @@
-"""The driver: entries are keys with a lease, in etcd's JSON gateway."""
+"""The driver: entries are keys with a lease, accessed through etcd's JSON gateway."""
 
 import math
 from collections import deque
@@ -20,29 +20,29 @@ from vipagent.store.driver import (
 from vipagent.store.layout import Directory, Key
 from vipagent.store.session import request_timeout
 from vipagent_etcd import keyvalues
-from vipagent_etcd.errors import UNKNOWN_LEASE, Refused, Unreachable
-from vipagent_etcd.follower import Follower
+from vipagent_etcd.errors import UNKNOWN_LEASE, EtcdRefused, Unreachable
+from vipagent_etcd.follower import EtcdFollower
 from vipagent_etcd.gateway import STATUS, Access, Gateway
 from vipagent_etcd.keyvalues import KeyValue, Message, Span
 from vipagent_etcd.listing import Following
 from vipagent_etcd.login import Login
 from vipagent_etcd.options import EtcdOptions, check_prefix, parse_servers
 
-REMEMBERED = 100
-"""Leases whose entries are known as ours."""
+MAX_OLD_LEASES = 100
+"""Number of previous leases whose entries are recognized as our own."""
 
 
 class EtcdDriver(Driver):
-    """One lease on etcd, over any of its servers.
+    """One lease on etcd, through any of its servers.
 
-    The lease is kept alive with any token, even an invalid one, as etcd allows: a queue of logins ends no
-    lease. A new lease, and all else, waits for a login where a user is set.
+    The lease is kept alive with any token, because etcd accepts invalid ones for that: so a queue of logins
+    expires no lease. If a user is set, all other requests, including a new lease, wait for a login.
     """
 
     name = "etcd"
     api_version = 2
     request_timeout = 5.0
-    """A login waits for its turn after those of other agents; then another server is asked for one, too."""
+    """A login may be queued behind those of other agents; then another server is tried as well."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
@@ -52,27 +52,27 @@ class EtcdDriver(Driver):
         self.servers = tuple(self._endpoints)
         self._access = Access(options, Login(options))
         self._asked = max(1, math.ceil(settings.session_timeout))
-        self._patience = request_timeout(self._asked)
+        self._timeout = request_timeout(self._asked)
         self._gateway: Gateway | None = None
-        self._leases: deque[int] = deque(maxlen=REMEMBERED)
+        self._leases: deque[int] = deque(maxlen=MAX_OLD_LEASES)
         self._lease = 0
         self._detail = ""
-        self._follower: Follower | None = None
+        self._follower: EtcdFollower | None = None
 
     async def connect(self, server: str) -> None:
-        """See `Driver.connect`; a lease that may live is kept alive first, so the login comes later then."""
+        """See `Driver.connect`. If a lease may exist, it is kept alive first, and the login follows later."""
         self._disconnect()
-        self._gateway = Gateway(self._endpoints[server], self._access, self._patience)
+        self._gateway = Gateway(self._endpoints[server], self._access, self._timeout)
         if not self._lease:
             await self._gateway.log_in()
         self._detail = f"{server}: etcd {await self._version(self._gateway)}"
 
     async def keep_alive(self) -> Alive:
         """See `Driver.keep_alive`."""
-        if self._lease and (life := await self._prolong()):
+        if self._lease and (life := await self._renew_lease()):
             return self._alive(life)
         if self._follower is not None:
-            raise SessionEnded("the lease has run out")
+            raise SessionEnded("the lease has expired")
         answer = await self._ask("/v3/lease/grant", {"TTL": str(self._asked)})
         self._lease = int(answer["ID"])
         self._leases.append(self._lease)
@@ -80,7 +80,7 @@ class EtcdDriver(Driver):
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        self._follower = Follower(self._connected, self._path, self._found, interests, told)
+        self._follower = EtcdFollower(self._connected, self._path, self._found, interests, told)
         try:
             await self._follower.run()
         finally:
@@ -101,7 +101,7 @@ class EtcdDriver(Driver):
     async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         if ephemeral and not self._lease:
-            raise SessionEnded("the lease has run out")
+            raise SessionEnded("the lease has expired")
         lease = self._lease if ephemeral else 0
         answer = await self._change(
             key, keyvalues.replacing(self._path(key), _revision(instead), value, lease)
@@ -117,7 +117,7 @@ class EtcdDriver(Driver):
         try:
             if self._lease:
                 await self._ask("/v3/lease/revoke", {"ID": str(self._lease)})
-        except Refused as refusal:
+        except EtcdRefused as refusal:
             if refusal.code != UNKNOWN_LEASE:
                 raise
         finally:
@@ -136,14 +136,14 @@ class EtcdDriver(Driver):
             self._gateway = None
 
     def _alive(self, life: int) -> Alive:
-        return Alive(float(life), f"{self._detail}, lease of {life:g} s")
+        return Alive(float(life), f"{self._detail}, lease TTL {life:g} s")
 
-    async def _prolong(self) -> int:
-        """Prolong the lease, and return its life in seconds; 0: it has run out."""
+    async def _renew_lease(self) -> int:
+        """Keep the lease alive, and return its TTL in seconds; 0: it has expired."""
         answer = await self._connected.ask("/v3/lease/keepalive", {"ID": str(self._lease)}, any_token=True)
         if self._follower is not None:
-            self._follower.heard(keyvalues.revision(answer))
-        life = int(answer.get("TTL", 0))  # of one that has run out there is none, and HTTP 200
+            self._follower.on_revision(keyvalues.revision(answer))
+        life = int(answer.get("TTL", 0))  # an expired lease has no TTL, with HTTP 200
         if life <= 0:
             self._lease = 0
         return max(0, life)
@@ -152,19 +152,19 @@ class EtcdDriver(Driver):
         return await self._connected.ask(path, request)
 
     async def _change(self, key: Key, transaction: Message) -> Message:
-        """Make a transaction.
+        """Execute a transaction.
 
         Raises:
-            Overtaken: what it compares is not so.
-            SessionEnded: our lease is gone.
+            Overtaken: its comparison failed.
+            SessionEnded: our lease has expired.
         """
         try:
             answer = await self._ask("/v3/kv/txn", transaction)
-        except Refused as refusal:
+        except EtcdRefused as refusal:
             if refusal.code != UNKNOWN_LEASE:
                 raise
             self._lease = 0
-            raise SessionEnded("the lease has run out") from refusal
+            raise SessionEnded("the lease has expired") from refusal
         if not answer.get("succeeded"):
             raise Overtaken(f"{self._path(key)} has changed")
         return answer
@@ -181,13 +181,13 @@ class EtcdDriver(Driver):
         return Holder.OURS if lease == self._lease else Holder.EARLIER
 
     async def _version(self, gateway: Gateway) -> str:
-        """Return the server's version; one that keeps it to itself is served as well."""
+        """Return the server's version, if the server reports it."""
         try:
             return str((await gateway.ask(STATUS, {}, any_token=True)).get("version", "?"))
-        except Refused:
+        except EtcdRefused:
             return "of unknown version"
 
 
 def _revision(found: Found | None) -> int:
-    """Return what the transaction compares; 0: there is no such key."""
+    """Return the revision for the transaction's comparison; 0: no such key."""
     return found.version if found is not None and isinstance(found.version, int) else 0

@@ -1,4 +1,4 @@
-"""What can go wrong between us and one server, in words for operators."""
+"""Errors of requests to one server, with texts for operators."""
 
 from vipagent.net import errors
 from vipagent.net.errors import Failure
@@ -9,70 +9,69 @@ UNKNOWN_LEASE = 5  # gRPC's NOT_FOUND
 UNAVAILABLE = (
     4,
     14,
-)  # gRPC's DEADLINE_EXCEEDED and UNAVAILABLE: another server, or a later moment, may do better
+)  # gRPC's DEADLINE_EXCEEDED and UNAVAILABLE: retry later or with another server
 UNAUTHENTICATED = 16
 
-STALE_IDENTITY = ("invalid auth token", "revision of auth store is old", "user name is empty")
-"""What a server says to a token from before its restart, from before a change of its users, and to none."""
+STALE_TOKEN_ERRORS = ("invalid auth token", "revision of auth store is old", "user name is empty")
+"""Errors for a token from before a restart, from before a change of the users, and for a missing token."""
 REFUSED_LOGIN = "authentication failed, invalid user ID or password"
-EXPLAINED = {
-    "etcdserver: no leader": "no quorum: this member knows no leader",
-    "etcdserver: user name is empty": "it demands a user and a password: set `user`, and `password_file` or "
-    "`password_env`",
+EXPLANATIONS = {
+    "etcdserver: no leader": "no quorum: this member has no leader",
+    "etcdserver: user name is empty": "login required: set `user`, and `password_file` or `password_env`",
     REFUSED_LOGIN: "authentication failed: wrong user or password",
-    "etcdserver: permission denied": "permission denied: the user's roles do not cover our keys",
-    "CommonName of client sending a request against gateway": "it takes no client certificate that has a "
-    "CommonName while its authentication is on: use one without",
+    "etcdserver: permission denied": "permission denied: the user's roles do not permit access to the prefix",
+    "CommonName of client sending a request against gateway": "with authentication, a client "
+    "certificate must not have a CommonName",
 }
-CLOSED = "it closed the connection{doubt}"
+CLOSED = "the server closed the connection{hint}"
 TEXTS = errors.TEXTS | {
-    Failure.TIMEOUT: "{silence} within {within:.2g} s",
-    Failure.NAME: "the name does not resolve: {cause}",
-    Failure.TLS: CLOSED,  # how exactly a connection ended is left to chance, so it is not told
+    Failure.TIMEOUT: "{timeout_message} within {within:.2g} s",
+    Failure.NAME: "name resolution failed: {cause}",
+    Failure.TLS: CLOSED,  # the exact error is random, so it is not shown
     Failure.CLOSED: CLOSED,
 }
-"""With `silence`, what is missing, and `doubt`, what the server may mean by closing the connection."""
+"""`timeout_message`: what did not happen in time; `hint`: possible cause of the closed connection."""
 
 
 class Unreachable(Disconnected):
-    """No answer, or none that etcd would give: the request's fate is unknown."""
+    """No valid response: the outcome of the request is unknown."""
 
 
-class Silent(Unreachable):
-    """No answer in time."""
+class ResponseTimeout(Unreachable):
+    """No response in time."""
 
 
 class Unavailable(Unreachable):
-    """The server cannot serve now; another one, or a later moment, may do better."""
+    """The server is unavailable; retry later or with another server."""
 
 
-class Refused(driver.Refused):
-    """The server's own refusal.
+class EtcdRefused(driver.Refused):
+    """The server rejected the request.
 
     Args:
-        message: the server's.
-        code: gRPC's.
+        message: the server's message.
+        code: the gRPC status code.
     """
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(explanation(message) or message)
         self.message = message
         self.code = code
-        self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_IDENTITY)
+        self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_TOKEN_ERRORS)
         self.wrong_password = REFUSED_LOGIN in message
 
 
 class Compacted(Exception):
-    """The watch would have to begin at a revision that is compacted away: list, and begin from there."""
+    """The start revision of the watch is compacted: list again, and start from there."""
 
 
-def refusal(message: str, code: int) -> Refused | Unavailable:
-    """Return what a server's error means."""
+def refusal(message: str, code: int) -> EtcdRefused | Unavailable:
+    """Return the exception for a server's error."""
     if code in UNAVAILABLE:
         return Unavailable(explanation(message) or message)
-    return Refused(message, code)
+    return EtcdRefused(message, code)
 
 
 def explanation(message: str) -> str:
-    """Return an operator's words for what a server said; the empty string if there are no better ones."""
-    return next((words for said, words in EXPLAINED.items() if said in message), "")
+    """Return the text for operators; empty if the server's message is used."""
+    return next((words for said, words in EXPLANATIONS.items() if said in message), "")

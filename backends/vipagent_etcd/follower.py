@@ -1,4 +1,4 @@
-"""What is in the store, kept up to date from one server: a listing, then the watch from where it ended."""
+"""Follows directories on one server: a listing, then a watch from its revision."""
 
 import asyncio
 import time
@@ -9,27 +9,27 @@ from typing import Never
 from vipagent.store.driver import Found, Interests, Told
 from vipagent.store.layout import Directory
 from vipagent_etcd import keyvalues
-from vipagent_etcd.errors import Compacted, Refused
+from vipagent_etcd.errors import Compacted, EtcdRefused
 from vipagent_etcd.gateway import Gateway, deadline
-from vipagent_etcd.keyvalues import LARGEST_TXN, Change, KeyValue, Message, Span
+from vipagent_etcd.keyvalues import MAX_TXN_REQUESTS, Change, KeyValue, Message, Span
 from vipagent_etcd.listing import Following
 
-RENEWAL = 60.0
-"""Seconds after which a watch is opened anew, after a listing, if the store has changed and it told nothing:
-should anything on the way swallow what it tells, that is how long it goes unnoticed."""
+WATCH_RENEWAL = 60.0
+"""Seconds until a watch without events is reopened after a listing, if the store's revision has changed:
+limits the delay if events were lost on the way."""
 RELIST_DELAY = 1.0
-"""Seconds between two listings of a directory that is too large to be followed change by change."""
+"""Interval in seconds between listings of a directory that is too large for a watch."""
 
 
-class Follower:
-    """Follows all directories of interest by one watch.
+class EtcdFollower:
+    """Follows all directories of interest with one watch.
 
     Args:
-        gateway: the server.
+        gateway: the server's gateway.
         path_of: returns a directory's path.
-        found: returns a key-value as the store layer knows it.
-        interests: what to follow.
-        told: takes the listings.
+        found: converts a key-value for the store layer.
+        interests: the directories to follow.
+        told: receives the listings.
     """
 
     def __init__(
@@ -44,22 +44,22 @@ class Follower:
         self._path_of = path_of
         self._found = found
         self._interests = interests
-        self._told = told
+        self._deliver = told
         self._followed: dict[str, Following] = {}
         self._opened = 0.0
         self._revision = 0
-        """The last revision of the store that a listing or the watch has told."""
+        """The last revision of the store that a listing or the watch has reported."""
         self._renewed = asyncio.Event()
 
     async def run(self) -> Never:
-        """Follow, until there is a fault.
+        """Follow the directories until an error occurs.
 
         Raises:
-            DriverError: the fault.
+            DriverError: the error.
         """
         while True:
             self._renewed.clear()
-            self._look_again()
+            self._update_interests()
             watching = asyncio.ensure_future(self._follow())
             waiting = asyncio.ensure_future(self._interests.changed())
             renewing = asyncio.ensure_future(self._renewed.wait())
@@ -72,15 +72,15 @@ class Follower:
             if not watching.cancelled():
                 watching.result()
 
-    def heard(self, revision: int) -> None:
-        """Compare the store's revision, as something else than the watch has told it."""
-        if revision > self._revision and self._opened and time.monotonic() - self._opened > RENEWAL:
-            self._opened = 0.0  # until the next one stands: a slow listing is not begun again and again
-            self._list_anew()
+    def on_revision(self, revision: int) -> None:
+        """Handle a revision of the store that another request has reported."""
+        if revision > self._revision and self._opened and time.monotonic() - self._opened > WATCH_RENEWAL:
+            self._opened = 0.0  # until the next watch is open, so that a slow listing is not restarted
+            self._relist()
             self._renewed.set()
 
-    def _look_again(self) -> None:
-        """Follow what is of interest now; what is followed already need not be listed again."""
+    def _update_interests(self) -> None:
+        """Apply changed interests; directories that are already followed are not listed again."""
         followed = {}
         for directory, names in self._interests.names.items():
             path, alone = self._path_of(directory), directory in self._interests.alone
@@ -90,12 +90,12 @@ class Follower:
             followed[path] = known
         self._followed = followed
 
-    def _list_anew(self) -> None:
+    def _relist(self) -> None:
         for following in self._followed.values():
             following.revision = 0
 
     async def _follow(self) -> None:
-        """List what is not known, watch all, and tell; return when something has to be listed again."""
+        """List unknown directories and watch all; return when a directory must be listed again."""
         if not self._followed:
             await asyncio.Event().wait()
         await self._list(following for following in self._followed.values() if following.revision == 0)
@@ -103,51 +103,51 @@ class Follower:
         try:
             await self._watch(spans)
         except Compacted:
-            self._list_anew()
+            self._relist()
         else:
             await asyncio.sleep(RELIST_DELAY)
 
     async def _list(self, unlisted: Iterable[Following]) -> None:
-        """Read all that there is, as a quorum has it; what one request reads is of one moment."""
+        """List directories with linearizable reads; one request reads a consistent snapshot."""
         waiting = list(unlisted)
-        for first in range(0, len(waiting), LARGEST_TXN):
-            some = waiting[first : first + LARGEST_TXN]
+        for first in range(0, len(waiting), MAX_TXN_REQUESTS):
+            some = waiting[first : first + MAX_TXN_REQUESTS]
             listing = keyvalues.listing([following.span for following in some])
             answer = await self._gateway.ask("/v3/kv/txn", listing)
             for following, found in zip(some, keyvalues.listed(answer), strict=True):
                 following.list(found, keyvalues.revision(answer))
 
     async def _watch(self, spans: dict[Span, int]) -> None:
-        """Open a watch; once it stands, tell what was listed, and then what it tells.
+        """Open a watch; once it is established, deliver the listings, and then its events.
 
         Raises:
-            Compacted: it would have to begin at a revision that is gone.
+            Compacted: its start revision is compacted.
         """
         async with aclosing(self._gateway.follow("/v3/watch", *keyvalues.watching(spans))) as messages:
-            async with deadline(self._gateway.patience):
+            async with deadline(self._gateway.timeout):
                 early = await _confirmed(messages, len(spans))
-            self._begin()
+            self._deliver_listings()
             for message in early:
-                self._take(message)
+                self._on_message(message)
             while all(following.revision for following in self._followed.values()):
                 message = await anext(messages)
                 _raise_if_cancelled(message)
-                self._take(message)
+                self._on_message(message)
 
-    def _begin(self) -> None:
-        """Tell what was listed: the watch stands."""
+    def _deliver_listings(self) -> None:
+        """Deliver the listings, after the watch is established."""
         self._opened = time.monotonic()
         for following in self._followed.values():
-            if not following.is_told:
+            if not following.is_delivered:
                 self._revision = max(self._revision, following.revision)
-                self._tell(following)
+                self._deliver_listing(following)
 
-    def _tell(self, following: Following) -> None:
-        following.is_told = True
-        self._told(following.directory, dict(following.entries))
+    def _deliver_listing(self, following: Following) -> None:
+        following.is_delivered = True
+        self._deliver(following.directory, dict(following.entries))
 
-    def _take(self, message: Message) -> None:
-        """Tell what the watch tells."""
+    def _on_message(self, message: Message) -> None:
+        """Process a message of the watch."""
         by_path: dict[str, list[Change]] = {}
         for change in keyvalues.changes(message):
             self._revision = max(self._revision, change.found.revision)
@@ -155,11 +155,11 @@ class Follower:
         for path, changes in by_path.items():
             following = self._followed.get(path)
             if following is not None and following.change(changes):
-                self._tell(following)
+                self._deliver_listing(following)
 
 
 async def _confirmed(messages: AsyncGenerator[Message, None], watches: int) -> list[Message]:
-    """Wait until so many watches stand, and return what they have told meanwhile."""
+    """Wait until all watches are established, and return their first messages."""
     early: list[Message] = []
     while watches:
         message = await anext(messages)
@@ -170,8 +170,8 @@ async def _confirmed(messages: AsyncGenerator[Message, None], watches: int) -> l
 
 
 def _raise_if_cancelled(message: Message) -> None:
-    """See whether the server has ended a watch; it leaves the stream open."""
+    """Check whether the server has cancelled a watch; the stream stays open."""
     if "compact_revision" in message:
-        raise Compacted("the watch's revision is compacted away")
+        raise Compacted("the watch's revision is compacted")
     if message.get("canceled"):
-        raise Refused(f"the watch was cancelled: {message.get('cancel_reason', 'no reason given')}", 0)
+        raise EtcdRefused(f"the watch was cancelled: {message.get('cancel_reason', 'no reason given')}", 0)

@@ -1,4 +1,4 @@
-"""etcd's JSON gateway on one server: requests, streams, and the token that goes with them."""
+"""The JSON gateway of one server: requests, streams, and their token."""
 
 import asyncio
 import ssl
@@ -9,93 +9,93 @@ from functools import cache, partial
 
 from vipagent.net.endpoint import Endpoint
 from vipagent.store.tasks import Tasks
-from vipagent_etcd.channel import Channel
-from vipagent_etcd.errors import Refused, Silent, Unreachable
+from vipagent_etcd.channel import GatewayConnection
+from vipagent_etcd.errors import EtcdRefused, ResponseTimeout, Unreachable
 from vipagent_etcd.keyvalues import Message
 from vipagent_etcd.login import LOGIN_TIMEOUT, Login
 from vipagent_etcd.options import EtcdOptions
 
 WITH_LEADER = {"Grpc-Metadata-hasleader": "true"}
-"""Without it a member that has lost its quorum keeps a watch open, and silent."""
+"""Without this header, a member without quorum keeps a watch open without events."""
 WHOLE_REQUEST = {"Connection": "close"}
-"""For a stream with several requests: without it, Go's HTTP server throws away what it has not read yet of
-them once it answers the first, which it does as soon as it can (of 250 watches, a few were never made)."""
+"""For a stream with several requests: without this header, Go's HTTP server discards unread requests when it
+responds to the first one (of 250 watches, a few were never created)."""
 AUTHENTICATE = "/v3/auth/authenticate"
 STATUS = "/v3/maintenance/status"
-PULSE = (1.0, 2.0)
-"""Seconds, at least and at most, that a server has to show that it is alive while a login waits: those who
-wait for the same login have more patience, or less, than who began it."""
+SERVER_CHECK_TIMEOUT = (1.0, 2.0)
+"""Lower and upper bound in seconds of the timeout of a server check while a login is pending: the timeouts of
+the callers that wait for the same login differ."""
 AUTHENTICATION_IS_OFF = 9  # gRPC's FAILED_PRECONDITION
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What it takes to be let in by any of the servers."""
+    """Credentials and TLS settings for all servers."""
 
     options: EtcdOptions
     login: Login
 
 
 class Gateway:
-    """One server. Requests share one connection, one after the other; each stream has its own.
+    """One server. Requests share one connection, sequentially; each stream has its own connection.
 
-    So have those that any token may do: a keep-alive has no time to wait for its turn after registrations.
+    Requests that accept any token also have their own connection, so that a keep-alive is not queued.
     """
 
-    def __init__(self, server: Endpoint, access: Access, patience: float) -> None:
-        """Prepare; nothing is connected.
+    def __init__(self, server: Endpoint, access: Access, timeout: float) -> None:
+        """Initialize, without connecting.
 
         Args:
-            server: which one.
-            access: how to be let in.
-            patience: seconds until a request, or the beginning of a stream, is given up; a login has its own.
+            server: the server.
+            access: credentials and TLS settings.
+            timeout: timeout in seconds of a request, or until a stream begins; a login has its own timeout.
         """
         self.server = server
-        self.patience = patience
+        self.timeout = timeout
         self._options = access.options
         self._login = access.login
         self._tls = cache(partial(_tls_context, access.options))
         self._connections = {any_token: (self._channel(), asyncio.Lock()) for any_token in (False, True)}
 
     def close(self) -> None:
-        """Close the connections; a login goes on."""
+        """Close the connections; a pending login continues."""
         for channel, _ in self._connections.values():
             channel.close()
 
     async def ask(self, path: str, request: Message, any_token: bool = False) -> Message:
-        """Send a request, and return the answer; of a method that streams, its only message.
+        """Send a request, and return the response; for a streaming method, its only message.
 
         Args:
-            path: of the method.
-            request: its message.
-            any_token: do not wait for a login where an invalid token may do.
+            path: path of the method.
+            request: message of the request.
+            any_token: do not wait for a login, because an invalid token is accepted.
 
         Raises:
-            Unreachable: no answer in time, or none of etcd's.
-            Refused: etcd's refusal.
+            Unreachable: no valid response in time.
+            EtcdRefused: etcd rejected the request.
         """
         token = await self._token(any_token)
         try:
             return await self._ask_with(token, path, request, any_token)
-        except Refused as refusal:
+        except EtcdRefused as refusal:
             if not (refusal.stale_identity and self._login.invalidate(token)):
                 raise
         return await self._ask_with(await self._token(), path, request, any_token)
 
     async def log_in(self) -> None:
-        """Log in, if the next request would have to.
+        """Log in, if the next request requires it.
 
         Raises:
-            DriverError: it failed.
+            DriverError: the login failed.
         """
         await self._token()
 
     async def follow(self, path: str, *requests: Message) -> AsyncGenerator[Message, None]:
-        """Open a stream with these requests, and yield its messages; how long to wait is the caller's.
+        """Open a stream with these requests, and yield its messages; the caller sets their timeout.
 
         Raises:
-            Unreachable: there is none, or it ended.
-            Refused: etcd's refusal, at first or later.
+            Unreachable: the stream failed or ended.
+            EtcdRefused: etcd rejected a request.
         """
         token = await self._token()
         begun = False
@@ -104,15 +104,15 @@ class Gateway:
                 async for message in messages:
                     begun = True
                     yield message
-        except Refused as refusal:
+        except EtcdRefused as refusal:
             if begun or not (refusal.stale_identity and self._login.invalidate(token)):
                 raise
         else:
-            raise Unreachable("it ended the stream")
+            raise Unreachable("the server ended the stream")
         async with aclosing(self._follow_with(await self._token(), path, requests)) as messages:
             async for message in messages:
                 yield message
-        raise Unreachable("it ended the stream")
+        raise Unreachable("the server ended the stream")
 
     async def _follow_with(
         self, token: str | None, path: str, requests: Sequence[Message]
@@ -120,7 +120,7 @@ class Gateway:
         headers = {**_headers(token), **WHOLE_REQUEST}
         async with (
             self._channel() as channel,
-            aclosing(channel.stream(path, requests, headers, self.patience)) as messages,
+            aclosing(channel.stream(path, requests, headers, self.timeout)) as messages,
         ):
             async for message in messages:
                 yield message
@@ -129,71 +129,71 @@ class Gateway:
         known = self._login.token
         if self._login.is_needed and (known is None or not any_token):
             async with Tasks() as tasks:
-                seeing = tasks.create_task(self._see_alive_on())
+                seeing = tasks.create_task(self._watch_server())
                 known = await self._login.renew(self.server, self._authenticate)
                 seeing.cancel()
         return known
 
     async def _authenticate(self, password: str) -> str:
-        """Return a token; an empty one from a server that takes everybody."""
+        """Return a token; empty if authentication is disabled."""
         async with self._channel() as channel:
-            await self._see_alive(channel)
+            await self._check_server(channel)
             answer = await self._exchange(channel, password)
         return str(answer.get("token", ""))
 
-    async def _exchange(self, channel: Channel, password: str) -> Message:
+    async def _exchange(self, channel: GatewayConnection, password: str) -> Message:
         identity = {"name": self._options.user, "password": password}
         try:
             return await channel.post(
-                AUTHENTICATE, identity, WITH_LEADER, LOGIN_TIMEOUT, "the login was not answered"
+                AUTHENTICATE, identity, WITH_LEADER, LOGIN_TIMEOUT, "no response to the login"
             )
-        except Refused as refusal:
+        except EtcdRefused as refusal:
             if refusal.code != AUTHENTICATION_IS_OFF:
                 raise
             return {}
 
-    async def _see_alive_on(self) -> None:
-        """Find out, on another connection, that the server freezes while the login waits for its turn.
+    async def _watch_server(self) -> None:
+        """Detect, on another connection, a server that freezes while the login is pending.
 
-        Whoever waits leaves then; the login goes on. Begun anew, it costs a server that is merely busy as
-        much again, and if all agents do that, none is ever let in.
+        Then only the waiting is aborted, and the login continues: repeated logins would cost a busy server
+        more time, and if all agents repeat them, none can log in.
 
         Raises:
-            Unreachable: it does not answer, or there is no leader.
+            Unreachable: no response, or no leader.
         """
         async with self._channel() as channel:
             while True:
-                await asyncio.sleep(self._pulse)
-                await self._see_alive(channel)
+                await asyncio.sleep(self._server_check_timeout)
+                await self._check_server(channel)
 
-    async def _see_alive(self, channel: Channel) -> None:
-        """Ask what costs nothing: a login waits long, so a frozen server, or one without a quorum, gets none.
+    async def _check_server(self, channel: GatewayConnection) -> None:
+        """Send a cheap request, to detect a frozen server or one without quorum before a long login.
 
         Raises:
-            Unreachable: it is not answered, or there is no leader.
+            Unreachable: no response, or no leader.
         """
-        with suppress(Refused):  # which is an answer all the same
-            await channel.post(STATUS, {}, WITH_LEADER, self._pulse)
+        with suppress(EtcdRefused):  # this is a response as well
+            await channel.post(STATUS, {}, WITH_LEADER, self._server_check_timeout)
 
     @property
-    def _pulse(self) -> float:
-        least, most = PULSE
-        return min(most, max(least, self.patience))
+    def _server_check_timeout(self) -> float:
+        least, most = SERVER_CHECK_TIMEOUT
+        return min(most, max(least, self.timeout))
 
     async def _ask_with(self, token: str | None, path: str, request: Message, any_token: bool) -> Message:
         channel, turn = self._connections[any_token]
         async with turn:
-            return await channel.post(path, request, _headers(token), self.patience)
+            return await channel.post(path, request, _headers(token), self.timeout)
 
-    def _channel(self) -> Channel:
-        return Channel(self.server, self._tls, self._options.tls)
+    def _channel(self) -> GatewayConnection:
+        return GatewayConnection(self.server, self._tls, self._options.tls)
 
 
 def _tls_context(options: EtcdOptions) -> ssl.SSLContext | None:
     try:
         return options.tls_context()
     except OSError as error:
-        raise Unreachable(f"our ca, certfile or keyfile cannot be used: {error}") from error
+        raise Unreachable(f"cannot load ca, certfile or keyfile: {error}") from error
 
 
 def _headers(token: str | None) -> dict[str, str]:
@@ -201,14 +201,14 @@ def _headers(token: str | None) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def deadline(patience: float) -> AsyncIterator[None]:
-    """Give up after so many seconds.
+async def deadline(within: float) -> AsyncIterator[None]:
+    """Abort the block after a timeout in seconds.
 
     Raises:
-        Silent: they are over.
+        ResponseTimeout: the timeout has expired.
     """
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(within):
             yield
     except TimeoutError:
-        raise Silent(f"no answer within {patience:.2g} s") from None
+        raise ResponseTimeout(f"no response within {within:.2g} s") from None

@@ -1,4 +1,4 @@
-"""Key-values and requests about them, as the gateway's JSON has them: pure data."""
+"""Key-values and requests in the gateway's JSON format, without I/O."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 Message = Mapping[str, Any]
-"""One JSON object of the gateway's; its 64-bit numbers are strings, and zeros are left out."""
+"""One JSON object of the gateway; 64-bit numbers are strings, and zeros are omitted."""
 
 RANGE, PUT, DELETE = "request_range", "request_put", "request_delete_range"
-LARGEST_TXN = 100
-"""Requests in one transaction; a stock server takes 128."""
+MAX_TXN_REQUESTS = 100
+"""Maximum number of requests in one transaction; the default limit of a server is 128."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """One key-value. The revision is the store's at its last change, and is another after each."""
+    """One key-value. The revision is the store's revision of its last change."""
 
     key: str
-    """What is not UTF-8 has U+FFFD in it, so it is never one of ours."""
+    """Invalid UTF-8 is replaced by U+FFFD, so it never equals one of our keys."""
     value: bytes
     lease: int
-    """The lease that it vanishes with; 0: it is permanent."""
+    """The lease of the key; 0: persistent."""
     revision: int
 
 
@@ -30,25 +30,25 @@ class Change:
     """One event of a watch."""
 
     found: KeyValue
-    """What is there now; of a deletion, only key and revision."""
+    """The new key-value; for a deletion, only key and revision."""
     deleted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a listing or a watch covers: one key, or all below a directory."""
+    """The range of a listing or a watch: one key, or all keys below a directory."""
 
     first: str
     end: str = ""
-    """The first key that is not covered any more; empty: only `first` is."""
+    """End of the range, exclusive; empty: only the key `first`."""
 
     @classmethod
     def below(cls, path: str) -> "Span":
-        """All below a directory."""
-        return cls(f"{path}/", f"{path}0")  # 0 comes right after the slash
+        """Return the range of all keys below a directory."""
+        return cls(f"{path}/", f"{path}0")  # 0 is the character after the slash
 
     def covers(self, key: str) -> bool:
-        """Whether a key lies in it."""
+        """Whether the range contains a key."""
         return self.first <= key < self.end if self.end else key == self.first
 
     def fields(self) -> dict[str, str]:
@@ -58,12 +58,12 @@ class Span:
 
 
 def encode(data: bytes) -> str:
-    """Return bytes as the gateway takes them."""
+    """Encode bytes for the gateway."""
     return base64.b64encode(data).decode()
 
 
 def key_value(fields: Message) -> KeyValue:
-    """Read a key-value; of a deletion, key and revision are all that there is."""
+    """Parse a key-value; a deletion has only key and revision."""
     return KeyValue(
         base64.b64decode(fields.get("key", "")).decode(errors="replace"),
         base64.b64decode(fields.get("value", "")),
@@ -73,29 +73,29 @@ def key_value(fields: Message) -> KeyValue:
 
 
 def key_values(answer: Message) -> list[KeyValue]:
-    """Read the key-values of a listing."""
+    """Parse the key-values of a listing."""
     return [key_value(fields) for fields in answer.get("kvs", ())]
 
 
 def changes(message: Message) -> list[Change]:
-    """Read what a message of a watch tells."""
+    """Parse the changes in a message of a watch."""
     return [
         Change(key_value(event["kv"]), event.get("type") == "DELETE") for event in message.get("events", ())
     ]
 
 
 def revision(answer: Message) -> int:
-    """Return the store's revision at the time of an answer."""
+    """Return the store's revision at the time of a response."""
     return int(answer["header"]["revision"])
 
 
 def listing(spans: Sequence[Span]) -> Message:
-    """Return the transaction that lists these (at most `LARGEST_TXN`) as they are at one moment."""
+    """Return the transaction for a consistent listing of at most `MAX_TXN_REQUESTS` spans."""
     return {"success": [{RANGE: span.fields()} for span in spans]}
 
 
 def listed(answer: Message) -> list[list[KeyValue]]:
-    """Return what a listing found, span by span."""
+    """Return the results of a listing, by span."""
     return [key_values(response.get("response_range", {})) for response in answer.get("responses", ())]
 
 
@@ -106,7 +106,7 @@ def replacing(key: str, known: int, value: bytes, lease: int) -> Message:
 
 
 def removing(key: str, known: int) -> Message:
-    """Return the transaction that deletes a key if its revision is `known`, or else reads it."""
+    """Return the transaction that deletes a key if its revision is `known`, and otherwise reads it."""
     return _if_unchanged(key, known, {DELETE: Span(key).fields()})
 
 
@@ -117,7 +117,7 @@ def _if_unchanged(key: str, known: int, act: Message) -> Message:
 
 
 def watching(spans: Mapping[Span, int]) -> list[Message]:
-    """Return the requests that watch these, each from the revision after the one that is known of it."""
+    """Return the watch requests for these spans, each from the revision after the known one."""
     return [
         {"create_request": {**span.fields(), "start_revision": str(known + 1)}}
         for span, known in spans.items()

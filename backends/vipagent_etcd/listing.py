@@ -1,4 +1,4 @@
-"""A directory that is followed, as listings and the watch tell it: no I/O."""
+"""State of a followed directory, from listings and the watch, without I/O."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,19 +8,19 @@ from vipagent.store.driver import Found
 from vipagent.store.layout import Directory
 from vipagent_etcd.keyvalues import Change, KeyValue, Span
 
-LARGEST_NAME = 1024
-"""Characters of a name that is passed on: longer ones are nobody's VIP and nobody's node."""
+MAX_NAME_LENGTH = 1024
+"""Maximum length of a name: longer names are neither VIPs nor nodes."""
 
 
 class Following:
-    """One directory, as far as it is known.
+    """The known state of one directory.
 
     Args:
-        directory: which one.
-        path: where it is.
+        directory: the directory.
+        path: its path.
         names: the entries whose values are needed; None: all.
-        found: returns a key-value as the store layer knows it.
-        alone: leave out all other entries.
+        found: converts a key-value for the store layer.
+        alone: ignore all other entries.
     """
 
     def __init__(
@@ -38,28 +38,28 @@ class Following:
         self.span = (
             Span(f"{path}/{next(iter(names))}") if alone and names and len(names) == 1 else Span.below(path)
         )
-        """What has to be listed and watched. It is one: of a moment, each watch tells by itself."""
+        """The span to list and watch. One span, because the events of several watches are not ordered."""
         self.revision = 0
-        """The store's revision up to which `entries` are right; 0: they have to be listed."""
+        """The store's revision of `entries`; 0: they must be listed."""
         self.entries: dict[str, Found | None] = {}
-        self.is_told = False
-        """Whether the store layer has the last listing."""
+        self.is_delivered = False
+        """Whether the last listing was delivered to the store layer."""
         self._above = f"{path}/"
         self._found = found
         self._partial = False
-        """There are more entries than are kept: what follows the last one can only be listed."""
+        """Whether entries were truncated: those beyond the last one must be listed."""
 
     def list(self, found: Iterable[KeyValue], revision: int) -> None:
-        """Take all that there is at a revision."""
-        self.revision, self.is_told, self._partial, self.entries = revision, False, False, {}
+        """Replace all entries with those of a revision."""
+        self.revision, self.is_delivered, self._partial, self.entries = revision, False, False, {}
         for key_value in found:
             self._keep(key_value)
         self._trim()
 
     def change(self, changes: Iterable[Change]) -> bool:
-        """Take what the watch tells at once; return whether it is news that no listing has told.
+        """Apply the changes of one message; return whether they are newer than the listing.
 
-        Changes of one revision (a lease that ends takes many keys with it) always come at once.
+        All changes of one revision (an expired lease deletes many keys) are in one message.
         """
         news = [change for change in changes if 0 < self.revision < change.found.revision]
         for change in news:
@@ -78,16 +78,16 @@ class Following:
         return found.key.removeprefix(self._above)
 
     def _keep(self, found: KeyValue) -> None:
-        """Take an entry: of its value no more than is needed, and nothing that can be no entry."""
+        """Store an entry, with its value only if needed; ignore invalid names."""
         name = self._name(found)
-        if name and "/" not in name and len(name) <= LARGEST_NAME:
+        if name and "/" not in name and len(name) <= MAX_NAME_LENGTH:
             needed = self.names is None or name in self.names
             self.entries[name] = (
                 self._found(replace(found, value=found.value[:MAX_VALUE])) if needed else None
             )
 
     def _trim(self) -> None:
-        """Keep the first entries only, in the order of their names."""
+        """Truncate the entries, in the order of their names."""
         if len(self.entries) > MAX_ENTRIES:
             self.entries = {name: self.entries[name] for name in sorted(self.entries)[:MAX_ENTRIES]}
             self._partial = True

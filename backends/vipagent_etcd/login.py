@@ -1,8 +1,8 @@
-"""Our identity with etcd: one token for all servers and connections, and one login at a time at each server.
+"""The token for all servers and connections, and at most one pending login per server.
 
-A login costs etcd 0.07 s of CPU (bcrypt), and all agents need one at once when a restart has lost its tokens.
-So a login has a deadline of its own, long enough for a queue of them; it goes on when whoever asked for it
-has given up; and the token is kept until a server says that it is invalid.
+A login costs etcd 0.07 s of CPU (bcrypt), and after a restart without its tokens all agents log in together.
+So a login has a separate timeout that is long enough for a queue of logins; it continues if its caller is
+cancelled; and the token is kept until a server rejects it.
 """
 
 import asyncio
@@ -11,49 +11,49 @@ from collections.abc import Awaitable, Callable
 
 from vipagent.net.backoff import delay
 from vipagent.net.endpoint import Endpoint
-from vipagent_etcd.errors import Refused
+from vipagent_etcd.errors import EtcdRefused
 from vipagent_etcd.options import EtcdOptions
 
 LOGIN_TIMEOUT = 60.0
-"""Seconds for a login: hundreds of agents' logins may be waiting for their turn at one server."""
+"""Timeout of a login in seconds: hundreds of logins may be queued at one server."""
 RETRY_DELAY = (1.0, 30.0)
-"""Seconds, at first and at most, before a password that was refused is tried again: it costs the server as
-much as a good one."""
+"""Initial and maximum delay in seconds before a rejected password is retried: a failed login costs the server
+as much as a successful one."""
 
 Authenticate = Callable[[str], Awaitable[str]]
-"""Exchanges the password for a token; an empty one from a server that demands none."""
+"""Exchanges the password for a token; empty if authentication is disabled."""
 
 
 class Login:
-    """The token of the configured user. Lives on the backend's loop."""
+    """The token of the configured user, on the backend's loop."""
 
     def __init__(self, options: EtcdOptions) -> None:
         self._options = options
         self._valid = False
         self._running: dict[Endpoint, asyncio.Task[str]] = {}
-        self._refusal: Refused | None = None
+        self._refusal: EtcdRefused | None = None
         self._refused_password = ""
         self._refusals = 0
         self._retry_at = 0.0
         self.token: str | None = None
-        """The last token, invalid or not; None: there is none."""
+        """The last token, valid or not; None: no token."""
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is a user, and no token of which nothing bad is known."""
+        """Whether a user is set, and there is no valid token."""
         return bool(self._options.user) and not self._valid
 
     def invalidate(self, token: str | None) -> bool:
-        """Note that a server refuses a token; return whether another one might help."""
+        """Mark a rejected token as invalid; return whether a retry with another one is useful."""
         if token == self.token:
             self._valid = False
         return bool(self._options.user)
 
     async def renew(self, server: Endpoint, authenticate: Authenticate) -> str:
-        """Return a valid token: wait for the login that is in flight at this server, or begin one.
+        """Return a valid token: wait for the pending login at this server, or start one.
 
-        Whoever gives up waiting does not end the login: the next to ask for it waits for the same one.
-        Nor does whoever asks another server: the first token that any of them gives is everybody's.
+        The cancellation of a caller does not end the login; the next caller waits for the same one.
+        Logins at several servers can be pending; the first token is used for all servers.
 
         Raises:
             DriverError: the login failed.
@@ -67,7 +67,7 @@ class Login:
         return self.token
 
     def _begun(self, server: Endpoint, authenticate: Authenticate) -> asyncio.Task[str]:
-        """Return the login at this server; those at others, which somebody may wait for, go on."""
+        """Return the pending login at this server, or start one; logins at other servers continue."""
         if (running := self._running.get(server)) is not None:
             return running
         password = self._options.password
@@ -80,32 +80,32 @@ class Login:
     async def _log_in(self, server: Endpoint, password: str, authenticate: Authenticate) -> str:
         try:
             self.token = await authenticate(password)
-        except Refused as refusal:
-            self._note_refusal(refusal, password)
+        except EtcdRefused as refusal:
+            self._record_refusal(refusal, password)
             raise
         self._valid, self._refusals, self._refusal = True, 0, None
         for other, login in self._running.items():
             if other != server:
-                login.cancel()  # nobody needs it any more: all who wait have this token
+                login.cancel()  # not needed any more: all callers use this token
         return self.token
 
     def _ended(self, server: Endpoint, login: asyncio.Task[str]) -> None:
         if self._running.get(server) is login:
             del self._running[server]
         if not login.cancelled():
-            login.exception()  # there may be nobody left who waits for it
+            login.exception()  # it may not be awaited
 
-    def _note_refusal(self, refusal: Refused, password: str) -> None:
+    def _record_refusal(self, refusal: EtcdRefused, password: str) -> None:
         if refusal.wrong_password:
             self._refusals += 1
             self._refusal, self._refused_password = refusal, password
             self._retry_at = time.monotonic() + delay(self._refusals, *RETRY_DELAY)
 
     def _raise_if_refused(self, password: str) -> None:
-        """Repeat the last refusal without asking, unless the password has changed, or it is time to retry."""
+        """Raise the last error without a request, unless the password has changed or a retry is due."""
         if (
             self._refusal is not None
             and password == self._refused_password
             and time.monotonic() < self._retry_at
         ):
-            raise Refused(self._refusal.message, self._refusal.code)
+            raise EtcdRefused(self._refusal.message, self._refusal.code)

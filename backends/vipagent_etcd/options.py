@@ -1,4 +1,4 @@
-"""What `settings.options` and `settings.hosts` may say for etcd (S3)."""
+"""Options, hosts and prefix for etcd (S3)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ DEFAULT_PORT = 2379
 
 @dataclass(frozen=True, kw_only=True)
 class EtcdOptions(TlsOptions):
-    """Options of this backend alone, besides those of TLS."""
+    """Options of this backend, in addition to the TLS options."""
 
     user: Annotated[str, "The user of etcd's, where the servers demand one."] = ""
     password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
@@ -23,18 +23,18 @@ class EtcdOptions(TlsOptions):
     )
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Reject invalid combinations."""
         super().__post_init__()
         if self.password_file and self.password_env:
-            raise ValueError("password_file and password_env: one of them is enough")
+            raise ValueError("password_file and password_env are mutually exclusive")
         if bool(self.user) != bool(self.password_file or self.password_env):
-            raise ValueError("user goes with password_file or password_env, and they with it")
+            raise ValueError("user requires password_file or password_env, and they require user")
         if self.user:
             secret("password", self.password_file, self.password_env)
 
     @property
     def password(self) -> str:
-        """The password as it is now.
+        """The current password.
 
         Raises:
             StoreConfigError: its file or variable is missing or empty.
@@ -43,7 +43,7 @@ class EtcdOptions(TlsOptions):
 
 
 def parse_servers(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
-    """Return the servers that the hosts name; by default the one on this machine.
+    """Parse the hosts; the default is the server on this machine.
 
     Raises:
         StoreConfigError: one of them is not `HOST:PORT`.
@@ -52,10 +52,10 @@ def parse_servers(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse a prefix under which nothing could be found again.
+    """Reject an invalid prefix.
 
     Raises:
-        StoreConfigError: it is none.
+        StoreConfigError: it is invalid.
     """
     if not prefix.startswith("/") or not prefix.isprintable() or "//" in prefix:
-        raise StoreConfigError(f"prefix {prefix!r} is no absolute path like /exabgp")
+        raise StoreConfigError(f"prefix {prefix!r} is not an absolute path like /exabgp")

@@ -1,4 +1,4 @@
-"""The embedded store: a directory that the agents of one machine share."""
+"""The file store: a directory that the agents of one machine share."""
 
 from vipagent_file.driver import FileDriver
 

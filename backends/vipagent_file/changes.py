@@ -1,4 +1,4 @@
-"""Which paths have changed: inotify, by a library."""
+"""Change notifications by inotify, through watchdog."""
 
 import warnings
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from vipagent_file.folders import HIDDEN
+from vipagent_file.folders import HIDDEN_PREFIX
 
-WANTED: list[type[FileSystemEvent]] = [
+EVENT_TYPES: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
@@ -29,51 +29,51 @@ WANTED: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     FileMovedEvent,
 ]
-"""Not what reading a file causes: looking at a change must not be one. Closed is: closed after writing."""
+"""Events of changes, not of reads. A closed file is one that was closed after writing."""
 
 
-# watchdog 7 warns that it watches a new folder twice, when one is made in another new one: no harm is done.
+# watchdog 7 warns if it watches a new nested directory twice, which is harmless.
 warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
 
 
-class Changes(FileSystemEventHandler):
-    """Tells of every change below a directory.
+class InotifyWatcher(FileSystemEventHandler):
+    """Reports every change below a directory.
 
     Args:
         root: the directory.
-        tell: called on a thread of the library's with the path that has changed, and whether it is a file
-            that was closed after writing: perhaps a dead agent's.
+        tell: called on a watchdog thread with the changed path, and whether it is a file that was closed
+            after writing, for example by an agent that has exited.
     """
 
     def __init__(self, root: Path, tell: Callable[[Path, bool], object]) -> None:
         self._root = root
-        self._tell = tell
+        self._on_event = tell
         self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        """Start to watch.
+        """Start watching.
 
         Raises:
-            OSError: inotify does not work here, or its limits are reached.
+            OSError: inotify is not available, or its limits are reached.
         """
         observer = Observer()
         try:
-            observer.schedule(self, str(self._root), recursive=True, event_filter=WANTED)
+            observer.schedule(self, str(self._root), recursive=True, event_filter=EVENT_TYPES)
             observer.start()
         except OSError:
-            observer.on_thread_stop()  # watchdog 7 has a descriptor and a thread from the beginning
+            observer.on_thread_stop()  # watchdog 7 opens a descriptor and a thread in its constructor
             raise
         self._observer = observer
 
     def stop(self) -> None:
-        """Stop, and end the library's threads."""
+        """Stop, and end the watchdog threads."""
         if self._observer is not None:
             self._observer.stop()
             self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Report an event of the library's."""
+        """Report an event."""
         for name in filter(None, (event.src_path, event.dest_path)):
             path = Path(str(name))
-            if not path.name.startswith(HIDDEN):
-                self._tell(path, isinstance(event, FileClosedEvent))
+            if not path.name.startswith(HIDDEN_PREFIX):
+                self._on_event(path, isinstance(event, FileClosedEvent))

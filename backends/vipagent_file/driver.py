@@ -1,4 +1,4 @@
-"""The driver: entries are files in a directory, held by locks that the kernel releases with their holder."""
+"""The driver: entries are locked files; the kernel releases the locks of an agent that exits."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from vipagent.store.driver import (
 )
 from vipagent.store.layout import Directory, Key
 from vipagent_file import folders, locks
-from vipagent_file.follower import Follower
+from vipagent_file.follower import FileFollower
 from vipagent_file.root import Root
 from vipagent_file.thread import FileThread
 
@@ -29,7 +29,7 @@ ROOTS_DIRECTORY = Path("/run/vipagent")
 
 
 def default_directory() -> Path:
-    """Return the store's directory for this user."""
+    """Return the default directory of this user."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return Path(runtime, "vipagent") if runtime and os.getuid() else ROOTS_DIRECTORY
 
@@ -37,10 +37,10 @@ def default_directory() -> Path:
 class FileDriver(Driver):
     """A directory that the agents of one machine share.
 
-    `hosts` names the directory; it is made if what it is in is there. For agents of several users, make it
-    beforehand with their common group and mode 2775 (never with the sticky bit); what agents make in it is
-    the group's to write, whatever their umask. All calls of the file system are made on one thread: they can
-    hang. The session lives as long as they do not.
+    `hosts` is the directory; it is created if its parent exists. For agents of several users, create it
+    beforehand with a common group and mode 2775 (without the sticky bit); files are group-writable
+    regardless of the umask. All file system calls run on one thread, because they can block. The session is
+    alive while they do not block.
     """
 
     api_version = 2
@@ -58,14 +58,16 @@ class FileDriver(Driver):
         self._root = Root(root)
         self._thread = FileThread("vipagent-file-system")
         self._held: dict[Key, folders.LockedEntry] = {}
-        self._follower: Follower | None = None
+        self._follower: FileFollower | None = None
 
     async def connect(self, server: str) -> None:
         """See `Driver.connect`."""
         try:
             await self._thread.run(self._open)
         except OSError as error:
-            raise (Refused if isinstance(error, PermissionError) else Disconnected)(_told(error)) from error
+            raise (Refused if isinstance(error, PermissionError) else Disconnected)(
+                _describe(error)
+            ) from error
 
     async def keep_alive(self) -> Alive:
         """See `Driver.keep_alive`."""
@@ -74,11 +76,11 @@ class FileDriver(Driver):
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        follower = self._follower = Follower(self._root, self.path, asyncio.get_running_loop())
+        follower = self._follower = FileFollower(self._root, self.path, asyncio.get_running_loop())
         names = None
         try:
             while True:
-                if interests.names is not names or not follower.is_told:
+                if interests.names is not names or not follower.is_watching:
                     names = interests.names
                     await self._thread.run(follower.follow, set(names))
                 directories = await follower.changed(interests)
@@ -86,9 +88,9 @@ class FileDriver(Driver):
                 for directory, listing in listings:
                     told(directory, listing)
         except FileNotFoundError as error:
-            raise SessionEnded(_told(error)) from error
+            raise SessionEnded(_describe(error)) from error
         except OSError as error:
-            raise Disconnected(_told(error)) from error
+            raise Disconnected(_describe(error)) from error
         finally:
             self._follower = None
             self._thread.post(follower.stop)
@@ -102,14 +104,14 @@ class FileDriver(Driver):
         try:
             return await self._thread.run(self._list, directory)
         except OSError as error:
-            raise Refused(_told(error)) from error
+            raise Refused(_describe(error)) from error
 
     async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         try:
             return await self._thread.run(self._put, key, value, instead, ephemeral)
         except OSError as error:
-            raise Refused(f"cannot write {_told(error)}") from error
+            raise Refused(f"cannot write {_describe(error)}") from error
         finally:
             self._touch(key.directory)
 
@@ -118,9 +120,9 @@ class FileDriver(Driver):
         try:
             await self._thread.run(self._delete, key, found)
         except FileNotFoundError as error:
-            raise Overtaken(_told(error)) from error
+            raise Overtaken(_describe(error)) from error
         except OSError as error:
-            raise Refused(f"cannot remove {_told(error)}") from error
+            raise Refused(f"cannot remove {_describe(error)}") from error
         finally:
             self._touch(key.directory)
 
@@ -130,38 +132,38 @@ class FileDriver(Driver):
             for key in list(self._held):
                 await self._thread.run(self._end, key)
         finally:
-            self._thread.end(self._let_go)
+            self._thread.end(self._release_all)
         await self._thread.ended()
 
     def _touch(self, directory: Directory) -> None:
-        """List a directory that we have changed, whether inotify tells of it or not."""
+        """Schedule a listing of a directory that we have changed, independent of inotify."""
         if self._follower is not None:
             self._follower.touch([directory])
 
     def path(self, place: Directory | Key) -> Path:
-        """Return where a directory or an entry is."""
+        """Return the path of a directory or an entry."""
         return self._root.path / self._below(place)
 
     def _below(self, place: Directory | Key) -> Path:
         return Path(place.path(self.settings.prefix).lstrip("/"))
 
-    # What follows is done on the file system's thread.
+    # The following methods run on the file system thread.
 
     def _open(self) -> None:
         self._root.open()
         for key, held in list(self._held.items()):
-            if not folders.is_at(self.path(key), held.inode):  # it was in another directory of this name
-                self._let_go_of(key)
+            if not folders.is_at(self.path(key), held.inode):  # it is in a directory that was replaced
+                self._release(key)
 
     def _list_all(self, directories: list[Directory]) -> list[tuple[Directory, Listing]]:
         self._check_root()
         return [(directory, self._list(directory)) for directory in directories]
 
     def _check_root(self) -> None:
-        """See whether the store's directory is the one that we follow: of its removal nobody tells.
+        """Check that the store's directory was not replaced, because inotify does not report that.
 
         Raises:
-            SessionEnded: it is not.
+            SessionEnded: it was removed or replaced.
         """
         if not self._root.is_still_there():
             raise SessionEnded(f"{self._root.path} was removed")
@@ -182,25 +184,25 @@ class FileDriver(Driver):
     def _put(self, key: Key, value: bytes, instead: Found | None, ephemeral: bool) -> Found:
         path = self.path(key)
         self._check_root()
-        with locks.names_of(self._root.make(self._below(key).parent)):
+        with locks.locked_names(self._root.make(self._below(key).parent)):
             self._compare(key, instead)
             if instead is None and folders.is_in_the_way(path, key.directory.kind):
-                raise Overtaken(f"{path} is no file that could be replaced")
+                raise Overtaken(f"{path} is not a regular file")
             entry = folders.put(path, value, hold=ephemeral)
-            self._let_go_of(key)
+            self._release(key)
             if ephemeral:
                 self._held[key] = entry
         return Found(value, entry.version, Holder.OURS if ephemeral else Holder.OTHER)
 
     def _delete(self, key: Key, found: Found) -> None:
         try:
-            with locks.names_of(self.path(key).parent):
+            with locks.locked_names(self.path(key).parent):
                 self._compare(key, found)
                 self.path(key).unlink()
         except TimeoutError:
             if found.holder is not Holder.OURS:
                 raise
-        self._let_go_of(key)  # so it is dead, even if its file is still there
+        self._release(key)  # so the entry has ended, even if its file still exists
 
     def _compare(self, key: Key, expected: Found | None) -> None:
         found = self._look(key)
@@ -208,21 +210,21 @@ class FileDriver(Driver):
             raise Overtaken(f"{self.path(key)} has changed")
 
     def _end(self, key: Key) -> None:
-        """Remove an entry that we hold; what cannot be removed is dead as soon as it is not held."""
+        """Delete one of our entries; if the file cannot be deleted, releasing its lock ends the entry."""
         held = self._held.get(key)
         if held is not None:
             folders.remove(self.path(key), held.inode)
-            self._let_go_of(key)
+            self._release(key)
 
-    def _let_go_of(self, key: Key) -> None:
+    def _release(self, key: Key) -> None:
         if (held := self._held.pop(key, None)) is not None:
             held.release()
 
-    def _let_go(self) -> None:
+    def _release_all(self) -> None:
         for key in list(self._held):
-            self._let_go_of(key)
+            self._release(key)
         self._root.close()
 
 
-def _told(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -1,6 +1,6 @@
-"""The store's tree as files: setting a name in a folder, reading what is alive there.
+"""The store's tree as files: writes an entry in a directory, lists its live entries.
 
-Modes do not depend on the umask (ExaBGP's helpers have 0137): a group may share the store.
+Modes do not depend on the umask (ExaBGP sets 0137), so that a group can share the store.
 """
 
 import errno
@@ -16,22 +16,22 @@ from vipagent.store.layout import Kind
 from vipagent_file import locks
 
 EPHEMERAL = frozenset({Kind.MEMBERS, Kind.STATES})
-"""The kinds whose entries live only as long as somebody holds them locked."""
-HIDDEN = "."
-"""What a name of a file begins with that is no entry."""
+"""Kinds of entries that exist only while their holder keeps them locked."""
+HIDDEN_PREFIX = "."
+"""Prefix of file names that are not entries."""
 FILE_MODE = 0o664
 FOLDER_MODE = 0o775
-SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""Never through a link, never waiting for a pipe's other end, for no child to inherit."""
+OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Do not follow links, do not block on pipes, do not pass the descriptor to children."""
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """What tells a file from all that had its name before, and from itself before it was written to."""
+class FileVersion:
+    """Identifies one version of a file with a given name."""
 
     inode: int
     changed: int
-    """The time of its last change, in nanoseconds."""
+    """Time of the last change, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,50 +39,50 @@ class File:
     """An entry's file."""
 
     value: bytes
-    version: Version
+    version: FileVersion
     alive: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LockedEntry:
-    """A file that we have made; it is held locked for as long as its descriptor is open."""
+    """An entry of ours: the file is locked while its descriptor is open."""
 
     descriptor: int
-    version: Version
+    version: FileVersion
 
     @property
     def inode(self) -> int:
-        """The file's inode, which no other file has while this is open."""
+        """The inode, which is unique while the file is open."""
         return self.version.inode
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release it."""
         os.close(self.descriptor)
 
 
 def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
-    """Give a new file this name, maybe in the place of another.
+    """Create or replace a file atomically.
 
-    It is complete before it has the name: nobody ever reads half a value, or sees an entry without its
-    holder. It is renamed, not linked: inotify tells of its closing under the name that it was opened by or
-    renamed to. To be called with its folder's names locked.
+    The file is written and locked before it is renamed, so that no agent sees a partial value, or an entry
+    without a holder. It is renamed, not linked: inotify reports the close event under the opened or renamed
+    name. The caller must hold the lock of the directory.
 
     Args:
-        path: the file's path.
-        value: what it shall have in it.
-        hold: keep it open and locked, as an ephemeral entry; else it is closed.
+        path: path of the file.
+        value: content of the file.
+        hold: keep the file open and locked, as an ephemeral entry.
 
     Raises:
-        OSError: it is not for us to write there.
+        OSError: the file cannot be written.
     """
-    new = path.with_name(HIDDEN + path.name)
+    new = path.with_name(HIDDEN_PREFIX + path.name)
     with suppress(FileNotFoundError):
-        new.unlink()  # of somebody who died at this very point
-    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE)
+        new.unlink()  # left by an agent that exited at this point
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS)
     try:
         os.fchmod(descriptor, FILE_MODE)
         if hold:
-            locks.take(descriptor)
+            locks.lock(descriptor)
         if os.write(descriptor, value) < len(value):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         new.rename(path)
@@ -96,24 +96,24 @@ def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
 
 
 def remove(path: Path, inode: int) -> None:
-    """Remove a file if it is still this one; what is in the way of it is ignored."""
-    with suppress(OSError), locks.names_of(path.parent):
+    """Delete a file if it still has this inode; errors are ignored."""
+    with suppress(OSError), locks.locked_names(path.parent):
         if is_at(path, inode):
             path.unlink()
 
 
 def is_in_the_way(path: Path, kind: Kind) -> bool:
-    """Whether something has this name that is no entry, dead or alive."""
+    """Whether the path exists but is not an entry."""
     return look(path, kind) is None and os.path.lexists(path)
 
 
 def scan(folder: Path, kind: Kind) -> dict[str, File]:
-    """Return the live entries of a folder; one that is not there is empty.
+    """Return the live entries of a directory; none if it does not exist.
 
-    Leftovers of dead agents are removed on the way.
+    Stale files of agents that have exited are deleted.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the directory cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
@@ -124,26 +124,26 @@ def scan(folder: Path, kind: Kind) -> dict[str, File]:
     seen = {name: found for name, found in looks if found is not None}
     dead = [name for name, found in seen.items() if not found.alive]
     if dead:
-        _bury(folder, kind, dead)
+        _purge_dead(folder, kind, dead)
     return {name: found for name, found in seen.items() if found.alive}
 
 
 def look(path: Path, kind: Kind) -> File | None:
-    """Return what has this name; None if that is nothing, no file, or not for us to read."""
+    """Return the file; None if it does not exist, is not a regular file, or is not readable."""
     with suppress(OSError):
         while True:
-            descriptor = os.open(path, os.O_RDONLY | SAFE)
+            descriptor = os.open(path, os.O_RDONLY | OPEN_FLAGS)
             try:
                 found = _read(descriptor, kind)
                 if found is None or found.alive or is_at(path, found.version.inode):
                     return found
-            finally:  # else what was read had just been replaced, and let go of
+            finally:  # otherwise the file was replaced while it was read
                 os.close(descriptor)
     return None
 
 
 def is_at(path: Path, inode: int) -> bool:
-    """Whether the path leads to that file."""
+    """Whether the path refers to this inode."""
     with suppress(OSError):
         return path.lstat().st_ino == inode
     return False
@@ -153,24 +153,24 @@ def _read(descriptor: int, kind: Kind) -> File | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
-    alive = kind not in EPHEMERAL or locks.held(descriptor)
+    alive = kind not in EPHEMERAL or locks.is_locked_elsewhere(descriptor)
     return File(os.read(descriptor, MAX_VALUE), _version(status), alive)
 
 
-def _version(status: os.stat_result) -> Version:
-    return Version(status.st_ino, status.st_mtime_ns)
+def _version(status: os.stat_result) -> FileVersion:
+    return FileVersion(status.st_ino, status.st_mtime_ns)
 
 
 def _is_entry(entry: os.DirEntry[str]) -> bool:
     with suppress(OSError, UnicodeError):
         entry.name.encode()
-        return not entry.name.startswith(HIDDEN) and entry.is_file(follow_symlinks=False)
+        return not entry.name.startswith(HIDDEN_PREFIX) and entry.is_file(follow_symlinks=False)
     return False
 
 
-def _bury(folder: Path, kind: Kind, names: list[str]) -> None:
-    """Remove dead agents' files; whose they are does not matter, but they must still be dead."""
-    with suppress(OSError), locks.names_of(folder):
+def _purge_dead(folder: Path, kind: Kind, names: list[str]) -> None:
+    """Delete stale files, if they are still unlocked."""
+    with suppress(OSError), locks.locked_names(folder):
         for name in names:
             found = look(folder / name, kind)
             if found is not None and not found.alive:

@@ -1,4 +1,4 @@
-"""Which directories have to be listed again: inotify's word, and a few more looks after it."""
+"""Determines which directories must be listed again: by inotify, and by rechecks after each event."""
 
 import asyncio
 import logging
@@ -8,30 +8,30 @@ from pathlib import Path
 
 from vipagent.store.driver import Interests
 from vipagent.store.layout import Directory
-from vipagent_file.changes import Changes
+from vipagent_file.changes import InotifyWatcher
 from vipagent_file.root import Root
 
-LATER = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0)
-"""Seconds after a change at which to look again: the kernel tells that a dead agent's file is closed a moment
-before it lets go of the lock. What is locked after the last of them is held by somebody who lives."""
-POLL = 1.0
-"""Seconds between two looks without inotify."""
-RELIST = 60.0
-"""Seconds after which everything is listed again, changed or not: the kernel may have dropped an event."""
-ATTEMPTS = 3
-"""How often inotify is tried before it is left alone: watchdog 6 leaves three descriptors open each time that
-the kernel refuses it a watch."""
+RECHECK_DELAYS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0)
+"""Delays of the rechecks after an event, in seconds: the kernel reports the closed file of an agent that has
+exited shortly before it releases the lock. A file that is locked after the last one has a live holder."""
+POLL_INTERVAL = 1.0
+"""Polling interval in seconds, without inotify."""
+RELIST_INTERVAL = 60.0
+"""Interval in seconds of a full listing, because the kernel may drop events."""
+INOTIFY_ATTEMPTS = 3
+"""Maximum number of attempts to use inotify: watchdog 6 leaks three descriptors each time the kernel rejects
+a watch."""
 
 log = logging.getLogger(__name__)
 
 
-class Follower:
+class FileFollower:
     """Collects the directories that may have changed.
 
     Args:
         root: the store's directory.
         path_of: returns a directory's path.
-        loop: where `changed` is awaited.
+        loop: the loop on which `changed` is awaited.
     """
 
     def __init__(
@@ -42,22 +42,22 @@ class Follower:
         self._loop = loop
         self._followed: dict[Path, Directory] = {}
         self._above: set[Path] = set()
-        """The folders that the followed ones are in."""
+        """Parent directories of the followed directories."""
         self._dirty: dict[Directory, None] = {}
         self._news = asyncio.Event()
         self._timers: dict[Directory, list[asyncio.TimerHandle]] = {}
-        self._all_due = 0.0
-        """When everything is to be listed again, by the loop's clock."""
-        self._changes: Changes | None = None
+        self._relist_at = 0.0
+        """Time of the next full listing, by the loop's clock."""
+        self._changes: InotifyWatcher | None = None
         self._refusals = 0
 
     def follow(self, directories: set[Directory]) -> None:
-        """Follow these directories; those that are new have to be listed. On the file system's thread.
+        """Follow these directories; new ones are listed. Runs on the file system thread.
 
         Raises:
-            OSError: a folder cannot be made.
+            OSError: a directory cannot be created.
         """
-        if self._changes is None and self._refusals < ATTEMPTS:
+        if self._changes is None and self._refusals < INOTIFY_ATTEMPTS:
             self._start()
         new = directories.difference(self._followed.values())
         for directory in new:
@@ -68,12 +68,14 @@ class Follower:
             self._loop.call_soon_threadsafe(self.touch, new)
 
     async def changed(self, interests: Interests) -> list[Directory]:
-        """Wait until something is to be listed, or other directories are of interest; return what to list."""
+        """Wait for changed directories or changed interests; return the directories to list."""
         if not self._dirty:
             await self._wait(interests)
-        if self._loop.time() >= self._all_due:
+        if self._loop.time() >= self._relist_at:
             self.touch(self._followed.values())
-            self._all_due = self._loop.time() + (RELIST if self._changes is not None else POLL)
+            self._relist_at = self._loop.time() + (
+                RELIST_INTERVAL if self._changes is not None else POLL_INTERVAL
+            )
         dirty = [directory for directory in self._dirty if directory in interests.names]
         self._dirty.clear()
         self._news.clear()
@@ -81,57 +83,62 @@ class Follower:
 
     async def _wait(self, interests: Interests) -> None:
         tasks = [asyncio.ensure_future(self._news.wait()), asyncio.ensure_future(interests.changed())]
-        patience = max(0.0, self._all_due - self._loop.time())
+        timeout = max(0.0, self._relist_at - self._loop.time())
         try:
-            await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
 
     @property
-    def is_told(self) -> bool:
-        """Whether inotify tells of changes; else `follow` tries it again."""
-        return self._changes is not None or self._refusals >= ATTEMPTS
+    def is_watching(self) -> bool:
+        """Whether inotify is in use, or no more attempts are made; otherwise `follow` retries it."""
+        return self._changes is not None or self._refusals >= INOTIFY_ATTEMPTS
 
     def stop(self) -> None:
-        """Stop, and end the library's threads."""
+        """Stop, and end the watchdog threads."""
         if self._changes is not None:
             self._changes.stop()
             self._changes = None
 
     def _start(self) -> None:
-        changes = Changes(self._root.path, self._tell)
+        changes = InotifyWatcher(self._root.path, self._on_event)
         try:
             changes.start()
         except OSError as error:
             self._refusals += 1
             if self._refusals == 1:
-                log.warning("%s: polling every %g s, without inotify: %s", self._root.path, POLL, error)
+                log.warning(
+                    "%s: inotify is not available, polling every %g s: %s",
+                    self._root.path,
+                    POLL_INTERVAL,
+                    error,
+                )
         else:
             self._changes = changes
 
-    def _tell(self, path: Path, closed: bool) -> None:
+    def _on_event(self, path: Path, closed: bool) -> None:
         self._loop.call_soon_threadsafe(partial(self._changed, path, closed))
 
     def _changed(self, path: Path, closed: bool) -> None:
-        """Look at what a change may concern: a directory, what is in it, or what it is in."""
+        """Handle the change of a directory, its content, or its parent."""
         for folder in (path, path.parent):
             if (directory := self._followed.get(folder)) is not None:
                 self.touch([directory])
                 if closed:
-                    self._look_later(directory)
+                    self._schedule_rechecks(directory)
         if path in self._above:
             self.touch(self._followed.values())
 
-    def _look_later(self, directory: Directory) -> None:
+    def _schedule_rechecks(self, directory: Directory) -> None:
         for timer in self._timers.pop(directory, ()):
             timer.cancel()
         self._timers[directory] = [
-            self._loop.call_later(seconds, self.touch, [directory]) for seconds in LATER
+            self._loop.call_later(seconds, self.touch, [directory]) for seconds in RECHECK_DELAYS
         ]
 
     def touch(self, directories: Iterable[Directory]) -> None:
-        """Have these directories listed."""
+        """Schedule a listing of these directories."""
         self._dirty.update(dict.fromkeys(directories))
         if self._dirty:
             self._news.set()

@@ -1,7 +1,7 @@
-"""Locks that the kernel lets go of when their holder dies, and not before.
+"""Locks that the kernel releases exactly when their holder exits.
 
-An entry is alive as long as its file is locked, by an open-file-description lock: asking for one disturbs
-nobody, and two holders in one process are two. A folder is locked, by flock, while names in it change.
+An entry is alive while its file has an open file description lock: testing such a lock has no side effect,
+and it works between holders in one process. A directory is locked by flock while its names change.
 """
 
 import fcntl
@@ -12,38 +12,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 0.25
-"""Seconds to wait for a folder: others lock it for a millisecond, unless one was stopped just then."""
-RESPITE = 1.0
-"""Seconds for which nobody waits again for a folder for which somebody has waited in vain: many waits, one
-after the other on one thread, would cost the session."""
-PAUSE = 0.001
+LOCK_TIMEOUT = 0.25
+"""Timeout in seconds for the lock of a directory: agents hold it for about a millisecond unless stopped."""
+LOCK_BACKOFF = 1.0
+"""Time in seconds without waiting for a directory after a timeout: repeated waits on one thread would expire
+the session."""
+LOCK_POLL_INTERVAL = 0.001
 _FLOCK = struct.Struct("hhlli0l")
 """struct flock of fcntl(2): type, whence, start, length, pid."""
 _WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-_unwaited: dict[Path, float] = {}
-"""Until when nobody waits for a folder."""
+_no_wait_until: dict[Path, float] = {}
+"""End of the time without waiting, by directory."""
 
 
-def take(descriptor: int) -> None:
-    """Lock a file that nobody else knows yet, for as long as this open description lives."""
+def lock(descriptor: int) -> None:
+    """Lock a new file until its open file description is closed."""
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
 
 
-def held(descriptor: int) -> bool:
-    """Say whether somebody else holds the file's lock."""
+def is_locked_elsewhere(descriptor: int) -> bool:
+    """Return whether another open file description holds the file's lock."""
     answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _WHOLE_FILE)
     kind: int = _FLOCK.unpack(answer)[0]
     return kind != fcntl.F_UNLCK
 
 
 @contextmanager
-def names_of(folder: Path) -> Iterator[None]:
-    """Keep other agents from changing a folder's names.
+def locked_names(folder: Path) -> Iterator[None]:
+    """Prevent other agents from changing the names in a directory.
 
     Raises:
-        TimeoutError: somebody keeps it for longer than `PATIENCE`.
-        OSError: there is no such folder, or it is not ours to read.
+        TimeoutError: another agent holds the lock for longer than `LOCK_TIMEOUT`.
+        OSError: the directory does not exist, or is not readable.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -55,18 +55,18 @@ def names_of(folder: Path) -> Iterator[None]:
 
 def _lock(descriptor: int, folder: Path) -> None:
     began = time.monotonic()
-    waits = began >= _unwaited.get(folder, 0.0)
+    waits = began >= _no_wait_until.get(folder, 0.0)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if waits and time.monotonic() <= began + PATIENCE:
-                time.sleep(PAUSE)
+            if waits and time.monotonic() <= began + LOCK_TIMEOUT:
+                time.sleep(LOCK_POLL_INTERVAL)
                 continue
             if waits:
-                _unwaited[folder] = time.monotonic() + RESPITE
-            told = "another agent, stopped perhaps, keeps it locked"
-            raise TimeoutError(0, told, str(folder)) from None
+                _no_wait_until[folder] = time.monotonic() + LOCK_BACKOFF
+            message = "locked by another agent, which may be stopped"
+            raise TimeoutError(0, message, str(folder)) from None
         else:
-            _unwaited.pop(folder, None)
+            _no_wait_until.pop(folder, None)
             return

@@ -1,4 +1,4 @@
-"""The store's directory, held open: so that it cannot become another unnoticed."""
+"""The store's directory, kept open to detect that it is replaced."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ class Root:
     """The directory that all agents of a store share.
 
     Args:
-        path: where it is.
+        path: path of the directory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,17 +20,17 @@ class Root:
         self._descriptor: int | None = None
 
     def open(self) -> None:
-        """Make it if it is not there, and keep hold of it: then its inode cannot become that of another.
+        """Create it if it does not exist, and keep it open, so that its inode is not reused.
 
         Raises:
-            OSError: it cannot be made or used, or what it is in is not there (not mounted?).
+            OSError: it cannot be created or used, or its parent does not exist (not mounted?).
         """
         self.close()
         self.make(Path())
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def is_still_there(self) -> bool:
-        """Whether it is the one that was opened: it may be gone, or another."""
+        """Whether the opened directory still exists under its path."""
         with suppress(OSError):
             return self._descriptor is not None and os.path.samestat(
                 os.fstat(self._descriptor), self.path.stat()
@@ -38,16 +38,16 @@ class Root:
         return False
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def make(self, below: Path) -> Path:
-        """Make a folder in it, if it is not there, and return it.
+        """Create a directory in it if it does not exist, and return its path.
 
         Raises:
-            OSError: it is not for us to make, read or write.
+            OSError: it cannot be created, read or written.
         """
         folder = self.path
         for part in ("", *below.parts):
@@ -56,5 +56,5 @@ class Root:
                 folder.mkdir()
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) | FOLDER_MODE)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(0, "this user may not read and write there", str(folder))
+            raise PermissionError(0, "no read and write permission", str(folder))
         return folder

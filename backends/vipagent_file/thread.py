@@ -1,4 +1,4 @@
-"""A thread for the calls of the file system: they can hang, but the agent must not wait, and must end."""
+"""A thread for file system calls, which can block: the agent must neither wait for them nor hang at exit."""
 
 import asyncio
 import concurrent.futures
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class FileThread:
-    """Runs calls one after the other on a daemon thread, which starts with the first of them."""
+    """Runs calls sequentially on a daemon thread, which starts with the first call."""
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -21,9 +21,9 @@ class FileThread:
         self._ended = False
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Have a call made, and return what it returns, or raise what it raises.
+        """Run a call on the thread, and return its result or raise its exception.
 
-        Who stops waiting for it leaves it undone if it has not begun yet.
+        If cancelled, a call that has not started is skipped.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
@@ -42,20 +42,20 @@ class FileThread:
         return await answer
 
     def post(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Have a call made that nobody waits for, and that raises nothing."""
+        """Schedule a call without waiting for it; it must not raise."""
         if not self._ended:
             if self._thread.ident is None:
                 self._thread.start()
             self._calls.put(partial(call, *args, **kwargs))
 
     def end(self, last: Callable[[], object]) -> None:
-        """Make one more call, then end the thread, even if it hangs now; what is posted later is not done."""
+        """Schedule a last call, then end the thread, even if it is blocked now; later calls are ignored."""
         self.post(last)
         self._ended = True
         self._calls.put(None)
 
     async def ended(self) -> None:
-        """Wait for the thread's end."""
+        """Wait until the thread has ended."""
         while self._thread.is_alive():  # noqa: ASYNC110  of that no event tells
             await asyncio.sleep(0.002)
 

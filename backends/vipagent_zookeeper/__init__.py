@@ -1,4 +1,4 @@
-"""ZooKeeper, the reference store: ExaZK's tree, by kazoo."""
+"""ZooKeeper, the reference store, with ExaZK's tree. Uses kazoo."""
 
 from vipagent_zookeeper.driver import ZooKeeperDriver
 

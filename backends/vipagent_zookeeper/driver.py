@@ -17,12 +17,12 @@ from vipagent.store.driver import (
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.tasks import Tasks
-from vipagent_zookeeper.connection import DIGEST, Connection
-from vipagent_zookeeper.follower import Follower, read
-from vipagent_zookeeper.link import Link
+from vipagent_zookeeper.connection import ERROR_SETTLE_TIME, ZooKeeperConnection
+from vipagent_zookeeper.follower import ZNodeFollower, read
 from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
+from vipagent_zookeeper.session import KazooSession
 from vipagent_zookeeper.version import ask
-from vipagent_zookeeper.znodes import Version, Znodes
+from vipagent_zookeeper.znodes import Version, ZNodeStore
 
 
 class ZooKeeperDriver(Driver):
@@ -39,9 +39,9 @@ class ZooKeeperDriver(Driver):
         self._hosts = parse_servers(settings.hosts)
         self._options = parse_options(ZooKeeperOptions, settings.options)
         check_prefix(settings.prefix)
-        self._connection = Connection(self._make_link)
-        self._znodes = Znodes(self._connection)
-        self._follower = Follower(self._znodes, settings.prefix)
+        self._connection = ZooKeeperConnection(self._make_session)
+        self._znodes = ZNodeStore(self._connection)
+        self._follower = ZNodeFollower(self._znodes, settings.prefix)
 
     async def connect(self, server: str) -> None:
         """See `Driver.connect`."""
@@ -52,11 +52,11 @@ class ZooKeeperDriver(Driver):
         try:
             await self._znodes.alive()
         except Disconnected as error:
-            await asyncio.sleep(DIGEST)  # why kazoo's client has ended, it says a little later
+            await asyncio.sleep(ERROR_SETTLE_TIME)  # why kazoo's client has ended, it says a little later
             raise Disconnected(self._connection.trouble or str(error)) from error
-        self._connection.confirmed()
-        link = self._connection.link
-        return Alive(link.life, f"{link.peer}, session life {link.life:g} s")
+        self._connection.on_reply()
+        session = self._connection.session
+        return Alive(session.life, f"{session.peer}, session life {session.life:g} s")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
@@ -100,9 +100,9 @@ class ZooKeeperDriver(Driver):
         """See `Driver.close`."""
         await self._connection.close()
 
-    def _make_link(self, connection: Connection) -> Link:
+    def _make_session(self, connection: ZooKeeperConnection) -> KazooSession:
         timeout = self.settings.session_timeout
-        return Link(self._hosts, timeout, self._options, connection, self._follower.touched)
+        return KazooSession(self._hosts, timeout, self._options, connection, self._follower.on_watch_event)
 
     def _path(self, place: Directory | Key) -> str:
         return place.path(self.settings.prefix)

@@ -8,7 +8,7 @@ from typing import Never
 from vipagent.store.driver import Found, Interests, Listing, Refused, Told
 from vipagent.store.layout import Directory
 from vipagent.store.tasks import Tasks
-from vipagent_zookeeper.znodes import Znodes
+from vipagent_zookeeper.znodes import ZNodeStore
 
 RETRY = 5.0
 """Seconds until what the server does not let us read is tried again: no watch can tell when it would."""
@@ -28,7 +28,7 @@ class DirectoryFollower:
         told: takes its listings.
     """
 
-    def __init__(self, znodes: Znodes, directory: Directory, path: str, told: Told) -> None:
+    def __init__(self, znodes: ZNodeStore, directory: Directory, path: str, told: Told) -> None:
         self.names: frozenset[str] | None = frozenset()
         """The names whose values are needed; None: all."""
         self.alone = False
@@ -84,15 +84,15 @@ class DirectoryFollower:
             log.warning("zookeeper: watching %s: %s; tried again every %g s", self._path, text, RETRY)
 
 
-class Follower:
+class ZNodeFollower:
     """Follows all directories of interest, each in a task of its own."""
 
-    def __init__(self, znodes: Znodes, prefix: str) -> None:
+    def __init__(self, znodes: ZNodeStore, prefix: str) -> None:
         self._znodes = znodes
         self._prefix = prefix
         self._followers: dict[str, tuple[DirectoryFollower, asyncio.Task[Never]]] = {}
 
-    def touched(self, path: str) -> None:
+    def on_watch_event(self, path: str) -> None:
         """Take a change at a path: of a directory, or of an entry in one."""
         parent, _, name = path.rpartition("/")
         for changed, entry in ((path, ""), (parent, name)):
@@ -129,7 +129,7 @@ class Follower:
 
 
 async def read(
-    znodes: Znodes, directory: str, names: Iterable[str], *, await_creation: bool = False
+    znodes: ZNodeStore, directory: str, names: Iterable[str], *, await_creation: bool = False
 ) -> dict[str, Found]:
     """Return the entries of these names that are there and may be read, with a watch on each."""
     wanted, found = list(names), dict[str, Found]()

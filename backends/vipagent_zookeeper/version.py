@@ -1,4 +1,4 @@
-"""Which ZooKeeper answers: its protocol does not say, but the four-letter word `srvr` does."""
+"""Version of the ZooKeeper server, by the four-letter word `srvr`."""
 
 import re
 import socket
@@ -7,18 +7,18 @@ from contextlib import suppress
 
 from vipagent_zookeeper.options import Hosts
 
-LONGEST = 4096
-"""Bytes of an answer that are looked at; the version stands at its beginning."""
+MAX_REPLY = 4096
+"""Maximum number of bytes to read; the version is at the beginning of the reply."""
 VERSION = re.compile(rb"Zookeeper version: ([\w.]+)")
 
 
 def ask(hosts: Hosts, tls: ssl.SSLContext | None, timeout: float) -> str:
-    """Return the version of the first server that tells it, and nothing if none does.
+    """Return the version of the first server that reports it, or an empty string.
 
     Args:
         hosts: the servers.
-        tls: for those that are reached by TLS.
-        timeout: seconds for each of them; a server may be set not to answer four-letter words.
+        tls: TLS context, or None.
+        timeout: in seconds, for each server; four-letter words may be disabled.
     """
     for host, port in hosts:
         with suppress(OSError), socket.create_connection((host, port), timeout) as plain:
@@ -26,6 +26,6 @@ def ask(hosts: Hosts, tls: ssl.SSLContext | None, timeout: float) -> str:
             with connection:
                 connection.settimeout(timeout)
                 connection.sendall(b"srvr")
-                if found := VERSION.match(connection.recv(LONGEST)):
+                if found := VERSION.match(connection.recv(MAX_REPLY)):
                     return f"ZooKeeper {found[1].decode()}"
     return ""

@@ -16,11 +16,11 @@ from kazoo.exceptions import (
 
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
 from vipagent.store.driver import Found, Holder, Overtaken, Refused
-from vipagent_zookeeper.connection import Connection
-from vipagent_zookeeper.link import Link
-from vipagent_zookeeper.refusals import explain
+from vipagent_zookeeper.connection import ZooKeeperConnection
+from vipagent_zookeeper.errors import explain
+from vipagent_zookeeper.session import KazooSession
 
-LARGEST = 1_000_000
+MAX_VALUE_SIZE = 1_000_000
 """Bytes: a server hangs up on a request of more than about a megabyte, again and again."""
 
 
@@ -34,35 +34,35 @@ class Version:
     """The session whose ephemeral it is; 0: it is persistent."""
 
 
-class Znodes:
+class ZNodeStore:
     """The requests. Each raises `Disconnected` if there is no answer, `Refused` if the server refuses.
 
-    There is one watch on a path, however often it is asked for: kazoo knows it by its callback, the link's.
+    A path is watched once per session, because kazoo identifies watches by their callback.
 
     Args:
         connection: the present one.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ZooKeeperConnection) -> None:
         self._connection = connection
 
     async def alive(self) -> None:
         """Ask for a sign of life."""
-        link = self._connection.link
+        session = self._connection.session
         try:
-            await link.answer(link.client.exists_async, "/")
+            await session.answer(session.client.exists_async, "/")
         except NoAuthError:
             pass  # an answer all the same
         except KazooException as error:
-            raise self._connection.refused(explain(error)) from error
+            raise self._connection.abandon_refused(explain(error)) from error
 
     async def names(self, directory: str) -> list[str]:
         """Return the children's names, in order; none, and a watch for its creation, if it is not there."""
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining():
             while True:
                 try:
-                    return sorted(await link.children(directory))[:MAX_ENTRIES]
+                    return sorted(await session.children(directory))[:MAX_ENTRIES]
                 except NoNodeError:
                     if not await self._exists(directory):
                         return []
@@ -74,11 +74,11 @@ class Znodes:
             path: the znode's.
             await_creation: watch for it where it is not there.
         """
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining():
             while True:
                 try:
-                    value, stat = await link.answer(link.client.get_async, path, watch=link.watch)
+                    value, stat = await session.answer(session.client.get_async, path, watch=session.watch)
                 except NoNodeError:
                     if not await_creation or not await self._exists(path):
                         return None
@@ -87,36 +87,36 @@ class Znodes:
 
     async def create(self, path: str, value: bytes, *, ephemeral: bool) -> Found:
         """Make a znode, and the persistent ones above it as needed."""
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining(value):
             try:
-                await link.answer(link.client.create_async, path, value, ephemeral=ephemeral)
+                await session.answer(session.client.create_async, path, value, ephemeral=ephemeral)
             except NoNodeError:
-                await self._ensure(link, path.rpartition("/")[0])
-                await link.answer(link.client.create_async, path, value, ephemeral=ephemeral)
+                await self._ensure(session, path.rpartition("/")[0])
+                await session.answer(session.client.create_async, path, value, ephemeral=ephemeral)
         return self._made(value, ephemeral)
 
     async def set(self, path: str, value: bytes, version: Version) -> Found:
         """Change a znode's value."""
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining(value):
-            stat = await link.answer(link.client.set_async, path, value, version.number)
+            stat = await session.answer(session.client.set_async, path, value, version.number)
         return self._found(value, Version(stat.version, version.owner))
 
     async def delete(self, path: str, version: Version) -> None:
         """Delete a znode of this version."""
-        link = self._connection.link
+        session = self._connection.session
         async with self._explaining():
-            await link.answer(link.client.delete_async, path, version.number)
+            await session.answer(session.client.delete_async, path, version.number)
 
     async def replace(self, path: str, value: bytes, version: Version, *, ephemeral: bool) -> Found:
         """Delete a znode of this version and make another one in its place, in one transaction."""
-        link = self._connection.link
-        transaction = link.client.transaction()
+        session = self._connection.session
+        transaction = session.client.transaction()
         transaction.delete(path, version.number)
         transaction.create(path, value, ephemeral=ephemeral)
         async with self._explaining(value):
-            for result in await link.answer(transaction.commit_async):
+            for result in await session.answer(transaction.commit_async):
                 if isinstance(result, Exception) and not isinstance(
                     result, RolledBackError | RuntimeInconsistency
                 ):
@@ -124,17 +124,17 @@ class Znodes:
         return self._made(value, ephemeral)
 
     async def _exists(self, path: str) -> bool:
-        link = self._connection.link
-        return await link.answer(link.client.exists_async, path, watch=link.watch) is not None
+        session = self._connection.session
+        return await session.answer(session.client.exists_async, path, watch=session.watch) is not None
 
-    async def _ensure(self, link: Link, path: str) -> None:
+    async def _ensure(self, session: KazooSession, path: str) -> None:
         """Make a persistent znode if it is not there, and those above it as needed."""
         with suppress(NodeExistsError):
             try:
-                await link.answer(link.client.create_async, path)
+                await session.answer(session.client.create_async, path)
             except NoNodeError:
-                await self._ensure(link, path.rpartition("/")[0])
-                await link.answer(link.client.create_async, path)
+                await self._ensure(session, path.rpartition("/")[0])
+                await session.answer(session.client.create_async, path)
 
     def _made(self, value: bytes, ephemeral: bool) -> Found:
         return self._found(value, Version(0, self._connection.numbers[-1] if ephemeral else 0))
@@ -147,7 +147,7 @@ class Znodes:
 
     @asynccontextmanager
     async def _explaining(self, value: bytes = b"") -> AsyncIterator[None]:
-        if len(value) > LARGEST:
+        if len(value) > MAX_VALUE_SIZE:
             raise Refused(f"a value of {len(value)} bytes is too large for ZooKeeper")
         try:
             yield
@@ -156,4 +156,4 @@ class Znodes:
         except KazooException as error:
             if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
                 self._connection.renew_login()
-            raise Refused(f"{self._connection.link.peer}: {explain(error)}") from error
+            raise Refused(f"{self._connection.session.peer}: {explain(error)}") from error

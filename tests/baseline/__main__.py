@@ -1,9 +1,9 @@
-"""Record what the present version writes, for later ones to be tested against.
+"""Record the output of the current version, for tests of later versions.
 
     tests/alone .venv/bin/python -m tests.baseline            # writes tests/baseline/VERSION/
     tests/alone .venv/bin/python -m tests.baseline etcd       # a part of it
 
-It needs all the stores' servers, and takes a few minutes.
+It needs the servers of all stores, and takes a few minutes.
 """
 
 import json
@@ -33,7 +33,7 @@ FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def main(asked: list[str]) -> None:
-    """Write one file for all names, one for the routes and one for each store, or those asked for."""
+    """Write files for all names, the routes and each store, or only the requested ones."""
     target = HERE / __version__
     target.mkdir(exist_ok=True)
     recorders: dict[str, Callable[[Path], object]] = {"names": _names, "routes": routes.record}
@@ -47,7 +47,7 @@ def main(asked: list[str]) -> None:
 
 
 def _live(name: str, directory: Path) -> object:
-    """Return what is in a store while a service lives on it."""
+    """Return the content of a store while a service is running."""
     with ExitStack() as stack:
         site = Site(stack.enter_context(STORES[name](directory / "store")), directory, stack)
         site.live()
@@ -55,7 +55,7 @@ def _live(name: str, directory: Path) -> object:
 
 
 def _names(_directory: Path) -> object:
-    """Return all that operators' scripts and files may name."""
+    """Return all names that operators' scripts and files may use."""
     return {
         "metrics": METRICS,
         "configuration": configuration.keys(),
@@ -67,7 +67,7 @@ def _names(_directory: Path) -> object:
 
 
 def normalised(text: str) -> str:
-    """Replace instances, times and the operator by such as are the same in each recording; order stays."""
+    """Replace instances, times and the operator by constant values, in the same order."""
     for found, replacement in (*_times(text), *_instances(text)):
         text = text.replace(found, replacement)
     return OPERATOR.sub(r"\1operator@host", text)
@@ -87,7 +87,7 @@ def _instances(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _plain(part: object) -> object:
-    """Return what JSON has no word for as what it has."""
+    """Convert values that JSON does not support."""
     return asdict(part) if is_dataclass(part) and not isinstance(part, type) else str(part)
 
 

@@ -1,4 +1,4 @@
-"""The commands that ExaBGP gets for each way to configure a route, from three agents on one store."""
+"""The commands to ExaBGP for all route options, from three agents with one store."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.baseline.site import UP, vipagent
-from tests.baseline.stores import PATIENCE
+from tests.baseline.stores import STORE_TIMEOUT
 from tests.benchmark.program import Program
 from tests.servers.process import wait_for
 
@@ -40,7 +40,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, object]] = {
 
 
 def configuration(node: str, store: str) -> dict[str, Any]:
-    """Return an agent's configuration: a service for each way, of which each node owns one VIP."""
+    """Return an agent's configuration: one service per route option, with one VIP per node."""
     number = NODES.index(node)
     services: dict[str, Any] = {}
     for place, (name, attributes) in enumerate(ATTRIBUTES.items(), 1):
@@ -54,7 +54,7 @@ def configuration(node: str, store: str) -> dict[str, Any]:
 
 
 def record(directory: Path) -> dict[str, Any]:
-    """Return each agent's configuration, and its commands of each phase, sorted, each once."""
+    """Return each agent's configuration, and its sorted, unique commands of each phase."""
     store = directory / "store"
     store.mkdir()
     configurations = {node: configuration(node, str(store)) for node in NODES}
@@ -73,10 +73,10 @@ def record(directory: Path) -> dict[str, Any]:
 
 
 def _phases(file: Path, agent: Program) -> dict[str, list[str]]:
-    """Serve until all is said, and be drained."""
+    """Run until all commands are sent, then drain."""
     _wait_for_all(agent, "announce route", 0)
-    agent.tell(json.dumps(UP))  # so that all is said again, a second later
-    wait_for("all is said again", lambda: agent.commands(" origin igp"), PATIENCE)
+    agent.tell(json.dumps(UP))  # all commands are repeated a second later
+    wait_for("all commands are repeated", lambda: agent.commands(" origin igp"), STORE_TIMEOUT)
     phases = {"serving": len(agent.commands())}
     for service in ATTRIBUTES:
         _operate(file, service, "on")
@@ -93,7 +93,7 @@ def _phases(file: Path, agent: Program) -> dict[str, list[str]]:
 
 
 def _wait_for_all(agent: Program, words: str, since: int) -> None:
-    """Wait until a command with these words was written for a VIP of each service."""
+    """Wait for a command with this text for a VIP of each service."""
 
     def all_said() -> bool:
         lines = [command.line for command in agent.commands(words)]
@@ -103,7 +103,7 @@ def _wait_for_all(agent: Program, words: str, since: int) -> None:
             for place in range(1, len(ATTRIBUTES) + 1)
         )
 
-    wait_for(f"{words} for each service", all_said, PATIENCE)
+    wait_for(f"{words} for each service", all_said, STORE_TIMEOUT)
 
 
 def _operate(file: Path, service: str, action: str) -> None:

@@ -1,4 +1,4 @@
-"""A live service on a real store: three agents, what befalls them, and what they have written then."""
+"""A service with three agents on a real store, and the content of the store after each event."""
 
 import json
 import urllib.request
@@ -8,7 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from tests.baseline.stores import PATIENCE, Store, Stored
+from tests.baseline.stores import STORE_TIMEOUT, Store, Stored
 from tests.benchmark.program import Program
 from tests.servers.process import free_port, wait_for
 from vipagent.cli.main import cli
@@ -22,7 +22,7 @@ OWNED = {
 OWN, ORPHAN = "10.20.255.1", "10.20.255.3"
 POOL = [*OWNED["node1"], *OWNED["node2"], ORPHAN]
 DRAIN = 20
-"""Seconds of `drain_delay`: long enough to look at a node while it is drained."""
+"""`drain_delay` in seconds: long enough to inspect a node during a drain."""
 UP = {
     "exabgp": "5.0.0",
     "type": "state",
@@ -31,7 +31,7 @@ UP = {
 
 
 class Site:
-    """The agents of one service; `situations` has what is in the store after each event, by its name."""
+    """The agents of one service; `situations` has the content of the store by event."""
 
     def __init__(self, store: Store, directory: Path, stack: ExitStack) -> None:
         self.situations: dict[str, dict[str, Any]] = {}
@@ -42,7 +42,7 @@ class Site:
         self._listen = free_port()
 
     def live(self) -> None:
-        """Go through all situations."""
+        """Run all situations."""
         node1, node2 = self._start("node1"), self._start("node2")
         self._record("registered", node1=("10.20.255.2", "standby"), node2=(ORPHAN, "takeover"))
         self.situations["registered"]["/status.json"] = self._shown()
@@ -75,7 +75,9 @@ class Site:
         node1.terminate()
         node2.terminate()
         wait_for(
-            "all that is ephemeral is gone", lambda: not any(e.ephemeral for e in self._read()), PATIENCE
+            "all ephemeral entries are gone",
+            lambda: not any(e.ephemeral for e in self._read()),
+            STORE_TIMEOUT,
         )
         self._keep("stopped")
 
@@ -84,7 +86,7 @@ class Site:
         log = self._directory / f"{node}.log"
         agent = Program(["vipagent", "run", "--config", str(self._file(node))], log)
         self._stack.enter_context(agent)
-        agent.wait_for("show neighbor", 0.0, PATIENCE)
+        agent.wait_for("show neighbor", 0.0, STORE_TIMEOUT)
         agent.tell(json.dumps(UP))
         return agent
 
@@ -124,13 +126,13 @@ class Site:
         }
 
     def _wait(self, **nodes: tuple[str, str]) -> None:
-        """Wait until nodes say so of a VIP: node=(VIP, reason)."""
+        """Wait for the reasons of VIPs: node=(VIP, reason)."""
 
         def reached() -> bool:
             reasons = self._reasons()
             return all(reasons.get(node, {}).get(vip) == reason for node, (vip, reason) in nodes.items())
 
-        wait_for(f"{self._store.name}: {nodes}", reached, PATIENCE)
+        wait_for(f"{self._store.name}: {nodes}", reached, STORE_TIMEOUT)
 
     def _record(self, name: str, **nodes: tuple[str, str]) -> None:
         self._wait(**nodes)
@@ -141,20 +143,20 @@ class Site:
             return json.load(answer)
 
     def _keep(self, name: str) -> None:
-        """Keep what is there once it stands still: nothing changes while the status is asked."""
+        """Record the content once it is stable: unchanged while the status is read."""
 
         def still() -> dict[str, Any] | None:
             before = self._read()
             status = json.loads(self._vipagent("status", "--json"))
             return {"entries": before, "status --json": status} if before == self._read() else None
 
-        found = wait_for(f"{self._store.name}: nothing changes", still, PATIENCE)
+        found = wait_for(f"{self._store.name}: nothing changes", still, STORE_TIMEOUT)
         assert found is not None
         self.situations[name] = found
 
 
 def vipagent(*words: str) -> str:
-    """Run a command, as an operator does, and return what it says."""
+    """Run an operator command, and return its output."""
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     return done.stdout

@@ -1,4 +1,4 @@
-"""Each real store, and all that lies in it as another client sees it: no backend of ours is asked."""
+"""Real stores, and their content as seen by a foreign client, without our backends."""
 
 import base64
 import fcntl
@@ -19,7 +19,7 @@ from tests.servers.etcd import Etcd
 from tests.servers.zookeeper import ZooKeeper
 
 PREFIX = "/exabgp"
-PATIENCE = 60.0
+STORE_TIMEOUT = 60.0
 LOCK = struct.Struct("hhlli0l")
 """struct flock of fcntl(2)."""
 
@@ -29,23 +29,23 @@ class Stored:
     """One key of a store."""
 
     path: str
-    """With the prefix; Consul's begin without a slash."""
+    """Includes the prefix; Consul's paths begin without a slash."""
     value: str
     ephemeral: bool
-    """Whether it vanishes with its agent: by its owner, its lease, its session, its lock."""
+    """Whether it is ephemeral: by its owner, lease, session or lock."""
 
 
 class Store(ABC):
-    """One store that agents can use."""
+    """One store for agents."""
 
     name: str
-    """The backend's."""
+    """Name of the backend."""
     host: str
-    """What the agents' `hosts` has."""
+    """`hosts` of the agents."""
 
     @abstractmethod
     def read(self) -> Iterator[Stored]:
-        """Yield all that is below the prefix."""
+        """Yield all entries below the prefix."""
 
 
 class InZooKeeper(Store):
@@ -78,7 +78,7 @@ class InEtcd(Store):
     def read(self) -> Iterator[Stored]:
         first, end = (base64.b64encode(f"{PREFIX}{after}".encode()).decode() for after in "/0")
         span = {"key": first, "range_end": end}
-        for found in self._server.ask("/v3/kv/range", span, within=PATIENCE).get("kvs", ()):
+        for found in self._server.ask("/v3/kv/range", span, within=STORE_TIMEOUT).get("kvs", ()):
             path, value = (base64.b64decode(found.get(field, "")).decode() for field in ("key", "value"))
             yield Stored(path, value, "lease" in found)
 
@@ -90,7 +90,7 @@ class InConsul(Store):
         self.host, self._server = server.address, server
 
     def read(self) -> Iterator[Stored]:
-        answer = self._server.ask(f"kv{PREFIX}/?recurse", within=PATIENCE)
+        answer = self._server.ask(f"kv{PREFIX}/?recurse", within=STORE_TIMEOUT)
         for found in json.loads(answer or b"[]"):
             value = base64.b64decode(found["Value"] or "").decode()
             yield Stored(found["Key"], value, "Session" in found)
@@ -111,7 +111,7 @@ class InFiles(Store):
 
 
 def is_locked(descriptor: int) -> bool:
-    """Say whether somebody else holds a lock on all of a file."""
+    """Return whether another process holds a lock on all of a file."""
     asked = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     answer: bytes = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
     return bool(LOCK.unpack(answer)[0] != fcntl.F_UNLCK)

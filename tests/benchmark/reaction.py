@@ -61,11 +61,11 @@ def take_overs(folder: Path, rounds: int = 500, vips: int = 2) -> tuple[float, f
 def beside_kazoo(folder: Path, rounds: int, vips: int) -> tuple[list[float], list[float]]:
     """Return the seconds from each end of a member to the announcement's line, and to a bare watch's.
 
-    Both watch the same server at the same time, each in a process of its own.
+    Both watch the same server at the same time, each in a separate process.
 
     Args:
         folder: for the server and the logs.
-        rounds: how many take-overs.
+        rounds: how many takeovers.
         vips: of the service.
     """
     with zookeeper(folder) as address:

@@ -1,4 +1,4 @@
-"""The way of a take-over through our files, from a vanished znode to the line for ExaBGP.
+"""The way of a takeover through our files, from a disappeared znode to the line for ExaBGP.
 
 `python -m tests.benchmark.trace` shows them in the order in which they are entered, on whatever thread, up to
 the write; and that neither a log line nor a record comes before it.
@@ -44,7 +44,7 @@ Write = Callable[[int, "ReadableBuffer"], int]
 
 
 class Trace:
-    """Notes the files of ours that are entered while it is on, and what else matters."""
+    """Records the files of ours that are entered while it is on, and what else matters."""
 
     def __init__(self) -> None:
         self.files: list[str] = []

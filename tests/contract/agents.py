@@ -1,4 +1,4 @@
-"""Whole agents on a store that fails them: what they say, what they announce, and that they recover."""
+"""Complete agents with a failing store: log, announcements and recovery."""
 
 import re
 import time
@@ -12,10 +12,10 @@ from tests.benchmark.program import Command, Program
 from tests.servers.process import wait_for
 
 GRACE = 1.0
-"""Seconds of `start_grace`."""
-PATIENCE = 40.0
+"""`start_grace` in seconds."""
+AGENT_TIMEOUT = 40.0
 UNRESOLVED = "store.invalid"
-"""A name that no resolver knows, until `resolving` is told."""
+"""A name that cannot be resolved until `resolve` is called."""
 RESOLVER = f'''
 import pathlib, socket
 asked = socket.getaddrinfo
@@ -28,11 +28,11 @@ socket.getaddrinfo = getaddrinfo
 
 
 class Refused:
-    """One agent whose store refuses it until something is repaired.
+    """One agent whose store rejects it until the cause is repaired.
 
     Args:
-        folder: for its configuration and its log.
-        store: the keys of its configuration that say where the store is.
+        folder: directory of its configuration and log.
+        store: configuration keys of the store.
     """
 
     VIP = "10.20.255.1"
@@ -48,22 +48,22 @@ class Refused:
         self._env = {"PYTHONPATH": str(folder)}
 
     def resolve(self) -> None:
-        """Have the name known from now on."""
+        """Make the name resolvable."""
         self._hosts.touch()
 
     def recovers(self, message: str, repair: Callable[[], object], there: Callable[[], bool]) -> None:
-        """Assert what every store promises: words, the own VIP, and a registration after the repair.
+        """Assert that the agent logs the error, announces its own VIP, and registers after the repair.
 
         Args:
-            message: a pattern that a line of the log has to match: host and cause.
-            repair: ends the cause.
-            there: whether the VIP is registered, as the server has it.
+            message: pattern of a log line with host and cause.
+            repair: repairs the cause.
+            there: returns whether the VIP is registered at the server.
         """
         with Program(self._arguments, self._log, self._env) as agent:
-            wait_for(f"it says {message!r}", lambda: re.search(message, self._said()), PATIENCE)
-            own = agent.wait_for(f"announce route {self.VIP}", 0.0, PATIENCE)
+            wait_for(f"it says {message!r}", lambda: re.search(message, self._said()), AGENT_TIMEOUT)
+            own = agent.wait_for(f"announce route {self.VIP}", 0.0, AGENT_TIMEOUT)
             repair()
-            wait_for("the VIP is registered", there, PATIENCE)
+            wait_for("the VIP is registered", there, AGENT_TIMEOUT)
             assert agent.commands(f" {self.VIP}/", own.at) == [own], "its route stays as it is"
             assert "Traceback" not in self._said()
 
@@ -72,9 +72,9 @@ class Refused:
 
 
 LIFE = 4.0
-"""Seconds of a session's life, where a node dies."""
+"""Session timeout in seconds of the tests with a failing node."""
 SPARE = 5.0
-"""Seconds, on top of it, for an ensemble to elect a leader and for the survivors to find it."""
+"""Additional time in seconds for an election and the failover of the other nodes."""
 
 
 def one_dies(
@@ -87,11 +87,11 @@ def one_dies(
     """Assert that a node's VIP is taken over by exactly one of two others, and that nothing else changes.
 
     Args:
-        folder: for logs.
-        backend: the store's kind.
+        folder: directory of the logs.
+        backend: name of the backend.
         hosts: the store's servers.
-        fault: what befalls the store at the same moment.
-        there: whether a VIP is registered, as another client sees it.
+        fault: injects a fault of the store at the same time.
+        there: returns whether a VIP is registered, as seen by another client.
     """
     vips = [f"10.20.255.{node}" for node in (1, 2, 3)]
 
@@ -104,7 +104,7 @@ def one_dies(
         victim, *survivors = [
             stack.enter_context(Program(arguments(vip), folder / f"{vip}.log")) for vip in vips
         ]
-        wait_for("all are registered", lambda: all(map(there, vips)), PATIENCE)
+        wait_for("all are registered", lambda: all(map(there, vips)), AGENT_TIMEOUT)
         for survivor, vip in zip(survivors, vips[1:], strict=True):
             survivor.wait_for(f"announce route {vip}", 0.0)
             survivor.wait_for(f"withdraw route {vips[0]}", 0.0)  # it knows the owner
@@ -119,7 +119,7 @@ def one_dies(
 
 
 def _changes(agents: Sequence[Program], vips: Sequence[str], since: float) -> list[Command]:
-    """Return announcements, and withdrawals of what was announced; not what is said again to be sure."""
+    """Return announcements, and withdrawals of announced VIPs, without repetitions."""
     found = []
     for agent, own in zip(agents, vips[1:], strict=True):
         announced = {own}

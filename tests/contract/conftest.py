@@ -1,4 +1,4 @@
-"""What the tests of every store have: sessions, which end with their test, and a password."""
+"""Fixtures for all stores: sessions, which end with their test, and a password file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def peers(store: StoreUnderTest) -> Iterator[Peers]:
 
 @pytest.fixture
 def sessions() -> Iterator[list[Peer]]:
-    """Sessions of the test's own, closed at its end."""
+    """Sessions, closed at the end of the test."""
     sessions: list[Peer] = []
     yield sessions
     for session in sessions:
@@ -28,7 +28,7 @@ def sessions() -> Iterator[list[Peer]]:
 
 @pytest.fixture
 def password(tmp_path: Path) -> Path:
-    """A file that holds PASSWORD."""
+    """A file with PASSWORD."""
     file = tmp_path / "password"
     file.write_text(PASSWORD + "\n")
     return file

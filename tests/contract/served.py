@@ -1,4 +1,4 @@
-"""A store under test whose server the tests start, kill and freeze."""
+"""A store under test with a server that can be started, killed and frozen."""
 
 from typing import Generic
 
@@ -7,7 +7,7 @@ from vipagent.testing.store import ServedStore
 
 
 class OnServer(ServedStore, Generic[AnyServer]):
-    """What befalls the store befalls its server."""
+    """Injects faults into the store's server."""
 
     server: AnyServer
 

@@ -1,4 +1,4 @@
-"""Sessions in the states that the tests of every store begin with, and what they were told."""
+"""Sessions in the initial states of tests, and their reported details."""
 
 import re
 
@@ -10,29 +10,29 @@ from vipagent.store.backend import StoreError
 from vipagent.store.layout import Key
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 PASSWORD = "s3cret: with a colon"
 NO_KEY_USAGE = (
-    "CA cert does not include key usage extension, so `verify: strict` refuses it: make the authority's "
-    "certificate with keyUsage=critical,keyCertSign,cRLSign, or leave out `verify: strict`"
+    "CA cert does not include key usage extension, rejected by `verify: strict`: create the authority's "
+    "certificate with keyUsage=critical,keyCertSign,cRLSign, or remove `verify: strict`"
 )
-"""Why strict verification refuses what a plain authority has issued, and what to do."""
+"""Error of strict verification for a certificate of a private authority."""
 
 
 def detail(session: Peer) -> str:
-    """Return what was told last about the session; empty if nothing was."""
+    """Return the last detail of the session; empty if there is none."""
     told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
     return told[-1] if told else ""
 
 
 def wait_detail(session: Peer, pattern: str) -> None:
-    """Wait until what was told last about the session begins with a match of `pattern`."""
-    session.seen.wait_for(lambda: re.match(pattern, detail(session)), PATIENCE, f"it says {pattern!r}")
+    """Wait until the last detail of the session matches `pattern`."""
+    session.seen.wait_for(lambda: re.match(pattern, detail(session)), WAIT_TIMEOUT, f"it says {pattern!r}")
 
 
 def begun(session: Peer) -> Peer:
-    """Open a session that wants a member, and watches for it; it may or may not get in."""
+    """Open a session that registers a member and watches it; the login may fail."""
     session.watch(MEMBERS)
     session.register(member(1))
     session.backend.open()
@@ -40,25 +40,25 @@ def begun(session: Peer) -> Peer:
 
 
 def registered(peers: Peers, node: str = "node1", last: int = 1) -> Peer:
-    """Return an agent that has one member, and watches all members."""
+    """Return an agent with one member that watches all members."""
     agent = peers.join(node)
     agent.watch(MEMBERS)
     agent.register(member(last))
-    agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(last), Claim.OURS, WAIT_TIMEOUT)
     return agent
 
 
 def serves(session: Peer) -> None:
-    """Assert that the session gets what it wants."""
-    session.wait_claim(member(1), Claim.OURS, PATIENCE)
-    session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
-    assert session.backend.erase(Key(MAINTENANCE, "all"), PATIENCE)
+    """Assert that the session registers its member."""
+    session.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+    session.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
+    assert session.backend.erase(Key(MAINTENANCE, "all"), WAIT_TIMEOUT)
 
 
 def wait_read_refused(session: Peer, pattern: str) -> str:
-    """Wait until an operator's command is told what `pattern` is found in; return it.
+    """Wait until an operator command fails with a message that matches `pattern`; return it.
 
-    On a busy machine there may first be no answer at all in time.
+    On a busy machine it may first time out.
     """
 
     def told() -> str:
@@ -67,13 +67,13 @@ def wait_read_refused(session: Peer, pattern: str) -> str:
         said = str(error.value)
         return said if re.search(pattern, said) else ""
 
-    return wait_for(f"a command is told {pattern!r}", told, PATIENCE)
+    return wait_for(f"a command is told {pattern!r}", told, WAIT_TIMEOUT)
 
 
 def refused(session: Peer, host: str, cause: str) -> None:
-    """Assert that the session is told, once, why it gets nothing; and the operator, too; but no secret."""
-    session.seen.wait_state(StoreState.LOST, PATIENCE)
-    session.seen.wait_for(lambda: cause in detail(session), PATIENCE, f"the cause is {cause}")
+    """Assert that the session and an operator command report the cause once, without secrets."""
+    session.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
+    session.seen.wait_for(lambda: cause in detail(session), WAIT_TIMEOUT, f"the cause is {cause}")
     for told in (wait_read_refused(session, re.escape(cause)), detail(session)):
         assert f"{host}: " in told
         assert cause in told

@@ -1,4 +1,4 @@
-"""The example backend as an outsider's: installed by pip, found, passing the suite; and its page is true."""
+"""The example backend as a third-party package: installed by pip, passes the suite, matches its page."""
 
 import json
 import re
@@ -20,7 +20,7 @@ SNIPPET = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's sources, elsewhere: building leaves things beside them."""
+    """A copy of the example's sources, because the build creates files next to them."""
     copy = tmp_path_factory.mktemp("example") / "source"
     ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__", ".*")
     return Path(shutil.copytree(EXAMPLE, copy, ignore=ignored))
@@ -28,7 +28,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(example: Path) -> Path:
-    """A Python that has the example and its client library, and besides what this one has."""
+    """A Python with the example, its client library, and the packages of this one."""
     environment = example.parent / "venv"
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
@@ -39,7 +39,7 @@ def python(example: Path) -> Path:
     return python
 
 
-def test_it_is_found_and_can_be_loaded(python: Path) -> None:
+def test_it_is_listed_and_can_be_loaded(python: Path) -> None:
     found = json.loads(_run(str(python), "-m", "vipagent", "backends", "--backend", "redis", "--json"))
     assert {"name": "redis", "distribution": "vipagent-redis 1.0", "error": ""} in found
 
@@ -51,7 +51,7 @@ def test_it_passes_the_suite(python: Path, example: Path) -> None:
     assert int(summary[1]) > 50
 
 
-def test_the_page_shows_what_is_there() -> None:
+def test_the_snippets_of_the_page_match_the_sources() -> None:
     shown = SNIPPET.findall((DOCS / "write-a-backend.md").read_text())
     assert len(shown) > 5
     for file, text in shown:

@@ -1,4 +1,4 @@
-"""The embedded store passes the suite; what is special about files and locks is told here."""
+"""Contract tests of the file store, and tests of its files and locks."""
 
 import os
 import shutil
@@ -18,17 +18,17 @@ from vipagent.testing.contract import BackendContract, ProcessDeath
 from vipagent.testing.death import holder
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member, threads_of
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT, SharedStore
 from vipagent_file import FileDriver, locks
-from vipagent_file.changes import Changes
-from vipagent_file.follower import ATTEMPTS, LATER
+from vipagent_file.changes import InotifyWatcher
+from vipagent_file.follower import INOTIFY_ATTEMPTS, RECHECK_DELAYS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id .* already exists:RuntimeWarning")
 
 
 class FilesUnderTest(SharedStore):
     factory = FileDriver
-    vanishing = NOTICE
+    expiry = MAX_PROPAGATION
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,16 +40,16 @@ class FilesUnderTest(SharedStore):
     def path(self, key: Key) -> Path:
         return self.root / key.path("/exabgp").lstrip("/")
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path.with_name(".planted"), os.O_RDWR | os.O_CREAT, 0o644)
-        locks.take(descriptor)
+        locks.lock(descriptor)
         os.write(descriptor, value)
         path.with_name(".planted").rename(path)
         self._planted[path] = descriptor
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         path = self.path(key)
         path.unlink()
         descriptor = self._planted.pop(path, None)
@@ -59,7 +59,7 @@ class FilesUnderTest(SharedStore):
     def overwrite(self, key: Key, value: bytes) -> None:
         self.path(key).write_bytes(value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         folder = self.root / directory.path("/exabgp").lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         for name in (b"line\nbreak", b"\xff\xfe", b"x" * 255, b".hidden"):
@@ -81,74 +81,74 @@ def store(tmp_path: Path) -> Iterator[FilesUnderTest]:
 
 
 class TestFile(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 class TestFileProcesses(ProcessDeath):
-    """The kernel lets go of a dead agent's locks."""
+    """The kernel releases the locks of an agent that has exited."""
 
 
-def test_a_leftover_of_a_dead_agent_is_no_member_and_goes(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_stale_file_is_not_a_member_and_is_deleted(peers: Peers, store: FilesUnderTest) -> None:
     path = store.path(member(1))
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"nobody holds this")
+    path.write_bytes(b"not locked")
     one = peers.join("node1")
     one.watch(MEMBERS)
-    assert one.seen.wait_names(MEMBERS, [], PATIENCE) == {}
+    assert one.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT) == {}
     wait_for("the leftover is removed", lambda: not path.exists())
 
 
-def test_a_leftover_is_taken_over_in_place(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_stale_file_is_replaced_in_place(peers: Peers, store: FilesUnderTest) -> None:
     path = store.path(member(1))
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"nobody holds this, and it is longer than what comes")
+    path.write_bytes(b"not locked, and longer than the following value")
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    assert one.wait_claim(member(1), Claim.OURS, PATIENCE).value == one.value
+    assert one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT).value == one.value
 
 
-def test_a_death_long_after_the_last_change_is_noticed(peers: Peers, store: FilesUnderTest) -> None:
+def test_an_exit_long_after_the_last_change_is_detected(peers: Peers, store: FilesUnderTest) -> None:
     watcher = peers.join("node2")
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
-        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-        time.sleep(max(LATER) + 0.5)  # so that no look that an earlier change caused is still to come
+        watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
+        time.sleep(max(RECHECK_DELAYS) + 0.5)  # wait for all rechecks of earlier changes
         child.kill()
-        watcher.seen.wait_names(MEMBERS, [], NOTICE)
+        watcher.seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
 
 
-def test_the_directory_removed_under_us_is_made_again(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_removed_directory_is_created_again(peers: Peers, store: FilesUnderTest) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     for peer in (one, two):
         peer.watch(MEMBERS)
     one.register(member(1))
-    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    two.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     store.root.rename(store.root.with_name("moved"))
-    two.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+    two.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     wait_for("the entry is made again", lambda: store.path(member(1)).exists())
-    two.wait_claim(member(1), Claim.OTHER, PATIENCE)
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    two.wait_claim(member(1), Claim.OTHER, WAIT_TIMEOUT)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_a_removal_that_nobody_tells_us_of_is_noticed_by_the_next_look(
+def test_an_unreported_removal_is_detected_by_the_next_listing(
     peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel tells only what happens below the directory: the last one to go may be gone unseen."""
-    monkeypatch.setattr("vipagent_file.changes.Changes.on_any_event", lambda _changes, _event: None)
+    """The kernel reports only events below the directory, so its own removal may be missed."""
+    monkeypatch.setattr("vipagent_file.changes.InotifyWatcher.on_any_event", lambda _changes, _event: None)
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     mark = one.seen.mark()
     store.root.rename(store.root.with_name("moved"))
     one.register(member(2))
-    one.seen.wait_told(StoreState.LOST, PATIENCE, mark)
-    one.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+    one.seen.wait_reported(StoreState.LOST, WAIT_TIMEOUT, mark)
+    one.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
     wait_for("the entry is made again", store.path(member(1)).exists)
 
 
-def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: FilesUnderTest) -> None:
+def test_the_repeatedly_removed_store_is_created_again(peers: Peers, store: FilesUnderTest) -> None:
     agents = [peers.join(f"node{n}") for n in (1, 2, 3)]
     names = [member(last).name for last in (1, 2, 3)]
     for last, agent in enumerate(agents, 1):
@@ -156,27 +156,27 @@ def test_the_store_removed_again_and_again_is_made_anew(peers: Peers, store: Fil
         agent.register(member(last))
     for _ in range(5):
         for agent in agents:
-            agent.seen.wait_names(MEMBERS, names, PATIENCE)
-        shutil.rmtree(store.root, ignore_errors=True)  # agents make it anew while it is removed
+            agent.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
+        shutil.rmtree(store.root, ignore_errors=True)  # agents create it again during the removal
         agents[0].register(member(4))
         for agent in agents:
-            agent.seen.wait_names(MEMBERS, [*names, member(4).name], PATIENCE)
+            agent.seen.wait_names(MEMBERS, [*names, member(4).name], WAIT_TIMEOUT)
         agents[0].backend.deregister(member(4))
 
 
-def test_nobody_reads_half_a_value(peers: Peers) -> None:
+def test_values_are_read_completely(peers: Peers) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     values = [b"long" * 10_000, b"short"]
     for turn in range(200):
         one.backend.register(member(1), values[turn % 2])
     one.register(member(1))
-    two.seen.wait_for(lambda: (entry := two.entry(member(1))) and entry.value == one.value, PATIENCE)
+    two.seen.wait_for(lambda: (entry := two.entry(member(1))) and entry.value == one.value, WAIT_TIMEOUT)
     seen = {entry.value for snapshot in two.seen.snapshots(MEMBERS) for entry in snapshot.values()}
     assert seen <= {*values, one.value}
 
 
-def test_of_several_that_register_one_name_at_once_one_has_it(peers: Peers) -> None:
+def test_of_concurrent_registrations_of_one_name_one_succeeds(peers: Peers) -> None:
     agents = [peers.join(f"node{n}") for n in range(4)]
     for agent in agents:
         agent.watch(MEMBERS)
@@ -189,41 +189,41 @@ def test_of_several_that_register_one_name_at_once_one_has_it(peers: Peers) -> N
             agent.register(member(1))
             agent.register(member(2))
         for key in (member(1), member(2)):
-            wait_for(f"{key.name} is somebody's", lambda: claims(key) == [*[Claim.OTHER] * 3, Claim.OURS])  # noqa: B023
+            wait_for(f"{key.name} has a holder", lambda: claims(key) == [*[Claim.OTHER] * 3, Claim.OURS])  # noqa: B023
         for agent in agents:
             agent.backend.deregister(member(1))
             agent.backend.deregister(member(2))
         for agent in agents:
-            agent.seen.wait_names(MEMBERS, [], PATIENCE)
+            agent.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
 
 
-def test_a_folder_that_a_stopped_agent_keeps_is_waited_for(peers: Peers, store: FilesUnderTest) -> None:
+def test_a_directory_locked_by_a_frozen_agent_is_waited_for(peers: Peers, store: FilesUnderTest) -> None:
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     one.register(member(1))
-    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    with locks.names_of(store.path(member(1)).parent):
+    two.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
+    with locks.locked_names(store.path(member(1)).parent):
         one.register(member(2))
         one.backend.deregister(member(1))
-        two.seen.wait_names(MEMBERS, [], 2 * NOTICE)
-        with pytest.raises(StoreError, match="another agent, stopped perhaps, keeps it locked"):
-            one.backend.write(Key(MEMBERS, "10.0.0.3"), b"", PATIENCE)
-    two.seen.wait_names(MEMBERS, [member(2).name], 2 * NOTICE)
+        two.seen.wait_names(MEMBERS, [], 2 * MAX_PROPAGATION)
+        with pytest.raises(StoreError, match="locked by another agent, which may be stopped"):
+            one.backend.write(Key(MEMBERS, "10.0.0.3"), b"", WAIT_TIMEOUT)
+    two.seen.wait_names(MEMBERS, [member(2).name], 2 * MAX_PROPAGATION)
 
 
-def test_what_cannot_be_read_is_not_taken_for_dead(peers: Peers, store: FilesUnderTest) -> None:
+def test_unreadable_files_are_not_stale(peers: Peers, store: FilesUnderTest) -> None:
     path = store.path(member(1))
     path.mkdir(parents=True)
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
     one.register(member(2))
-    one.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
+    one.seen.wait_names(MEMBERS, [member(2).name], WAIT_TIMEOUT)
     path.rmdir()
-    one.wait_claim(member(1), Claim.OURS, NOTICE)
+    one.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_reported_and_retried(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     seen = Recorder()
@@ -232,17 +232,17 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
     backend.watch(MEMBERS)
     backend.open()
     try:
-        seen.wait_state(StoreState.LOST, PATIENCE)
+        seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         assert seen.snapshots(MEMBERS) == [], "what is unknown is not empty"
         blocked.unlink()
         blocked.mkdir()
-        seen.wait_state(StoreState.CONNECTED, PATIENCE)
-        seen.wait_names(MEMBERS, [], NOTICE)
+        seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
+        seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
     finally:
         backend.close(2.0)
 
 
-def test_without_inotify_changes_are_seen_by_looking(
+def test_without_inotify_changes_are_detected_by_polling(
     peers: Peers, store: FilesUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = []
@@ -255,19 +255,19 @@ def test_without_inotify_changes_are_seen_by_looking(
     one, two = peers.join("node1"), peers.join("node2")
     two.watch(MEMBERS)
     one.register(member(1))
-    two.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    wait_for("both have tried in vain", lambda: len(refused) == 2 * ATTEMPTS)
+    two.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
+    wait_for("both have tried in vain", lambda: len(refused) == 2 * INOTIFY_ATTEMPTS)
     one.backend.deregister(member(1))
-    two.seen.wait_names(MEMBERS, [], PATIENCE)
+    two.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
     one.register(member(2))
-    two.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
-    assert len(refused) == 2 * ATTEMPTS, "each attempt may cost descriptors"
+    two.seen.wait_names(MEMBERS, [member(2).name], WAIT_TIMEOUT)
+    assert len(refused) == 2 * INOTIFY_ATTEMPTS, "each attempt may cost descriptors"
 
 
-def test_what_cannot_be_watched_leaves_no_thread(tmp_path: Path) -> None:
+def test_a_failed_watch_leaves_no_thread(tmp_path: Path) -> None:
     threads = set(threading.enumerate())
     with pytest.raises(OSError, match="No such file"):
-        Changes(tmp_path / "nothing", lambda path, closed: None).start()
+        InotifyWatcher(tmp_path / "nothing", lambda path, closed: None).start()
     assert threads_of(threads) == set()
 
 
@@ -275,7 +275,7 @@ def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -
     one = peers.join("node1")
     one.watch(MEMBERS)
     one.register(member(1))
-    one.wait_claim(member(1), Claim.OURS, PATIENCE)
+    one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     inode = store.path(member(1)).stat().st_ino
     descriptors = [int(fd.name) for fd in Path("/proc/self/fd").iterdir() if _inode(fd) == inode]
     assert descriptors
@@ -285,25 +285,25 @@ def test_no_child_inherits_a_registration(peers: Peers, store: FilesUnderTest) -
 def _inheritable(descriptor: int) -> bool:
     try:
         return os.get_inheritable(descriptor)
-    except OSError:  # it was that of somebody who had a look
+    except OSError:  # the descriptor belonged to another reader
         return False
 
 
 def _inode(descriptor: Path) -> int:
     try:
         return descriptor.stat().st_ino
-    except OSError:  # it was the listing's own
+    except OSError:  # the descriptor belonged to the listing
         return 0
 
 
 def test_modes_do_not_depend_on_the_umask(peers: Peers, store: FilesUnderTest) -> None:
-    """Those of ExaBGP's helpers is 0137: no folder of theirs could be entered."""
+    """ExaBGP's umask 0137 would create directories without search permission."""
     old = os.umask(0o137)
     try:
         one = peers.join("node1")
         one.watch(MEMBERS)
         one.register(member(1))
-        one.wait_claim(member(1), Claim.OURS, PATIENCE)
+        one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     finally:
         os.umask(old)
     made = [store.root, *store.root.rglob("*")]
@@ -316,8 +316,8 @@ def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnder
     one.watch(STATES)
     key = Key(STATES, "node1")
     one.backend.register(key, b"{}")
-    one.seen.wait_names(STATES, ["node1"], PATIENCE)
-    one.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+    one.seen.wait_names(STATES, ["node1"], WAIT_TIMEOUT)
+    one.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
     for path in (store.path(key), store.path(Key(MAINTENANCE, "all"))):
         assert path.stat().st_mode & 0o777 == 0o664
 
@@ -330,6 +330,6 @@ def test_files_are_readable_for_the_other_agents(peers: Peers, store: FilesUnder
         (StoreSettings("n", "i", options={"tls": True}), "no options: remove tls"),
     ],
 )
-def test_bad_settings_are_refused(settings: StoreSettings, message: str) -> None:
+def test_bad_settings_are_rejected(settings: StoreSettings, message: str) -> None:
     with pytest.raises(StoreConfigError, match=message):
         FileDriver(settings)

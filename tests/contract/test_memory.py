@@ -1,4 +1,4 @@
-"""The store in memory passes the suite; its faults are told by the tests, not by a server."""
+"""Contract tests of the memory store, and its injected faults."""
 
 import pytest
 
@@ -19,16 +19,16 @@ class MemoryUnderTest(StoreUnderTest):
     def backend(self, node: str, instance: str, listener: Listener) -> MemoryBackend:
         return MemoryBackend(StoreSettings(node=node, instance=instance), listener, self.store)
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         self.store.put(key, value)
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.store.remove(key)
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.store.put(key, value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         for name in ("line\nbreak", "x" * 5000, "", "ÿ", "\x00"):
             self.store.put(Key(directory, name), b"\xff" * 70_000)
 
@@ -39,7 +39,7 @@ def store() -> MemoryUnderTest:
 
 
 class TestMemory(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_delivery_is_done_when_the_call_returns(two: Two) -> None:
     assert len(others_seen.snapshots(MEMBERS)) == 2
 
 
-def test_a_cut_session_keeps_its_entries_and_hears_nothing(two: Two) -> None:
+def test_a_disconnected_session_keeps_its_entries_and_receives_nothing(two: Two) -> None:
     one, seen, other, others_seen = two
     one.register(member(1), b"x")
     one.cut()
@@ -85,7 +85,7 @@ def test_a_cut_session_keeps_its_entries_and_hears_nothing(two: Two) -> None:
     assert set(seen.latest(MEMBERS) or {}) == {member(2).name, member(3).name}
 
 
-def test_an_expired_session_loses_its_entries_until_it_is_mended(two: Two) -> None:
+def test_an_expired_session_loses_its_entries_until_it_is_repaired(two: Two) -> None:
     one, seen, _, others_seen = two
     one.register(member(1), b"x")
     one.expire()
@@ -97,7 +97,7 @@ def test_an_expired_session_loses_its_entries_until_it_is_mended(two: Two) -> No
     assert (seen.latest(MEMBERS) or {})[member(1).name].claim == Claim.OURS
 
 
-def test_a_reconnection_hands_over_what_did_not_change(two: Two) -> None:
+def test_a_reconnection_delivers_unchanged_directories(two: Two) -> None:
     one, seen, _, _ = two
     one.cut()
     mark = seen.mark()

@@ -1,1 +1,1 @@
-"""The Debian package: built, checked and installed in roots of Debian 13 that are made for it."""
+"""The Debian package: built, checked and installed in new roots of Debian 13."""

@@ -1,4 +1,4 @@
-"""One package for all tests, and one fresh root that it is installed in."""
+"""One package for all tests, and one new root with the package installed."""
 
 import ctypes
 import subprocess
@@ -11,13 +11,13 @@ from tests.deb.root import Root
 
 PROJECT = Path(__file__).parents[2]
 SOURCE = Path("srv/vipagent")
-"""Where it is built; the packages are put beside it."""
+"""Build directory; packages are created in its parent."""
 CLONE_NEWNS = 0x20000
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The package, and the root that it was built in."""
+    """The package and its build root."""
 
     root: Root
     package: Path
@@ -25,9 +25,9 @@ class Built:
 
 @pytest.fixture(scope="session")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in memory, 2 GB at most: dpkg would spend most of its time in waiting for a disk.
+    """A directory in memory, at most 2 GB, because dpkg is slow on disks.
 
-    It is mounted for this process and its children only, so it goes with them, however they end.
+    It is mounted only for this process and its children, and disappears with them.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.unshare(CLONE_NEWNS) == 0, f"no mount namespace: errno {ctypes.get_errno()}; root is needed"
@@ -39,13 +39,13 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fresh(memory: Path) -> Root:
-    """Debian 13 as it is when it is new."""
+    """A new Debian 13."""
     return Root.make(memory / "fresh")
 
 
 @pytest.fixture(scope="session")
 def built(fresh: Root, memory: Path) -> Built:
-    """The package, built from what is in the checkout."""
+    """The package, built from the checkout."""
     root = fresh.copy(memory / "build")
     source = root.path / SOURCE
     _copy_source(source)
@@ -57,7 +57,7 @@ def built(fresh: Root, memory: Path) -> Built:
 
 @pytest.fixture(scope="session")
 def installed(fresh: Root, built: Built, memory: Path) -> Root:
-    """Debian 13 with the package installed by apt, as an operator does it."""
+    """Debian 13 with the package installed by apt."""
     root = fresh.copy(memory / "installed")
     place = root.path / "root" / built.package.name
     place.write_bytes(built.package.read_bytes())
@@ -66,7 +66,7 @@ def installed(fresh: Root, built: Built, memory: Path) -> Root:
 
 
 def _copy_source(place: Path) -> None:
-    """Copy what git has, or would take."""
+    """Copy all files that are tracked or not ignored by git."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=PROJECT, capture_output=True, check=True).stdout.decode().split("\0")
     for source in (PROJECT / name for name in names if name):

@@ -1,6 +1,6 @@
-"""A Debian of its own below a directory, as CoreOS's toolbox has one: what runs in it has our network.
+"""A Debian root directory, like in CoreOS's toolbox, with the host's network.
 
-Each command has mounts and processes of its own: nothing of them is left when it ends, however it ends.
+Each command has separate mounts and processes, which end with it.
 """
 
 import os
@@ -12,10 +12,10 @@ from tests.servers.debian11 import mirror
 
 RELEASE = "trixie"
 """Debian 13."""
-PATIENCE = 900.0
-"""Seconds that a command gets: a hundred packages take half a minute, or ten of them on a busy machine."""
+COMMAND_TIMEOUT = 900.0
+"""Timeout of a command in seconds: a hundred packages take 0.5 to 10 minutes."""
 ENTER = 'mount --rbind /dev "$0/dev"; mount -t proc proc "$0/proc"; chroot "$@"; exit $?'
-"""The shell stays, for it is what dies with its parent: who changes the user forgets its parent."""
+"""The shell keeps running, because the death signal of its parent is lost when the user changes."""
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -25,34 +25,34 @@ ENVIRONMENT = {
 
 
 class Root:
-    """One root, which exists already."""
+    """One existing root."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def make(cls, path: Path) -> "Root":
-        """Make a fresh one, with apt and what is essential, from the mirror of this machine's Debian."""
+        """Create a root with apt and essential packages, from the machine's Debian mirror."""
         options = ["--variant=apt", "--skip=cleanup/apt/lists", "--dpkgopt=force-unsafe-io"]
         _run(["mmdebstrap", "--quiet", *options, RELEASE, str(path), mirror()])
         start = path / "usr/sbin/policy-rc.d"
-        start.write_text("#!/bin/sh\nexit 101\n")  # no service is started in here
+        start.write_text("#!/bin/sh\nexit 101\n")  # do not start services
         start.chmod(0o755)
         return cls(path)
 
     def copy(self, path: Path) -> "Root":
-        """Return another one like this."""
+        """Return a copy."""
         _run(["cp", "--archive", str(self.path), str(path)])
         return Root(path)
 
     def command(self, *words: str, user: str = "root") -> list[str]:
-        """Return the command that runs another one in here; `kill -9` ends all that it has started."""
+        """Return the command line that runs a command in the root; `kill -9` also ends its children."""
         own = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
         root = str(self.path)
         return [*own, "sh", "-ec", ENTER, root, f"--userspec={user}", root, *words]
 
     def run(self, *words: str, user: str = "root") -> str:
-        """Run a command in here, and return what it prints."""
+        """Run a command in the root, and return its output."""
         return _run(self.command(*words, user=user))
 
 
@@ -64,7 +64,7 @@ def _run(command: Sequence[str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=COMMAND_TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-8000:]}"

@@ -1,4 +1,4 @@
-"""What is in the package, and what it does to a machine."""
+"""Content and effects of the package."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ MANUAL = Path("usr/share/man")
 
 @pytest.fixture(scope="module")
 def checked(built: Built) -> Built:
-    """The package where programs are that find fault with it."""
+    """The package in a root with checkers."""
     built.root.run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *CHECKERS)
     return built
 
@@ -94,7 +94,7 @@ def test_the_demo_goes_well(installed: Root) -> None:
     print(installed.run("vipagent", "demo", "--steps"))
 
 
-def test_an_older_debian_is_refused_by_apt(built: Built) -> None:
+def test_an_older_debian_is_rejected_by_apt(built: Built) -> None:
     """Debian 12's pydantic is 1.10."""
     fields = ["dpkg-deb", "--field", str(built.package), "Depends"]
     needed = subprocess.run(fields, capture_output=True, text=True, check=True).stdout

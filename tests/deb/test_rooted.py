@@ -1,4 +1,4 @@
-"""What needs a mount point for its root has one in a plain chroot, by `python -m tests.rooted`."""
+"""`python -m tests.rooted` provides a mount point as root in a plain chroot."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(2400)  # the first test waits for its root
 OWN = "unshare --mount mountpoint /"
 
 
-def test_a_command_in_a_plain_chroot_has_mounts_and_processes_of_its_own(built: Built) -> None:
+def test_a_command_in_a_plain_chroot_has_separate_mounts_and_processes(built: Built) -> None:
     with pytest.raises(AssertionError, match="Invalid argument"):
         built.root.run("sh", "-ec", OWN)
     before = Path("/proc/self/mountinfo").read_text()

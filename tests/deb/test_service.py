@@ -1,4 +1,4 @@
-"""A load balancer of Debian 13: Debian's ExaBGP runs the installed vipagent, with ZooKeeper and a switch."""
+"""A load balancer with Debian 13: its ExaBGP runs the installed package, with ZooKeeper and a switch."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -21,11 +21,11 @@ CONFIG = "/etc/vipagent/vipagent.yaml"
 OWN, OTHERS = "198.51.100.1", ("198.51.100.2", "198.51.100.3")
 """As the examples have it."""
 SERVING = {OWN: 100, **dict.fromkeys(OTHERS, 200)}
-"""The MED of each VIP that the one node announces while the two others are gone."""
+"""MED of each VIP announced by the only node."""
 
 
 class Balancer:
-    """The load balancer with its switch and its store, configured by the examples of the package alone."""
+    """The load balancer with switch and store, configured with the package's examples."""
 
     def __init__(self, root: Root, directory: Path) -> None:
         self.root = root
@@ -43,13 +43,13 @@ class Balancer:
         self.exabgp = Process("exabgp", command, directory / "exabgp.log", ENVIRONMENT | settings)
 
     def _configure(self) -> None:
-        """Do what README.Debian says."""
+        """Run the steps of README.Debian."""
         examples = Path("usr/share/doc/vipagent/examples")
         self._copy("etc/vipagent/vipagent.yaml.example", CONFIG[1:])
         self._copy(str(examples / "exabgp-node1.conf"), "etc/exabgp/exabgp.conf")
 
     def _copy(self, source: str, target: str) -> None:
-        """Copy an example; nothing but addresses and paths is changed in it, longer addresses first."""
+        """Copy an example with changed addresses and paths, longer addresses first."""
         replaced = {
             **{f"192.0.2.{number}:2181": self.zookeeper.address for number in (21, 22, 23)},
             "192.0.2.11": ADDRESS,
@@ -64,18 +64,18 @@ class Balancer:
         self.root.path.joinpath(target).write_text(text)
 
     def table(self) -> dict[str, int | None]:
-        """Return what the switch has learned: the MED of each VIP."""
+        """Return the MED of each VIP at the switch."""
         return {prefix.removesuffix("/32"): routes[0].med for prefix, routes in self.switch.routes().items()}
 
     def wait_for(self, table: dict[str, int], within: float) -> None:
-        """Wait until the switch has learned exactly that."""
+        """Wait until the switch has exactly these routes."""
         try:
             wait_for(f"the table is {table}", lambda: self.table() == table, within)
         except AssertionError as error:
             raise AssertionError(f"{error}; found {self.table()}\n{self.exabgp.said()[-5000:]}") from None
 
     def operate(self, *words: str) -> str:
-        """Run a command in the root, as its operator does."""
+        """Run an operator command in the root."""
         return self.root.run("vipagent", *words, "--config", CONFIG)
 
     def status(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def processes(pids: Iterable[int]) -> Iterator[tuple[str, str]]:
     """Yield each process's command and user."""
     for pid in pids:
         process = Path(f"/proc/{pid}")
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # it has exited
             status = process.joinpath("status").read_text()
             command = process.joinpath("cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
             yield command, status.partition("\nUid:\t")[2].split()[0]

@@ -1,4 +1,4 @@
-"""One load balancer alone, whose agent has a configuration file, and its switch."""
+"""A single load balancer with a configuration file, and its switch."""
 
 import json
 import os
@@ -33,10 +33,10 @@ class Box:
     """A load balancer, its switch and its store.
 
     Args:
-        directory: for everything of it.
-        version: of ExaBGP.
-        environment: for ExaBGP and its API processes.
-        before: what runs ExaBGP, `setpriv` and its options say.
+        directory: directory of its files.
+        version: version of ExaBGP.
+        environment: environment of ExaBGP and its API processes.
+        before: command prefix of ExaBGP, for example `setpriv` with options.
         asn: its AS number.
     """
 
@@ -66,23 +66,23 @@ class Box:
         )
 
     def write(self, text: str) -> None:
-        """Replace the agent's configuration in one go."""
+        """Replace the agent's configuration atomically."""
         draft = self.file.with_suffix(".new")
         draft.write_text(text)
         draft.replace(self.file)
 
     def configure(self, services: Services, **top: object) -> None:
-        """Replace it by a good one: JSON is YAML, too."""
+        """Replace it with a valid one, as JSON, which is also YAML."""
         shared = {"node": "node1", "backend": "file", "hosts": [str(self.store)]}
         self.write(json.dumps({**shared, **top, "services": services}))
 
     def launch(self) -> None:
-        """Start all, and do not wait."""
+        """Start all processes without waiting."""
         self.switch.start()
         self.exabgp.start()
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all processes."""
         self.exabgp.stop()
         self.switch.stop()
 
@@ -91,27 +91,27 @@ class Box:
         return self.exabgp.child("agent")
 
     def reload(self) -> None:
-        """Let the agent read its configuration."""
+        """Reload the agent's configuration."""
         os.kill(self.pid(), signal.SIGHUP)
 
     def table(self) -> Table:
-        """Return what the switch has learned."""
+        """Return the routes of the switch."""
         return {prefix.partition("/")[0]: routes[0].med for prefix, routes in self.switch.routes().items()}
 
     def wait_for(self, table: Table, within: float = 20.0) -> None:
-        """Wait until the switch has learned exactly that."""
+        """Wait until the switch has exactly these routes."""
         self.wait_until(f"the table is {table}", lambda: self.table() == table, within)
 
     def wait_to_hear(self, words: str, times: int = 1, within: float = 10.0) -> None:
-        """Wait until the agent has said something so often."""
-        self.wait_until(f"{words!r} is said", lambda: self.said().count(words) >= times, within)
+        """Wait until the agent has logged a text a number of times."""
+        self.wait_until(f"{words!r} is logged", lambda: self.said().count(words) >= times, within)
 
     def said(self) -> str:
-        """Return what the agent has logged so far."""
+        """Return the agent's log."""
         return self.exabgp.heard("agent")
 
     def wait_until(self, what: str, probe: Callable[[], bool], within: float = 10.0) -> None:
-        """Wait for a condition; what the agent said is in the failure's report."""
+        """Wait for a condition; on a timeout, report the agent's log."""
         try:
             wait_for(f"ExaBGP {self.version}: {what}", probe, within)
         except AssertionError as error:

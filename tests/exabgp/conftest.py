@@ -12,13 +12,13 @@ from tests.servers.realtime import going_first
 from tests.servers.zookeeper import ZooKeeper
 
 LONGEST = ("test_migration", "test_tables", "test_store_away", "test_gate")
-"""Modules that begin first, where several run side by side: the short ones fill the gaps."""
+"""Modules that start first if several run in parallel, because they take longest."""
 SESSION = 10
-"""Seconds that a ZooKeeper session outlives its agent, at least 3/4 of them: time for another to start."""
+"""ZooKeeper session timeout in seconds, longer than the restart of an agent."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests together, for its lab; each of test_migration has its own, and takes a minute."""
+    """Group the tests of a module, which share a lab; those of test_migration have separate labs."""
     modules = {item: item.path.stem for item in items}
     items.sort(key=lambda item: LONGEST.index(modules[item]) if modules[item] in LONGEST else len(LONGEST))
     for item, module in modules.items():
@@ -38,8 +38,8 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"exabgp{version}")
 def site(request: pytest.FixtureRequest, zookeeper: ZooKeeper) -> Site:
     prefix = f"/{request.module.__name__.rpartition('.')[2]}/{request.param}"
-    # Without time to settle, a node that has just been started takes over at once like the others;
-    # an agent that is stopped for longer than its session is not its watchdog's business here.
+    # Without settle time, a newly started node takes over immediately like the others; the watchdog must not
+    # end an agent that is stopped for longer than its session timeout.
     options = ("--settle", "0", "--watchdog", "60")
     return Site(Settings(request.param), zookeeper_options(zookeeper, prefix), options)
 
@@ -63,9 +63,9 @@ def registry(site: Site, zookeeper: ZooKeeper) -> Iterator[Registry]:
 
 @pytest.fixture
 def lab(running_lab: Lab, registry: Registry, zookeeper: ZooKeeper) -> Iterator[Lab]:
-    """The module's lab in its steady state: everybody announces, and has registered, the own VIP.
+    """The module's lab in its converged state: each node announces and has registered its own VIP.
 
-    All of it goes before the tests beside it.
+    It runs at real-time priority.
     """
     for node in running_lab.nodes:
         node.fails.unlink(missing_ok=True)
@@ -79,6 +79,6 @@ def lab(running_lab: Lab, registry: Registry, zookeeper: ZooKeeper) -> Iterator[
 
 
 def zookeeper_options(server: ZooKeeper, prefix: str) -> tuple[str, ...]:
-    """Return the agent's options that name the store."""
+    """Return the agent's options for the store."""
     hosts = ("--backend", "zookeeper", "--hosts", server.address)
     return (*hosts, "--prefix", prefix, "--session-timeout", str(SESSION))

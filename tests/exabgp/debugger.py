@@ -1,18 +1,18 @@
-"""Stops one thread of a process, as a debugger does: the others run on, unlike with SIGSTOP."""
+"""Stops one thread of a process like a debugger; other threads keep running, unlike with SIGSTOP."""
 
 import ctypes
 import os
 
 SEIZE, INTERRUPT = 0x4206, 0x4207
-"""Of ptrace(2)."""
+"""Constants of ptrace(2)."""
 WALL = 0x40000000
-"""Of waitpid(2): a traced thread is waited for, though it is no child of ours."""
+"""Constant of waitpid(2): wait for a traced thread that is not a child."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def stop(pid: int) -> None:
-    """Stop a process's first thread until it is killed; then `reap` has to be called."""
+    """Stop a process's first thread until it is killed; then `reap` must be called."""
     for request in (SEIZE, INTERRUPT):
         if _libc.ptrace(request, pid, None, None) != 0:
             raise OSError(ctypes.get_errno(), f"ptrace({request:#x}, {pid})")
@@ -20,5 +20,5 @@ def stop(pid: int) -> None:
 
 
 def reap(pid: int) -> bool:
-    """Say whether a process that was stopped has ended; its parent learns of that only after this."""
+    """Return whether a stopped process has exited; its parent is notified only after this call."""
     return os.waitpid(pid, WALL | os.WNOHANG)[0] == pid

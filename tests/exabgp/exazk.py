@@ -1,14 +1,14 @@
-"""A stand-in for ExaZK as of 2015-12 or 2016-06: what it does, in its order, faults included.
+"""A stand-in for ExaZK as of 2015-12 or 2016-06, with the same behaviour, including its bugs.
 
 Run by ExaBGP as `python exazk.py FILE VERSION PERIOD`: its own YAML, `2015` or `2016`, and the seconds
 between two polls (ExaZK: 10). Its ZooKeeper session is kazoo's of 10 s, as ExaZK's.
 
-Both register before they announce, repeat their table of routes at every turn, announce 100 and 200, never
-read what ExaBGP replies, and know the maintenance key of their own node only.
+Both register before they announce, repeat all routes in every iteration, announce MED 100 and 200, never read
+ExaBGP's replies, and use only the maintenance key of their node.
 
-2015 (051a0c3) announces its own VIP whoever is registered, and stays registered in maintenance or with a
-failed check. 2016 (100b4c4, the public one) announces its own VIP only while its own znode is there, and in
-maintenance or with a failed check deletes its znode and withdraws a turn after it has noticed.
+2015 (051a0c3) announces its own VIP regardless of registrations, and stays registered in maintenance or with
+a failed check. 2016 (100b4c4, public) announces its own VIP only while its own znode exists, and in
+maintenance or with a failed check deletes its znode and withdraws in the following iteration.
 """
 
 import contextlib
@@ -28,22 +28,22 @@ from kazoo.protocol.states import KazooState
 
 OWN, TAKEN = 100, 200
 STEP = 0.1
-"""Seconds in which it notices that something has changed: ExaZK's own."""
+"""Reaction time to a change in seconds, as in ExaZK."""
 CHECK = 1.0
-"""Seconds that its check may take: ExaZK's own."""
+"""Timeout of its check in seconds, as in ExaZK."""
 STALE = 1.0
-"""Seconds between two looks at a znode that an earlier run has left: ExaZK's own."""
+"""Polling interval in seconds for a stale znode of an earlier run, as in ExaZK."""
 
 
 class Version(Enum):
-    """Which ExaZK."""
+    """Version of ExaZK."""
 
     OLD = "2015"
     PUBLIC = "2016"
 
 
 class ExaZK:
-    """One instance: one service of one node."""
+    """One instance, for one service of one node."""
 
     def __init__(self, settings: dict[str, Any], version: Version, period: float) -> None:
         self._settings = settings
@@ -90,7 +90,7 @@ class ExaZK:
         self._refresh = True
 
     def _wait(self) -> bool:
-        """Wait for a poll's time or a change; return whether to go on."""
+        """Wait for the next poll or a change; return whether to continue."""
         until = time.monotonic() + self._period
         while not (self._refresh or self._recreate or self._stopping) and time.monotonic() < until:
             time.sleep(STEP)
@@ -108,7 +108,7 @@ class ExaZK:
             else:
                 self._withdraw()
         elif self._client.state == KazooState.CONNECTED:
-            # A public ExaZK that comes out of maintenance registers in its next turn.
+            # The public ExaZK registers in the iteration after the end of a maintenance.
             self._recreate = self._recreate or self._maintenance
             self._maintenance = False
             with contextlib.suppress(SessionExpiredError):
@@ -149,7 +149,7 @@ class ExaZK:
         return lines + [f"withdraw route {vip}/32" for vip in back]
 
     def _withdraw(self) -> None:
-        # The old one forgets this, and turns without a pause for as long as it is in maintenance.
+        # The old one forgets this, and turns without a pause for while it is in maintenance.
         self._refresh = self._refresh and not self._public
         self._lines = [f"withdraw route {vip}/32" for vip in (*self._others, self._own)]
 

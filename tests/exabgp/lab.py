@@ -16,27 +16,27 @@ from tests.servers.realtime import family
 SERVICE = "apex"
 SWITCH = "127.0.0.100"
 OWN, TAKEN = 100, 200
-"""The MEDs of an owner's route and of a taker's, by default (A3)."""
+"""Default MEDs of the owner and of other nodes (A3)."""
 DRAIN = 3
-"""Seconds of `drain_delay`: enough to look at a route while it is drained."""
+"""`drain_delay` in seconds: enough to inspect a route during a drain."""
 
 Table = Mapping[str, Mapping[str, int | None]]
-"""For each VIP: who announces it to the switch, with which MED."""
+"""MED by VIP and announcing node, at the switch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a lab's three nodes have in common."""
+    """Common settings of a lab's three nodes."""
 
     settings: Settings
     store: tuple[str, ...]
-    """The agent's options that name the store."""
+    """The agent's options for the store."""
     options: tuple[str, ...] = ()
-    """Further options of `vipagent run`."""
+    """Additional options of `vipagent run`."""
 
 
 class Node:
-    """One load balancer. Its check is good as long as the file `fails` is not there."""
+    """One load balancer. Its check succeeds while the file `fails` does not exist."""
 
     def __init__(self, number: int, directory: Path, site: Site, switch: tuple[str, int], peer: Peer) -> None:
         self.name = peer.name
@@ -53,11 +53,11 @@ class Node:
         return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", str(DRAIN), *site.options]
 
     def signal_agent(self, number: signal.Signals) -> None:
-        """Send a signal to the agent alone."""
+        """Send a signal only to the agent."""
         os.kill(self.exabgp.child(), number)
 
     def said(self) -> str:
-        """What the agent has logged so far."""
+        """The agent's log."""
         return self.exabgp.heard("agent")
 
 
@@ -72,58 +72,58 @@ class Lab:
         self.nodes = [Node(n, directory / peer.name, site, at, peer) for n, peer in enumerate(peers, 1)]
 
     def launch(self) -> None:
-        """Start all, and do not wait."""
+        """Start all processes without waiting."""
         self.switch.start()
         for node in self.nodes:
             node.exabgp.start()
 
     def start(self) -> None:
-        """Start all, and wait for the steady state."""
+        """Start all processes, and wait for the converged state."""
         self.launch()
         self.wait_for(self.steady(), 40)
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all processes."""
         for node in self.nodes:
             node.exabgp.stop()
         self.switch.stop()
 
     def processes(self) -> list[int]:
-        """Return the pids of all that runs, the agents among them."""
+        """Return the pids of all processes, including agents."""
         servers = [self.switch.process, *(node.exabgp.process for node in self.nodes)]
         return family(*(server.pid for server in servers if server.running))
 
     def table(self) -> Table:
-        """Return what the switch has learned."""
+        """Return the routes of the switch."""
         return {
             prefix.partition("/")[0]: {route.peer: route.med for route in routes}
             for prefix, routes in self.switch.routes().items()
         }
 
     def steady(self) -> Table:
-        """Return the table in which each node announces its own VIP, and nothing else."""
+        """Return the table in which each node announces only its own VIP."""
         return {node.vip: {node.name: OWN} for node in self.nodes}
 
     def without(self, *gone: Node) -> Table:
-        """Return the table in which the others have taken over what `gone` had."""
+        """Return the table in which the others have taken over the VIPs of `gone`."""
         left = [node for node in self.nodes if node not in gone]
         taken = {node.vip: {other.name: TAKEN for other in left} for node in gone if left}
         return {node.vip: {node.name: OWN} for node in left} | taken
 
     def wait_for(self, table: Table, within: float = 10.0) -> None:
-        """Wait until the switch has learned exactly that."""
+        """Wait until the switch has exactly these routes."""
         try:
             wait_for(f"the switch's table is {table}", lambda: self.table() == table, within)
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.table()}\n{self.report()}") from None
 
     def changes(self, since: float, vips: Iterable[str] | None = None) -> list[Change]:
-        """Return what changed in the switch's table since then, of these VIPs or of all."""
+        """Return changes of the switch's table since a time, of these VIPs or of all."""
         wanted = None if vips is None else {f"{vip}/32" for vip in vips}
         return [c for c in self.switch.changes(since) if wanted is None or c.prefix in wanted]
 
     def report(self) -> str:
-        """Return what everybody said last, for a failure's report."""
+        """Return the last log lines of all processes, for failure reports."""
         said = {
             f"{node.name}, {who}": text
             for node in self.nodes
@@ -148,7 +148,7 @@ def agent(*arguments: str) -> Sequence[str]:
 
 
 def never_without_route(changes: Sequence[Change], holders: Iterable[str]) -> bool:
-    """Say whether somebody announced a VIP at all times, from its `holders` on over all of its changes."""
+    """Return whether a VIP was announced at all times, from its first `holders` through all changes."""
     holding = set(holders)
     for change in changes:
         (holding.add if change.added else holding.discard)(change.peer)

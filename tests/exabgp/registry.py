@@ -1,4 +1,4 @@
-"""What lies in ZooKeeper, as a foreign client sees and makes it: ExaZK's tree (S2)."""
+"""A foreign client of ExaZK's tree in ZooKeeper (S2)."""
 
 import contextlib
 from types import TracebackType
@@ -11,7 +11,7 @@ from tests.exabgp.lab import SERVICE
 
 
 class Registry:
-    """A client of its own, below one prefix."""
+    """A client for one prefix."""
 
     def __init__(self, address: str, prefix: str) -> None:
         retry = KazooRetry(max_tries=-1, max_delay=0.5)
@@ -52,10 +52,10 @@ class Registry:
             return set()
 
     def put(self, kind: str, name: str, value: bytes = b"", ephemeral: bool = False) -> None:
-        """Make an entry."""
+        """Create an entry."""
         self.client.create(self.path(kind, name), value, ephemeral=ephemeral, makepath=True)
 
     def remove(self, kind: str, name: str) -> None:
-        """Remove an entry, if it is there, and all below it."""
+        """Delete an entry, if it exists, and all of its children."""
         with contextlib.suppress(NoNodeError):
             self.client.delete(self.path(kind, name), recursive=True)

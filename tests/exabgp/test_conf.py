@@ -1,4 +1,4 @@
-"""The files in conf/, as they are but for addresses, ports and paths: three load balancers run by them."""
+"""The files in conf/, with changed addresses, ports and paths, in a site of three load balancers."""
 
 import json
 import os
@@ -24,11 +24,11 @@ from vipagent.testing.slowness import allowed
 CONF = Path(__file__).parents[2] / "conf"
 SWITCH_AS, BOX_AS = 64500, 64501
 SESSION, HOLD = 6, 9
-"""Seconds, as the files have it."""
+"""Session timeout and hold time in seconds, as in the files."""
 
 
 class Healthy(BaseHTTPRequestHandler):
-    """What is asked for by the checks."""
+    """The checked service."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/healthz" else 404)
@@ -39,7 +39,7 @@ class Healthy(BaseHTTPRequestHandler):
 
 
 class Node:
-    """One load balancer, run by a copy of its two files."""
+    """One load balancer with copies of its two files."""
 
     def __init__(self, name: str, directory: Path, version: str, peer: Peer) -> None:
         self.name = name
@@ -52,8 +52,8 @@ class Node:
         self.exabgp = Process(f"exabgp-{name}", command, directory / f"{name}.log", env)
 
     def crash(self) -> None:
-        """`kill -9` of the agent and ExaBGP in one go."""
-        self.exabgp.signal(signal.SIGSTOP)  # or it would start the agent again
+        """`kill -9` the agent and ExaBGP together."""
+        self.exabgp.signal(signal.SIGSTOP)  # so that it does not restart the agent
         pid = self.exabgp.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             os.kill(int(child), signal.SIGKILL)
@@ -61,7 +61,7 @@ class Node:
 
 
 class Rack:
-    """Three load balancers of one ExaBGP version, their switch, ZooKeeper and what the checks ask for."""
+    """Three load balancers of one ExaBGP version, with switch, ZooKeeper and the checked service."""
 
     def __init__(self, directory: Path, version: str) -> None:
         self.version = version
@@ -75,7 +75,7 @@ class Rack:
         self.nodes = [Node(peer.name, directory, version, peer) for peer in peers]
 
     def _copy(self, directory: Path) -> None:
-        """Copy the files; nothing but this is replaced in them, longer addresses first."""
+        """Copy the files, with these replacements, longer addresses first."""
         replaced = {
             **{f"192.0.2.{number}:2181": self.zookeeper.address for number in (21, 22, 23)},
             **{f"192.0.2.{number}": f"127.0.0.{number}" for number in (11, 12, 13)},
@@ -92,7 +92,7 @@ class Rack:
             (directory / source.name).write_text(text)
 
     def launch(self) -> None:
-        """Start all, and do not wait."""
+        """Start all processes without waiting."""
         Thread(target=self.web.serve_forever, daemon=True).start()
         self.zookeeper.launch()
         self.switch.start()
@@ -100,7 +100,7 @@ class Rack:
             node.exabgp.start()
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all processes."""
         for node in self.nodes:
             node.exabgp.terminate()
         self.switch.stop()
@@ -109,14 +109,14 @@ class Rack:
         self.web.server_close()
 
     def table(self) -> Table:
-        """Return what the switch has learned: for each VIP who announces it, with which MED."""
+        """Return the MED by VIP and announcing node."""
         return {
             prefix.removesuffix("/32"): {route.peer: route.med for route in routes}
             for prefix, routes in self.switch.routes().items()
         }
 
     def wait_for(self, what: str, table: Table, within: float) -> None:
-        """Wait until the switch has learned exactly that."""
+        """Wait until the switch has exactly these routes."""
         try:
             wait_for(what, lambda: self.table() == table, within)
         except AssertionError as error:
@@ -135,7 +135,7 @@ def racks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Rack]]:
 
 
 def operate(*words: str) -> str:
-    """Run a command as an operator does; return what it says."""
+    """Run an operator command; return its output."""
     done = subprocess.run(agent(*words), capture_output=True, text=True, timeout=allowed(60), check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -156,7 +156,7 @@ def test_the_files_serve_a_site(racks: list[Rack]) -> None:
 
 
 def exercise(rack: Rack) -> None:
-    """Have the second node of two in maintenance for a while, by the file that its agent has."""
+    """Put the second of two nodes in maintenance and back, with its agent's file."""
     dead, second, third = rack.nodes
     there = ("apex", "--node", second.name, "--config", str(second.config))
     operate("maintenance", "on", *there, "--reason", "an exercise", "--wait")
@@ -173,7 +173,7 @@ def exercise(rack: Rack) -> None:
 
 
 def without_first(rack: Rack) -> Table:
-    """Return the table when the first node is gone."""
+    """Return the table without the first node."""
     dead, *left = rack.nodes
     taken = {dead.vip: {node.name: TAKEN for node in left}}
     return taken | {node.vip: {node.name: OWN} for node in left}

@@ -1,4 +1,4 @@
-"""What dies, and what stays announced: agents and ExaBGPs killed, stopped and ended (E2, E3, G2, G3, H1)."""
+"""Agents and ExaBGPs that are killed, frozen and stopped (E2, E3, G2, G3, H1)."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from tests.servers.zookeeper import ZooKeeper
 from vipagent.testing.slowness import allowed
 
 AT_ONCE = 1.0
-"""Seconds in which survivors notice a death that somebody tells them of."""
+"""Maximum time in seconds for a takeover after a deregistration."""
 
 
 def test_in_the_steady_state_each_node_announces_its_own_vip_alone(lab: Lab, registry: Registry) -> None:
@@ -22,7 +22,7 @@ def test_in_the_steady_state_each_node_announces_its_own_vip_alone(lab: Lab, reg
     wait_for("all show their states", lambda: registry.states() == names)
 
 
-def test_survivors_take_over_from_a_dead_machine_and_hand_back_without_a_gap(lab: Lab) -> None:
+def test_other_nodes_takeover_from_a_dead_machine_and_hand_back_without_a_gap(lab: Lab) -> None:
     dead = lab.nodes[0]
     dead.exabgp.crash()
     lab.wait_for(lab.without(dead), SESSION + 6)
@@ -42,7 +42,7 @@ def test_a_killed_agent_is_replaced_without_a_change_of_routes(
     before, killed = registry.session(node.vip), time.time()
     node.signal_agent(signal.SIGKILL)
     wait_for("the new agent has registered", lambda: registry.session(node.vip) not in (0, before))
-    assert f"{before:#x}" in zookeeper.dump(), "the new agent had to wait for the old one's session to end"
+    assert f"{before:#x}" in zookeeper.dump(), "the new agent must not wait for the old session's timeout"
     wait_for("the old session has ended", lambda: f"{before:#x}" not in zookeeper.dump(), SESSION + 5)
     assert registry.session(node.vip) not in (0, before)
     assert lab.changes(killed) == []
@@ -51,22 +51,22 @@ def test_a_killed_agent_is_replaced_without_a_change_of_routes(
 def test_no_stale_route_and_no_stale_registration_survive_a_killed_agent(
     lab: Lab, registry: Registry, zookeeper: ZooKeeper
 ) -> None:
-    """Its service fails, too: the next agent sees to both, nobody waits for the session (G2, E2)."""
+    """Its service fails as well: the next agent handles both, without a session timeout (G2, E2)."""
     node = lab.nodes[2]
     before = registry.session(node.vip)
     node.fails.touch()
     node.signal_agent(signal.SIGKILL)
     lab.wait_for(lab.without(node))
-    assert f"{before:#x}" in zookeeper.dump(), "the survivors had to wait for the session's end"
+    assert f"{before:#x}" in zookeeper.dump(), "the other nodes must not wait for the session timeout"
 
 
-def test_survivors_hear_at_once_that_an_exabgp_was_killed(lab: Lab) -> None:
+def test_other_nodes_hear_immediately_that_an_exabgp_was_killed(lab: Lab) -> None:
     node = lab.nodes[0]
     node.exabgp.kill()
     lab.wait_for(lab.without(node), AT_ONCE)
 
 
-def test_survivors_hear_at_once_that_an_exabgp_was_ended(lab: Lab) -> None:
+def test_other_nodes_hear_immediately_that_an_exabgp_was_ended(lab: Lab) -> None:
     node = lab.nodes[1]
     node.exabgp.terminate()
     lab.wait_for(lab.without(node), AT_ONCE)

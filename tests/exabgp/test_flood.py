@@ -1,4 +1,4 @@
-"""A checked server that never stops answering takes one service away, and nothing else (C1, E6, E7)."""
+"""A server with an endless response fails its own check, and affects nothing else (C1, E6, E7)."""
 
 import time
 from pathlib import Path
@@ -9,16 +9,16 @@ from tests.servers.process import wait_for
 
 VIP, SICK = "10.20.255.1", "10.20.255.2"
 WATCHDOG, YOUNG = 2, 15
-"""Seconds: those that the loop may stand still, and an agent's first ones, in which nothing ends it."""
+"""Watchdog timeout, and an agent's grace period, in seconds."""
 OFTEN = 3
-"""Checks of each service that are to be seen after the watchdog could have ended the agent."""
+"""Minimum number of checks per service after the watchdog could have ended the agent."""
 
 
 def checks(path: Path) -> int:
     return path.read_text().count("\n") if path.exists() else 0
 
 
-def test_a_check_that_is_flooded_is_bad_and_the_other_service_goes_on(tmp_path: Path) -> None:
+def test_a_check_that_is_flooded_is_bad_and_the_other_service_continues(tmp_path: Path) -> None:
     with flood() as server, boxes(tmp_path) as both:
         for box in both:
             ran = box.store.with_name("ran")

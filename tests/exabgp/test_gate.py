@@ -1,4 +1,4 @@
-"""The BGP gate with every kind of exabgp.conf, and an ExaBGP that hangs, is busy, or only seems to (E5)."""
+"""The BGP gate with all kinds of exabgp.conf, and with an ExaBGP that hangs or is busy (E5)."""
 
 import signal
 import time
@@ -16,16 +16,16 @@ from tests.servers.process import wait_for
 CLOSED = "ExaBGP does not answer, closing the BGP gate"
 OPENED = "ExaBGP answers again"
 BEFORE_HOLD = 6.0
-"""Seconds: a switch with a hold time of 9 s, which heard a keepalive up to 3 s ago, gives up no sooner."""
+"""Minimum time in seconds until a switch with a hold time of 9 s removes routes after the last keepalive."""
 PAUSE = 10
-"""Seconds for which an agent is stopped."""
+"""Time in seconds for which an agent is frozen."""
 
 Build = Callable[[Settings], Lab]
 
 
 @pytest.fixture
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
-    """Build a lab on a `file` store, and end it after the test."""
+    """Create a lab with a `file` store, and stop it after the test."""
     with ExitStack() as stack:
 
         def new(settings: Settings) -> Lab:
@@ -43,7 +43,7 @@ def wait_until_registered(lab: Lab) -> None:
 
 
 def beside(lab: Lab, node: Node) -> dict[str, dict[str, int | None]]:
-    """Return the table in which the others announce what a node goes on announcing itself."""
+    """Return the table in which the others also announce the VIP of a node."""
     taken: dict[str, int | None] = {other.name: TAKEN for other in lab.nodes if other is not node}
     return {**{vip: dict(by) for vip, by in lab.steady().items()}, node.vip: {node.name: 100, **taken}}
 
@@ -96,7 +96,7 @@ def test_a_hung_exabgp_leaves_the_vip_to_the_others_before_the_switch_notices(bu
         lab.wait_for(beside(lab, node))
         taken = [change.at for change in lab.changes(since, [node.vip]) if change.added]
         assert min(taken) - since < BEFORE_HOLD
-        wait_for("so much time has passed", lambda: time.time() > since + 3 * BEFORE_HOLD, 4 * BEFORE_HOLD)
+        wait_for("enough time has passed", lambda: time.time() > since + 3 * BEFORE_HOLD, 4 * BEFORE_HOLD)
         node.exabgp.resume()
     for lab in labs:
         lab.wait_for(lab.steady(), 20)
@@ -134,7 +134,7 @@ def test_an_agent_that_was_paused_does_not_take_exabgp_for_hung(build: Build, wh
         if whole_machine:
             lab.nodes[0].exabgp.pause()
     since = time.time()
-    wait_for("so much time has passed", lambda: time.time() > since + PAUSE, PAUSE + 5)
+    wait_for("enough time has passed", lambda: time.time() > since + PAUSE, PAUSE + 5)
     for lab in labs:
         lab.nodes[0].signal_agent(signal.SIGCONT)
         lab.nodes[0].exabgp.resume()

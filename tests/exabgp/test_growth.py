@@ -1,4 +1,4 @@
-"""A pool of a thousand owners, of whom all but one are gone: the survivor serves them all, and lives (E7)."""
+"""A pool of a thousand VIPs whose owners have failed: the last node serves all of them (E7)."""
 
 import os
 import re
@@ -11,9 +11,9 @@ from tests.exabgp.box import OTHERS_ROUTE, Box, boxes
 
 OWNERS = 1000
 CPU = 6.0
-"""Seconds of CPU that the agent may use, from its start until the last route is announced."""
+"""Maximum CPU time of the agent in seconds, from its start until the last route is announced."""
 LONG = 240.0
-"""Seconds until ExaBGP has taken a thousand routes, on a busy machine, too."""
+"""Timeout in seconds for a thousand routes in ExaBGP, also on a busy machine."""
 SETTLE = 2
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -36,14 +36,14 @@ def cpu(pid: int) -> float:
 
 
 def announced(box: Box) -> int:
-    """Return the number of routes that the switch has learned."""
+    """Return the number of routes of the switch."""
     found = re.search(r"(\d+) of \d+ routes", box.switch.ask("show route count"))
     return int(found[1]) if found else 0
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("takeover", ["ranked", "one", "all"])
-def test_the_only_survivor_of_a_thousand_takes_all_over(tmp_path: Path, takeover: str) -> None:
+def test_the_last_of_a_thousand_nodes_takes_over_all_vips(tmp_path: Path, takeover: str) -> None:
     everything = {OTHERS_ROUTE} | {vip(number) for number in range(1, OWNERS + 1)}
     with boxes(tmp_path) as both:
         for box in both:

@@ -1,4 +1,4 @@
-"""An agent that hangs is ended by its watchdog, and another one comes (E7)."""
+"""An agent that hangs is ended by its watchdog and restarted (E7)."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.outside import environment, install
 
 VIP = "10.20.255.1"
 WATCHDOG, YOUNG = 2, 15
-"""Seconds: those that the loop may stand still, and an agent's first ones, in which nothing ends it."""
+"""Watchdog timeout, and an agent's grace period, in seconds."""
 BACKEND = """
 import asyncio, contextlib, time
 from pathlib import Path
@@ -31,7 +31,7 @@ class Buggy(FileDriver):
 def hang_for_ever():
     time.sleep(3600)
 """
-"""A driver by another author, who blocks the agent's loop as soon as there is a certain file."""
+"""A third-party driver that blocks the agent's loop as soon as a file exists."""
 
 
 def launch(box: Box, backend: str) -> None:
@@ -40,9 +40,9 @@ def launch(box: Box, backend: str) -> None:
 
 
 def came_back(box: Box, hung: int, since: float) -> None:
-    """Wait for another agent, which has the VIP registered; no route has changed."""
+    """Wait until a new agent has registered the VIP, and check that no route has changed."""
     box.wait_to_hear("Timeout (0:00:", within=YOUNG + WATCHDOG)
-    box.wait_until("another agent is there", lambda: box.pid() != hung)
+    box.wait_until("a new agent is running", lambda: box.pid() != hung)
     box.wait_to_hear("register service=apex", times=2)
     assert box.switch.changes(since) == []
     assert box.table() == {OTHERS_ROUTE: None, VIP: 100}

@@ -1,4 +1,4 @@
-"""The AS path is not prepended towards an iBGP neighbour: it would be a loop (N10)."""
+"""The AS path is not prepended for an iBGP neighbour, which would detect a loop (N10)."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.servers import bird
 OWN, ORPHAN = "10.20.255.1", "10.20.255.2"
 
 
-def test_a_take_over_is_used_by_an_ibgp_neighbour(tmp_path: Path) -> None:
+def test_a_takeover_is_used_by_an_ibgp_neighbour(tmp_path: Path) -> None:
     service = {
         "auth_ip": OWN,
         "vip": [OWN, ORPHAN],

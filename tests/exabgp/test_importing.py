@@ -1,4 +1,4 @@
-"""What `import-healthcheck` reads is what ExaBGP runs: 4.2 and 5, asked by running them."""
+"""`import-healthcheck` parses `exabgp.conf` like ExaBGP 4.2 and 5, verified by running them."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ given.with_suffix(".new").write_text(json.dumps(sys.argv[1:]))
 given.with_suffix(".new").rename(given)
 sys.stdin.read()
 """
-"""Writes down what it is given."""
+"""Records its arguments."""
 READ_ALIKE = {
     "two run lines": 'run {0} --ip 10.0.0.1 --command "first";\n run {0} --ip 10.0.0.1 --command "second";',
     "run in a comment": 'run {0} --ip 10.0.0.1 --command "first"; # run {0} --command "no";\n# run x;',
@@ -53,7 +53,7 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @contextmanager
 def running(directory: Path, version: str, processes: str) -> Iterator[Process]:
-    """Run an ExaBGP with these processes, one of them `web`, and nobody who answers."""
+    """Run an ExaBGP with these processes, one of them `web`, without a BGP peer."""
     program = directory / "healthcheck.py"
     program.write_text(HEALTHCHECK)
     program.chmod(0o755)
@@ -75,7 +75,7 @@ def running(directory: Path, version: str, processes: str) -> Iterator[Process]:
 
 
 def imported(directory: Path) -> subprocess.CompletedProcess[str]:
-    """Import what that ExaBGP has."""
+    """Import the configuration of that ExaBGP."""
     command = agent("import-healthcheck", str(directory / "exabgp.conf"))
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
@@ -90,9 +90,9 @@ def test_exabgp_runs_what_is_imported(tmp_path: Path, version: str, case: str) -
         words = json.loads(given.read_text())
     done = imported(tmp_path)
     if "," in words:
-        # healthcheck does not understand these words either, which the import has to say.
+        # healthcheck also rejects these arguments, which the import must report.
         assert done.returncode == 2
-        assert "',' is not understood" in done.stderr
+        assert "unknown argument ','" in done.stderr
         return
     assert done.returncode == 0, done.stderr
     config = tmp_path / "agent.yaml"
@@ -100,7 +100,7 @@ def test_exabgp_runs_what_is_imported(tmp_path: Path, version: str, case: str) -
     [service] = load_file(str(config)).services
     assert service.check.command == words[-1].removeprefix("--command=")
     assert words[:2] == ["--ip", "10.0.0.1"]
-    assert ("Left out: " in done.stderr) == ("two" in case)
+    assert ("Skipped: " in done.stderr) == ("two" in case)
 
 
 @pytest.mark.parametrize("case", REFUSED)

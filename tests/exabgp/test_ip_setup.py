@@ -1,6 +1,6 @@
 """VIPs on the loopback interface, from before the first announcement until after the withdrawal (--ip-setup).
 
-All happens in a network namespace of its own.
+Runs in a separate network namespace.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ SIX = "2001:db8::1"
 CLONE_NEWNET = 0x40000000
 LOGGED = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
 END_WITHIN = 2.0
-"""Seconds (E3)."""
+"""Maximum shutdown time in seconds (E3)."""
 
 SLOW_TO_CLOSE = """
 import subprocess, sys, time
@@ -49,17 +49,17 @@ def close(agent, close=Agent.close):
 Agent.close = close
 main()
 """
-"""An agent that does nothing else while it closes, for 8 s at most, until an address has gone."""
+"""An agent that blocks for up to 8 s while it closes, until an address is removed."""
 
 Changes = list[tuple[bool, float]]
-"""For each: whether something came, or went, and when."""
+"""Time of each change, and whether the item was added or removed."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture
 def network() -> Iterator[None]:
-    """A network of this test's own, with nothing in it: the thread, and all that it starts, is in there."""
+    """An empty network namespace for this thread and its child processes."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     try:
@@ -82,18 +82,18 @@ def on_loopback() -> set[str]:
 
 
 class Addresses:
-    """What happens to the addresses of the loopback interface, and when."""
+    """Changes of the addresses on the loopback interface, with times."""
 
     def __init__(self, directory: Path) -> None:
         self.process = Process("ip", ["ip", "-ts", "monitor", "address"], directory / "addresses")
 
     def start(self) -> None:
-        """Watch from now on. One address is put there meanwhile."""
+        """Start watching, and add one address to verify it."""
         self.process.start()
         wait_for("an address is seen", self._added)
 
     def changes(self, address: str) -> Changes:
-        """Return all that happened to an address."""
+        """Return all changes of an address."""
         return [
             (not gone, datetime.fromisoformat(at).astimezone().timestamp())
             for at, gone, named in LOGGED.findall(self.process.said())
@@ -118,17 +118,17 @@ def test_a_vip_is_there_before_its_announcement_and_goes_after_its_withdrawal(tm
         configure(box, LATER, THERE, LATER)
         box.reload()
         box.wait_for({OTHERS_ROUTE: None, LATER: 100})
-        box.wait_until("what is no VIP any more is gone", lambda: on_loopback() == {THERE, LATER})
+        box.wait_until("removed VIPs are gone", lambda: on_loopback() == {THERE, LATER})
         came(addresses, box, LATER)
         went(addresses, box, OWN)
 
         pid = box.pid()
         with going_first(lambda: family(pid), ALL_FIRST):
             os.kill(pid, signal.SIGTERM)
-            box.wait_until("another agent is there", lambda: box.pid() != pid)
+            box.wait_until("a new agent is running", lambda: box.pid() != pid)
         went(addresses, box, LATER)
         box.exabgp.terminate()
-        wait_for("only what was there before is left", lambda: on_loopback() == {THERE})
+        wait_for("only the initial address is left", lambda: on_loopback() == {THERE})
         assert all(there for there, _ in addresses.changes(THERE))
 
 
@@ -147,7 +147,7 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
             wait_for("it is registered", lambda: "register service=apex" in said.read_text(), 20)
             assert on_loopback() == {OWN}
             zookeeper.process.signal(signal.SIGSTOP)
-            with going_first(lambda: family(run.pid), ALL_FIRST):  # its child removes the addresses
+            with going_first(lambda: family(run.pid), ALL_FIRST):  # its child process removes the addresses
                 run.terminate()
                 assert run.wait(allowed(END_WITHIN)) == 0
             assert on_loopback() == set()
@@ -173,7 +173,7 @@ def test_what_is_being_tried_again_does_not_hold_up_the_end(tmp_path: Path) -> N
             zookeeper.start()
             wait_for("it has started", lambda: "state=connected" in (tmp_path / "log").read_text(), 20)
             assert on_loopback() == {OWN}
-            wait_for("a child tries again", lambda: stop_child(run.pid), 20)
+            wait_for("a child process retries", lambda: stop_child(run.pid), 20)
             run.terminate()
             assert run.wait(allowed(20)) == 0
             assert on_loopback() == set()
@@ -183,9 +183,9 @@ def test_what_is_being_tried_again_does_not_hold_up_the_end(tmp_path: Path) -> N
 
 
 def stop_child(pid: int) -> bool:
-    """Stop the child that adds addresses, so that it takes its time; return whether there is one."""
+    """Freeze the child process that adds addresses; return whether there is one."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any time
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may exit at any time
             if b"vipagent.agent.netlink" in Path(f"/proc/{child}/cmdline").read_bytes():
                 os.kill(int(child), signal.SIGSTOP)
                 return True
@@ -195,7 +195,7 @@ def stop_child(pid: int) -> bool:
 @pytest.mark.usefixtures("network")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_cannot_be_set_up_is_left_to_the_others_until_it_is_there(tmp_path: Path, version: str) -> None:
-    """As under ExaBGP's default user, who may not change addresses."""
+    """As with ExaBGP's default user, which cannot change addresses."""
     box = Box(tmp_path / "box", version, before=["setpriv", *(f"--{set_}=-net_admin" for set_ in SETS)])
     checked = {"rise": 1, "command": "true", "interval": 0.3, "settle": 60, "ip_setup": True}
     services = {"apex": {"auth_ip": OWN, **checked}, "web": {"auth_ip": THERE, **checked}}
@@ -212,7 +212,7 @@ def test_what_cannot_be_set_up_is_left_to_the_others_until_it_is_there(tmp_path:
         ip("address", "add", f"{OWN}/32", "dev", "lo")
         box.wait_for({OTHERS_ROUTE: None, THERE: 100, OWN: 100}, 40)
         box.wait_until("all is well", lambda: owners(box) == {"apex": "node1", "web": "node1"})
-        assert box.said().count("cannot add address") == 1, "it is said once, not every 10 s"
+        assert box.said().count("cannot add address") == 1, "it is logged once, not every 10 s"
     finally:
         box.stop()
 
@@ -248,12 +248,12 @@ def configure(box: Box, own: str, *pool: str) -> None:
 
 
 def came(addresses: Addresses, box: Box, vip: str) -> None:
-    """Assert that an address came before its VIP was announced."""
+    """Assert that an address was added before its VIP was announced."""
     assert first(addresses.changes(vip), True) < first(announcements(box, vip), True)
 
 
 def went(addresses: Addresses, box: Box, vip: str) -> None:
-    """Assert that an address went after its VIP was withdrawn."""
+    """Assert that an address was removed after its VIP was withdrawn."""
     assert first(addresses.changes(vip), False) > first(announcements(box, vip), False)
 
 

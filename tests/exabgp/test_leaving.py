@@ -1,4 +1,4 @@
-"""SIGTERM or SIGINT to the agent alone: the others announce before anything is withdrawn (E3)."""
+"""SIGTERM or SIGINT only to the agent: the others announce before it withdraws (E3)."""
 
 import signal
 import time
@@ -14,21 +14,21 @@ from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
 
 END = 2.0
-"""Seconds within which an agent has ended."""
+"""Maximum time in seconds until an agent has exited."""
 REGISTERED = " register service="
 LEAVING = 0.4
-"""Seconds at least that the others have to announce: 0.5, less what ExaBGP takes for the first change."""
+"""Minimum time in seconds for the other nodes to announce: 0.5, minus ExaBGP's delay of the first change."""
 TRIES = 3
-"""One in which the others were in time is enough: on a machine that is too busy they may not be."""
+"""Maximum number of attempts, because the others may be late on a busy machine."""
 BUSY = 3.0
-"""Seconds that a busy machine may add to it."""
+"""Tolerance in seconds for a busy machine."""
 
 Build = Callable[[str], Lab]
 
 
 @pytest.fixture
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
-    """Build a lab on a `file` store, and end it after the test."""
+    """Create a lab with a `file` store, and stop it after the test."""
     with ExitStack() as stack:
 
         def new(version: str) -> Lab:
@@ -41,7 +41,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
 
 
 def ended(pid: int) -> bool:
-    """Whether a process is gone, or waits for a stopped parent to look at its end."""
+    """Whether a process has exited, or is a zombie of a stopped parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -49,12 +49,12 @@ def ended(pid: int) -> bool:
 
 
 def leave(lab: Lab, number: signal.Signals) -> list[Change]:
-    """End an agent, wait until another one has taken its place, and return what changed meanwhile."""
+    """Stop an agent, wait for the next one, and return the changes in the meantime."""
     node = lab.nodes[0]
     pid, since, registered = node.exabgp.child(), time.time(), node.said().count(REGISTERED)
     node.signal_agent(number)
-    wait_for("the agent has ended", lambda: ended(pid), END + BUSY, every=0.02)
-    wait_for("another one is there", lambda: node.exabgp.child() != pid)
+    wait_for("the agent has exited", lambda: ended(pid), END + BUSY, every=0.02)
+    wait_for("a new one is running", lambda: node.exabgp.child() != pid)
     wait_for("it has registered", lambda: node.said().count(REGISTERED) > registered, 30)
     lab.wait_for(lab.steady(), 20)
     return lab.changes(since, [node.vip])
@@ -88,5 +88,5 @@ def test_a_hung_exabgp_does_not_delay_the_end(build: Build, version: str) -> Non
     node.exabgp.pause()
     since = time.monotonic()
     node.signal_agent(signal.SIGTERM)
-    wait_for("the agent has ended", lambda: ended(pid), END + BUSY, every=0.02)
+    wait_for("the agent has exited", lambda: ended(pid), END + BUSY, every=0.02)
     assert time.monotonic() - since < END + BUSY

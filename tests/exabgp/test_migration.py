@@ -1,4 +1,4 @@
-"""ExaZKs are replaced one by one on one tree, and put back, with no VIP unserved (S2, docs/migration.md)."""
+"""ExaZKs are replaced one at a time, and rolled back, without downtime (S2, docs/migration.md)."""
 
 import os
 import shlex
@@ -69,7 +69,7 @@ class Balancer:
         os.kill(self._pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         os.kill(self._pid, signal.SIGCONT)
 
     def kill(self) -> None:
@@ -78,7 +78,7 @@ class Balancer:
         self._pid = 0
 
     def start_held(self) -> None:
-        """Start the old ExaBGP again, with an ExaZK that waits to be thawed."""
+        """Start the old ExaBGP again, with an ExaZK that waits to be resumed."""
         self.back.start()
         self._pid = self.back.child("exazk")
         wait_for("it is held", lambda: _is_stopped(self._pid))
@@ -95,7 +95,7 @@ class Balancer:
         return f"{self.exazk.heard('exazk')}{self.vipagent.heard('agent')}{self.back.heard('exazk')}"[-3000:]
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all processes."""
         self.exazk.stop()
         self.vipagent.stop()
         self.back.stop()
@@ -147,7 +147,7 @@ class Migration:
             assert never_without_route(changes, [node.name]), (node.vip, changes)
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all processes."""
         for node in self.nodes:
             node.stop()
         self.switch.stop()

@@ -30,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Box]]:
 
 @pytest.fixture
 def both(running: list[Box]) -> Iterator[list[Box]]:
-    """A load balancer of each version, with the services of `START`; no agent may end meanwhile."""
+    """A load balancer of each version, with the services of `START`; no agent may end in the meantime."""
     reload_all(running, START)
     for box in running:
         box.wait_for(STARTED)
@@ -55,7 +55,7 @@ def test_what_stays_the_same_is_not_touched(both: list[Box]) -> None:
         assert changes == {(f"{DEARER}/32", True), (f"{GONE}/32", False), (f"{NEW}/32", True)}
 
 
-def test_what_cannot_be_used_is_refused_and_the_old_stays_in_force(both: list[Box]) -> None:
+def test_what_cannot_be_used_is_rejected_and_the_old_stays_in_force(both: list[Box]) -> None:
     since = time.time()
     reload_all(both, {**START, "same": {"auth_ip": "10.0.0.300"}})
     for box in both:
@@ -63,7 +63,7 @@ def test_what_cannot_be_used_is_refused_and_the_old_stays_in_force(both: list[Bo
     reload_all(both, {"same": START["same"]}, node="node2")
     for box in both:
         box.wait_to_hear("the node's name and the store's options change only with a restart")
-        assert box.said().count("the new configuration is refused, the old one stays: ") == 2, box.said()
+        assert box.said().count("reload failed, keeping the current configuration: ") == 2, box.said()
         assert (box.table(), box.switch.changes(since)) == (STARTED, [])
 
 

@@ -20,7 +20,7 @@ Build = Callable[..., Lab]
 
 @pytest.fixture
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
-    """Build a lab on a `file` store, and end it after the test."""
+    """Create a lab with a `file` store, and stop it after the test."""
     with ExitStack() as stack:
 
         def new(settings: Settings, *options: str) -> Lab:
@@ -33,7 +33,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_take_over_and_hand_back_work_without_replies(build: Build, version: str) -> None:
+def test_takeover_and_hand_back_work_without_replies(build: Build, version: str) -> None:
     lab = build(Settings(version, ack=False))
     lab.start()
     node = lab.nodes[0]
@@ -44,7 +44,7 @@ def test_take_over_and_hand_back_work_without_replies(build: Build, version: str
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_exabgp_refuses_is_tried_again_and_never_registered(build: Build, version: str) -> None:
+def test_what_exabgp_refuses_is_retried_and_never_registered(build: Build, version: str) -> None:
     lab = build(Settings(version), "--neighbor", NOBODY)
     lab.launch()
     node = lab.nodes[0]
@@ -59,7 +59,7 @@ def test_what_exabgp_refuses_is_tried_again_and_never_registered(build: Build, v
         ),
     )
     assert node.exabgp.child() == pid
-    # Nobody is registered, so everybody wishes to take over from the others, and is refused that, too.
+    # No node is registered, so every node tries to take over from the others, which is also rejected.
     orphan = lab.nodes[1].vip
     wait_for("others see no registration", lambda: f"announce route {orphan}/32" in node.said())
     assert lab.table() == {}
@@ -80,7 +80,7 @@ def test_a_stuck_exabgp_blocks_neither_checks_nor_the_store(build: Build) -> Non
         stale = {node.name: 100}
         lab.wait_for({**lab.steady(), node.vip: {**stale, **taken}})  # it deregistered; its route is stuck
         node.fails.unlink()
-    wait_for("so much time has passed", lambda: time.time() > since + STUCK, STUCK + 5)
+    wait_for("enough time has passed", lambda: time.time() > since + STUCK, STUCK + 5)
     for lab in labs:
         lab.nodes[0].exabgp.resume()
     for lab, pid in zip(labs, pids, strict=True):

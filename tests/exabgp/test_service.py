@@ -47,7 +47,7 @@ def maintenance(lab: Lab, *what: str, how: tuple[str, ...] = ()) -> Iterator[Non
         operate(lab, "off", *what)
 
 
-def test_a_failing_check_withdraws_and_deregisters_at_once_and_recovery_takes_the_vip_back(
+def test_a_failing_check_withdraws_and_deregisters_immediately_and_recovery_takes_the_vip_back(
     lab: Lab, registry: Registry
 ) -> None:
     node = lab.nodes[0]

@@ -21,7 +21,7 @@ MEDS = (None, 100, 200, 300)
 SERVICES, EACH, COMMANDS = 25, 40, 20_000
 
 Wish = Mapping[str, int]
-"""The MED of each VIP that is to be announced."""
+"""The MED of each announced VIP."""
 
 
 def test_after_bursts_and_losses_of_the_session_the_table_is_as_wished(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def ask(box: Box, wish: Wish) -> None:
 
 
 def burst(both: Iterable[Box], chances: Sequence[random.Random], length: int) -> Wish:
-    """Let quick changes rain down on both alike, and return the last wish."""
+    """Apply rapid changes to both, and return the last desired state."""
     wish: Wish = {}
     for _ in range(length):
         wish = random_wish(chances)
@@ -83,7 +83,7 @@ def burst(both: Iterable[Box], chances: Sequence[random.Random], length: int) ->
 
 
 def random_wish(chances: Iterable[random.Random]) -> Wish:
-    """Draw each seed's wish from its own source of chance."""
+    """Generate the desired state of each seed from its own random source."""
     drawn = {
         f"10.{seed}.0.{number}": chance.choice(MEDS)
         for seed, chance in enumerate(chances)

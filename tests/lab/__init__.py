@@ -1,4 +1,4 @@
-"""The network: three load balancers behind a leaf-spine fabric, each machine a network namespace.
+"""The lab: three load balancers behind a leaf-spine fabric, each machine in a network namespace.
 
-`python -m tests.lab up`, as root; docs/lab.md is the tour.
+Start it with `python -m tests.lab up`, as root; see docs/lab.md.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.lab`, as root: start the network, look around, break something, measure."""
+"""`python -m tests.lab`, as root: start the network, inspect it, cause failures, measure."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -21,14 +21,14 @@ CONSOLE = Console()
 
 _name = click.option("--name", default="lab", show_default=True, help="The lab's name.")
 _tor = click.option(
-    "--tor", type=click.Choice([kind.value for kind in Tor]), default="bird", help="What runs on tor1."
+    "--tor", type=click.Choice([kind.value for kind in Tor]), default="bird", help="Routing daemon on tor1."
 )
-_runs = click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="How many times.")
+_runs = click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of runs.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """The leaf-spine lab: docs/lab.md."""
+    """The leaf-spine lab, see docs/lab.md."""
 
 
 @main.command()
@@ -37,25 +37,25 @@ def main() -> None:
     "--standby",
     type=click.Choice([kind.value for kind in Standby]),
     default="cold",
-    help="How VIPs are shared.",
+    help="Takeover policy.",
 )
 @_tor
 def up(name: str, standby: str, tor: str) -> None:
-    """Start a lab; it stays until `down`."""
+    """Start a lab, which runs until `down`."""
     show(_told(begin, Plan(name, Standby(standby), Tor(tor))))
 
 
 @main.command()
 @_name
 def down(name: str) -> None:
-    """End everything that runs in a lab, and remove it."""
+    """Stop all processes of a lab, and remove it."""
     Lab(Plan(name)).down()
 
 
 @main.command()
 @_name
 def status(name: str) -> None:
-    """Show who serves which VIP, and by which ways."""
+    """Show the serving nodes and the paths of all VIPs."""
     show(_told(running, name))
 
 
@@ -74,7 +74,7 @@ def shell(name: str, machine: str, command: tuple[str, ...]) -> None:
 @_runs
 @click.argument("scenarios", nargs=-1, required=True, type=click.Choice(["all", *BY_NAME]), metavar="NAME...")
 def scenario(name: str, runs: int, scenarios: tuple[str, ...]) -> None:
-    """Run scenarios by name, or `all`, on a lab that is up; `scenarios` lists them."""
+    """Run scenarios by name, or `all`, in a running lab; `scenarios` lists them."""
     lab = _told(running, name)
     chosen = SCENARIOS if "all" in scenarios else [BY_NAME[name] for name in scenarios]
     for one in [one for one in chosen for _ in range(runs)]:
@@ -84,7 +84,7 @@ def scenario(name: str, runs: int, scenarios: tuple[str, ...]) -> None:
 @main.command(name="scenarios")
 def list_scenarios() -> None:
     """List the scenarios."""
-    listed = Table("name", "what happens", "cold", "hot")
+    listed = Table("name", "event", "cold", "hot")
     for one in SCENARIOS:
         listed.add_row(one.name, one.title, one.cold.words, one.hot.words)
     CONSOLE.print(listed)
@@ -92,25 +92,25 @@ def list_scenarios() -> None:
 
 @main.command(name="table")
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Runs of each scenario.")
-@click.option("--labs", type=click.IntRange(2), default=4, show_default=True, help="Labs side by side.")
+@click.option("--labs", type=click.IntRange(2), default=4, show_default=True, help="Labs in parallel.")
 @_tor
 def make_table(runs: int, labs: int, tor: str) -> None:
-    """Run all scenarios in labs of their own, cold and hot, and write the table into docs/lab.md."""
+    """Run all scenarios in new labs, cold and hot, and write the table to docs/lab.md."""
     kinds = [
         (kind, [unique(kind, Tor(tor), n) for n in range(start, labs, 2)])
         for start, kind in enumerate(table.KINDS)
     ]
     names = [one.name for _ in range(runs) for one in SCENARIOS]
     jobs = [(plans[place % len(plans)], name) for _, plans in kinds for place, name in enumerate(names)]
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # what else the machine does is not measured
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # exclude the effect of other processes
     measured = _measured(jobs)
-    made = f"Medians of {runs} runs, tor1 a {Tor(tor).label}, {labs} labs side by side at real-time priority."
+    made = f"Medians of {runs} runs, tor1 a {Tor(tor).label}, {labs} labs in parallel at real-time priority."
     table.write(measured, made)
     click.echo(table.table(measured))
 
 
 def show(lab: Lab) -> None:
-    """Print who serves which VIP, and how long the AS path is at agg1 by each ToR that has one."""
+    """Print the serving node of each VIP, and the length of the AS path at agg1 through each ToR."""
     serving, paths = lab.probes.serving(), lab.paths()
     tors = [tor.name for tor in plan.TORS]
     shown = Table(Column("VIP", no_wrap=True), "owner", "served by", *(f"path by {tor}" for tor in tors))
@@ -121,12 +121,12 @@ def show(lab: Lab) -> None:
 
 
 def tell(planned: Plan, run: Measured) -> None:
-    """Print what a run has shown."""
+    """Print the result of a run."""
     figure = table.in_words(run.bound, run.figure, run.noticed, run.lost)
     rest = f"answered by {', '.join(sorted(run.answered))}; {run.returning_lost} lost on return"
     click.echo(f"{planned.name} {run.scenario.name}: {figure} (to reach: {run.bound.words}); {rest}")
     for failure in run.failures:
-        click.echo(f"  worse than it may be: {failure}\n{run.evidence}", err=True)
+        click.echo(f"  out of bounds: {failure}\n{run.evidence}", err=True)
 
 
 def _measured(jobs: Sequence[Job]) -> list[Measured]:
@@ -140,7 +140,7 @@ def _measured(jobs: Sequence[Job]) -> list[Measured]:
 
 
 def _told(call: Callable[[Any], Lab], argument: object) -> Lab:
-    """Call it, and tell an operator what is wrong instead of showing where in the code."""
+    """Call a function, and print errors without a traceback."""
     try:
         return call(argument)
     except (OSError, RuntimeError, AssertionError) as error:

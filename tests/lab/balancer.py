@@ -20,10 +20,10 @@ from tests.servers.process import wait_for
 from vipagent.testing.slowness import allowed
 
 EXABGP = Path(__file__).parents[2] / "conf" / "exabgp-node1.conf"
-"""What operators are given; the lab's differ in addresses, AS numbers and the second family."""
+"""The example for operators; the lab changes addresses, AS numbers and adds a second address family."""
 VERSION = "5"
 VIPAGENT = (sys.executable, "-m", "vipagent")
-"""The program that these tests are about."""
+"""The program under test."""
 
 TAKING_OVER: dict[Standby, dict[str, object]] = {
     Standby.COLD: {"takeover": "all", "standby": "cold", "prepend": 1},
@@ -36,11 +36,11 @@ class Balancer:
     """One load balancer.
 
     Args:
-        machine: which one.
-        standby: how it shares the VIPs with the others.
-        network: where its namespace is.
-        directory: for all of its files.
-        program: which vipagent it has.
+        machine: the machine.
+        standby: its takeover policy.
+        network: the network with its namespace.
+        directory: directory of its files.
+        program: its vipagent.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Balancer:
         self._network = network
         self._directory = directory
         self.log = directory / f"{self.name}-agent.log"
-        """What the agent logs."""
+        """Log file of the agent."""
         own = plan.uplink(self.name).end(self.name)
         speaker = Peer(self.name, own.ipv4, machine.asn, 179)
         command = network.inside(self.name, [str(executable(VERSION)), str(self._exabgp_conf)])
@@ -69,7 +69,7 @@ class Balancer:
         self.service = Daemon(f"{self.name}-service", network.inside(self.name, echo), directory)
 
     def start(self) -> None:
-        """Start the local service, ExaBGP and, with that, the agent."""
+        """Start the local service and ExaBGP, which starts the agent."""
         self.config.write_text(yaml.safe_dump(self._agent_conf(), sort_keys=False))
         self.install(self.program)
         self._exabgp_conf.write_text(self._adapted(self._script))
@@ -77,7 +77,7 @@ class Balancer:
         self.exabgp.start()
 
     def install(self, program: Sequence[str]) -> None:
-        """Have another vipagent: the next agent that ExaBGP starts, and operators' commands here."""
+        """Replace vipagent, for the next agent that ExaBGP starts, and for operator commands here."""
         self.program = program
         command = shlex.join([*program, "run", "--config", str(self.config)])
         self._script.write_text(f"#!/bin/sh\nexec {command} 2>>{shlex.quote(str(self.log))}\n")
@@ -92,25 +92,25 @@ class Balancer:
         return wait_for(f"ExaBGP runs the agent of {self.name}", running)[0]
 
     def signal_agent(self, number: signal.Signals) -> None:
-        """Send a signal to the agent alone."""
+        """Send a signal only to the agent."""
         kill(self.agent(), number)
 
     def crash(self) -> None:
-        """`kill -9` of ExaBGP and the agent in one go."""
+        """`kill -9` ExaBGP and the agent together."""
         agent = self.agent()
-        self.exabgp.signal(signal.SIGSTOP)  # or it would start the agent again
+        self.exabgp.signal(signal.SIGSTOP)  # so that it does not restart the agent
         kill(agent)
         self.exabgp.kill()
 
     def vipagent(self, *words: str, program: Sequence[str] = ()) -> str:
-        """Run `vipagent` on this machine, as an operator does; return what it says."""
+        """Run `vipagent` on this machine; return its output."""
         command = self.command(*words, program=program)
         done = subprocess.run(command, capture_output=True, text=True, timeout=allowed(90), check=False)
         assert done.returncode == 0, f"vipagent {' '.join(words)}: {done.stderr}"
         return done.stdout
 
     def command(self, *words: str, program: Sequence[str] = ()) -> list[str]:
-        """Return the command line of `vipagent` with this machine's configuration; by default its own."""
+        """Return the command line of a `vipagent`, by default this machine's, with its configuration."""
         command = [*(program or self.program), *words, "--config", str(self.config)]
         return self._network.inside(self.name, command)
 

@@ -1,4 +1,4 @@
-"""What the labs have measured, for the end of the run: it is reported, whatever was asserted."""
+"""Collects the measurements of the labs, which are reported at the end of the run."""
 
 import pytest
 
@@ -11,12 +11,12 @@ MEASURED = pytest.StashKey[list[tuple[Plan, Measured]]]()
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> list[tuple[Plan, Measured]]:
-    """What is put here is shown in the end."""
+    """List of measurements for the report."""
     return request.config.stash.setdefault(MEASURED, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show a line for each run of a scenario."""
+    """Print one line for each run of a scenario."""
     for plan, run in config.stash.get(MEASURED, []):
         figure = table.in_words(run.bound, run.figure, run.noticed, run.lost)
         terminalreporter.write_line(

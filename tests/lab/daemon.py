@@ -1,4 +1,4 @@
-"""A process on one of the lab's machines, known by a file with its pid: it outlives who started it."""
+"""A process on one of the lab's machines, identified by a pid file, which outlives its starter."""
 
 import contextlib
 import os
@@ -10,18 +10,18 @@ from pathlib import Path
 from tests.servers.process import wait_for
 
 ROOT = Path(__file__).parents[2]
-"""Where `python -m tests.lab` is found."""
-TELL_PID = 'echo $$ >"$0" && exec "$@"'
+"""Directory from which `python -m tests.lab` runs."""
+WRITE_PID = 'echo $$ >"$0" && exec "$@"'
 
 
 class Daemon:
-    """One process, its output in `NAME.log`. It is nobody's child, so whoever has the lab can look after it.
+    """One process, with its output in `NAME.log`. It is not a child, so any process can control it.
 
     Args:
-        name: of its files.
-        command: as it is run inside of its machine's namespace (`Network.inside`).
-        directory: for its files.
-        environment: by default this process's own.
+        name: base name of its files.
+        command: command line inside its machine's namespace (`Network.inside`).
+        directory: directory of its files.
+        environment: default: the environment of this process.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Its pid, if it runs; else 0."""
+        """Its pid, or 0 if it is not running."""
         try:
             pid, birth = self._file.read_text().split()
         except (OSError, ValueError):
@@ -43,13 +43,13 @@ class Daemon:
         return int(pid) if _birth(int(pid)) == birth else 0
 
     def start(self) -> None:
-        """Start it; nothing happens if it runs."""
+        """Start it, unless it is running."""
         if self.pid:
             return
         self._file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             subprocess.run(
-                ["setsid", "--fork", "sh", "-c", TELL_PID, str(self._file), *self._command],
+                ["setsid", "--fork", "sh", "-c", WRITE_PID, str(self._file), *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -61,22 +61,22 @@ class Daemon:
         self._file.write_text(f"{pid} {_birth(pid)}")
 
     def _told(self) -> str:
-        """Return the line that TELL_PID writes, once it is whole."""
+        """Return the line that WRITE_PID writes, once it is complete."""
         text = self._file.read_text() if self._file.exists() else ""
         return text if text.endswith("\n") else ""
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens if it does not run."""
+        """Send it a signal, if it is running."""
         if pid := self.pid:
             kill(pid, number)
 
     def kill(self) -> None:
-        """`kill -9`, and wait until it is gone."""
+        """`kill -9`, and wait until it has exited."""
         self.signal(signal.SIGKILL)
         self.wait()
 
     def wait(self, within: float = 10.0) -> None:
-        """Wait until it is gone."""
+        """Wait until it has exited."""
         wait_for(f"{self.name} has ended", lambda: not self.pid, within, every=0.002)
 
     def children(self) -> list[int]:
@@ -90,7 +90,7 @@ class Daemon:
 
 
 def read(log: Path, start: int = 0) -> str:
-    """Return what is in a log, from a number of bytes on. It may not be there yet."""
+    """Return the content of a log from an offset in bytes; empty if it does not exist."""
     if not log.exists():
         return ""
     with log.open("rb") as file:
@@ -99,13 +99,13 @@ def read(log: Path, start: int = 0) -> str:
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Send a signal to a process that may be gone."""
+    """Send a signal to a process that may have exited."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def _birth(pid: int) -> str:
-    """When a living process was started: with its pid, that is its identity. Empty: it is gone."""
+    """Return the start time of a process, which identifies it with its pid; empty if it has exited."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""The local service of a load balancer: says by UDP who it is, and by HTTP that it is well.
+"""The local service of a load balancer: returns its name by UDP, and its health by HTTP.
 
 python -m tests.lab.echo NAME VIP...
 """
@@ -10,11 +10,11 @@ from typing import cast
 from tests.lab.plan import ECHO_PORT
 
 HEALTH = ("127.0.0.1", 8080)
-"""Where the agent's check asks, as conf/ has it."""
+"""Address of the agent's check, as in conf/."""
 
 
 class Echo(asyncio.DatagramProtocol):
-    """Sends every packet back, with the node's name at its end."""
+    """Returns every packet with the node's name appended."""
 
     def __init__(self, name: str) -> None:
         self._name = name.encode()
@@ -26,7 +26,7 @@ class Echo(asyncio.DatagramProtocol):
         self._transport.sendto(data + self._name, addr)
 
     def error_received(self, exc: Exception) -> None:
-        """A packet that could not be sent is lost, as packets are."""
+        """Ignore packets that cannot be sent."""
 
 
 async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +37,7 @@ async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def serve(name: str, vips: list[str]) -> None:
-    """Serve for ever. It is well once all VIPs answer."""
+    """Serve until killed; healthy once all VIPs reply."""
     loop = asyncio.get_running_loop()
     for vip in vips:
         await loop.create_datagram_endpoint(lambda: Echo(name), local_addr=(vip, ECHO_PORT))

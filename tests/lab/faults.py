@@ -1,4 +1,4 @@
-"""What can be done to the first load balancer, its cables, the store; and how it is undone."""
+"""Faults of the first load balancer, its links and the store, and their repair."""
 
 import signal
 import subprocess
@@ -12,42 +12,42 @@ from tests.servers.process import wait_for
 
 VICTIM = plan.BALANCERS[0].name
 BYSTANDER = plan.BALANCERS[1].name
-"""Where an operator sits."""
+"""The machine of the operator."""
 
 
 def victim(lab: Lab) -> Balancer:
-    """Return the load balancer that all of this happens to."""
+    """Return the load balancer with the faults."""
     return lab.balancers[VICTIM]
 
 
 def nothing(_lab: Lab) -> None:
-    """It mends itself."""
+    """Do nothing: the fault repairs itself."""
 
 
 def crash(lab: Lab) -> None:
-    """The machine dies: `kill -9` of ExaBGP and the agent together."""
+    """`kill -9` ExaBGP and the agent together, like a failure of the machine."""
     victim(lab).crash()
 
 
 def kill_exabgp(lab: Lab) -> None:
-    """`kill -9` of ExaBGP alone."""
+    """`kill -9` only ExaBGP."""
     victim(lab).exabgp.signal(signal.SIGKILL)
 
 
 def terminate_exabgp(lab: Lab) -> None:
-    """SIGTERM to ExaBGP: `systemctl stop`."""
+    """Send SIGTERM to ExaBGP, like `systemctl stop`."""
     victim(lab).exabgp.signal(signal.SIGTERM)
 
 
 def start_exabgp(lab: Lab) -> None:
-    """Start ExaBGP anew, once it is gone."""
+    """Start ExaBGP again after it has exited."""
     exabgp = victim(lab).exabgp
     exabgp.wait()
     exabgp.start()
 
 
 def hang_exabgp(lab: Lab) -> None:
-    """SIGSTOP: ExaBGP hangs, and its sessions end when the switch's hold time is over."""
+    """Freeze ExaBGP with SIGSTOP; its sessions end when the switch's hold time expires."""
     victim(lab).exabgp.signal(signal.SIGSTOP)
 
 
@@ -57,23 +57,23 @@ def continue_exabgp(lab: Lab) -> None:
 
 
 def terminate_agent(lab: Lab) -> None:
-    """SIGTERM to the agent alone, which ExaBGP starts anew."""
+    """Send SIGTERM only to the agent, which ExaBGP restarts."""
     balancer = victim(lab)
     before = balancer.agent()
     balancer.signal_agent(signal.SIGTERM)
-    wait_for("ExaBGP has started the agent anew", lambda: balancer.agent() != before)
+    wait_for("ExaBGP has restarted the agent", lambda: balancer.agent() != before)
 
 
 def kill_agent(lab: Lab) -> None:
-    """`kill -9` of the agent alone, which ExaBGP starts anew."""
+    """`kill -9` only the agent, which ExaBGP restarts."""
     balancer = victim(lab)
     before = balancer.agent()
     balancer.signal_agent(signal.SIGKILL)
-    wait_for("ExaBGP has started the agent anew", lambda: balancer.agent() != before)
+    wait_for("ExaBGP has restarted the agent", lambda: balancer.agent() != before)
 
 
 def stop_agent(lab: Lab) -> None:
-    """SIGSTOP: the agent hangs."""
+    """Freeze the agent with SIGSTOP."""
     victim(lab).signal_agent(signal.SIGSTOP)
 
 
@@ -83,37 +83,37 @@ def continue_agent(lab: Lab) -> None:
 
 
 def unplug_switch(lab: Lab) -> None:
-    """The cable to the switch is out: both ends see it."""
+    """Disconnect the link to the switch; both ends detect it."""
     lab.network.unplug(plan.uplink(VICTIM))
 
 
 def plug_switch(lab: Lab) -> None:
-    """The cable is in again."""
+    """Reconnect the link."""
     lab.network.plug(plan.uplink(VICTIM))
 
 
 def silence_switch(lab: Lab) -> None:
-    """The cable to the switch loses every packet, and neither end sees it."""
+    """Drop all packets on the link to the switch; neither end detects it."""
     lab.network.silence(plan.uplink(VICTIM))
 
 
 def restore_switch(lab: Lab) -> None:
-    """The cable carries packets again."""
+    """Stop dropping packets."""
     lab.network.restore(plan.uplink(VICTIM))
 
 
 def cut_store(lab: Lab) -> None:
-    """The node's cable to the management network loses every packet."""
+    """Drop all packets on the node's link to the management network."""
     lab.network.silence(managed(VICTIM))
 
 
 def restore_store(lab: Lab) -> None:
-    """It carries packets again."""
+    """Stop dropping packets on the management link."""
     lab.network.restore(managed(VICTIM))
 
 
 def kill_store(lab: Lab) -> None:
-    """`kill -9` of ZooKeeper."""
+    """`kill -9` ZooKeeper."""
     lab.store.daemon.kill()
 
 
@@ -123,17 +123,17 @@ def start_store(lab: Lab) -> None:
 
 
 def kill_service(lab: Lab) -> None:
-    """`kill -9` of what serves the VIPs and answers the check."""
+    """`kill -9` the service, which also answers the check."""
     victim(lab).service.kill()
 
 
 def start_service(lab: Lab) -> None:
-    """Start it anew."""
+    """Start the service."""
     victim(lab).service.start()
 
 
 def drain_node(lab: Lab) -> None:
-    """Put the node in maintenance, and return when it serves nothing any more."""
+    """Put the node in maintenance, and wait until it is drained."""
     lab.balancers[BYSTANDER].vipagent("maintenance", "on", plan.SERVICE, "--node", VICTIM, "--wait")
 
 
@@ -143,7 +143,7 @@ def end_drain(lab: Lab) -> None:
 
 
 def stop_service(lab: Lab) -> float:
-    """Put the whole service in maintenance; return when the key was written."""
+    """Put the whole service in maintenance; return the time at which the key was written."""
     command = lab.balancers[BYSTANDER].command("maintenance", "on", plan.SERVICE)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as operator:
         assert operator.stdout is not None

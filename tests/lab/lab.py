@@ -1,4 +1,4 @@
-"""One lab: all machines of a plan, with all that runs on them."""
+"""One lab: all machines of a plan, with their processes."""
 
 import json
 import shutil
@@ -19,17 +19,17 @@ from tests.lab.switches import BirdSwitch, switches
 from tests.servers.process import wait_for
 
 LINES = 60
-"""Of each log in a report."""
+"""Number of lines of each log in a report."""
 Marks = dict[Path, int]
-"""How much was in each log at some time, in bytes."""
-STEADY = 60.0
-"""Seconds within which all must be as it should after a fault."""
+"""Size of each log in bytes."""
+CONVERGENCE_TIMEOUT = 60.0
+"""Timeout in seconds for convergence after a fault."""
 COLD_START = 120.0
-"""Seconds within which it must be from nothing on, beside other labs that start."""
+"""Timeout in seconds for the start, in parallel with other labs."""
 
 
 class Lab:
-    """A network of its own, which outlives this object: another one of the same plan is the same lab."""
+    """A network that outlives this object: objects of the same plan refer to the same lab."""
 
     def __init__(self, planned: Plan, program: Sequence[str] = VIPAGENT) -> None:
         self.plan = planned
@@ -44,7 +44,7 @@ class Lab:
         self.probes = Probes(self.network, self.directory)
 
     def up(self) -> None:
-        """Start all; it is gone again if that fails."""
+        """Start all processes; remove the lab on errors."""
         if self.network.exists() or self.directory.exists():
             raise FileExistsError(f"lab {self.plan.name} is up: choose another name, or take it down first")
         try:
@@ -62,7 +62,7 @@ class Lab:
             raise
 
     def down(self) -> None:
-        """End every process on its machines, remove them, and all files."""
+        """Stop all processes, and remove all machines and files."""
         wait_for("all processes of the lab have ended", self._ended, 20)
         self.network.down()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -73,8 +73,8 @@ class Lab:
             kill(pid)
         return not left
 
-    def wait_until(self, what: str, probe: Callable[[], object], within: float = STEADY) -> None:
-        """Wait for a condition; what the agents said is in the failure's report."""
+    def wait_until(self, what: str, probe: Callable[[], object], within: float = CONVERGENCE_TIMEOUT) -> None:
+        """Wait for a condition; on a timeout, report the logs of the agents."""
 
         def probed() -> object:
             assert self.directory.exists(), "it was taken down"
@@ -85,8 +85,8 @@ class Lab:
         except AssertionError as error:
             raise AssertionError(f"lab {self.plan.name}: {error}\n{self.report()}") from None
 
-    def wait_until_steady(self, within: float = STEADY) -> None:
-        """Wait until each node serves, announces and has registered what it owns, and no more."""
+    def wait_until_converged(self, within: float = CONVERGENCE_TIMEOUT) -> None:
+        """Wait until each node serves, announces and has registered exactly its own VIPs."""
         why = ""
 
         def steady() -> bool:
@@ -100,7 +100,7 @@ class Lab:
             raise AssertionError(f"{why}; {error}") from None
 
     def unsteady(self) -> str:
-        """Say what is not as it should be; the empty string if all is."""
+        """Return what is not as expected be; the empty string if all is."""
         serving = self.probes.serving()
         paths = self.paths()
         registered = self.store.registered()
@@ -146,11 +146,11 @@ class Lab:
 
 
 def begin(planned: Plan, program: Sequence[str] = VIPAGENT) -> Lab:
-    """Start a lab, and return it in its steady state, its agents settled (L3)."""
+    """Start a lab, and return it in its converged state, its agents settled (L3)."""
     lab = Lab(planned, program)
     lab.up()
     try:
-        lab.wait_until_steady(COLD_START)
+        lab.wait_until_converged(COLD_START)
         time.sleep(plan.SESSION)
     except BaseException:
         lab.down()

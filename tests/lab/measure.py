@@ -24,28 +24,28 @@ class Measured:
     figure: float
     """How long the VIP that was hit most was unserved; or, if all are to go, how long the last one stayed."""
     lost: int
-    """Packets lost, of the VIP that was hit most."""
+    """Lost packets of the most affected VIP."""
     returning: float
-    """The longest outage once the fault was mended."""
+    """The longest interruption after the repair."""
     returning_lost: int
     answered: frozenset[str]
-    """Who answered for that VIP, from the act until it was undone."""
+    """Nodes that replied for that VIP between fault and repair."""
     evidence: str = ""
-    """What was logged meanwhile, if that was worse than it may be."""
+    """Logs of the run, if a bound was exceeded."""
 
     @property
     def bound(self) -> Bound:
-        """What was to be reached."""
+        """The bound."""
         return self.scenario.bound(self.standby)
 
     @property
     def counted(self) -> float:
-        """The figure as the bound counts it."""
+        """The measured time, relative to the bound."""
         return max(0.0, self.figure - self.noticed) if self.bound.noticed else self.figure
 
     @property
     def failures(self) -> list[str]:
-        """What was worse than it may be, a busy machine considered."""
+        """Exceeded bounds, with tolerance for a busy machine."""
         found = []
         if self.counted > self.bound.tolerated:
             found.append(f"{self.scenario.title}: {self.counted * 1000:.0f} ms; {self.bound.words}")
@@ -55,12 +55,12 @@ class Measured:
 
 
 def measure(lab: Lab, scenario: Scenario) -> Measured:
-    """Run a scenario from the steady state to the steady state.
+    """Run a scenario from one converged state to the next.
 
     Raises:
-        AssertionError: the lab does not do as the scenario says, however late.
+        AssertionError: the lab does not reach the expected state.
     """
-    lab.wait_until_steady()
+    lab.wait_until_converged()
     with going_first(lab.network.pids):
         return _measure(lab, scenario)
 
@@ -76,7 +76,7 @@ def _measure(lab: Lab, scenario: Scenario) -> Measured:
         mended = time.time()
     finally:
         scenario.undo(lab)
-    lab.wait_until_steady()
+    lab.wait_until_converged()
     back = time.time()
     worst = _worst(lab, began, mended)
     stays = scenario.served is not Served.NOBODY
@@ -90,7 +90,7 @@ def _measure(lab: Lab, scenario: Scenario) -> Measured:
 
 
 def served(lab: Lab, by: Served) -> bool:
-    """Say whether all VIPs are served as they should be after an act."""
+    """Return whether all VIPs are served as expected after a fault."""
     now = lab.probes.serving()
     if by is Served.NOBODY:
         return not any(now.values())
@@ -103,7 +103,7 @@ def served(lab: Lab, by: Served) -> bool:
 
 def _wait_for_notice(lab: Lab, scenario: Scenario, marks: Marks) -> float:
     log = faults.victim(lab).log
-    wait_for(f"{scenario.notice} is said", lambda: scenario.notice in read(log, marks[log]), 20, 0.002)
+    wait_for(f"{scenario.notice} is logged", lambda: scenario.notice in read(log, marks[log]), 20, 0.002)
     return time.time()
 
 

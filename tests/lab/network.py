@@ -1,4 +1,4 @@
-"""The machines as network namespaces, the cables as pairs of virtual interfaces between them."""
+"""Machines as network namespaces, links as veth pairs between them."""
 
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ SETTINGS = (
     "net.ipv6.conf.all.keep_addr_on_down=1",
 )
 FORWARDING = ("net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1")
-NOTHING_FITS = "root tbf rate 1kbit burst 1b limit 1b"
-"""A token bucket that is smaller than any packet: whatever is sent is lost, and both ends see a good link."""
+DROP_ALL = "root tbf rate 1kbit burst 1b limit 1b"
+"""A token bucket smaller than any packet: all packets are dropped, while both ends see the link up."""
 
 
 class Network:
-    """One lab's namespaces, by a prefix of their names. Nothing is made outside of them."""
+    """The namespaces of one lab, by name prefix. Nothing outside is changed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,18 +32,18 @@ class Network:
         return f"{self.name}-{host}"
 
     def inside(self, host: str, command: Sequence[str]) -> list[str]:
-        """Return the command line that runs a command on a machine; its process is the command's own."""
+        """Return the command line that runs a command on a machine, with exec."""
         return ["ip", "netns", "exec", self.namespace(host), *command]
 
     def exists(self) -> bool:
-        """Whether any of its namespaces is there."""
+        """Whether any of its namespaces exists."""
         return bool(self._present())
 
     def up(self) -> None:
-        """Make all machines and plug in all cables.
+        """Create all machines and links.
 
         Raises:
-            RuntimeError: the kernel or `ip` refused; it says why.
+            RuntimeError: the kernel or `ip` reported an error.
         """
         _batch([], [f"netns add {self.namespace(host)}" for host in plan.HOSTS])
         forwarders = {machine.name for machine in plan.SWITCHES}
@@ -55,7 +55,7 @@ class Network:
             _batch(["-n", self.namespace(host)], _configuration(host))
 
     def down(self) -> None:
-        """Remove what is there."""
+        """Remove all namespaces."""
         for namespace in self._present():
             _run(["ip", "netns", "del", namespace])
 
@@ -68,21 +68,21 @@ class Network:
         ]
 
     def unplug(self, link: Link) -> None:
-        """Take a cable out: both ends see it."""
+        """Disconnect a link; both ends detect it."""
         self._ip(link.upper, f"link set {link.lower} down")
 
     def plug(self, link: Link) -> None:
-        """Put it in again."""
+        """Reconnect a link."""
         self._ip(link.upper, f"link set {link.lower} up")
         self._ip(link.upper, _prompt(link, link.upper))
 
     def silence(self, link: Link) -> None:
-        """Lose every packet on a cable, both ways; neither end sees it."""
+        """Drop all packets on a link in both directions; neither end detects it."""
         for here, there in ((link.upper, link.lower), (link.lower, link.upper)):
-            self._tc(here, f"qdisc replace dev {there} {NOTHING_FITS}")
+            self._tc(here, f"qdisc replace dev {there} {DROP_ALL}")
 
     def restore(self, link: Link) -> None:
-        """Let packets through again."""
+        """Stop dropping packets on a link."""
         for here, there in ((link.upper, link.lower), (link.lower, link.upper)):
             self._tc(here, f"qdisc del dev {there} root")
 
@@ -110,7 +110,7 @@ class Network:
 
 
 def managed(host: str) -> Link:
-    """Return a machine's cable to the management network."""
+    """Return a machine's link to the management network."""
     return Link(-1, plan.MANAGEMENT, host)
 
 
@@ -132,8 +132,8 @@ def _configuration(host: str) -> Iterable[str]:
         yield f"addr add {end.ipv6}/64 dev {end.interface}"
         yield f"link set {end.interface} up"
         yield _prompt(link, host)
-        # BGP runs over IPv4: nobody looks for the IPv6 neighbour before the routes by it are back, and
-        # one that was silent is asked again by default once a second.
+        # BGP runs over IPv4, so the IPv6 neighbour is not resolved before the routes return, and the default
+        # retransmission interval is one second.
         yield f"ntable change name ndisc_cache dev {end.interface} retrans 50"
     if host in plan.VIPS:
         yield from (f"addr add {vip} dev lo" for vip in plan.OWNERS)
@@ -145,10 +145,10 @@ def _configuration(host: str) -> Iterable[str]:
 
 
 def _prompt(link: Link, host: str) -> str:
-    """Return the command that makes a machine acknowledge at once what comes by a cable.
+    """Return the command that disables delayed acknowledgements on a link.
 
-    BIRD sends an update only once the one before was acknowledged (Nagle's algorithm is on), so IPv6 routes
-    would follow IPv4 routes, on the same session, after the 40 ms of a delayed acknowledgement.
+    BIRD sends an update only after the previous one was acknowledged (Nagle's algorithm), so IPv6 routes
+    would follow IPv4 routes on the same session after a delay of 40 ms.
     """
     end = link.end(host)
     subnet = f"{link.end(link.upper).ipv4}/31"

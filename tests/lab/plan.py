@@ -1,4 +1,4 @@
-"""What the network looks like: machines, cables, AS numbers and addresses. Plain data.
+"""The network: machines, links, AS numbers and addresses.
 
               client
                 |
@@ -20,31 +20,31 @@ STORE = "172.31.255.100"
 """ZooKeeper's address on the management network."""
 ECHO_PORT = 7
 HOLD = 9
-"""Seconds of silence after which a BGP session is over, as conf/ has it."""
+"""BGP hold time in seconds, as in conf/."""
 SESSION = 6
-"""Seconds after which ZooKeeper takes a silent node for dead."""
+"""ZooKeeper session timeout in seconds."""
 
 
 class Standby(StrEnum):
-    """How the load balancers share the VIPs."""
+    """Takeover policy of the load balancers."""
 
     COLD = "cold"
-    """A VIP is announced by its owner; by all the others once the owner is gone."""
+    """The owner announces a VIP; all others do after it has failed."""
     HOT = "hot"
-    """By all at all times: the n-th in its order with n more of the own AS in the path."""
+    """All nodes announce all VIPs, the n-th in the order with n prepended AS numbers."""
     MED_ALONE = "med-alone"
-    """By all at all times, told apart by MED alone, on switches without multipath: the article's failure."""
+    """All nodes announce all VIPs with different MEDs, and switches have no multipath."""
 
 
 class Tor(StrEnum):
-    """What runs on the first ToR switch; BIRD runs on all other switches."""
+    """Routing daemon of the first ToR switch; all others run BIRD."""
 
     BIRD = "bird"
     FRR = "frr"
 
     @property
     def label(self) -> str:
-        """Its name as its makers write it."""
+        """Display name."""
         return self.value.upper()
 
 
@@ -53,7 +53,7 @@ class Plan:
     """One lab."""
 
     name: str
-    """What the names of its namespaces begin with."""
+    """Prefix of its namespaces."""
     standby: Standby = Standby.COLD
     tor: Tor = Tor.BIRD
 
@@ -69,7 +69,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a cable: an interface, named after the machine at the other end."""
+    """One end of a link: an interface named after the machine at the other end."""
 
     interface: str
     ipv4: str
@@ -78,7 +78,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A cable. `upper` is nearer to the clients."""
+    """A link. `upper` is closer to the clients."""
 
     number: int
     upper: str
@@ -112,9 +112,9 @@ _CABLES = (
 LINKS = tuple(Link(number, *ends) for number, ends in enumerate(_CABLES))
 
 MANAGEMENT = "mgmt"
-"""The management network's bridge, in a namespace of this name."""
+"""Bridge of the management network, and its namespace."""
 MANAGED = {f"lb{n}": f"172.31.255.{n}" for n in NUMBERS} | {"store": STORE}
-"""Who is on the management network, with which address."""
+"""Addresses on the management network."""
 HOSTS = ("client", *(machine.name for machine in (*SWITCHES, *BALANCERS)), MANAGEMENT, "store")
 """All namespaces."""
 
@@ -124,11 +124,11 @@ OWNERS = {vip: owner for owner, vips in VIPS.items() for vip in vips}
 
 
 def links(machine: str) -> tuple[Link, ...]:
-    """Return the cables of a machine."""
+    """Return the links of a machine."""
     return tuple(link for link in LINKS if machine in (link.upper, link.lower))
 
 
 def uplink(balancer: str) -> Link:
-    """Return the cable between a load balancer and its ToR switch."""
+    """Return the link between a load balancer and its ToR switch."""
     [link] = links(balancer)
     return link

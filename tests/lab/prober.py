@@ -1,4 +1,4 @@
-"""Asks each VIP 200 times a second who serves it. Whoever connects to its socket is told all that it saw.
+"""Sends 200 packets per second to each VIP; clients of its socket receive all results.
 
 python -m tests.lab.prober SOCKET VIP...
 """
@@ -17,15 +17,15 @@ from tests.lab.plan import ECHO_PORT
 from tests.lab.runs import LOST, Run, add
 
 PERIOD = 1 / 200
-PATIENCE = 1.0
-"""Seconds after which a packet that nobody has answered is lost."""
+REPLY_TIMEOUT = 1.0
+"""Timeout in seconds after which a packet without reply is lost."""
 KEPT = 100_000
-"""Runs: what was before is forgotten."""
+"""Maximum number of stored runs."""
 
 
 @dataclass(slots=True)
 class Packet:
-    """One question on its way."""
+    """One pending packet."""
 
     sent: float
     by: str = LOST
@@ -45,25 +45,25 @@ class Flow:
         """The number of the first pending packet."""
 
     def send(self) -> None:
-        """Send the next packet; one that cannot be sent is lost."""
+        """Send the next packet; errors count as loss."""
         number = self._first + len(self._pending)
         self._pending.append(Packet(time.time()))
         with suppress(OSError):
             self.socket.send(number.to_bytes(8, "big"))
 
     def receive(self) -> None:
-        """Take all answers that are there."""
+        """Receive all available replies."""
         try:
             while answer := self.socket.recv(100):
                 place = int.from_bytes(answer[:8], "big") - self._first
                 if 0 <= place < len(self._pending):
                     self._pending[place].by = answer[8:].decode()
-        except OSError:  # no more; or nobody listens there, which shows in what is not answered
+        except OSError:  # no more replies, or the port is closed
             pass
 
     def settle(self) -> None:
-        """Note the fate of all packets up to the first that may still be answered."""
-        late = time.time() - PATIENCE
+        """Record the outcome of all packets up to the first pending one."""
+        late = time.time() - REPLY_TIMEOUT
         while self._pending and (self._pending[0].by != LOST or self._pending[0].sent < late):
             packet = self._pending.popleft()
             self._first += 1
@@ -73,7 +73,7 @@ class Flow:
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen where questions are asked."""
+    """Listen on the socket for clients."""
     path.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(str(path))
@@ -82,7 +82,7 @@ def listen(path: Path) -> socket.socket:
 
 
 def tell(server: socket.socket, flows: dict[str, Flow]) -> None:
-    """Tell whoever is next what each VIP's runs are."""
+    """Send the runs of all VIPs to the next client."""
     connection, _ = server.accept()
     seen = {vip: [astuple(run) for run in flow.runs] for vip, flow in flows.items()}
     with connection, suppress(OSError):
@@ -91,7 +91,7 @@ def tell(server: socket.socket, flows: dict[str, Flow]) -> None:
 
 
 def probe(path: Path, vips: list[str]) -> None:
-    """Probe for ever."""
+    """Probe until killed."""
     flows = {vip: Flow(vip) for vip in vips}
     server = listen(path)
     selector = selectors.DefaultSelector()

@@ -1,4 +1,4 @@
-"""The client: its prober, and what that has seen."""
+"""The client with its prober and results."""
 
 import json
 import socket
@@ -10,13 +10,13 @@ from pathlib import Path
 from tests.lab import plan
 from tests.lab.daemon import Daemon
 from tests.lab.network import Network
-from tests.lab.prober import PATIENCE
+from tests.lab.prober import REPLY_TIMEOUT
 from tests.lab.runs import Outage, Run, outage, serving
 from tests.servers.process import wait_for
 from vipagent.testing.slowness import allowed
 
 AT_LEAST = 0.3
-"""Seconds for which a node has to answer before it counts as serving."""
+"""Minimum time in seconds for which a node must reply to count as serving."""
 
 
 class Probes:
@@ -28,7 +28,7 @@ class Probes:
         self.daemon = Daemon("prober", network.inside("client", command), directory)
 
     def seen(self) -> dict[str, list[Run]]:
-        """Return what it has seen of each VIP."""
+        """Return the runs of each VIP."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
             asked.settimeout(allowed(10))
             try:
@@ -39,20 +39,20 @@ class Probes:
         return {vip: [Run(*run) for run in runs] for vip, runs in json.loads(answer).items()}
 
     def serving(self) -> dict[str, str]:
-        """Return which node serves each VIP just now; empty for one that not all packets come back from."""
+        """Return the node that serves each VIP; empty with packet loss."""
         seen = self.seen()
         return {vip: serving(runs, time.time(), AT_LEAST) for vip, runs in seen.items()}
 
     def settled(self, end: float) -> dict[str, list[Run]]:
-        """Wait until the fate of all packets sent before is known, and return all that was seen."""
+        """Wait until the outcome of all packets sent before `end` is known, and return all runs."""
 
         def known() -> dict[str, list[Run]]:
             seen = self.seen()
             return seen if all(runs and runs[-1].until >= end for runs in seen.values()) else {}
 
-        return wait_for("all packets were answered or are lost", known, PATIENCE + 10, every=0.1)
+        return wait_for("all packets were answered or are lost", known, REPLY_TIMEOUT + 10, every=0.1)
 
     def outages(self, start: float, end: float, vips: Iterable[str] = plan.OWNERS) -> dict[str, Outage]:
-        """Return what was lost of each VIP between two moments."""
+        """Return the interruption of each VIP in an interval."""
         seen = self.settled(end)
         return {vip: outage(seen[vip], start, end) for vip in vips}

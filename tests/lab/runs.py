@@ -1,38 +1,38 @@
-"""What a prober has seen of one VIP: runs of packets with the same fate, and what follows from them."""
+"""Results of a prober for one VIP: runs of packets with the same outcome, and statistics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOST = ""
-"""Answered by nobody."""
+"""Outcome of packets without reply."""
 
 
 @dataclass(slots=True)
 class Run:
-    """Consecutive packets, all answered by the same node, or all lost."""
+    """Consecutive packets, all with replies of the same node, or all lost."""
 
     by: str
     since: float
-    """When the first of them was sent; seconds, the system's clock."""
+    """Send time of the first packet, in seconds of the system clock."""
     until: float
-    """When the last of them was sent."""
+    """Send time of the last packet."""
     count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What was lost in a while."""
+    """Packet loss in an interval."""
 
     lost: int
     """Packets."""
     longest: float
-    """Seconds from the first packet lost in a row to the first one answered again."""
+    """Seconds from the first lost packet to the next reply."""
     answered: frozenset[str]
-    """Who answered."""
+    """Nodes that replied."""
 
 
 def add(runs: list[Run], by: str, sent: float) -> None:
-    """Add the fate of the next packet."""
+    """Add the outcome of the next packet."""
     if runs and runs[-1].by == by:
         runs[-1].until = sent
         runs[-1].count += 1
@@ -41,7 +41,7 @@ def add(runs: list[Run], by: str, sent: float) -> None:
 
 
 def outage(runs: Sequence[Run], start: float, end: float) -> Outage:
-    """Sum up the packets sent between two moments, at which nothing is lost."""
+    """Summarize the packets of an interval, without loss at its ends."""
     within = [run for run in runs if run.until >= start and run.since <= end]
     lost = [run for run in within if run.by == LOST]
     ends = [*(later.since for later in within[1:]), end]
@@ -54,12 +54,12 @@ def outage(runs: Sequence[Run], start: float, end: float) -> Outage:
 
 
 def last_answer(runs: Sequence[Run], start: float, end: float) -> float:
-    """Return when, between two moments, the last packet that was answered was sent; `start`, if none was."""
+    """Return the send time of the last packet with a reply in an interval, or `start`."""
     answered = [run for run in runs if run.by != LOST and run.until >= start and run.since <= end]
     return max((min(run.until, end) for run in answered), default=start)
 
 
 def serving(runs: Sequence[Run], now: float, seconds: float) -> str:
-    """Return the node that has answered everything in the last seconds; LOST if there is no such node."""
+    """Return the node that has replied to all packets of the last seconds, or LOST."""
     last = runs[-1] if runs else Run(LOST, now, now)
     return last.by if last.since <= now - seconds <= last.until else LOST

@@ -1,4 +1,4 @@
-"""What happens to the lab, one scenario a row, and how long a VIP may be unserved meanwhile. Plain data."""
+"""Scenarios of the lab, with the bounds of the time that a VIP may be unserved."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from tests.lab.lab import Lab
 from tests.lab.plan import HOLD, SESSION, Standby
 
 NOISE = 0.5
-"""Seconds that a busy machine may add to any outage, besides a tenth of it."""
+"""Tolerance in seconds for a busy machine, in addition to 10 %."""
 HICCUP = 0.2
-"""Seconds that it may lose packets for by itself, where none is to be lost."""
+"""Tolerance in seconds where no loss is expected."""
 
 Act = Callable[[Lab], float | None]
-"""Does something; may return from when on time counts, by default from its call on."""
+"""Causes a fault; may return its start time, by default the time of the call."""
 
 
 class Served(Enum):
-    """Who serves the victim's VIPs after the act."""
+    """Nodes that serve the victim's VIPs after the fault."""
 
     SAME = "the victim, as before"
     OTHERS = "the others"
@@ -27,16 +27,16 @@ class Served(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How long a VIP may be unserved."""
+    """Maximum time for which a VIP may be unserved."""
 
     words: str
     seconds: float
     noticed: bool = False
-    """Counted from when the agent has noticed (`Scenario.notice`)."""
+    """Whether it is relative to the detection by the agent (`Scenario.notice`)."""
 
     @property
     def tolerated(self) -> float:
-        """With what a busy machine adds; seconds."""
+        """The bound in seconds, with tolerance for a busy machine."""
         return self.seconds * 1.1 + NOISE if self.seconds else HICCUP
 
 
@@ -56,15 +56,15 @@ class Scenario:
     cold: Bound
     hot: Bound
     hold: float = 3.0
-    """Seconds from the act to its undoing, at least."""
+    """Minimum time in seconds between fault and repair."""
     notice: str = ""
-    """What the victim's agent logs when it notices, or is back."""
+    """Log line of the victim's agent at detection or return."""
     rest: float = 0.0
-    """Seconds afterwards in which agents settle, and take nothing over (L3)."""
+    """Time in seconds afterwards in which agents settle and take nothing over (L3)."""
     exazk: str = ""
-    """What ExaZK, the predecessor, showed in such a lab with sessions of 10 s."""
+    """Result of ExaZK, the predecessor, in a similar lab with sessions of 10 s."""
     mended: str = ""
-    """What its undoing is called, where that is a row of its own."""
+    """Title of the repair, if it has a separate row."""
 
     def bound(self, standby: Standby) -> Bound:
         """Return the bound for a lab of this kind."""
@@ -131,7 +131,7 @@ SCENARIOS = (
         cold=Bound("1 s after ExaBGP reports it", 1.0, noticed=True),
         hot=CONVERGED,
         notice="established=False",
-        exazk="dark until the link was repaired",
+        exazk="unserved until the link was repaired",
     ),
     Scenario(
         "link-silent",
@@ -142,11 +142,11 @@ SCENARIOS = (
         cold=Bound("hold time + 1 s", HOLD + 1.0),
         hot=Bound("hold time", float(HOLD)),
         notice="established=False",
-        exazk="dark until repaired",
+        exazk="unserved until repaired",
     ),
     Scenario(
         "store-cut-5",
-        "node cut from the store for 5 s",
+        "node loses the store for 5 s",
         faults.cut_store,
         faults.restore_store,
         Served.SAME,
@@ -157,7 +157,7 @@ SCENARIOS = (
     ),
     Scenario(
         "store-cut-30",
-        "node cut from the store for 30 s",
+        "node loses the store for 30 s",
         faults.cut_store,
         faults.restore_store,
         Served.SAME,
@@ -168,7 +168,7 @@ SCENARIOS = (
     ),
     Scenario(
         "store-dead-5",
-        "store dead for 5 s",
+        "store down for 5 s",
         faults.kill_store,
         faults.start_store,
         Served.SAME,
@@ -176,11 +176,11 @@ SCENARIOS = (
         hot=NO_LOSS,
         hold=5.0,
         rest=SESSION,
-        exazk="all VIPs dark for 50 s",
+        exazk="all VIPs unserved for 50 s",
     ),
     Scenario(
         "store-dead-40",
-        "store dead for 40 s",
+        "store down for 40 s",
         faults.kill_store,
         faults.start_store,
         Served.SAME,
@@ -188,7 +188,7 @@ SCENARIOS = (
         hot=NO_LOSS,
         hold=40.0,
         rest=SESSION,
-        exazk="all VIPs dark for 50 s",
+        exazk="all VIPs unserved for 50 s",
     ),
     Scenario(
         "service-fails",

@@ -1,4 +1,4 @@
-"""Several labs at once, each measured by a process of its own: most of their time is waiting."""
+"""Several labs at once, each measured by a separate process: most of their time is waiting."""
 
 import secrets
 import signal
@@ -35,7 +35,7 @@ def side_by_side(jobs: Sequence[Job]) -> Iterator[list[Future[Measured]]]:
 
 
 def unique(standby: Standby, tor: Tor, number: int = 1) -> Plan:
-    """Return a plan under a name that nobody else has, nor has left behind."""
+    """Return a plan with an unused name."""
     return Plan(f"{standby}{tor}{number}-{secrets.token_hex(3)}", standby, tor)
 
 

@@ -19,9 +19,9 @@ class Switch(ABC):
     """One switch.
 
     Args:
-        machine: which one.
-        network: where its namespace is.
-        directory: for all of its files.
+        machine: the machine.
+        network: the network with its namespace.
+        directory: directory of its files.
         multipath: whether it spreads packets over routes that are equally good.
     """
 

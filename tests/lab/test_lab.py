@@ -34,7 +34,7 @@ def test_a_lab_that_fails_to_start_leaves_nothing_behind(lab: Lab, monkeypatch: 
     assert not left_of(lab)
 
 
-def test_a_second_lab_of_the_same_name_is_refused_and_the_first_one_stays(lab: Lab) -> None:
+def test_a_second_lab_of_the_same_name_is_rejected_and_the_first_one_stays(lab: Lab) -> None:
     lab.network.up()
     with pytest.raises(FileExistsError, match=f"lab {lab.plan.name} is up"):
         Lab(lab.plan).up()

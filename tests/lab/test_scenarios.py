@@ -1,4 +1,4 @@
-"""Every scenario, cold and hot, behind a BIRD and behind an FRR: four labs side by side."""
+"""Every scenario, cold and hot, behind a BIRD and behind an FRR: four labs in parallel."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future

@@ -27,7 +27,7 @@ def measured(name: str, figure: float, lost: int, standby: Standby = Standby.COL
         (NOTICED, 0.9, 1.0, 180, "1.00 s + 0 ms, 180 lost"),
     ],
 )
-def test_a_figure_in_words(bound: Bound, figure: float, noticed: float, lost: int, words: str) -> None:
+def test_a_figure_as_text(bound: Bound, figure: float, noticed: float, lost: int, words: str) -> None:
     assert in_words(bound, figure, noticed, lost) == words
 
 
@@ -42,7 +42,7 @@ def test_the_table_has_medians() -> None:
     assert returns == "| node returns after any of these | 0 lost | 0 lost | 0 lost | 0 lost |  |"
 
 
-def test_a_mending_can_have_a_row_of_its_own() -> None:
+def test_a_repair_can_have_its_row() -> None:
     [_, _, _, recovers, _] = table([measured("service-fails", 1.0, 200)]).splitlines()
     assert recovers == "| local service recovers | 0 lost | 0 lost | 0 lost |  |  |"
 

@@ -1,4 +1,4 @@
-"""Chromium without a screen, driven by the DevTools protocol over a pair of pipes: no library, no port."""
+"""Headless Chromium, controlled by the DevTools protocol over a pair of pipes."""
 
 import base64
 import fcntl
@@ -20,22 +20,22 @@ FLAGS = """
 """
 PIPES = 'exec chromium "${@:3}" 3<&"$1" 4>&"$2"'
 """Chromium reads commands from descriptor 3 and writes to descriptor 4."""
-PATIENCE = 60.0
-"""Seconds for an answer: a busy machine starts a browser slowly."""
+BROWSER_TIMEOUT = 60.0
+"""Timeout of a reply in seconds: a browser starts slowly on a busy machine."""
 
 
 class Browser:
-    """One Chromium with one tab, logging all that the tab asks the network for.
+    """One Chromium with one tab that logs all network requests.
 
     Args:
-        directory: for its profile and its log.
+        directory: directory of its profile and log.
     """
 
     def __init__(self, directory: Path) -> None:
         self.requests: list[str] = []
         """The URL of every request so far."""
         self.errors: list[str] = []
-        """What the page's console has complained of."""
+        """Errors and warnings of the page's console."""
         self._directory = directory
         self._incoming = b""
         self._last = 0
@@ -65,7 +65,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it: without its pipes it ends by itself."""
+        """Stop it by closing its pipes."""
         os.close(self._write)
         os.close(self._read)
         try:
@@ -76,7 +76,7 @@ class Browser:
 
     @property
     def pid(self) -> int:
-        """Its process; most of it is in that one's children."""
+        """Pid of its main process."""
         return self._child.pid
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Browser:
         number = self._last
         command = {"id": number, "method": method, "params": params, **self._session}
         os.write(self._write, json.dumps(command).encode() + b"\0")
-        deadline = time.monotonic() + allowed(PATIENCE)
+        deadline = time.monotonic() + allowed(BROWSER_TIMEOUT)
         while number not in self._answers:
             self._pump(deadline - time.monotonic(), method)
         answer = self._answers.pop(number)
@@ -98,7 +98,7 @@ class Browser:
         self.call("Page.navigate", url=url)
 
     def look(self, width: int, scheme: str = "light", height: int = 900) -> None:
-        """Look through a window of this width, at a page in this colour scheme."""
+        """Set the window width and the colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -110,17 +110,17 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[feature])
 
     def run(self, script: str) -> Any:
-        """Return what an expression in the page is worth."""
+        """Evaluate an expression in the page."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def text(self) -> str:
-        """Return what can be read on the page."""
+        """Return the visible text of the page."""
         return str(self.run("document.body?.innerText ?? ''"))
 
     def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60.0) -> None:
-        """Wait until something holds; the page's text is in the failure's report."""
+        """Wait for a condition; on a timeout, report the page's text."""
         within = allowed(within)
         deadline = time.monotonic() + within
         while not condition():
@@ -128,7 +128,7 @@ class Browser:
             time.sleep(0.02)
 
     def picture(self, file: Path) -> None:
-        """Save what can be seen of the whole page, however long it is."""
+        """Save a screenshot of the whole page."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
@@ -157,7 +157,7 @@ class Browser:
 
 
 def _pipe() -> tuple[int, int]:
-    """Return a pipe that is not in the way of the descriptors 3 and 4."""
+    """Return a pipe that does not use the descriptors 3 and 4."""
     ends = os.pipe()
     high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
     for end in ends:

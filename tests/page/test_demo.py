@@ -1,4 +1,4 @@
-"""The page during `vipagent demo`: real BGP, a real death, and Chromium looks on."""
+"""The page during `vipagent demo` with real BGP and a killed node, in Chromium."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ DELAYS = """
     [...seen].slice(before).filter(([key]) => key.includes("(takeover)") && key.includes("→ rank"))
         .map(([key, at]) => at - Date.parse(key.split(" ")[0]))
 """
-"""Milliseconds from each take-over, by the agent's own clock, to its appearance on the page."""
+"""Milliseconds from each takeover, by the agent's own clock, to its appearance on the page."""
 
 
 class Demo:
@@ -99,7 +99,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_take_over_is_on_the_page_within_a_second(browser: Browser, demo: Demo) -> None:
+def test_a_takeover_is_on_the_page_within_a_second(browser: Browser, demo: Demo) -> None:
     browser.look(1100)
     browser.open(demo.page)
     browser.wait_for("all is well", lambda: is_well(browser))
@@ -124,7 +124,7 @@ def test_a_take_over_is_on_the_page_within_a_second(browser: Browser, demo: Demo
 
 
 def is_well(browser: Browser) -> bool:
-    """Say whether each load balancer serves its own VIP, and no other."""
+    """Return whether each load balancer serves its own VIP, and no other."""
     text = browser.text()
     return text.count("✓ served") == text.count("rank 0, owner") == 3 and "rank 1, " not in text
 

@@ -49,7 +49,7 @@ def agent(tmp_path: Path) -> Iterator[ByHand]:
 
 @pytest.fixture
 def hostile(agent: ByHand) -> Iterator[ByHand]:
-    """The agent's store says what nobody should believe."""
+    """The agent's store has hostile content."""
     operator = agent.operator()
     event = Event("2026-01-01T00:00:00.000+00:00", SCRIPT, IMAGE, SCRIPT, BOLD, IMAGE, SCRIPT)
     state = NodeState(
@@ -119,7 +119,7 @@ def test_it_can_be_read_on_a_phone_and_on_a_desk(
 def test_it_says_when_the_agent_is_gone_and_comes_back_by_itself(browser: Browser, agent: ByHand) -> None:
     opened(browser, agent)
     agent.stop()
-    browser.wait_for("it says so", lambda: "✕ disconnected: as of" in browser.text())
+    browser.wait_for("it says so", lambda: "✕ disconnected since" in browser.text())
     assert "10.0.0.1" in browser.text()
     agent.start()
     browser.wait_for("it lives again", lambda: "✓ live" in browser.text())

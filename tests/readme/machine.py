@@ -1,4 +1,4 @@
-"""A machine of the quick start: namespaces of its own for its network and its mounts."""
+"""A machine of the quick start, with separate network and mount namespaces."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.servers.process import Process, wait_for
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""As root has it on Debian: the system's own Python."""
+"""PATH of root on Debian, for the system's Python."""
 CLONE_NEWNET = 0x40000000
 COVER = """
 set -eu
@@ -30,18 +30,18 @@ for place; do
     done
 done
 """
-"""Cover directories with empty ones in memory that have the same in them, but what the quick start makes."""
+"""Cover directories with copies in memory, without the files that the quick start creates."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Machine:
-    """A machine whose /etc, /opt and /usr/local/bin are its own, and whose network has nothing in it.
+    """A machine with its own /etc, /opt and /usr/local/bin, and an empty network namespace.
 
     Args:
-        name: for messages.
-        directory: for what it writes.
-        shared: directories that are the same on several machines, by where they are seen.
+        name: name for messages.
+        directory: directory of its files.
+        shared: directories shared by several machines, by mount point.
     """
 
     def __init__(self, name: str, directory: Path, shared: Mapping[str, Path]) -> None:
@@ -52,10 +52,10 @@ class Machine:
         self._network = Process(f"{name}-network", ["unshare", "--net", "sleep", "infinity"], directory / "n")
 
     def start(self) -> None:
-        """Make its namespaces."""
+        """Create its namespaces."""
         for holder in (self._mounts, self._network):
             holder.start()
-            wait_for("the namespace is made", partial(_is_ready, holder), 30)
+            wait_for("the namespace exists", partial(_is_ready, holder), 30)
         self.run("sh", "-c", COVER, "sh", str(self.directory), "/etc", "/opt", outside=True)
         for place, directory in self._shared.items():
             self.run("mkdir", "-p", place)
@@ -63,13 +63,13 @@ class Machine:
         self.run("ip", "link", "set", "lo", "up")
 
     def stop(self) -> None:
-        """Remove them, with all that is in them."""
+        """Remove its namespaces."""
         self._network.kill()
         self._mounts.kill()
 
     @property
     def network(self) -> int:
-        """A process in its network."""
+        """Pid of a process in its network namespace."""
         return self._network.pid
 
     def inside(self, *command: str, outside: bool = False) -> list[str]:
@@ -77,9 +77,9 @@ class Machine:
 
         Args:
             command: the command.
-            outside: run it in the network that this machine was made in.
+            outside: use the host's network namespace.
         """
-        # Its root, too: whoever enters mounts is at their root directory, outside of a chroot.
+        # Also enter its root: after entering a mount namespace the root is outside of a chroot.
         holder = f"/proc/{self._mounts.pid}"
         namespaces = [f"--mount={holder}/ns/mnt", f"--root={holder}/root", f"--wd={holder}/root"]
         if not outside:
@@ -87,15 +87,15 @@ class Machine:
         return ["nsenter", *namespaces, "--", *command]
 
     def write(self, file: str, text: str) -> None:
-        """Write a file on it that everybody may read."""
+        """Write a world-readable file."""
         script = 'mkdir -p "${1%/*}"; printf %s "$2" >"$1"; chmod 644 "$1"'
         self.run("sh", "-euc", script, "sh", file, text)
 
     def run(
         self, *command: str, outside: bool = False, within: float = 180, directory: Path = Path("/")
     ) -> str:
-        """Run a command on it, and return what it printed."""
-        # Who enters mounts is in their root directory.
+        """Run a command on it, and return its output."""
+        # After entering a mount namespace the working directory is its root.
         line = self.inside("env", f"--chdir={directory}", *command, outside=outside)
         done = subprocess.run(
             line,
@@ -111,13 +111,13 @@ class Machine:
         return done.stdout
 
     def process(self, name: str, *command: str) -> Process:
-        """Return a process on it that is not started yet."""
+        """Return a process on it, not started."""
         return Process(name, self.inside(*command), self.directory / f"{name}.log", environment())
 
 
 @contextmanager
 def entered(machine: Machine) -> Iterator[None]:
-    """Be in a machine's network, with this thread and all that it starts."""
+    """Run the block in a machine's network namespace, with this thread and its children."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"/proc/{machine.network}/ns/net", os.O_RDONLY)
     try:
@@ -130,7 +130,7 @@ def entered(machine: Machine) -> Iterator[None]:
 
 
 def connect(switch: Machine, other: Machine, addresses: Sequence[str]) -> None:
-    """Plug a cable in: the switch's end is named as the other machine, the other end `uplink`."""
+    """Create a link: the switch's end is named after the other machine, the other end `uplink`."""
     switch.run(
         "ip", "link", "add", other.name, "type", "veth", "peer", "name", "uplink", "netns", str(other.network)
     )
@@ -141,7 +141,7 @@ def connect(switch: Machine, other: Machine, addresses: Sequence[str]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return this one's environment, as far as a login shell would have it: no tests' Python, no ExaBGP's."""
+    """Return the environment of a login shell, without variables of the tests, Python and ExaBGP."""
     ours = ("exabgp", "EXABGP", "VIPAGENT", "PYTHON", "VIRTUAL_ENV", "TOX", "COV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PATH": PATH}
@@ -152,5 +152,5 @@ def _enter(network: int) -> None:
 
 
 def _is_ready(holder: Process) -> bool:
-    """Return whether `unshare` has become the command that it runs."""
+    """Return whether `unshare` has executed its command."""
     return Path(f"/proc/{holder.pid}/cmdline").read_bytes().startswith(b"sleep")

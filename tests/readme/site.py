@@ -35,11 +35,11 @@ protocol bgp {name} {{
 
 
 class Site:
-    """All machines, with what the quick start installs on the load balancers, and ExaBGP beside it.
+    """All machines, with the installation of the quick start and ExaBGP on the load balancers.
 
     Args:
-        directory: for everything of it.
-        quick_start: what README says.
+        directory: directory of its files.
+        quick_start: snippets of the README.
     """
 
     def __init__(self, directory: Path, quick_start: QuickStart) -> None:
@@ -64,7 +64,7 @@ class Site:
         return Machine(name, directory, self._shared if name in BALANCERS else {})
 
     def start(self) -> None:
-        """Make the machines and the network, install, and start all but ExaBGP."""
+        """Create machines and network, install, and start all processes except ExaBGP."""
         for machine in self.machines.values():
             self._stack.callback(machine.stop)
             machine.start()
@@ -81,18 +81,18 @@ class Site:
             self._serve(self.machines[name])
 
     def stop(self) -> None:
-        """End all, and remove it."""
+        """Stop all processes, and remove the machines."""
         self._stack.close()
 
     def exabgp(self, name: str, version: str, configuration: str) -> Process:
-        """Return a load balancer's ExaBGP, as root starts it without a word about the user."""
+        """Return a load balancer's ExaBGP, started by root with the default user."""
         machine = self.machines[name]
         machine.write("/etc/exabgp/exabgp.conf", configuration)
         return machine.process("exabgp", f"/opt/exabgp-{version}/bin/exabgp", "/etc/exabgp/exabgp.conf")
 
     @contextmanager
     def running(self, exabgp: Process) -> Iterator[None]:
-        """Run an ExaBGP; what it said is in the report of a failure."""
+        """Run an ExaBGP; on failures, report its output."""
         exabgp.log.unlink(missing_ok=True)
         exabgp.start()
         try:
@@ -104,11 +104,11 @@ class Site:
             exabgp.terminate()
 
     def announced(self, name: str) -> set[str]:
-        """Return what a load balancer announces to the switch."""
+        """Return the routes of a load balancer at the switch."""
         return set(table(ask(self._bird, f"show route all protocol {name}")))
 
     def served(self, vip: str) -> str:
-        """Ask, as README's client does, and return the name of the load balancer that has answered."""
+        """Send the request of README's client, and return the name of the load balancer that replied."""
         try:
             return (
                 self.machines["client"].run("sh", "-euc", self.readme.ask.replace("10.20.255.1", vip)).strip()
@@ -117,7 +117,7 @@ class Site:
             return ""
 
     def _install(self) -> None:
-        """Carry out README's first snippet, in a checkout; ExaBGP is there already."""
+        """Run README's first snippet in a checkout; ExaBGP is already installed."""
         shutil.copytree(ROOT, self._checkout, ignore=NO_SOURCE)
         node = self.machines["node1"]
         for version, package in PACKAGES.items():
@@ -141,7 +141,7 @@ class Site:
         switch.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
 
     def _serve(self, machine: Machine) -> None:
-        """Carry out what README's reader does on a load balancer, up to ExaBGP; let the service run there."""
+        """Run README's steps on a load balancer, except ExaBGP, and start the service."""
         hosts = "127.0.0.1 localhost\n" + "".join(f"{SWITCH} zk{number}\n" for number in (1, 2, 3))
         machine.write("/etc/hosts", hosts)
         machine.write(f"{machine.directory}/pages/health", f"{machine.name}\n")
@@ -155,7 +155,7 @@ class Site:
 
 
 def own(name: str, text: str) -> str:
-    """Return a file of node1's for another load balancer: what differs says which node it is."""
+    """Return node1's file for another load balancer, with its node name and VIP."""
     number = name.removeprefix("node")
     address, asn = BALANCERS[name]
     changes = {
@@ -170,5 +170,5 @@ def own(name: str, text: str) -> str:
 
 
 def wait_until_served(site: Site, vip: str, by: str, within: float = 60) -> None:
-    """Wait until a client gets its answer from this load balancer."""
+    """Wait until this load balancer replies to the client."""
     wait_for(f"{vip} is served by {by}", lambda: site.served(vip) == by, within, every=0.2)

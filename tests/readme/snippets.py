@@ -1,4 +1,4 @@
-"""The code blocks of README's quick start, as they stand."""
+"""The code blocks of README's quick start."""
 
 import re
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from tests.markdown import ROOT
 SECTION = re.compile(r"^## ExaBGP and ZooKeeper in five minutes$(.*?)^##", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^# (/\S+): ")
-"""The first line of a block that is a file."""
+"""First line of a block with a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuickStart:
-    """What README has its readers do, in its order."""
+    """Steps of the README, in order."""
 
     install: str
     addresses: str
     config_file: str
-    """Where the configuration lies."""
+    """Path of the configuration."""
     config: str
     exabgp: str
     ask: str
-    """What a client does."""
+    """Command of the client."""
     operate: tuple[str, ...]
-    """Lines: status, maintenance on, maintenance off."""
+    """Commands: status, maintenance on, maintenance off."""
     by_options: str
-    """The process that ExaBGP runs without a file."""
+    """The process without a file."""
 
     def exabgp_by_options(self) -> str:
         """Return `exabgp.conf` with the other process."""
@@ -34,7 +34,7 @@ class QuickStart:
 
 
 def quick_start() -> QuickStart:
-    """Read README; every block of the section has its part in it."""
+    """Parse the README; every block of the section is used."""
     section = SECTION.search((ROOT / "README.md").read_text())
     assert section
     blocks = BLOCK.findall(section[1])

@@ -1,4 +1,4 @@
-"""README's quick start, as it stands: from a checkout to a VIP that answers, and to its maintenance."""
+"""README's quick start: from a checkout to a VIP that replies, and maintenance."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.servers.process import Process, wait_for
 
 NOBODY = 65534
 STORE = ("--backend", "zookeeper", "--hosts", "zk1:2181")
-"""As README names it to operators who have no file."""
+"""Store options of README for operators without a file."""
 VIP, OTHER = "10.20.255.1", "10.20.255.2"
 
 pytestmark = pytest.mark.timeout(900)
@@ -57,7 +57,7 @@ def test_one_service_by_options_answers(site: Site, version: str) -> None:
 
 
 def operate(site: Site) -> None:
-    """Carry out the operators' lines one after the other; see each do what it says."""
+    """Run the operator commands in order, and verify their effects."""
     node = site.machines["node1"]
     status, on, off = site.readme.operate
     shown = node.run("sh", "-euc", status)
@@ -74,7 +74,7 @@ def operate(site: Site) -> None:
 
 
 def wait_until_registered(site: Site) -> None:
-    """Wait until both are registered: until then, the other one announces a VIP, too."""
+    """Wait until both are registered: until then, the other one also announces a VIP."""
 
     def owners() -> list[str | None]:
         [service] = json.loads(site.machines["node1"].run("vipagent", "status", "--json"))

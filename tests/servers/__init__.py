@@ -1,1 +1,1 @@
-"""Real servers for the tests, each on free ports of loopback."""
+"""Real servers for the tests, on free ports of loopback."""

@@ -1,4 +1,4 @@
-"""A real BIRD 2 as the switch: what it learned by BGP, and every change of that."""
+"""A real BIRD 2 as the switch: its BGP routes, and all of their changes."""
 
 import re
 import shutil
@@ -23,18 +23,18 @@ CODE = re.compile(r"^\d{4}[- ]")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A load balancer as the switch's configuration names it."""
+    """A load balancer as a neighbor of the switch."""
 
     name: str
     address: str
     asn: int
     port: int
-    """Where its ExaBGP listens: the switch calls it, so a session is back a second after a flap."""
+    """Port of its ExaBGP: the switch connects to it, so a session returns a second after a flap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """One route that the switch learned from one peer."""
+    """One route of the switch from one peer."""
 
     peer: str
     next_hop: str
@@ -46,29 +46,29 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the switch's table. An update that says nothing new is none."""
+    """A change of the switch's table; updates without a difference are not changes."""
 
     at: float
-    """Seconds, the system's clock."""
+    """Seconds of the system clock."""
     peer: str
     prefix: str
     added: bool
-    """Or replaced; False: removed."""
+    """True: added or replaced; False: removed."""
 
 
 class Bird:
-    """One BIRD, with one BGP session for each peer."""
+    """One BIRD, with one BGP session per peer."""
 
     def __init__(
         self, directory: Path, address: str, peers: Sequence[Peer], hold: int = 240, asn: int = ASN
     ) -> None:
-        """Prepare a switch in a directory.
+        """Initialize a switch in a directory.
 
         Args:
-            directory: for its configuration, socket and log.
-            address: where it listens, on a free port.
+            directory: directory of its configuration, socket and log.
+            address: its address; the port is free.
             peers: the load balancers.
-            hold: BGP hold time that it proposes, in seconds.
+            hold: proposed BGP hold time in seconds.
             asn: its AS number.
         """
         program = shutil.which("bird", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -94,20 +94,20 @@ class Bird:
         self.process = Process("bird", command, directory / "bird.out")
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it replies."""
         self.process.start()
         wait_for("BIRD answers", self._answers)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self.process.terminate()
 
     def ask(self, question: str) -> str:
-        """Ask as `birdc` does, and return the answer without the protocol's codes."""
+        """Send a command like `birdc`, and return the reply without codes."""
         return ask(self._socket, question)
 
     def routes(self) -> dict[str, list[Learned]]:
-        """Return what it learned: for each prefix the routes, best first."""
+        """Return the routes of each prefix, best first."""
         return table(self.ask("show route all"))
 
     def established(self, peer: str) -> bool:
@@ -115,15 +115,15 @@ class Bird:
         return "Established" in self.ask(f"show protocols {peer}")
 
     def disable(self, peer: str) -> None:
-        """End the session with `peer`, and keep it down."""
+        """Disable the session with `peer`."""
         self.ask(f"disable {peer}")
 
     def enable(self, peer: str) -> None:
-        """Let the session with `peer` come up again."""
+        """Enable the session with `peer`."""
         self.ask(f"enable {peer}")
 
     def changes(self, since: float = 0.0) -> list[Change]:
-        """Return all that changed in its table, from its log: none is ever missed."""
+        """Return all changes of its table, from its log."""
         log = self._log.read_text(errors="replace") if self._log.exists() else ""
         changes = [_change(match) for match in map(CHANGE.match, log.splitlines()) if match]
         return [change for change in changes if change.at >= since]
@@ -153,7 +153,7 @@ class Bird:
 
 
 def ask(path: Path, question: str) -> str:
-    """Ask the BIRD with this control socket, as `birdc` does, and return its answer, without codes."""
+    """Send a command to a control socket like `birdc`, and return the reply without codes."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
         control.settimeout(allowed(5))
         control.connect(str(path))
@@ -164,7 +164,7 @@ def ask(path: Path, question: str) -> str:
 
 
 def table(answer: str) -> dict[str, list[Learned]]:
-    """Read the answer to `show route all`: for each prefix the routes, best first."""
+    """Parse the reply to `show route all`: the routes of each prefix, best first."""
     learned: dict[str, list[Learned]] = {}
     for prefix, peer, attributes in _routes(answer):
         learned.setdefault(prefix, []).append(_learned(peer, attributes))
@@ -210,7 +210,7 @@ def _learned(peer: str, attributes: dict[str, str]) -> Learned:
 
 
 def _listed(text: str) -> frozenset[str]:
-    """Read BIRD's `(65000,1) (65535,0)` as `65000:1` and `65535:0`."""
+    """Parse BIRD's `(65000,1) (65535,0)` as `65000:1` and `65535:0`."""
     return frozenset(":".join(re.findall(r"\w+", part)) for part in re.findall(r"\([^)]*\)", text))
 
 

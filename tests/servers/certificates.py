@@ -1,4 +1,4 @@
-"""Certificates for servers and clients of tests, by openssl: the same with its versions 3.0 to 3.5."""
+"""Certificates for servers and clients of tests, created by openssl 3.0 to 3.5."""
 
 import subprocess
 from dataclasses import dataclass
@@ -49,11 +49,11 @@ class Certificate:
 
 
 class Authority:
-    """An authority of its own, in a new directory: all that strict verification (RFC 5280) demands.
+    """An authority in a new directory, valid in strict verification (RFC 5280).
 
     Args:
-        directory: for its files.
-        plain: make it as operators do, by `openssl req -x509` and no settings: without a key usage.
+        directory: directory of its files.
+        plain: create it by `openssl req -x509` without settings: without a key usage.
     """
 
     def __init__(self, directory: Path, *, plain: bool = False) -> None:
@@ -81,11 +81,11 @@ class Authority:
         """Return a new certificate.
 
         Args:
-            name: its name, and that of its files.
-            subjects: whom it is valid for, as openssl's subjectAltName.
-            days: how long from now; below 0, it has expired.
+            name: its name, and base name of its files.
+            subjects: openssl's subjectAltName.
+            days: validity from now; negative: expired.
             password: encrypts the key.
-            attribute: what its name is: the common name, or `O` for one that has none.
+            attribute: attribute of its name: the common name, or `O`.
         """
         found = Certificate(*(self._directory / f"{name}.{end}" for end in ("crt", "key", "pem")))
         request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
@@ -95,7 +95,7 @@ class Authority:
             *("req", "-newkey", "rsa:2048", *encryption, "-subj", f"/{attribute}={name}"),
             *("-config", self._settings, "-keyout", found.key, "-out", request),
         )
-        # openssl x509 has no dates before 3.4, and 3.5 refuses `-days -1`; openssl ca has always had dates
+        # openssl x509 supports dates since 3.4, and 3.5 rejects `-days -1`; openssl ca always supports dates
         end = datetime.now(UTC) + days * DAY
         start = min(datetime.now(UTC), end) - DAY
         self._openssl(

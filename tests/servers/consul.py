@@ -1,4 +1,4 @@
-"""Real Consul servers, alone or three together: Debian 11's package, or what VIPAGENT_CONSUL names."""
+"""Real Consul servers, single or a cluster of three: Debian 11's package, or VIPAGENT_CONSUL."""
 
 import json
 import os
@@ -17,15 +17,15 @@ HOST = "127.0.0.1"
 
 
 def program() -> Path:
-    """Return the path of a Consul: `$VIPAGENT_CONSUL`, else Debian 11's."""
+    """Return the path of Consul: `$VIPAGENT_CONSUL`, or Debian 11's."""
     if elsewhere := os.environ.get("VIPAGENT_CONSUL"):
-        assert Path(elsewhere).is_file(), f"VIPAGENT_CONSUL={elsewhere} is no file"
+        assert Path(elsewhere).is_file(), f"VIPAGENT_CONSUL={elsewhere} is not a file"
         return Path(elsewhere)
     return unpacked("consul") / "usr/bin/consul"
 
 
 class Consul(Server):
-    """One agent in server mode. Its ports and its data stay the same over `kill` and `start`."""
+    """One agent in server mode. Ports and data are kept between `kill` and `start`."""
 
     def __init__(
         self,
@@ -34,13 +34,13 @@ class Consul(Server):
         tls: ssl.SSLContext | None = None,
         token: str = "",
     ) -> None:
-        """Prepare a server in a new directory.
+        """Initialize a server in a new directory.
 
         Args:
-            directory: for its data, settings and log.
-            settings: more settings, or others, at the top level.
-            tls: what the tests' own requests need if the server speaks HTTPS alone.
-            token: what they need if it demands one.
+            directory: directory of its data, settings and log.
+            settings: additional or changed top-level settings.
+            tls: TLS context for the tests' requests, if the server uses HTTPS.
+            token: ACL token for the tests' requests.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.port, self.gossip, rpc = free_port(), free_port(), free_port()
@@ -74,7 +74,7 @@ class Consul(Server):
     def ask(
         self, path: str, method: str = "GET", body: bytes | None = None, within: float = 2.0
     ) -> bytes | None:
-        """Send one request of the tests' own to `/v1/PATH`; None if it is refused or not answered in time."""
+        """Send a request to `/v1/PATH`; return None on errors or a timeout."""
         scheme = "https" if self._tls else "http"
         request = urllib.request.Request(f"{scheme}://{self.address}/v1/{path}", body, method=method)
         if self._token:
@@ -87,26 +87,26 @@ class Consul(Server):
             return None
 
     def call(self, path: str, method: str = "PUT", body: object = b"") -> object:
-        """Send one request that must succeed (JSON unless `body` is bytes); return what the JSON says."""
+        """Send a request that must succeed (JSON unless `body` is bytes); return the parsed response."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = self.ask(path, method, data or None, within=10.0)
-        assert answer is not None, f"{self.address} refuses {method} {path}"
+        assert answer is not None, f"{self.address} rejects {method} {path}"
         return json.loads(answer or b"null")
 
     @property
     def leads(self) -> bool:
-        """Whether it is the leader, and ready for writes."""
+        """Whether it is the leader and accepts writes."""
         state = json.loads(self.ask("agent/self") or b"{}").get("Stats", {}).get("consul", {})
         return bool(state.get("leader") == "true")
 
     @property
     def serves(self) -> bool:
-        """Whether it answers consistent reads: there is a leader, and it has its quorum."""
+        """Whether it serves consistent reads, with a leader and a quorum."""
         return self.ask("catalog/nodes?consistent") is not None
 
 
 class Cluster(Trio[Consul]):
-    """Three servers, each a process, that elect a leader among them."""
+    """A cluster of three servers."""
 
     def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:
         common = {"bootstrap_expect": 3, **(settings or {})}

@@ -1,9 +1,9 @@
-"""Programs that Debian 11 was the last to have, unpacked beside the system: nothing is installed.
+"""Programs of Debian 11's packages, unpacked without installation.
 
-    python -m tests.servers.debian11 consul      # fetches the package if need be, prints where it lies
+    python -m tests.servers.debian11 consul      # fetches the package if needed, prints its path
 
-The mirror is the machine's own: that of its Debian suites, as apt knows them. apt's lists and settings of the
-machine stay untouched; the package's signature is checked as usual.
+Uses the Debian mirror of the machine's apt configuration. apt's lists and settings are not changed;
+signatures are verified.
 """
 
 import os
@@ -17,7 +17,7 @@ SUITE = "bullseye"
 
 
 def unpacked(package: str) -> Path:
-    """Return the directory that holds the package's files; fetch them the first time."""
+    """Return the directory of the package's files; fetch them if needed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = cache / "vipagent-tests" / f"{package}-{SUITE}"
     if not place.exists():
@@ -27,12 +27,12 @@ def unpacked(package: str) -> Path:
             try:
                 Path(work, "root").rename(place)
             except OSError:
-                assert place.exists(), f"{place} cannot be made"  # else another test run was quicker
+                assert place.exists(), f"cannot create {place}"  # otherwise another test run was faster
     return place
 
 
 def _fetch(package: str, work: Path) -> None:
-    """Download the newest version in the suite, and unpack it below `work`/root."""
+    """Download the newest version in the suite, and unpack it in `work`/root."""
     sources = work / "sources.list"
     sources.write_text(f"deb {mirror()} {SUITE} main\n")
     for name in ("lists", "cache"):
@@ -52,11 +52,11 @@ def _fetch(package: str, work: Path) -> None:
 
 
 def mirror() -> str:
-    """Return the address of the archive that this machine's Debian comes from."""
+    """Return the URL of the machine's Debian archive."""
     form = "$(CREATED_BY) $(ORIGIN) $(CODENAME) $(REPO_URI)"
     for line in _run(["apt-get", "indextargets", "--format", form], Path.cwd()).splitlines():
         index, origin, codename, address = line.split(" ", 3)
-        if index == "Packages" and origin == "Debian" and "-" not in codename:  # no updates, no security
+        if index == "Packages" and origin == "Debian" and "-" not in codename:  # neither updates nor security
             return address
     raise AssertionError("apt knows no Debian archive: `apt-get update` first, on a Debian machine")
 

@@ -1,4 +1,4 @@
-"""Real etcd servers, alone or three together: Debian's package, or what VIPAGENT_ETCD names."""
+"""Real etcd servers, single or a cluster of three: Debian's package, or VIPAGENT_ETCD."""
 
 import json
 import os
@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 
 
 def executable() -> str:
-    """Return where etcd is: what `$VIPAGENT_ETCD` names, else Debian's."""
+    """Return the path of etcd: `$VIPAGENT_ETCD`, or Debian's."""
     found = shutil.which(os.environ.get("VIPAGENT_ETCD") or "etcd")
     assert found, "no etcd: `apt-get install etcd-server`, or set VIPAGENT_ETCD to the path of one"
     return found
@@ -29,7 +29,7 @@ def executable() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """What a server by TLS shows, and whom it demands."""
+    """TLS settings of a server: its certificate, and the authority of clients."""
 
     cert: Path
     key: Path
@@ -43,7 +43,7 @@ class Certificates:
 
 
 class Etcd(Server):
-    """One server. Its ports and its data stay the same over `kill` and `start`."""
+    """One server. Ports and data are kept between `kill` and `start`."""
 
     def __init__(
         self,
@@ -53,20 +53,20 @@ class Etcd(Server):
         name: str = "alone",
         peers: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare a server in a new directory.
+        """Initialize a server in a new directory.
 
         Args:
-            directory: for its data and its log.
-            flags: more options.
-            certificates: to serve clients by TLS.
+            directory: directory of its data and log.
+            flags: additional options.
+            certificates: TLS settings for clients.
             name: its name in a cluster.
-            peers: each member's URL for the others, by name; without it, it is alone.
+            peers: peer URLs of the members by name; default: a single server.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.certificates = certificates
         self.identity = ""
-        """`USER:PASSWORD` for `ask`, where it demands them."""
+        """`USER:PASSWORD` for `ask`, if required."""
         scheme = "https" if certificates else "http"
         peers = peers or {name: f"http://{HOST}:{free_port()}"}
         url = f"{scheme}://{self.address}"
@@ -94,10 +94,10 @@ class Etcd(Server):
         return f"{HOST}:{self.port}"
 
     def ask(self, path: str, body: Mapping[str, object], within: float = 5.0) -> dict[str, Any]:
-        """Ask the gateway as a foreign client: another program on another library.
+        """Send a request to the gateway as a foreign client.
 
         Raises:
-            OSError: it does not answer, or refuses.
+            OSError: no response, or an error.
         """
         request = urllib.request.Request(self.url + path, json.dumps(body).encode())
         if self.identity and path != "/v3/auth/authenticate":
@@ -109,7 +109,7 @@ class Etcd(Server):
             return said
 
     def metric(self, name: str) -> float:
-        """Return the sum of a metric's values; 0 if there is none of this name."""
+        """Return the sum of a metric's values; 0 if it does not exist."""
         with urllib.request.urlopen(
             self.url + "/metrics", timeout=allowed(5.0), context=self._trust()
         ) as answer:
@@ -118,7 +118,7 @@ class Etcd(Server):
 
     @property
     def serves(self) -> bool:
-        """Whether it answers, and its cluster has a leader."""
+        """Whether it replies, and its cluster has a leader."""
         try:
             with urllib.request.urlopen(self.url + "/health", timeout=1.0, context=self._trust()) as answer:
                 return bool(json.load(answer)["health"] == "true")
@@ -127,7 +127,7 @@ class Etcd(Server):
 
     @property
     def leads(self) -> bool:
-        """Whether its cluster's members follow it."""
+        """Whether it is the leader."""
         try:
             status = self.ask("/v3/maintenance/status", {}, 1.0)
         except OSError:
@@ -143,7 +143,7 @@ class Etcd(Server):
 
 
 class Cluster(Trio[Etcd]):
-    """Three servers, each a process, that elect a leader among them."""
+    """A cluster of three servers."""
 
     def __init__(self, directory: Path, flags: Sequence[str] = ()) -> None:
         peers = {name: f"http://{HOST}:{free_port()}" for name in ("one", "two", "three")}

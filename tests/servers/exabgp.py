@@ -1,6 +1,6 @@
 """A real ExaBGP, 4.2 or 5, with API processes.
 
-    python -m tests.servers.exabgp      # fetches 4.2 if need be, prints where it is
+    python -m tests.servers.exabgp      # fetches 4.2 if needed, prints its path
 
 Both versions come from PyPI.
 """
@@ -22,11 +22,11 @@ from tests.servers.process import Process, wait_for
 
 VERSIONS = ("4", "5")
 EXABGP4 = "exabgp==4.2.25"
-"""What Debian 13 ships. It cannot share an environment with ExaBGP 5, so it gets one of its own."""
+"""Debian 13's version. It needs a separate environment from ExaBGP 5."""
 
 
 def executable(version: str) -> Path:
-    """Return ExaBGP's program: 5 is in the tests' own environment, 4 is what `VIPAGENT_EXABGP4` names."""
+    """Return ExaBGP's program: 5 is in the tests' environment, 4 is `VIPAGENT_EXABGP4`."""
     if version == "5":
         return Path(sysconfig.get_path("scripts")) / "exabgp"
     if named := os.environ.get("VIPAGENT_EXABGP4"):
@@ -41,7 +41,7 @@ def executable(version: str) -> Path:
 
 @dataclass(frozen=True)
 class Settings:
-    """How an ExaBGP is run."""
+    """Settings of an ExaBGP."""
 
     version: str
     ack: bool = True
@@ -49,19 +49,19 @@ class Settings:
     hold: int = 240
     """BGP hold time, in seconds."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """For ExaBGP and its API processes."""
+    """Environment of ExaBGP and its API processes."""
     before: Sequence[str] = ()
-    """What runs it: a program, and its options, that becomes the one that it is given."""
+    """Command prefix: a program with options that executes ExaBGP."""
     encoder: str = "json"
-    """How it writes events to its API processes."""
+    """Encoder of events for API processes."""
     events: bool = True
-    """Whether it reports neighbours that come and go (`neighbor-changes`)."""
+    """Whether it reports changes of neighbours (`neighbor-changes`)."""
     peer_as: int = bird.ASN
-    """The AS number that it expects the switch to have."""
+    """Configured AS number of the switch."""
 
 
 def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
-    """Return ExaBGP's environment: its own settings, and where it listens."""
+    """Return ExaBGP's environment: its settings and listen address."""
     return {name: value for name, value in os.environ.items() if not name.startswith("exabgp")} | {
         "exabgp_daemon_user": pwd.getpwuid(os.getuid()).pw_name,
         "exabgp_tcp_bind": speaker.address,
@@ -76,9 +76,9 @@ class ExaBGP:
     """One load balancer's ExaBGP: one neighbour (the switch), any number of API processes.
 
     Args:
-        settings: how it is run.
-        directory: for its configuration, logs and the scripts that start the API processes.
-        speaker: who it is, as the switch knows it.
+        settings: its settings.
+        directory: directory of its configuration, logs and scripts.
+        speaker: its address and AS number.
         switch: the switch's address and port.
         processes: the command of each API process by its name; its stderr goes to `NAME.log`.
     """
@@ -107,7 +107,7 @@ class ExaBGP:
         self.process.start()
 
     def children(self) -> list[int]:
-        """The pids of its API processes, as long as it runs itself."""
+        """Pids of its API processes, while it is running."""
         if not self.process.running:
             return []
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -116,7 +116,7 @@ class ExaBGP:
         return children
 
     def child(self, name: str | None = None) -> int:
-        """Wait for the API process of this name, by default its only one, and return that pid."""
+        """Wait for the API process with this name (default: the only one), and return its pid."""
 
         def found() -> list[int]:
             return [
@@ -126,24 +126,24 @@ class ExaBGP:
         return wait_for("ExaBGP runs its API process", found)[0]
 
     def kill(self) -> None:
-        """`kill -9` of ExaBGP alone; its API processes see the end of their pipes."""
+        """`kill -9` only ExaBGP; its API processes read end of file."""
         self.children()
         self.process.kill()
 
     def crash(self) -> None:
-        """`kill -9` of the API processes and ExaBGP in one go, as if the machine had died."""
-        self.process.signal(signal.SIGSTOP)  # or it would start the API processes again
+        """`kill -9` the API processes and ExaBGP together, like a failure of the machine."""
+        self.process.signal(signal.SIGSTOP)  # so that it does not restart the API processes
         for pid in self.children():
             _kill(pid)
         self.process.kill()
 
     def terminate(self, within: float = 10.0) -> None:
-        """SIGTERM, and wait for its end."""
+        """Send SIGTERM, and wait for its exit."""
         self.children()
         self.process.terminate(within)
 
     def pause(self) -> None:
-        """SIGSTOP: it neither reads its pipes nor speaks BGP."""
+        """Freeze it with SIGSTOP."""
         self.process.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -151,7 +151,7 @@ class ExaBGP:
         self.process.signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it and all that it ever started, whatever state they are in."""
+        """Stop it and all of its child processes, in any state."""
         self.resume()
         self.terminate(5.0)
         for pid, birth in self._children:
@@ -159,13 +159,13 @@ class ExaBGP:
                 _kill(pid)
 
     def heard(self, name: str) -> str:
-        """Return what the API process `name` has written to stderr."""
+        """Return the stderr output of the API process `name`."""
         log = self.directory / f"{name}.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
 
 def _script(directory: Path, name: str, command: Sequence[str]) -> None:
-    """Write the program that ExaBGP runs: its configuration knows no quoting, and no place for stderr."""
+    """Write the script that ExaBGP runs: its configuration supports neither quoting nor redirection."""
     script = directory / f"{name}.sh"
     log = shlex.quote(str(directory / f"{name}.log"))
     script.write_text(f"#!/bin/sh\nexec {shlex.join(command)} 2>>{log}\n")
@@ -204,7 +204,7 @@ def _command(pid: str) -> list[str]:
 
 
 def _birth(pid: int) -> str:
-    """When a process was started: with its pid, that is its identity."""
+    """Return the start time of a process, which identifies it together with its pid."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:

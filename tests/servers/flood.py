@@ -1,9 +1,9 @@
-"""A server that answers every connection with `100 Continue`, without end.
+"""A server that sends endless `100 Continue` responses.
 
     python -m tests.servers.flood [CERTIFICATE]
 
-It prints its port, and a line for each connection; the certificate is one file with its key. It ends with its
-standard input.
+It prints its port, and a line for each connection; the certificate file includes the key. It exits at the
+end of standard input.
 """
 
 import socket
@@ -20,7 +20,7 @@ ANSWER = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000
 
 
 class Flood:
-    """The running server, in a process of its own."""
+    """The running server, in a separate process."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -37,7 +37,7 @@ class Flood:
 
 @contextmanager
 def flood(certificate: Path | None = None) -> Iterator[Flood]:
-    """Run the server; with a certificate it speaks TLS."""
+    """Run the server; with a certificate it uses TLS."""
     command = [sys.executable, "-m", "tests.servers.flood", *map(str, filter(None, [certificate]))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

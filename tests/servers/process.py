@@ -1,4 +1,4 @@
-"""A child process of a test: started, watched, stopped by pid; what it said is kept for a failure."""
+"""A child process of a test, with its output for failure reports."""
 
 import errno
 import random
@@ -18,9 +18,9 @@ _given: set[int] = set()
 
 
 def free_port(host: str = "127.0.0.1", row: int = 1) -> int:
-    """Return a TCP port that nobody has, and that nobody else here is given: the first of so many in a row.
+    """Return the first of a number of consecutive free TCP ports, which is not returned again.
 
-    It is below those that the kernel gives to whoever asks for any: a server that was killed finds it free.
+    It is below the kernel's ephemeral ports, so that a killed server can use it again.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
@@ -43,14 +43,14 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: float = 0.01) -> T:
-    """Call `probe` until it returns something true, and return that.
+    """Call `probe` until it returns a true value, and return it.
 
-    It fails after `within` seconds of a quiet machine (`vipagent.testing.slowness`).
+    Fails after `within` seconds on an idle machine (`vipagent.testing.slowness`).
     """
     within = allowed(within)
     deadline = time.monotonic() + within
     while True:
-        late = time.monotonic() > deadline  # before the last look, which may itself have to wait for its turn
+        late = time.monotonic() > deadline  # before the last poll, which may itself be delayed
         seen = probe()
         if seen:
             return seen
@@ -60,7 +60,7 @@ def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: flo
 
 
 class Process:
-    """One child process in its own session, its output in a file."""
+    """One child process in a new session, with its output in a file."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
@@ -84,7 +84,7 @@ class Process:
 
     def start(self) -> None:
         """Start the child."""
-        assert not self.running, f"{self.name} runs already"
+        assert not self.running, f"{self.name} is already running"
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self.command,
@@ -96,13 +96,13 @@ class Process:
             )
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the child, and to nobody else."""
+        """Send a signal only to the child."""
         if self.running:
             assert self._child is not None
             self._child.send_signal(number)
 
     def wait(self, within: float = 10.0) -> int:
-        """Wait for the child's end and return its exit status."""
+        """Wait for the child's exit and return its status."""
         assert self._child is not None
         return self._child.wait(allowed(within))
 
@@ -113,7 +113,7 @@ class Process:
             self._child.wait(allowed(10))
 
     def terminate(self, within: float = 10.0) -> None:
-        """SIGTERM, then `kill -9` for what does not end."""
+        """Send SIGTERM, then `kill -9` if it does not exit."""
         self.signal(signal.SIGTERM)
         if self._child is not None:
             try:
@@ -122,5 +122,5 @@ class Process:
                 self.kill()
 
     def said(self) -> str:
-        """All that the child has written so far."""
+        """Output of the child so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -1,4 +1,4 @@
-"""A TCP proxy in this process, for connections that hang, lag or break where the server is well."""
+"""A TCP proxy in this process, for connections that hang, lag or break while the server works."""
 
 import asyncio
 from contextlib import suppress
@@ -19,11 +19,11 @@ class _Connection:
     server: asyncio.StreamWriter
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
     first: bytes = b""
-    """What the client said first."""
+    """First data of the client."""
 
 
 class Proxy:
-    """Passes on what comes to `address`, as long as it is not told otherwise."""
+    """Forwards connections to `address`, unless configured otherwise."""
 
     def __init__(self, target: str) -> None:
         """Start.
@@ -42,7 +42,7 @@ class Proxy:
         self._listening = False
         self._refusing = False
         self.refused = 0
-        """Connections that were ended at once."""
+        """Number of connections that were closed immediately."""
         self._loop.start(self._serve)
         wait_for("the proxy listens", lambda: self._listening)
 
@@ -52,27 +52,27 @@ class Proxy:
         return f"{HOST}:{self._port}"
 
     def swallow(self, *sayings: bytes) -> None:
-        """Pass nothing on, on connections old and new that begin with a piece that has one of these in it."""
+        """Stop forwarding on all connections whose first data contains one of these texts."""
         self._loop.post(self._swallow, sayings or (b"",))
 
     def resume(self) -> None:
-        """Pass on what was held back, and what comes."""
+        """Forward delayed and new data."""
         self._loop.post(self._resume)
 
     def refuse(self) -> None:
-        """End all present connections, and each later one at once, until `resume`."""
+        """Close all current connections, and new ones immediately, until `resume`."""
         self._loop.post(self._refuse)
 
     def count(self, saying: bytes = b"") -> int:
-        """Return the number of connections that began with a piece that has this in it."""
+        """Return the number of connections whose first data contains this text."""
         return sum(saying in connection.first for connection in list(self._connections))
 
     def cut(self) -> None:
-        """End all present connections, and return when they are."""
+        """Close all current connections, and wait until they are closed."""
         self._loop.run(self._cut_now, allowed(5.0))
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._loop.post(self._ending.set)
         assert self._loop.join(allowed(5.0))
 
@@ -129,7 +129,7 @@ class Proxy:
 
     async def _cut_now(self) -> None:
         self._cut()
-        await asyncio.sleep(0)  # the sockets are closed when the loop turns
+        await asyncio.sleep(0)  # the loop closes the sockets
 
     def _cut(self) -> None:
         for connection in self._connections:
@@ -138,7 +138,7 @@ class Proxy:
 
 
 async def _pass_on(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Pass on one direction until its end, which is passed on, too."""
+    """Forward one direction, including end of file."""
     with suppress(OSError):
         while data := await source.read(65536):
             await connection.flowing.wait()

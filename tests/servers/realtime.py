@@ -1,7 +1,7 @@
 """Processes that are measured go before all else on the machine, if we may.
 
 `nice` does not do that: the kernel gives each session its share first (sched_autogroup_enabled), and every
-process of ours has a session of its own.
+of our processes has a separate session.
 """
 
 import os
@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ALL_FIRST = (os.SCHED_RR, os.sched_param(1))
-"""The lowest of the real-time priorities, above every process without one; what is started has it, too."""
+"""The lowest real-time priority, inherited by child processes."""
 FIRST = (os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-"""The same, but what is started is without: to start takes seconds, in which all other tests would stand
-still."""
+"""The same, not inherited: the start of processes takes seconds and would block all other tests."""
 LIKE_OTHERS = (os.SCHED_OTHER, os.sched_param(0))
 
 
@@ -21,7 +20,7 @@ LIKE_OTHERS = (os.SCHED_OTHER, os.sched_param(0))
 def going_first(
     processes: Callable[[], Iterable[int]], how: tuple[int, os.sched_param] = FIRST
 ) -> Iterator[None]:
-    """Have these processes and this thread go first, while something is measured."""
+    """Run these processes and this thread at real-time priority during a measurement."""
     _schedule(processes(), how)
     try:
         yield
@@ -31,7 +30,7 @@ def going_first(
 
 @contextmanager
 def starting_first() -> Iterator[None]:
-    """Have this thread go first, and all that it starts in here: what it starts is what is measured."""
+    """Run this thread and its child processes at real-time priority."""
     _set(0, ALL_FIRST)
     try:
         yield
@@ -40,11 +39,11 @@ def starting_first() -> Iterator[None]:
 
 
 def family(*pids: int) -> list[int]:
-    """Return these processes and all that descends from them."""
+    """Return these processes and their descendants."""
     found = list(pids)
-    for pid in found:  # it grows meanwhile
+    for pid in found:  # the list grows during the loop
         for thread in _threads(pid):
-            with suppress(OSError):  # it has ended
+            with suppress(OSError):  # it has exited
                 found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
     return found
 

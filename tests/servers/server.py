@@ -1,4 +1,4 @@
-"""What all stores' servers have in common: how one lives and dies, and how three elect a leader."""
+"""Base classes of the stores' servers, single and in a cluster of three."""
 
 import signal
 from abc import ABC, abstractmethod
@@ -9,7 +9,7 @@ from tests.servers.process import Process, wait_for
 
 
 class Server(ABC):
-    """One server. Its ports and its data stay the same over `kill` and `start`."""
+    """One server. Ports and data are kept between `kill` and `start`."""
 
     process: Process
 
@@ -21,12 +21,12 @@ class Server(ABC):
     @property
     @abstractmethod
     def serves(self) -> bool:
-        """Whether it serves clients; in a cluster, with a quorum behind it."""
+        """Whether it serves clients; in a cluster, with a quorum."""
 
     @property
     @abstractmethod
     def leads(self) -> bool:
-        """Whether its cluster's members follow it."""
+        """Whether it is the leader."""
 
     def start(self) -> None:
         """Start, and wait until it serves."""
@@ -34,7 +34,7 @@ class Server(ABC):
         self.wait()
 
     def launch(self) -> None:
-        """Start, and do not wait."""
+        """Start without waiting."""
         self.process.start()
 
     def wait(self, within: float = 30.0) -> None:
@@ -50,7 +50,7 @@ class Server(ABC):
             raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
 
     def kill(self) -> None:
-        """`kill -9`; its data stay."""
+        """`kill -9`; the data are kept."""
         self.process.kill()
 
     def restart(self) -> None:
@@ -59,16 +59,16 @@ class Server(ABC):
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
+        """Freeze it with SIGSTOP: connections stay open, without replies."""
         self.process.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT, and wait until it serves."""
+        """Continue it with SIGCONT, and wait until it serves."""
         self.process.signal(signal.SIGCONT)
         self.wait()
 
     def stop(self) -> None:
-        """End it for good, also a paused one."""
+        """Stop it, even if it is frozen."""
         self.process.kill()
 
 
@@ -76,14 +76,14 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 class Trio(Generic[AnyServer]):
-    """Three servers, each a process, that elect a leader among them."""
+    """A cluster of three servers."""
 
     def __init__(self, servers: Sequence[AnyServer]) -> None:
         self.servers = list(servers)
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Each server's `HOST:PORT` for clients."""
+        """`HOST:PORT` of each server for clients."""
         return tuple(server.address for server in self.servers)
 
     def start(self) -> None:
@@ -102,6 +102,6 @@ class Trio(Generic[AnyServer]):
         return wait_for("one of three servers leads", leading, 30.0)[0]
 
     def stop(self) -> None:
-        """End all three for good."""
+        """Stop all three."""
         for server in self.servers:
             server.stop()

@@ -1,4 +1,4 @@
-"""Real ZooKeeper servers, alone or three together: Debian's package, or what VIPAGENT_ZOOKEEPER names."""
+"""Real ZooKeeper servers, single or an ensemble of three: Debian's package, or VIPAGENT_ZOOKEEPER."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ HOST = "127.0.0.1"
 DEBIAN = Path("/usr/share/java/zookeeper.jar")
 BESIDES = (
     "slf4j-simple.jar",
-    "netty-codec.jar",  # TLS needs these three, and Debian's manifest does not name them
+    "netty-codec.jar",  # required for TLS, but missing in Debian's manifest
     "netty-resolver.jar",
     "netty-transport-native-unix-common.jar",
 )
@@ -28,7 +28,7 @@ FLAGS = (
 
 
 def class_path() -> str:
-    """Where Java finds ZooKeeper: `$VIPAGENT_ZOOKEEPER` (an unpacked release), else Debian's package."""
+    """Class path of ZooKeeper: `$VIPAGENT_ZOOKEEPER` (an unpacked release), or Debian's package."""
     if elsewhere := os.environ.get("VIPAGENT_ZOOKEEPER"):
         jars = sorted(Path(elsewhere).glob("lib/*.jar")) + sorted(Path(elsewhere).glob("*.jar"))
         assert jars, f"VIPAGENT_ZOOKEEPER={elsewhere} has no lib/*.jar"
@@ -38,7 +38,7 @@ def class_path() -> str:
 
 
 class ZooKeeper(Server):
-    """One server. Its port and its data stay the same over `kill` and `start`."""
+    """One server. Port and data are kept between `kill` and `start`."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class ZooKeeper(Server):
         settings: Mapping[str, object] | None = None,
         java: tuple[str, ...] = (),
     ) -> None:
-        """Prepare a server in a new directory.
+        """Initialize a server in a new directory.
 
         Args:
-            directory: for its data, settings and log.
-            tick: milliseconds; sessions live for 2 to 20 of them.
-            settings: more lines for zoo.cfg.
-            java: more flags for the JVM.
+            directory: directory of its data, settings and log.
+            tick: in milliseconds; session timeouts are 2 to 20 ticks.
+            settings: additional lines for zoo.cfg.
+            java: additional JVM flags.
         """
         runtime = shutil.which("java")
         assert runtime, "no java: `apt-get install zookeeper` brings one"
@@ -81,7 +81,7 @@ class ZooKeeper(Server):
         return f"{HOST}:{self.port}"
 
     def ask(self, word: str) -> str:
-        """Ask a four-letter word; the empty string if nobody answers."""
+        """Send a four-letter word; return an empty string without a reply."""
         try:
             with socket.create_connection((HOST, self.port), 1.0) as connection:
                 connection.sendall(word.encode())
@@ -90,12 +90,12 @@ class ZooKeeper(Server):
             return ""
 
     def dump(self) -> str:
-        """Return what it tells of its sessions, and of what they hold."""
+        """Return what it reports its sessions, and of what they hold."""
         return wait_for("ZooKeeper tells of its sessions", lambda: self.ask("dump"))
 
     @property
     def mode(self) -> str:
-        """`standalone`, `leader`, `follower`; the empty string if it does not serve."""
+        """`standalone`, `leader`, `follower`; empty if it does not serve."""
         answer = self.ask("srvr").partition("Mode: ")[2].split()
         return answer[0] if answer else ""
 
@@ -106,21 +106,21 @@ class ZooKeeper(Server):
 
     @property
     def leads(self) -> bool:
-        """Whether its ensemble's members follow it."""
+        """Whether it is the leader."""
         return self.mode == "leader"
 
 
 class TlsZooKeeper(ZooKeeper):
-    """A server that speaks TLS to clients, and demands that they have a certificate of the authority's."""
+    """A server with TLS that requires client certificates of an authority."""
 
     def __init__(self, directory: Path, authority: Path, own: Path, demand: str = "need") -> None:
-        """Prepare a server in a new directory.
+        """Initialize a server in a new directory.
 
         Args:
-            directory: for its data, settings and log.
-            authority: whom it trusts; PEM.
-            own: its certificate and its key, in one PEM file; read anew at each start.
-            demand: `need` or `none`: whether clients are to show a certificate.
+            directory: directory of its data, settings and log.
+            authority: trusted authority, PEM.
+            own: its certificate and key, in one PEM file; read at each start.
+            demand: `need` or `none`: whether clients need a certificate.
         """
         self.secure_port = free_port()
         settings = {
@@ -137,17 +137,17 @@ class TlsZooKeeper(ZooKeeper):
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` for clients; the port without TLS is for four-letter words."""
+        """`HOST:PORT` for clients with TLS; the port without TLS is used for four-letter words."""
         return f"{HOST}:{self.secure_port}"
 
 
 def digest_only() -> tuple[str, ...]:
-    """Return the JVM's flags for a server that serves nobody without a user and password."""
+    """Return JVM flags for a server that requires user and password."""
     return ("-Dzookeeper.enforce.auth.enabled=true", "-Dzookeeper.enforce.auth.schemes=digest")
 
 
 def sasl_only(directory: Path, user: str, password: str) -> tuple[str, ...]:
-    """Return the JVM's flags for a server that serves this user alone, by SASL."""
+    """Return JVM flags for a server that accepts only this user, with SASL."""
     users = directory / "jaas.conf"
     login = "org.apache.zookeeper.server.auth.DigestLoginModule"
     users.write_text(f'Server {{ {login} required user_{user}="{password}"; }};\n')
@@ -159,7 +159,7 @@ def sasl_only(directory: Path, user: str, password: str) -> tuple[str, ...]:
 
 
 class Ensemble(Trio[ZooKeeper]):
-    """Three servers, each a process, that elect a leader among them."""
+    """A cluster of three servers."""
 
     def __init__(self, directory: Path, tick: int = 500) -> None:
         peers = {f"server.{number}": f"{HOST}:{free_port()}:{free_port()}" for number in (1, 2, 3)}

@@ -1,15 +1,15 @@
-"""24 hours in little: what a day brings to one real agent, in minutes, and what it leaves behind.
+"""Soak test: the load of 24 hours on one real agent, in a short run.
 
     python -m tests.soak
 
-The agent serves 20 services. It is checked 400 times a second, its store's connection is cut (each 25th time
-for longer than the session lives), other nodes come and go, its configuration is read anew, good ones and bad
-ones, its metrics and its status page are looked at. After each hour its memory, threads and descriptors are
-read; and every warning in its log has to be one that we have caused.
+The agent serves 20 services, with 400 checks per second. Its store connection is cut (each 25th time for
+longer than the session timeout), other nodes register and deregister, valid and invalid configurations are
+loaded, and its metrics and status page are read. After each hour its memory, threads and file
+descriptors are measured; every warning in its log must be caused by the test.
 
-Half an hour on two cores that were shared with much else (Python 3.11, ZooKeeper 3.8):
+Half an hour on two shared cores (Python 3.11, ZooKeeper 3.8):
 
-| hour | check results | take-overs | reconnections | reloads | memory, MB | threads | descriptors | CPU, s |
+| hour | check results | takeovers | reconnections | reloads | memory, MB | threads | descriptors | CPU, s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | 0 | 727 | 0 | 0 | 0 | 34.3 | 6 | 15 | 2 |
 | 1 | 13877 | 83 | 21 | 8 | 36.0 | 6 | 15 | 14 |
@@ -19,7 +19,7 @@ Half an hour on two cores that were shared with much else (Python 3.11, ZooKeepe
 | 18 | 201123 | 1500 | 375 | 150 | 37.3 | 6 | 16 | 235 |
 | 24 | 264777 | 2000 | 500 | 200 | 37.3 | 6 | 15 | 315 |
 
-CPU has the reloads' children in it. Without the HTTP port the same day went from 31.8 to 33.4 MB, and stayed
-there from the 10th hour on. The log had 500 `store` warnings `unsure`, 20 `lost`, and 50 refused
-configurations: each of them caused, and nothing else.
+CPU includes the child processes of reloads. Without the HTTP port memory grew from 31.8 to 33.4 MB until the
+10th hour. The log had 500 `store` warnings `unsure`, 20 `lost`, and 50 failed reloads, all of them
+caused by the test.
 """

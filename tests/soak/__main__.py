@@ -1,4 +1,4 @@
-"""Lives through a whole day, or a part of one, and prints what the agent held after each hour."""
+"""Runs a whole day, or a part of one, and prints the agent's resources after each hour."""
 
 import argparse
 import tempfile
@@ -10,10 +10,10 @@ from tests.soak.site import site
 
 
 def main() -> None:
-    """Print a table, and the complaints that nothing explains."""
+    """Print a table, and unexpected warnings."""
     options = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     full = Load()
-    options.add_argument("--results", type=int, default=full.results, help="of checks, at least")
+    options.add_argument("--results", type=int, default=full.results, help="minimum number of check results")
     options.add_argument("--take-overs", type=int, default=full.take_overs)
     options.add_argument("--reconnections", type=int, default=full.reconnections)
     options.add_argument("--reloads", type=int, default=full.reloads)

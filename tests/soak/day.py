@@ -1,4 +1,4 @@
-"""The course of the day: everything that is to happen, spread evenly over it."""
+"""The load of a day, evenly distributed."""
 
 import time
 from collections import Counter
@@ -11,21 +11,21 @@ from tests.soak.site import SERVICES, SESSION, Site, orphan, own, services
 from tests.soak.target import BAD, GOOD
 
 STEPS = 20
-"""The pieces of an hour."""
+"""Number of steps per hour."""
 LOST_EVERY = 25
-"""Each so many reconnections, the connection is away for longer than the session lives."""
+"""Number of reconnections per outage that is longer than the session timeout."""
 UNSURE, LOST = "store unsure", "store lost"
-REFUSED = "the new configuration is refused, the old one stays"
+REFUSED = "reload failed, keeping the current configuration"
 BGP_UNKNOWN = "BGP unknown"
-"""Nobody answers the agent here as an ExaBGP would."""
+"""Expected, because no ExaBGP replies to the agent."""
 RELOADS = 4
-"""The different configurations; the last one is bad."""
-PATIENCE = 60.0
+"""Number of different configurations; the last one is invalid."""
+WAIT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How often what happens."""
+    """Numbers of events."""
 
     results: int = 200_000
     take_overs: int = 2_000
@@ -37,9 +37,9 @@ class Day:
     """One day of one agent.
 
     Args:
-        site: where it is spent.
-        load: what it brings.
-        hours: into how many parts it is divided, with a reading after each.
+        site: the site.
+        load: numbers of events.
+        hours: number of parts, with a measurement after each.
     """
 
     def __init__(self, site: Site, load: Load, hours: int = 24) -> None:
@@ -54,7 +54,7 @@ class Day:
         self._done = dict.fromkeys(self._acts, 0)
 
     def hours(self) -> Iterator[Figures]:
-        """Live through the day; yield the figures at its start and after each hour."""
+        """Run the day; yield the figures at its start and after each hour."""
         yield self._figures(0)
         for hour in range(1, self._hours + 1):
             for step in range(1, STEPS + 1):
@@ -64,7 +64,7 @@ class Day:
             yield self._figures(hour)
 
     def caused(self) -> Counter[str]:
-        """Return the complaints that what was done explains, and how many of each."""
+        """Return the expected warnings and their numbers."""
         reconnections, reloads = self._done["reconnections"], self._done["reloads"]
         return Counter(
             {
@@ -76,13 +76,13 @@ class Day:
         )
 
     def _until(self, part: float) -> None:
-        """Have everything happen that belongs to this part of the day."""
+        """Cause all events of this part of the day."""
         for name, act in self._acts.items():
             while self._done[name] < round(getattr(self._load, name) * part):
                 act()
                 self._done[name] += 1
         wanted = round(self._load.results * part)
-        wait_for(f"{wanted} checks", lambda: self._site.target.connections >= wanted, PATIENCE)
+        wait_for(f"{wanted} checks", lambda: self._site.target.connections >= wanted, WAIT_TIMEOUT)
 
     def _take_over(self) -> None:
         service = self._done["take_overs"] % SERVICES
@@ -105,7 +105,7 @@ class Day:
         diary.await_more("store connected", before)
 
     def _reload(self) -> None:
-        """Read, in turn, the first configuration, other attributes, more services and VIPs, and nonsense."""
+        """Load, in turn, the first configuration, other attributes, more services, and an invalid one."""
         wanted = services(self._site.target)
         turn = self._done["reloads"] % RELOADS
         answer = "reloaded"
@@ -123,7 +123,7 @@ class Day:
         self._site.diary.await_more(answer, before)
 
     def _fail_for_a_while(self) -> None:
-        """Have the checks by HTTP fail, and then succeed again."""
+        """Make HTTP checks fail, and then succeed again."""
         for answer, line in ((BAD, "withdraw"), (GOOD, "announce")):
             since = time.monotonic()
             self._site.target.answer = answer

@@ -1,4 +1,4 @@
-"""The agent's log as it grows: what was said, and how often."""
+"""Counts messages of the agent's log."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ class Diary:
     """Follows a log in JSON.
 
     Args:
-        path: the log's file; it may not be there yet.
+        path: the log file, which may not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -22,22 +22,22 @@ class Diary:
         self._offset = 0
         self._said: Counter[str] = Counter()
         self.complaints: Counter[str] = Counter()
-        """The same, of all that is more than informational."""
+        """Counts of warnings and errors."""
 
     def said(self, what: str) -> int:
-        """Return how often something was logged: a message up to its colon, and the `state` in it."""
+        """Return the number of log lines with a message (up to its colon) and `state`."""
         self._read()
         return self._said[what]
 
     def await_more(self, what: str, than: int, within: float = 60.0) -> None:
-        """Wait until something was said more often than so many times."""
-        wait_for(f"the agent says {what!r} again", lambda: self.said(what) > than, within)
+        """Wait until a message was logged more than a number of times."""
+        wait_for(f"the agent logs {what!r} again", lambda: self.said(what) > than, within)
 
     def _read(self) -> None:
         with self._path.open("rb") as log:
             log.seek(self._offset)
             for line in log:
-                if not line.endswith(b"\n"):  # it is just being written
+                if not line.endswith(b"\n"):  # incomplete line
                     return
                 self._offset += len(line)
                 self._take(json.loads(line))

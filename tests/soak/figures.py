@@ -1,4 +1,4 @@
-"""What an agent holds, read while it rests."""
+"""Measures the resources of an idle agent."""
 
 import time
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ from tests.benchmark.program import Program
 
 READINGS = 400
 BETWEEN = 0.0025
-"""Seconds. Checks come and go all the time: the lowest number of descriptors is what is held for good. The
-watchdog's thread is changed for another all the time: the usual number of threads is what is held."""
+"""In seconds. Checks open descriptors temporarily, so the minimum is used. The watchdog's thread is replaced
+regularly, so the most common number of threads is used."""
 
 HEADS = (
-    *("hour", "check results", "take-overs", "reconnections", "reloads"),
+    *("hour", "check results", "takeovers", "reconnections", "reloads"),
     *("memory, MB", "threads", "descriptors", "CPU, s"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One reading."""
+    """One measurement."""
 
     hour: int
     results: int
@@ -32,11 +32,11 @@ class Figures:
     threads: int
     descriptors: int
     cpu: float
-    """Seconds since its start, those of its children included."""
+    """CPU seconds since its start, including children."""
 
 
 def held(agent: Program) -> tuple[int, int]:
-    """Return the number of threads and of descriptors that an agent holds, whatever it is doing."""
+    """Return the number of threads and file descriptors of an idle agent."""
     threads, descriptors = [], []
     for _ in range(READINGS):
         threads.append(agent.threads())
@@ -46,7 +46,7 @@ def held(agent: Program) -> tuple[int, int]:
 
 
 def table(day: Iterable[Figures]) -> str:
-    """Return the readings as Markdown."""
+    """Return the measurements as a Markdown table."""
     lines = [f"| {' | '.join(HEADS)} |", "| --- " * len(HEADS) + "|"]
     lines += [
         f"| {one.hour} | {one.results} | {one.take_overs} | {one.reconnections} | {one.reloads} "

@@ -1,4 +1,4 @@
-"""One real agent, its ZooKeeper behind a proxy, what its checks ask, and the other nodes' registrations."""
+"""One real agent with ZooKeeper behind a proxy, a checked service, and other nodes' registrations."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,9 +19,9 @@ from vipagent.testing.slowness import allowed
 
 SERVICES = 20
 EVERY = 0.05
-"""Seconds between two checks of a service."""
+"""Interval of the checks of a service in seconds."""
 SESSION = min(allowed(6.0), 20.0)
-"""Seconds, no more than the server allows. On a busy machine a shorter one ends by itself now and then."""
+"""Session timeout in seconds, within the server's limits; a shorter one may expire on a busy machine."""
 TIMES = {
     "interval": EVERY,
     "fast_interval": EVERY,
@@ -31,16 +31,16 @@ TIMES = {
     "settle": 0.1,
     "release_delay": 0.05,
 }
-"""A timeout that no busy machine reaches: a check that fails is one that we have failed."""
+"""Long timeouts, so that checks fail only if intended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything that the agent meets."""
+    """The agent and its environment."""
 
     config: Path
     port: int
-    """The agent's, for HTTP."""
+    """HTTP port of the agent."""
     proxy: Proxy
     target: Target
     others: KazooClient
@@ -48,23 +48,23 @@ class Site:
     diary: Diary
 
     def configure(self, services: Mapping[str, object]) -> None:
-        """Write the agent's configuration; it is not read before SIGHUP."""
+        """Write the agent's configuration, for the next SIGHUP."""
         _write(self.config, self.port, self.proxy.address, services)
 
     def look(self) -> None:
-        """Do what a Prometheus does, and somebody who opens the status page and leaves again."""
+        """Read the metrics, and open and close the status page."""
         for path in ("/metrics", "/status.json", "/", "/events"):
             with urlopen(
                 f"http://127.0.0.1:{self.port}{path}", timeout=allowed(20)
-            ) as answer:  # the events have no end
+            ) as answer:  # the stream of events does not end
                 assert answer.readline(), path
 
     def leave(self, service: int) -> None:
-        """Have the other node of a service die."""
+        """Delete the registration of a service's other node."""
         self.others.delete(_member(service))
 
     def join(self, service: int) -> None:
-        """Have the other node of a service register."""
+        """Create the registration of a service's other node."""
         self.others.create(_member(service), makepath=True)
 
 
@@ -93,7 +93,7 @@ def services(target: Target) -> dict[str, dict[str, object]]:
 
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
-    """Start everything, and wait until the agent serves."""
+    """Start all processes, and wait until the agent serves."""
     with ExitStack() as stack:
         server = ZooKeeper(folder / "zookeeper", tick=1000)
         stack.callback(server.stop)
@@ -113,7 +113,7 @@ def site(folder: Path) -> Iterator[Site]:
         agent = stack.enter_context(Program(["vipagent", "run", "--config", str(config)], log))
         for number in range(SERVICES):
             agent.wait_for(f"announce route {own(number)}/", 0.0)
-            agent.wait_for(f"withdraw route {orphan(number)}/", 0.0)  # it knows the other node
+            agent.wait_for(f"withdraw route {orphan(number)}/", 0.0)  # the other node is registered
         yield Site(config, port, proxy, target, others, agent, Diary(log))
 
 

@@ -1,4 +1,4 @@
-"""What the agent's checks connect to: it counts them, and can be made to fail those that ask."""
+"""The checked service: counts connections, and can fail HTTP checks."""
 
 import asyncio
 from contextlib import suppress
@@ -13,12 +13,12 @@ BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: clo
 
 
 class Target:
-    """One port for TCP and HTTP, on a thread of its own."""
+    """One port for TCP and HTTP, on a separate thread."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.connections = 0
-        """As many checks have had a result, or are just about to."""
+        """Number of connections of checks."""
         self.answer = GOOD
         self._loop = LoopThread("target")
         self._ending = asyncio.Event()
@@ -27,11 +27,11 @@ class Target:
         wait_for("the target listens", lambda: self._listening)
 
     def url(self, scheme: str) -> str:
-        """Return where a check by `tcp` or `http` goes."""
+        """Return the URL of a `tcp` or `http` check."""
         return f"{scheme}://{HOST}:{self.port}"
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._loop.post(self._ending.set)
         assert self._loop.join(allowed(5.0))
 

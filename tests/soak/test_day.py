@@ -1,4 +1,4 @@
-"""A part of a day, which leaves nothing behind in the agent: `python -m tests.soak` is the whole of it."""
+"""A short run of the soak test (`python -m tests.soak`)."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from vipagent.testing import growth
 PART = Load(results=5_000, take_overs=100, reconnections=25, reloads=8)
 HOURS = 6
 WARM = 3
-"""The hour by which everything has happened once, the last of the four kinds of reload included."""
+"""The hour after which all events have occurred, including all kinds of reload."""
 MEGABYTES = 0.4
-"""Of memory in an hour: a leak of 1 KB at each check would take 0.8."""
+"""Maximum growth of memory per hour: a leak of 1 KB per check would be 0.8."""
 
 
 @pytest.mark.timeout(600)
-def test_memory_threads_and_descriptors_stay_and_every_complaint_is_explained(tmp_path: Path) -> None:
+def test_memory_threads_and_descriptors_do_not_grow_and_all_warnings_are_expected(tmp_path: Path) -> None:
     with site(tmp_path) as place:
         day = Day(place, PART, HOURS)
         lived = list(day.hours())

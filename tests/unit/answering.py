@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from vipagent.checks.kinds import check_for
-from vipagent.checks.outcome import Outcome
+from vipagent.checks.outcome import CheckOutcome
 from vipagent.checks.settings import CheckSettings
 from vipagent.net.tls import Verify
 
@@ -48,8 +48,8 @@ async def answering(
         yield server
 
 
-async def check(url: str, time_limit: float = 10.0, verify: Verify = Verify.YES) -> Outcome:
+async def check(url: str, within: float = 10.0, verify: Verify = Verify.YES) -> CheckOutcome:
     """Check the URL once."""
-    chosen = check_for(CheckSettings(check=url, timeout=time_limit, check_verify=verify))
+    chosen = check_for(CheckSettings(check=url, timeout=within, check_verify=verify))
     assert chosen is not None
     return await chosen.run()

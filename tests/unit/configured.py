@@ -14,7 +14,7 @@ from vipagent.store.memory import MemoryBackend, MemoryStore
 
 
 class Pretended(MemoryBackend):
-    """A backend with one option, `level`, which has to be a number."""
+    """A backend with one option, `level`, which must be a number."""
 
     def __init__(self, settings: StoreSettings, listener: Listener) -> None:
         super().__init__(settings, listener, MemoryStore())
@@ -25,7 +25,7 @@ class Pretended(MemoryBackend):
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every backend be `Pretended`, but `nosuch`, which does not exist."""
+    """Replace every backend by `Pretended`, except `nosuch`, which does not exist."""
 
     def find(name: str) -> type[Pretended]:
         if name == "nosuch":

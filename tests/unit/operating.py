@@ -25,7 +25,7 @@ class Site:
         self.opened: list[MemoryBackend] = []
 
     def backend(self, settings: StoreSettings, listener: Listener) -> MemoryBackend:
-        """Be a backend's constructor."""
+        """Replace a backend's constructor."""
         if "away.example:1" in settings.hosts:
             raise StoreError("away.example:1: Connection refused")
         self.opened.append(MemoryBackend(settings, listener, self.store))
@@ -57,7 +57,7 @@ def _key(kind: Kind, name: str) -> Key:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Have every backend reach this site; each session has to be closed in the end."""
+    """Connect every backend to this site; all sessions must be closed at the end."""
     site = Site()
     monkeypatch.setattr(session, "load", lambda _name: site.backend)
     monkeypatch.setattr(load, "load", lambda _name: lambda settings, listener: None)

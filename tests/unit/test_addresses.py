@@ -12,7 +12,7 @@ from vipagent.testing.slowness import allowed
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
 NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
 GOOD = ["child", sys.executable]
-UNKNOWN = "cannot find out whether the address is there: what was known still counts"
+UNKNOWN = "cannot check whether the address exists, keeping the last known state"
 UP = "ip link set lo up"
 PROGRAM = """
 import asyncio, json, logging, subprocess, sys
@@ -99,7 +99,7 @@ def test_nothing_asked_for() -> None:
     assert seen["first"] == {"done": [], "missing": [], "there": []}
 
 
-def test_many_at_once() -> None:
+def test_many_immediately() -> None:
     vips = [f"2001:db8:aaaa:bbbb:cccc:dddd:eeee:{n:x}" for n in range(1000, 2000)]
     assert len(in_namespace(first=["add", *vips])["first"]["done"]) == 1000
 
@@ -111,20 +111,20 @@ def test_many_at_once() -> None:
         (
             "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
             "2001:db8::1",
-            "IPv6 is turned off",
+            "IPv6 is disabled",
         ),
     ],
 )
-def test_failure_is_told_with_its_remedy(prepare: str, vip: str, remedy: str) -> None:
+def test_failure_is_reported_with_its_remedy(prepare: str, vip: str, remedy: str) -> None:
     seen = in_namespace(prepare, first=["add", vip], second=["retry"])
     assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
     ((message, fields),) = seen["said"]  # once, not at every attempt
-    assert message == "cannot add address: the VIP is not announced"
+    assert message == "cannot add address, not announcing the VIP"
     assert fields["vip"] == vip
     assert remedy in fields["error"]
 
 
-def test_what_is_there_is_good_for_who_may_not_add_it() -> None:
+def test_an_existing_address_needs_no_permission() -> None:
     there = "10.9.0.1/32 10.8.0.0/24 2001:db8::1/128"
     vips = ["10.9.0.1", "10.9.0.2", "10.8.0.0/24", "2001:db8::1", "2001:db8::2"]
     prepare = f"ip link set lo up; for there in {there}; do ip address add $there dev lo; done"
@@ -145,18 +145,18 @@ def test_what_is_missing_is_added_once_that_is_possible() -> None:
     assert seen["second"]["done"] == ["2001:db8::1"]
     assert seen["second"]["missing"] == []
     assert [message for message, _ in seen["said"]] == [
-        "cannot add address: the VIP is not announced",
-        "address is there",
+        "cannot add address, not announcing the VIP",
+        "address exists",
     ]
 
 
 FAILING = pytest.mark.parametrize(
     ("program", "error"),
     [
-        (None, "no child process: "),
-        ("#!/bin/sh\nexec sleep 60", "not done within 0.3 s"),
-        ("#!/bin/sh\necho no memory; exit 3", "ended with status 3: no memory"),
-        ("#!/bin/sh\nkill -9 $$", "ended with status -9"),
+        (None, "cannot start the helper process: "),
+        ("#!/bin/sh\nexec sleep 60", "did not finish within 0.3 s"),
+        ("#!/bin/sh\necho no memory; exit 3", "exited with status 3: no memory"),
+        ("#!/bin/sh\nkill -9 $$", "exited with status -9"),
     ],
     ids=["not started", "late", "failed", "killed"],
 )
@@ -173,9 +173,7 @@ def failing(directory: Path, program: str | None) -> dict[str, list[str]]:
 
 
 @FAILING
-def test_a_child_that_fails_leaves_each_vip_what_it_was(
-    tmp_path: Path, program: str | None, error: str
-) -> None:
+def test_a_failed_child_keeps_the_state_of_each_vip(tmp_path: Path, program: str | None, error: str) -> None:
     vips = ["10.9.0.1", "10.9.0.2", "2001:db8::1"]
     seen = in_namespace(
         "ip link set lo up; ip address add 10.9.0.1/32 dev lo; "
@@ -200,9 +198,7 @@ def test_a_child_that_fails_leaves_each_vip_what_it_was(
 
 
 @FAILING
-def test_a_vip_of_which_nothing_is_known_is_tried_again(
-    tmp_path: Path, program: str | None, error: str
-) -> None:
+def test_a_vip_of_which_nothing_is_known_is_retried(tmp_path: Path, program: str | None, error: str) -> None:
     seen = in_namespace(
         UP,
         **failing(tmp_path, program),
@@ -214,7 +210,7 @@ def test_a_vip_of_which_nothing_is_known_is_tried_again(
     assert seen["first"] == seen["second"] == {"done": [], "missing": [], "there": []}
     assert seen["third"] == {"done": ["10.9.0.1"], "missing": [], "there": ["10.9.0.1/32"]}
     (message, fields), (healed, _) = seen["said"]
-    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address is there")
+    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address exists")
     assert error in fields["error"]
 
 
@@ -232,7 +228,7 @@ def test_what_a_child_said_before_it_failed_counts() -> None:
     assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]
 
 
-def test_what_is_no_longer_wanted_is_not_tried_again(tmp_path: Path) -> None:
+def test_removed_vips_are_not_retried(tmp_path: Path) -> None:
     seen = in_namespace(
         UP,
         **failing(tmp_path, None),
@@ -245,7 +241,7 @@ def test_what_is_no_longer_wanted_is_not_tried_again(tmp_path: Path) -> None:
     assert seen["third"] == {"done": [], "missing": [], "there": ["10.9.0.2/32"]}
 
 
-def test_what_somebody_else_removed_is_added_again_when_it_is_wanted_again() -> None:
+def test_an_address_removed_by_others_is_added_again() -> None:
     seen = in_namespace(
         first=["add", "10.9.0.1"],
         gone=["run", "ip", "address", "del", "10.9.0.1/32", "dev", "lo"],

@@ -1,6 +1,6 @@
 """What earlier versions wrote is understood: records, keys and maintenance are read, routes are withdrawn.
 
-See tests/baseline/README.md. What is written today may differ; what was written then has to be read for ever.
+See tests/baseline/README.md. What is written today may differ; what was written then must be read forever.
 """
 
 import json
@@ -28,7 +28,7 @@ SITUATIONS = (
     "registered", "check-down", "recovered", "draining", "maintenance-node", "maintenance-node-now",
     "maintenance-service", "conflict", "reloaded", "stopped",
 )  # fmt: skip
-PATIENCE = 60.0
+STORE_TIMEOUT = 60.0
 ROUTE = re.compile(
     r"(?P<neighbors>(?:neighbor \S+ )*)(?P<verb>announce|withdraw) route (?P<prefix>\S+)"
     r"(?: path-information (?P<path>\S+))?"
@@ -42,7 +42,7 @@ def recorded(version: str, name: str) -> Any:
 
 @pytest.fixture
 def holders() -> Iterator[ExitStack]:
-    """Whoever holds the ephemeral entries of a store, until the test's end."""
+    """Any process that holds the ephemeral entries of a store, until the test's end."""
     with ExitStack() as stack:
         yield stack
 
@@ -58,7 +58,7 @@ def lay_out(entries: list[dict[str, Any]], directory: Path, holders: ExitStack) 
 
 
 def vipagent(*words: str) -> str:
-    """Run a command, as an operator does, and return what it says."""
+    """Run an operator command, and return its output."""
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     return done.stdout
@@ -164,7 +164,7 @@ def test_routes_of_an_earlier_version_are_withdrawn(
         def left() -> set[tuple[str, str, str]]:
             return announced - routes([command.line for command in agent.commands()], "withdraw")
 
-        wait_for("all routes are withdrawn", lambda: not left(), PATIENCE)
+        wait_for("all routes are withdrawn", lambda: not left(), STORE_TIMEOUT)
         assert routes([command.line for command in agent.commands()], "announce") == set()
 
 

@@ -48,7 +48,7 @@ def test_one_factor_scales_all_upper_bounds(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("factor", ["fast", "0.5", "nan", "inf", "-1"])
-def test_a_factor_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, factor: str) -> None:
+def test_a_factor_that_is_none_is_rejected(monkeypatch: pytest.MonkeyPatch, factor: str) -> None:
     monkeypatch.setenv(VARIABLE, factor)
     with pytest.raises(ValueError, match=f"VIPAGENT_SLOWNESS: '{factor}' is not a factor between 1 and 100"):
         allowed(1.0)

@@ -12,7 +12,7 @@ from tests.servers.certificates import Authority
 from tests.servers.flood import flood
 
 TIME_LIMIT = 20
-"""Seconds of the check: it is to be over before."""
+"""Seconds of the check: it must be over before."""
 MEMORY = 8 * 1024
 """KiB that it may take."""
 PROGRAM = """
@@ -20,7 +20,7 @@ import asyncio, json, resource, sys, time
 from vipagent.checks.kinds import check_for
 from vipagent.checks.settings import CheckSettings
 
-url, time_limit = sys.argv[1], float(sys.argv[2])
+url, timeout = sys.argv[1], float(sys.argv[2])
 
 async def main():
     turns = 0
@@ -42,11 +42,11 @@ async def main():
 
 print(json.dumps(asyncio.run(main())))
 """
-"""A process of its own: a loop that never turns again can be ended by a signal only."""
+"""A separate process: a loop that never turns again can be ended by a signal only."""
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_100_continue_for_ever_is_bad(scheme: str, tmp_path: Path) -> None:
+def test_100_continue_forever_is_bad(scheme: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "tls") if scheme == "https" else None
     certificate = authority.issue("server").both if authority else None
     with flood(certificate) as server:
@@ -63,7 +63,7 @@ def test_100_continue_for_ever_is_bad(scheme: str, tmp_path: Path) -> None:
         )
         seen = json.loads(ran.stdout)
     assert not seen["good"]
-    assert seen["detail"].startswith(f"no HTTP from {url}: no final status in the first ")
+    assert seen["detail"].startswith(f"invalid HTTP response from {url}: no final status in the first ")
     assert seen["seconds"] < TIME_LIMIT
     assert seen["turns"] > 0
     assert seen["memory"] < MEMORY

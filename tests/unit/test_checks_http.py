@@ -14,16 +14,16 @@ from tests.servers.process import free_port
 from tests.unit.answering import answering, check
 from tests.unit.waiting import eventually
 from vipagent import __version__
-from vipagent.checks.outcome import Outcome
+from vipagent.checks.outcome import CheckOutcome
 from vipagent.net.tls import Verify, system_context
 from vipagent.testing.slowness import allowed
 
 
-def answered(*chunks: bytes) -> Outcome:
-    async def scenario() -> Outcome:
+def answered(*chunks: bytes) -> CheckOutcome:
+    async def scenario() -> CheckOutcome:
         async with answering(*chunks) as server:
             outcome = await check(f"http://127.0.0.1:{server.port}/")
-        return Outcome(outcome.good, outcome.detail.replace(f":{server.port}/", "/"))
+        return CheckOutcome(outcome.good, outcome.detail.replace(f":{server.port}/", "/"))
 
     return asyncio.run(scenario())
 
@@ -34,7 +34,7 @@ def answered(*chunks: bytes) -> Outcome:
 )
 def test_2xx_and_3xx_are_good(status: int, good: bool) -> None:
     outcome = answered(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % status)
-    assert outcome == Outcome(good, f"HTTP {status} from http://127.0.0.1/")
+    assert outcome == CheckOutcome(good, f"HTTP {status} from http://127.0.0.1/")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_2xx_and_3xx_are_good(status: int, good: bool) -> None:
     ],
 )
 def test_answers_in_other_shapes_are_understood(chunks: tuple[bytes, ...]) -> None:
-    assert answered(*chunks) == Outcome(True, "HTTP 200 from http://127.0.0.1/")
+    assert answered(*chunks) == CheckOutcome(True, "HTTP 200 from http://127.0.0.1/")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_anything_but_http_is_bad(answer: bytes) -> None:
     outcome = answered(answer)
     assert not outcome.good
     assert outcome.detail.startswith(
-        ("no HTTP from http://127.0.0.1/: ", "no connection to http://127.0.0.1/: ")
+        ("invalid HTTP response from http://127.0.0.1/: ", "connection to http://127.0.0.1/ failed: ")
     )
 
 
@@ -88,7 +88,7 @@ def test_request_is_a_plain_get() -> None:
 
 
 def test_body_is_not_waited_for() -> None:
-    async def scenario() -> Outcome:
+    async def scenario() -> CheckOutcome:
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
         async with answering(head, b"x" * 100_000, hang=True) as server:
             return await check(f"http://127.0.0.1:{server.port}/", 60)
@@ -103,27 +103,27 @@ def test_silence_is_bad_when_the_time_is_up(chunks: tuple[bytes, ...]) -> None:
     async def scenario() -> None:
         async with answering(*chunks, hang=True) as server:
             url = f"http://127.0.0.1:{server.port}/"
-            assert await check(url, 0.3) == Outcome(False, f"no answer from {url} within 0.3 s")
+            assert await check(url, 0.3) == CheckOutcome(False, f"no response from {url} within 0.3 s")
 
     asyncio.run(scenario())
 
 
-def test_nobody_there() -> None:
+def test_connection_refused() -> None:
     url = f"http://127.0.0.1:{free_port()}/"
-    assert asyncio.run(check(url)) == Outcome(False, f"connection refused by {url}")
+    assert asyncio.run(check(url)) == CheckOutcome(False, f"connection refused by {url}")
 
 
-def test_name_that_is_none() -> None:
+def test_name_that_does_not_exist() -> None:
     outcome = asyncio.run(check("http://no-such-name.invalid/", 60))
     assert not outcome.good
-    assert outcome.detail.startswith("name in http://no-such-name.invalid/ not resolved: ")
+    assert outcome.detail.startswith("name resolution of http://no-such-name.invalid/ failed: ")
 
 
 def test_name_is_tried_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"two-addresses.example": ("::1", "127.0.0.1")}
     monkeypatch.setattr(socket, "getaddrinfo", resolving(known))
 
-    async def scenario() -> Outcome:
+    async def scenario() -> CheckOutcome:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as server:
             return await check(f"http://two-addresses.example:{server.port}/")
 
@@ -148,7 +148,7 @@ def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000) as server:
             for _ in range(200):
                 assert (await check(f"http://127.0.0.1:{server.port}/")).good
-        assert threading.active_count() <= threads  # one of an earlier test may have ended meanwhile
+        assert threading.active_count() <= threads  # one of an earlier test may have ended in the meantime
         await eventually("all is closed", lambda: descriptors() == before)
 
     threads = threading.active_count()
@@ -173,21 +173,21 @@ def system_trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], N
     system_context.cache_clear()
 
 
-def checked_by_tls(authority: Authority, verify: Verify = Verify.YES) -> Outcome:
+def checked_by_tls(authority: Authority, verify: Verify = Verify.YES) -> CheckOutcome:
     """Check a good server with a certificate of this authority."""
     own = authority.issue("server")
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(own.cert, own.key)
 
-    async def scenario() -> Outcome:
+    async def scenario() -> CheckOutcome:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n", hang=True, tls=serving) as server:
             outcome = await check(f"https://127.0.0.1:{server.port}/", verify=verify)
-        return Outcome(outcome.good, outcome.detail.replace(f":{server.port}/", "/"))
+        return CheckOutcome(outcome.good, outcome.detail.replace(f":{server.port}/", "/"))
 
     return asyncio.run(scenario())
 
 
-GOOD_BY_TLS = Outcome(True, "HTTP 200 from https://127.0.0.1/")
+GOOD_BY_TLS = CheckOutcome(True, "HTTP 200 from https://127.0.0.1/")
 
 
 def test_tls_by_an_authority_of_the_system(plain: Authority, system_trust: Callable[[Path], None]) -> None:
@@ -195,9 +195,11 @@ def test_tls_by_an_authority_of_the_system(plain: Authority, system_trust: Calla
     assert checked_by_tls(plain) == GOOD_BY_TLS
 
 
-def test_tls_by_an_authority_that_nobody_trusts(plain: Authority) -> None:
+def test_tls_by_an_untrusted_authority(plain: Authority) -> None:
     reason = "unable to get local issuer certificate"
-    assert checked_by_tls(plain) == Outcome(False, f"certificate of https://127.0.0.1/ refused: {reason}")
+    assert checked_by_tls(plain) == CheckOutcome(
+        False, f"certificate of https://127.0.0.1/ rejected: {reason}"
+    )
     assert checked_by_tls(plain, Verify.NO) == GOOD_BY_TLS
 
 
@@ -209,9 +211,9 @@ def test_tls_with_strict_verification(
     outcome = checked_by_tls(plain, Verify.STRICT)
     assert not outcome.good
     assert outcome.detail == (
-        "certificate of https://127.0.0.1/ refused: CA cert does not include key usage extension, so "
-        "`check_verify: strict` refuses it: make the authority's certificate with "
-        "keyUsage=critical,keyCertSign,cRLSign, or leave out `check_verify: strict`"
+        "certificate of https://127.0.0.1/ rejected: CA cert does not include key usage extension, "
+        "rejected by `check_verify: strict`: create the authority's certificate with "
+        "keyUsage=critical,keyCertSign,cRLSign, or remove `check_verify: strict`"
     )
     complete = Authority(tmp_path / "complete")
     system_trust(complete.cert)
@@ -228,6 +230,6 @@ def test_tls_with_a_server_that_speaks_none() -> None:
             url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             outcome = await check(url)
         assert not outcome.good
-        assert outcome.detail.startswith((f"no TLS with {url}: ", f"no connection to {url}: "))
+        assert outcome.detail.startswith((f"TLS to {url} failed: ", f"connection to {url} failed: "))
 
     asyncio.run(scenario())

@@ -9,13 +9,13 @@ import pytest
 
 from tests.unit.waiting import eventually, lines, runs
 from vipagent.checks import process
-from vipagent.checks.process import KEPT, Finished
-from vipagent.checks.text import LONGEST
+from vipagent.checks.process import MAX_OUTPUT, Finished
+from vipagent.checks.text import MAX_TEXT
 from vipagent.testing.slowness import allowed
 
 
-def run(command: str, time_limit: float = 10.0, **env: str) -> Finished:
-    return asyncio.run(process.run(command, env, time_limit))
+def run(command: str, timeout: float = 10.0, **env: str) -> Finished:
+    return asyncio.run(process.run(command, env, timeout))
 
 
 def open_descriptors() -> set[str]:
@@ -34,7 +34,7 @@ def open_descriptors() -> set[str]:
         ("printf 'a\\033[31m\\000b\\377\\r\\nc'", 0, "a?[31m?b\ufffd c"),
     ],
 )
-def test_status_and_output_are_told(command: str, status: int, tail: str) -> None:
+def test_status_and_output_are_reported(command: str, status: int, tail: str) -> None:
     finished = run(command)
     assert (finished.status, finished.tail) == (status, tail)
 
@@ -61,9 +61,9 @@ def test_child_has_none_of_our_descriptors(tmp_path: Path) -> None:
 def test_endless_output_is_drained_and_its_end_kept() -> None:
     finished = run("head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end")
     assert finished.status == 0
-    assert len(finished.output) == KEPT
+    assert len(finished.output) == MAX_OUTPUT
     assert finished.tail.endswith("xxx the end")
-    assert len(finished.tail) == LONGEST
+    assert len(finished.tail) == MAX_TEXT
 
 
 def test_all_that_is_asked_for_is_kept() -> None:
@@ -73,7 +73,7 @@ def test_all_that_is_asked_for_is_kept() -> None:
 
 def test_background_child_that_holds_the_pipe_delays_nothing() -> None:
     started = time.monotonic()
-    finished = run("sleep 60 & echo $!", time_limit=30)
+    finished = run("sleep 60 & echo $!", timeout=30)
     left_behind = int(finished.tail)
     try:
         assert finished.status == 0
@@ -100,8 +100,8 @@ def test_out_of_time_kills_and_reaps_the_whole_group(tmp_path: Path) -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_cancelled_kills_and_reaps_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "REAPING", 10.0)  # the kernel takes its time on a busy machine
+def test_cancelled_kills_and_reaps_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "REAP_TIMEOUT", 10.0)  # the kernel takes its time on a busy machine
     pid_file = tmp_path / "pid"
 
     async def scenario() -> None:

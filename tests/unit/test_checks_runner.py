@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.waiting import eventually, lines, runs
 from vipagent.checks import runner
-from vipagent.checks.outcome import Outcome
+from vipagent.checks.outcome import CheckOutcome
 from vipagent.checks.runner import CheckRunner
 from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import Checked
@@ -39,7 +39,7 @@ class Taker:
 
 
 def during(runners: list[CheckRunner], scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run the runners side by side for as long as the scenario takes."""
+    """Run the runners in parallel for while the scenario takes."""
 
     async def run() -> None:
         tasks = [asyncio.create_task(one.run()) for one in runners]
@@ -110,7 +110,7 @@ def test_only_a_disable_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [[], [BAD] * 5, [DISABLED], [GOOD]])
-def test_nothing_to_check_is_good_at_once_and_for_ever(before: list[CheckResult]) -> None:
+def test_nothing_to_check_is_good_immediately_and_forever(before: list[CheckResult]) -> None:
     taker = Taker(rise=3)
     for result in before:
         taker.health.count(result)
@@ -124,7 +124,7 @@ def test_nothing_to_check_is_good_at_once_and_for_ever(before: list[CheckResult]
 
 def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
-        async def run(self) -> Outcome:
+        async def run(self) -> CheckOutcome:
             raise RuntimeError("boom\nand more")
 
     monkeypatch.setattr(runner, "check_for", lambda _settings: Broken())
@@ -144,12 +144,12 @@ def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch
         ("true", "status 0"),
         ("echo fine", "status 0"),
         ("echo no answer; exit 2", "status 2: no answer"),
-        ("exec sleep 60", "killed, not done within 5 s"),
-        ("kill -TERM $$", "ended by SIGTERM"),
-        ("kill -40 $$", "ended by signal 40"),
+        ("exec sleep 60", "killed, not finished within 5 s"),
+        ("kill -TERM $$", "killed by SIGTERM"),
+        ("kill -40 $$", "killed by signal 40"),
     ],
 )
-def test_details_of_commands_are_for_people(command: str, detail: str) -> None:
+def test_details_of_commands_are_readable(command: str, detail: str) -> None:
     taker = Taker()
 
     async def scenario() -> None:

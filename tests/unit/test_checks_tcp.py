@@ -4,14 +4,14 @@ import socket
 from tests.servers.process import free_port
 from tests.unit.answering import answering, check
 from tests.unit.waiting import eventually
-from vipagent.checks.outcome import Outcome
+from vipagent.checks.outcome import CheckOutcome
 
 
 def test_accepted_connection_is_good_and_let_go() -> None:
     async def scenario() -> None:
         async with answering(hang=True) as server:
             url = f"tcp://127.0.0.1:{server.port}"
-            assert await check(url) == Outcome(True, f"connected to {url}")
+            assert await check(url) == CheckOutcome(True, f"connected to {url}")
             await eventually("the server has seen it", lambda: server.connections == 1)
 
     asyncio.run(scenario())
@@ -19,7 +19,7 @@ def test_accepted_connection_is_good_and_let_go() -> None:
 
 def test_refused() -> None:
     url = f"tcp://127.0.0.1:{free_port()}"
-    assert asyncio.run(check(url)) == Outcome(False, f"connection refused by {url}")
+    assert asyncio.run(check(url)) == CheckOutcome(False, f"connection refused by {url}")
 
 
 def test_no_answer_in_time() -> None:
@@ -29,10 +29,10 @@ def test_no_answer_in_time() -> None:
         address = listening.getsockname()
         first.connect(address)  # fills the queue, so the kernel drops what comes next
         url = f"tcp://{address[0]}:{address[1]}"
-        assert asyncio.run(check(url, 0.3)) == Outcome(False, f"no answer from {url} within 0.3 s")
+        assert asyncio.run(check(url, 0.3)) == CheckOutcome(False, f"no response from {url} within 0.3 s")
 
 
 def test_out_of_reach() -> None:
     outcome = asyncio.run(check("tcp://255.255.255.255:9"))
     assert not outcome.good
-    assert outcome.detail.startswith("no connection to tcp://255.255.255.255:9: ")
+    assert outcome.detail.startswith("connection to tcp://255.255.255.255:9 failed: ")

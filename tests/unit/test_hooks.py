@@ -16,10 +16,10 @@ UP, DOWN, DISABLED = CheckState.UP, CheckState.DOWN, CheckState.DISABLED
 
 
 def with_hooks(
-    settings: HookSettings, scenario: Callable[[Hooks], Coroutine[Any, Any, None]], time_limit: float = 60
+    settings: HookSettings, scenario: Callable[[Hooks], Coroutine[Any, Any, None]], timeout: float = 60
 ) -> None:
     async def run() -> None:
-        await scenario(Hooks(settings, "apex", "node1", time_limit))
+        await scenario(Hooks(settings, "apex", "node1", timeout))
 
     asyncio.run(run())
 
@@ -68,7 +68,7 @@ def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.Lo
 
     with_hooks(settings, scenario)
     assert [record.getMessage() for record in caplog.records].count(
-        "hooks skipped: those before still run"
+        "skipping hooks: the previous ones are still running"
     ) == 3
 
 
@@ -96,7 +96,7 @@ def test_state_without_commands_replaces_one_that_waits(tmp_path: Path) -> None:
     ("command", "error"),
     [
         ("echo broken; exit 7", "status 7: broken"),
-        ("echo slow; sleep 60", "killed, not done within 5 s: slow"),
+        ("echo slow; sleep 60", "killed, not finished within 5 s: slow"),
         ("echo \0", "embedded null byte"),
     ],
 )
@@ -109,9 +109,7 @@ def test_failure_is_logged_and_the_next_command_runs(
         hooks.changed(DOWN)
         await eventually("the next ran", lambda: lines(out))
 
-    with_hooks(
-        HookSettings(execute=(f"echo next >> {out}",), down_execute=(command,)), scenario, time_limit=5
-    )
+    with_hooks(HookSettings(execute=(f"echo next >> {out}",), down_execute=(command,)), scenario, timeout=5)
     (record,) = caplog.records
     assert record.getMessage() == "hook failed"
     assert vars(record)["fields"] == {"service": "apex", "state": DOWN, "command": command, "error": error}

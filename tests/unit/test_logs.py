@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vipagent.agent.log_handlers import NonBlockingHandler, StderrHandler, SyslogHandler
 from vipagent.agent.logs import BARE, DATED, JsonFormatter, TextFormatter
-from vipagent.agent.outlets import Outlet, StderrHandler, SyslogHandler
 from vipagent.core.words import Reason
 from vipagent.testing.slowness import allowed
 
@@ -44,7 +44,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def test_text_is_for_people() -> None:
+def test_text_format() -> None:
     line = TEXT.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, detail='status 1: it\'s "off"'))
     assert line == (
         "2026-01-01T12:00:00.042+0000 INFO announce vip=10.0.0.1 rank=0 reason=owner "
@@ -66,7 +66,7 @@ def test_json_is_one_object_with_the_same_fields() -> None:
 
 
 @pytest.mark.parametrize("formatter", [TEXT, JSON])
-def test_who_else_said_it_and_what_went_wrong(formatter: logging.Formatter) -> None:
+def test_logger_names_and_tracebacks(formatter: logging.Formatter) -> None:
     said = record("lost %s", "it", name="kazoo.client")
     try:
         raise ValueError("boom\nboom")
@@ -125,10 +125,10 @@ def test_full_stderr_loses_lines_without_waiting_and_says_so_later() -> None:
         assert os.get_blocking(writer)
         os.read(reader, 8192)
         handler.handle(record("line 1000"))
-        assert os.read(reader, 8192) == b"WARNING log lines lost: 1000\nINFO line 1000\n"
+        assert os.read(reader, 8192) == b"WARNING log lines dropped: 1000\nINFO line 1000\n"
 
 
-def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_anew() -> None:
+def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_again() -> None:
     with full_pipe() as (reader, writer):
         os.read(reader, 8192)
         handler = StderrHandler(writer)
@@ -138,10 +138,10 @@ def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_anew() -> None
         assert first.startswith(b"INFO long a=xxx")
         assert not first.endswith(b"\n")
         handler.handle(record("next"))
-        assert os.read(reader, 8192) == b"\nWARNING log lines lost: 1\nINFO next\n"
+        assert os.read(reader, 8192) == b"\nWARNING log lines dropped: 1\nINFO next\n"
 
 
-def test_reader_that_is_gone_is_no_error() -> None:
+def test_a_closed_reader_is_not_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     handler = StderrHandler(writer)
@@ -155,10 +155,10 @@ def test_handler_whose_formatter_raises_is_no_error() -> None:
         def format(self, record: logging.LogRecord) -> str:
             raise RuntimeError(record.msg)
 
-    class Kept(Outlet):
+    class Kept(NonBlockingHandler):
         lines: list[str]
 
-        def send(self, level: int, line: str, patience: float) -> None:
+        def send(self, level: int, line: str, timeout: float) -> None:
             self.lines.append(line)
 
     handler = Kept()
@@ -167,7 +167,7 @@ def test_handler_whose_formatter_raises_is_no_error() -> None:
     handler.handle(record())
     handler.setFormatter(TextFormatter(BARE))
     handler.handle(record("after"))
-    assert handler.lines == ["WARNING log lines lost: 1", "INFO after"]
+    assert handler.lines == ["WARNING log lines dropped: 1", "INFO after"]
 
 
 def test_syslog_that_is_missing_and_then_there_and_then_stuck(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_syslog_that_is_missing_and_then_there_and_then_stuck(tmp_path: Path) ->
         syslog.bind(address)
         handler.handle(record("hello", vip="10.0.0.1"))
         pid = os.getpid()
-        assert syslog.recv(1000).decode() == f"<156>vipagent[{pid}]: WARNING log lines lost: 1"
+        assert syslog.recv(1000).decode() == f"<156>vipagent[{pid}]: WARNING log lines dropped: 1"
         assert syslog.recv(1000).decode() == f"<158>vipagent[{pid}]: INFO hello vip=10.0.0.1"
         started = time.monotonic()
         for _ in range(5000):
@@ -188,7 +188,9 @@ def test_syslog_that_is_missing_and_then_there_and_then_stuck(tmp_path: Path) ->
         while select.select([syslog], [], [], 0)[0]:
             syslog.recv(1000)
         handler.handle(record("again"))
-        assert re.fullmatch(r"<156>vipagent\[\d+\]: WARNING log lines lost: \d+", syslog.recv(1000).decode())
+        assert re.fullmatch(
+            r"<156>vipagent\[\d+\]: WARNING log lines dropped: \d+", syslog.recv(1000).decode()
+        )
     handler.close()
 
 
@@ -220,7 +222,7 @@ def test_configured_logging_goes_to_stderr_and_never_to_stdout() -> None:
     assert second.endswith(" ERROR oops\\n logger=asyncio")
 
 
-def test_configured_anew_replaces_the_old() -> None:
+def test_configured_again_replaces_the_old() -> None:
     said = run_program("'debug', 'json'", "'WARNING', 'text', 'daemon'")
     assert [json.loads(line)["message"] for line in said[:3]] == ["quiet", "announce", "oops\n"]
     assert len(said) == 4

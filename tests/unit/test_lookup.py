@@ -81,7 +81,7 @@ def test_a_named_file_that_is_not_there_is_an_error(
 
 @pytest.mark.usefixtures("usual")
 @pytest.mark.parametrize("options", [("--prefix", "/x"), ("--session-timeout", "5")])
-def test_options_that_do_not_say_where_the_store_is_are_refused(
+def test_options_that_do_not_say_where_the_store_is_are_rejected(
     site: Site, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     assert vipagent("status", "apex", *options) == 2

@@ -1,4 +1,4 @@
-"""What is measured goes first, with all of its threads and children, but nothing that it starts meanwhile."""
+"""Measured processes run at real-time priority, with their threads and children, but not later ones."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ def test_all_threads_of_all_processes_go_first_while_something_is_measured(may: 
         program.communicate()
 
 
-def test_what_is_gone_meanwhile_is_no_trouble() -> None:
+def test_exited_processes_are_ignored() -> None:
     with subprocess.Popen(["true"]) as program, going_first(lambda: [program.pid]):
         program.wait()
     with going_first(lambda: [program.pid]):

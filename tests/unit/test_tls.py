@@ -11,8 +11,8 @@ from vipagent.store.access import TlsOptions, parse_options
 from vipagent.store.backend import StoreConfigError
 
 LACKS_KEY_USAGE = (
-    "CA cert does not include key usage extension, so `verify: strict` refuses it: make the authority's "
-    "certificate with keyUsage=critical,keyCertSign,cRLSign, or leave out `verify: strict`"
+    "CA cert does not include key usage extension, rejected by `verify: strict`: create the authority's "
+    "certificate with keyUsage=critical,keyCertSign,cRLSign, or remove `verify: strict`"
 )
 
 
@@ -114,7 +114,7 @@ def test_how_verification_is_asked_for(complete: Authority, given: object, taken
 
 
 @pytest.mark.parametrize("given", ["stricter", "", 2, [], None])
-def test_another_word_is_refused(complete: Authority, given: object) -> None:
+def test_another_word_is_rejected(complete: Authority, given: object) -> None:
     with pytest.raises(StoreConfigError, match=r"^verify: .*'true', 'false' or 'strict'"):
         options(complete.cert, given)
 

@@ -8,7 +8,7 @@ from vipagent.testing.slowness import allowed
 
 
 async def eventually(what: str, probe: Callable[[], object], within: float = 10.0) -> None:
-    """Return as soon as `probe` returns something true; fail after `within` seconds of a quiet machine."""
+    """Return as soon as `probe` returns something true; fail after `within` seconds of a idle machine."""
     within = allowed(within)
     deadline = asyncio.get_running_loop().time() + within
     while not (seen := probe()):
@@ -18,7 +18,7 @@ async def eventually(what: str, probe: Callable[[], object], within: float = 10.
 
 
 def runs(pid: int) -> bool:
-    """Say whether there is such a process, other than as a zombie that nobody has reaped yet."""
+    """Return whether there is such a process, other than as a zombie that nobody has reaped yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

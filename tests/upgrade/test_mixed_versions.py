@@ -46,7 +46,7 @@ state = "/exabgp/state/{plan.SERVICE}"
 values = {{node: store.get(state + "/" + node)[0] for node in store.get_children(state)}}
 print(json.dumps({{node: json.loads(value) for node, value in values.items()}}))
 """
-"""Prints each node's record, as anybody reads it."""
+"""Prints the record of each node."""
 Program = Sequence[str]
 
 
@@ -93,7 +93,7 @@ class Said:
 
     @classmethod
     def by(cls, status: Mapping[str, Any]) -> "Said":
-        """Take it from the JSON."""
+        """Parse the JSON."""
         return cls(
             {
                 vip["vip"]: (
@@ -110,7 +110,7 @@ class Said:
 
     @classmethod
     def of_pool(cls, away: str) -> "Said":
-        """Say what is to be said while all nodes serve what they own, but one that is in maintenance."""
+        """Return what must be said while all nodes serve what they own, but one that is in maintenance."""
         takers = [(node, 1, "takeover") for node in plan.VIPS if node != away]
         return cls(
             {
@@ -161,7 +161,7 @@ class Pool:
         before = balancer.agent()
         balancer.install(program)
         balancer.signal_agent(number)
-        wait_for("ExaBGP has started the agent anew", lambda: balancer.agent() != before)
+        wait_for("ExaBGP has restarted the agent", lambda: balancer.agent() != before)
 
     def restart_exabgp(self, node: str, program: Program) -> None:
         """Drain the node, restart ExaBGP with the other version, end the maintenance: both share the key."""
@@ -176,10 +176,10 @@ class Pool:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """See to it that all is as before in the end, and that no VIP is unserved up to then."""
+        """Verify that the final state is the initial one, and that no VIP is unserved in between."""
         with going_first(self.lab.network.pids):
             yield
-            self.lab.wait_until_steady()
+            self.lab.wait_until_converged()
             self.agree()
         began, self._measured = self._measured, time.time()
         outages = self.lab.probes.outages(began, self._measured)

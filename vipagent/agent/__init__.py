@@ -1,1 +1,1 @@
-"""The shell around the core: one asyncio loop that feeds it events and carries out its actions (Shape 2)."""
+"""The shell around the core: one asyncio loop that delivers events and executes actions (Shape 2)."""

@@ -1,4 +1,4 @@
-"""The VIPs on the loopback interface (`--ip-setup`): `netlink` puts them there, as a short-lived child."""
+"""VIPs on the loopback interface (`--ip-setup`), added by `netlink` in a short-lived child process."""
 
 import asyncio
 import errno
@@ -13,89 +13,93 @@ from vipagent.checks import process
 log = logging.getLogger(__name__)
 
 TIME_LIMIT = 10.0
-"""Seconds for all addresses together; 0.3 s is usual."""
-RETRY_EVERY = 10.0
-"""Seconds between two attempts to add what could not be added, or is not known to be there."""
+"""Timeout in seconds for all addresses; typically 0.3 s."""
+RETRY_INTERVAL = 10.0
+"""Interval in seconds to retry addresses that are missing or unknown."""
 LONGEST = 1 << 20
-"""Bytes of what the child says."""
+"""Maximum size of the child's output in bytes."""
 REMEDIES = {
     errno.EPERM: "no permission: run the agent with CAP_NET_ADMIN (under ExaBGP: exabgp_daemon_user=root), "
-    "or set the addresses up by other means and leave ip_setup out",
-    errno.EACCES: "IPv6 is turned off here: see net.ipv6.conf.lo.disable_ipv6",
+    "or add the addresses by other means and disable ip_setup",
+    errno.EACCES: "IPv6 is disabled: see net.ipv6.conf.lo.disable_ipv6",
 }
 
 
 class Loopback:
-    """What this agent has put on the loopback interface, and what it could not."""
+    """Addresses that this agent has added to the loopback interface, and failures."""
 
     def __init__(self) -> None:
         self.added: frozenset[str] = frozenset()
-        """The VIPs that were not there before: ours to remove."""
+        """VIPs that this agent has added, and will remove."""
         self.missing: Mapping[str, str] = {}
-        """The VIPs that are not there and could not be added, and why: none of them may be announced."""
+        """VIPs that are missing, with the error: they must not be announced."""
         self.unanswered: Mapping[str, str] = {}
-        """The VIPs that the last child said nothing about, and why: what was known of them still counts."""
+        """VIPs that the last child did not report, with the error: their last known state applies."""
         self._one_at_a_time = asyncio.Lock()
 
     async def want(self, vips: Collection[str]) -> None:
-        """Add what is not there of all that is wanted from now on; log what goes wrong, once for each VIP."""
+        """Set the desired VIPs and add the missing ones; log each error once per VIP."""
         async with self._one_at_a_time:
             await self._add(vips, set(vips) - self.added)
 
     async def retry(self) -> None:
-        """Try once more to add what is missing, and what may be."""
+        """Retry missing and unknown VIPs."""
         async with self._one_at_a_time:
             vips = self.missing.keys() | self.unanswered.keys()
             if vips:
                 await self._add(vips, vips)
 
     async def remove(self, vips: Collection[str]) -> None:
-        """Remove VIPs that were added; what goes wrong is logged."""
+        """Remove VIPs that were added; errors are logged."""
         async with self._one_at_a_time:
             ours = self.added & set(vips)
             answers = await _change("remove", ours)
             self.added -= ours - answers.failed.keys() - answers.none.keys()
         for vip, error in {**answers.failed, **answers.none}.items():
-            _tell("cannot remove address", vip, error)
+            _log_failure("cannot remove address", vip, error)
 
     async def _add(self, wanted: Collection[str], vips: Collection[str]) -> None:
         answers = await _change("add", vips)
         missing, unanswered = self.missing, self.unanswered
         self.added |= answers.done
-        # A child that fails says nothing about the addresses: they have not gone with it.
+        # A failed child provides no information about the addresses, so their state is kept.
         self.missing = {**{vip: missing[vip] for vip in answers.none if vip in missing}, **answers.failed}
         self.unanswered = answers.none
         for vip, error in answers.failed.items():
             if missing.get(vip) != error:
-                _tell("cannot add address: the VIP is not announced", vip, error)
+                _log_failure("cannot add address, not announcing the VIP", vip, error)
         for vip, error in answers.none.items():
             if unanswered.get(vip) != error:
-                _tell("cannot find out whether the address is there: what was known still counts", vip, error)
+                _log_failure(
+                    "cannot check whether the address exists, keeping the last known state", vip, error
+                )
         doubted = missing.keys() | unanswered.keys()
         for vip in sorted((doubted - self.missing.keys() - self.unanswered.keys()) & set(wanted)):
-            log.info("address is there", extra={"fields": {"vip": vip}})
+            log.info("address exists", extra={"fields": {"vip": vip}})
 
 
 @dataclass(frozen=True, slots=True)
-class _Answers:
-    """What a child has said about the VIPs that it was asked about; those in no field are as asked."""
+class _ChildResults:
+    """Results of a child process; VIPs in no field are in the requested state."""
 
     done: frozenset[str]
-    """Those for which something was done."""
+    """VIPs that were changed."""
     failed: dict[str, str]
-    """Those for which it could not be done, and why."""
+    """VIPs that could not be changed, with the error."""
     none: dict[str, str]
-    """Those that it said nothing about, and why: for them, anything may be true."""
+    """VIPs that were not reported, with the error: their state is unknown."""
 
 
-async def _change(verb: str, vips: Collection[str]) -> _Answers:
+async def _change(verb: str, vips: Collection[str]) -> _ChildResults:
     if not vips:
-        return _Answers(frozenset(), {}, {})
+        return _ChildResults(frozenset(), {}, {})
     command = [sys.executable, "-P", "-m", "vipagent.agent.netlink", verb, *sorted(vips)]
     try:
         finished = await process.run(command, {}, TIME_LIMIT, keep=LONGEST)
     except OSError as error:
-        return _Answers(frozenset(), {}, dict.fromkeys(sorted(vips), f"no child process: {error}"))
+        return _ChildResults(
+            frozenset(), {}, dict.fromkeys(sorted(vips), f"cannot start the helper process: {error}")
+        )
     done, failed, unanswered = set(), dict[str, str](), set(vips)
     for line in finished.output.decode(errors="replace").splitlines():
         match line.split():
@@ -108,15 +112,15 @@ async def _change(verb: str, vips: Collection[str]) -> _Answers:
             case _:
                 continue
         unanswered.remove(vip)
-    return _Answers(frozenset(done), failed, dict.fromkeys(sorted(unanswered), _ending(finished)))
+    return _ChildResults(frozenset(done), failed, dict.fromkeys(sorted(unanswered), _ending(finished)))
 
 
 def _ending(finished: process.Finished) -> str:
-    """Say why the child has not answered for an address."""
+    """Describe why the child has not reported an address."""
     if finished.status is None:
-        return f"not done within {TIME_LIMIT:g} s"
-    return f"the program that does it ended with status {finished.status}: {finished.tail}"
+        return f"the helper process did not finish within {TIME_LIMIT:g} s"
+    return f"the helper process exited with status {finished.status}: {finished.tail}"
 
 
-def _tell(message: str, vip: str, error: str) -> None:
+def _log_failure(message: str, vip: str, error: str) -> None:
     log.error(message, extra={"fields": {"vip": vip, "error": error}})

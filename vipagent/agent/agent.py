@@ -1,4 +1,4 @@
-"""The agent: the engine's shell on the loop, with ExaBGP's pipes, timers, checks, and the store (Shape 2)."""
+"""The agent: I/O around the engine: ExaBGP's pipes, timers, checks and the store (Shape 2)."""
 
 import asyncio
 import contextlib
@@ -26,9 +26,9 @@ from vipagent.telemetry.view import AgentView
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 0.8
-"""Seconds that the store gets to take the deregistrations at the end (E3)."""
-AFTER_ERROR = 1.0
-"""Seconds after which the engine is asked again what is due, if a bug has kept it from saying so (E6)."""
+"""Timeout in seconds for deregistrations at shutdown (E3)."""
+RETRY_AFTER_ERROR = 1.0
+"""Delay in seconds until the engine is called again after an internal error (E6)."""
 
 
 class Inbox:
@@ -84,10 +84,10 @@ class Agent:
     """One agent.
 
     Args:
-        config: what it is told.
-        backend: makes the store's backend for a listener.
-        reader: the descriptor of ExaBGP's replies.
-        writer: the descriptor of our commands.
+        config: the configuration.
+        backend: creates the store's backend for a listener.
+        reader: file descriptor of ExaBGP's replies.
+        writer: file descriptor of our commands.
     """
 
     def __init__(self, config: AgentConfig, backend: BackendFactory, reader: int, writer: int) -> None:
@@ -101,22 +101,22 @@ class Agent:
         self._dispatching = False
         self._ended = asyncio.Event()
         self.on_change: Callable[[], None] = lambda: None
-        """Called when `view` has changed by what the store says, or by its session."""
+        """Called when `view` has changed because of the store or its session."""
 
     @property
     def view(self) -> AgentView:
-        """What there is to see of the agent now."""
+        """The current view of the agent."""
         return self._engine.view
 
     @property
     def counters(self) -> AgentCounters:
-        """What is counted of the agent."""
+        """The agent's counters."""
         return self._engine.counters
 
     async def run(self) -> None:
-        """Serve until ExaBGP is gone or `stop` is called; then deregister, withdraw, and return.
+        """Run until ExaBGP exits or `stop` is called; then deregister, withdraw, and return.
 
-        What is still to do then is `close`.
+        The caller must then call `close`.
         """
         self._pipe.open()
         self._dispatch(inputs.Started())
@@ -124,36 +124,36 @@ class Agent:
         await self._ended.wait()
 
     def close(self) -> None:
-        """End the store's session and let go of ExaBGP's pipes; it may take `CLOSE_TIMEOUT` seconds."""
+        """Close the store session and ExaBGP's pipes; takes at most `CLOSE_TIMEOUT` seconds."""
         self._backend.close(CLOSE_TIMEOUT)
         self._pipe.close()
         self._set_timer(None)
 
     def stop(self) -> None:
-        """Ask `run` to return."""
+        """Request that `run` returns."""
         self._dispatch(inputs.StopAsked())
 
     async def wait_flushed(self, within: float) -> bool:
-        """Wait `within` seconds at most until ExaBGP has taken everything; return whether it has."""
+        """Wait at most `within` seconds until ExaBGP has read all commands; return whether it has."""
         deadline = self._loop.time() + within
         while not self._engine.flushed and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return self._engine.flushed
 
     def addresses_missing(self, vips: Mapping[str, str]) -> None:
-        """Learn which VIPs cannot be put on the loopback interface, and why: they are not announced."""
+        """Set the VIPs that are missing on the loopback interface, with the error; they are not announced."""
         self._dispatch(inputs.AddressesMissing(vips))
 
     def check(self, config: AgentConfig) -> None:
-        """Refuse what `reconfigure` cannot take.
+        """Reject changes that `reconfigure` does not support.
 
         Raises:
-            ValueError: something changed that needs a restart of the agent.
+            ValueError: a change requires a restart of the agent.
         """
         self._engine.check(config)
 
     def reconfigure(self, config: AgentConfig) -> None:
-        """Take another configuration that passed `check`; routes that stay the same are not touched (E3)."""
+        """Apply a configuration that passed `check`, without changing unaffected routes (E3)."""
         self._dispatch(inputs.Configured(config))
 
     def _on_lines(self, lines: list[str]) -> None:
@@ -176,15 +176,15 @@ class Agent:
 
     def _on_timer(self, at: float) -> None:
         self._timer = None
-        self._pipe.read_waiting()  # if we were paused, what was said meanwhile comes first (N2)
+        self._pipe.read_waiting()  # after a pause, process pending replies first (N2)
         self._dispatch(inputs.TimerFired(), at)
 
     def _dispatch(self, given: Input, at: float = 0.0) -> None:
-        """Give an input to the engine, and carry out what follows; one that comes meanwhile waits.
+        """Pass an input to the engine, and execute its effects; inputs in the meantime are queued.
 
         Args:
-            given: what happened.
-            at: the time that has come at least: the loop may be early by the clock's resolution.
+            given: the input.
+            at: minimum time of the input, because the loop may be early by the clock's resolution.
         """
         self._waiting.append(given)
         if self._dispatching:
@@ -199,29 +199,29 @@ class Agent:
     def _handle(self, given: Input, now: float) -> None:
         try:
             for effect in self._engine.handle(given, now):
-                self._carry_out(effect)
-        except Exception:  # no bug ends the agent, and with it the routes of all services (E6)
+                self._execute(effect)
+        except Exception:  # a bug must not end the agent, which serves all services (E6)
             log.exception("internal error")
-            self._set_timer(self._loop.time() + AFTER_ERROR)
+            self._set_timer(self._loop.time() + RETRY_AFTER_ERROR)
 
-    def _carry_out(self, effect: Effect) -> None:
+    def _execute(self, effect: Effect) -> None:
         match effect:
             case effects.Write(lines):
                 self._pipe.write(lines)
                 if self._pipe.congested:
                     self._waiting.append(inputs.PipeCongested(congested=True))
             case effects.Log() | effects.ViewChanged() | effects.SetTimer() | effects.End():
-                self._carry_out_here(effect)
+                self._execute_locally(effect)
             case _:
                 try:
-                    self._carry_out_for_service(effect)
-                except Exception:  # what one service asks for must not keep the others from it (E6)
+                    self._execute_for_service(effect)
+                except Exception:  # an error of one service must not affect the others (E6)
                     name = effects.service_of(effect)
                     log.exception("internal error", extra={"fields": {"service": name}})
                     if service := self._engine.services.get(name):
                         service.counters.internal_errors += 1
 
-    def _carry_out_for_service(self, effect: effects.ToStore | effects.ToService) -> None:
+    def _execute_for_service(self, effect: effects.ToStore | effects.ToService) -> None:
         match effect:
             case effects.StartService(config):
                 self._start(config)
@@ -230,9 +230,9 @@ class Agent:
             case effects.RunHook(service, state):
                 self._tasks[service].run_hook(state)
             case _:
-                self._carry_out_in_store(effect)
+                self._execute_in_store(effect)
 
-    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
+    def _execute_in_store(self, effect: effects.ToStore) -> None:
         match effect:
             case effects.Register(key, value):
                 self._backend.register(key, value)
@@ -247,7 +247,7 @@ class Agent:
             case _:
                 assert_never(effect)
 
-    def _carry_out_here(self, effect: effects.ToShell) -> None:
+    def _execute_locally(self, effect: effects.ToShell) -> None:
         match effect:
             case effects.Log():
                 _log(effect)

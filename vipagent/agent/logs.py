@@ -1,7 +1,7 @@
-"""What the agent says: to stderr and, if asked, to syslog; never to stdout, which is ExaBGP's (E8).
+"""Logging to stderr and optionally to syslog; never to stdout, which is ExaBGP's pipe (E8).
 
-A record is a message and its fields: `log.info("announce", extra={"fields": {"vip": ..., ...}})`. It becomes
-one line, whatever is in it. Logging neither raises nor waits: a line that nobody takes is lost, and counted.
+A record is a message and its fields: `log.info("announce", extra={"fields": {"vip": ..., ...}})`. It is
+written as one line. Logging neither raises nor blocks: lines that cannot be written are dropped and counted.
 """
 
 import json
@@ -9,26 +9,26 @@ import logging
 import time
 from typing import Any
 
-from vipagent.agent.outlets import Outlet, StderrHandler, SyslogHandler
+from vipagent.agent.log_handlers import NonBlockingHandler, StderrHandler, SyslogHandler
 from vipagent.config.settings import LogSettings
 
 LONGEST = 4000
-"""Characters of one value; the end of it is kept of a traceback, the beginning of anything else."""
+"""Maximum length of a value; a traceback keeps its end, other values their beginning."""
 DATED = "{time} {level} {text}"
 BARE = "{level} {text}"
-"""For syslog, which knows the time."""
+"""For syslog, which adds the time."""
 
 
 def configure(settings: LogSettings) -> None:
-    """Send all logging where the settings, which are valid, say; may be called again with others."""
-    outlets: list[Outlet] = [StderrHandler()]
+    """Configure logging by validated settings; may be called repeatedly."""
+    outlets: list[NonBlockingHandler] = [StderrHandler()]
     outlets[0].setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(DATED))
     if settings.syslog_facility is not None:
         outlets.append(SyslogHandler(settings.syslog_facility))
         outlets[1].setFormatter(TextFormatter(BARE))
     root = logging.getLogger()
     root.setLevel(settings.log_level.upper())
-    for old in [handler for handler in root.handlers if isinstance(handler, Outlet)]:
+    for old in [handler for handler in root.handlers if isinstance(handler, NonBlockingHandler)]:
         root.removeHandler(old)
         old.close()
     for outlet in outlets:
@@ -36,10 +36,10 @@ def configure(settings: LogSettings) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """For people: `2026-01-01T12:00:00.042+0000 INFO announce vip=10.0.0.1 rank=0`.
+    """Text format: `2026-01-01T12:00:00.042+0000 INFO announce vip=10.0.0.1 rank=0`.
 
     Args:
-        line: what a line is made of: time, level and text.
+        line: format of a line with time, level and text.
     """
 
     def __init__(self, line: str) -> None:
@@ -54,7 +54,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """For machines: one object a line, with the same fields, and `time`, `level` and `message`."""
+    """JSON format: one object per line, with the same fields, and `time`, `level` and `message`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
@@ -70,12 +70,12 @@ def _time(record: logging.LogRecord) -> str:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()[:LONGEST]
-    except (TypeError, ValueError, KeyError):  # the arguments do not fit
+    except (TypeError, ValueError, KeyError):  # the arguments do not match
         return f"{record.msg!r} {record.args!r}"[:LONGEST]
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the record's fields; whose it is, if it is not ours; and the traceback."""
+    """Return the record's fields, the logger's name of other packages, and the traceback."""
     fields = {name: _plain(value) for name, value in getattr(record, "fields", {}).items()}
     if not record.name.startswith("vipagent"):
         fields["logger"] = record.name
@@ -96,7 +96,7 @@ def _quoted(value: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return the text with all that does not print, line ends among it, written as escapes."""
+    """Return the text with unprintable characters and line ends escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,10 +1,10 @@
-"""A program of its own: puts addresses on the loopback interface, or removes them, by netlink.
+"""A program that adds addresses to the loopback interface, or removes them, by netlink.
 
     python -m vipagent.agent.netlink add|remove PREFIX...
 
-It says one line for each: `done PREFIX`, `idle PREFIX` (there was nothing to do), or `failed PREFIX ERRNO`.
-Who may not add an address is told `idle` all the same if the kernel takes its packets already.
-The agent runs it as a child: the library takes 14 MB of memory, and wants to run an event loop of its own.
+It prints one line for each: `done PREFIX`, `idle PREFIX` (nothing to do), or `failed PREFIX ERRNO`. Without
+permission, it prints `idle` if the kernel already accepts packets for the address.
+The agent runs it as a child process, because the library needs 14 MB of memory and a separate event loop.
 """
 
 import errno
@@ -17,17 +17,17 @@ from pyroute2 import IPRoute, NetlinkError
 
 LOOPBACK = "lo"
 RTN_LOCAL = 2
-"""The type of a route to an address of this machine (linux/rtnetlink.h)."""
+"""Type of a route to a local address (linux/rtnetlink.h)."""
 NOTHING_TO_DO = {"add": {errno.EEXIST}, "remove": {errno.EADDRNOTAVAIL}}
 VERBS = {"add": "add", "remove": "del"}
-"""The library's, by ours."""
+"""Commands of the library by verb."""
 
 
 def change(verb: str, prefixes: Sequence[str]) -> Iterator[str]:
-    """Add or remove each of the prefixes, and yield what is to be said about it.
+    """Add or remove each of the prefixes, and yield its result line.
 
     Raises:
-        OSError: netlink itself is out of reach.
+        OSError: netlink is not available.
     """
     index = socket.if_nametoindex(LOOPBACK)
     with IPRoute() as netlink:
@@ -50,7 +50,7 @@ def change(verb: str, prefixes: Sequence[str]) -> Iterator[str]:
 
 
 def _is_local(netlink: IPRoute, address: str) -> bool:
-    """Ask the kernel, as anybody may, whether it delivers packets to this address itself."""
+    """Return whether the kernel has a local route to this address; needs no privileges."""
     try:
         return any(route["type"] == RTN_LOCAL for route in netlink.route("get", dst=address))
     except NetlinkError:

@@ -1,14 +1,14 @@
-"""Whether ExaBGP runs this process: then it must not end for a bad configuration (E6)."""
+"""Detects whether ExaBGP runs this process, which then must not exit on an invalid configuration (E6)."""
 
 import os
 from pathlib import Path
 
 WRAPPERS = frozenset({"sh", "bash", "dash", "env", "sudo", "su", "runuser"})
-"""What may stand between ExaBGP and this process."""
+"""Programs that may run between ExaBGP and this process."""
 
 
 def run_by_exabgp() -> bool:
-    """Say whether a parent of this process, shells in between included, is ExaBGP."""
+    """Return whether ExaBGP is a parent of this process, directly or through wrappers."""
     pid = os.getppid()
     while pid > 0:  # in a container ExaBGP may be process 1
         arguments = _arguments(pid)
@@ -21,9 +21,9 @@ def run_by_exabgp() -> bool:
 
 
 def _is_exabgp(arguments: list[str]) -> bool:
-    """Recognize `exabgp …`, `python3 /usr/sbin/exabgp …`, `python3 -m exabgp …` and what they exec.
+    """Recognize `exabgp …`, `python3 /usr/sbin/exabgp …`, `python3 -m exabgp …` and programs they execute.
 
-    The word may stand elsewhere, too: `sudo -u exabgp …`, `vi exabgp.conf`.
+    The word may also appear in other arguments: `sudo -u exabgp …`, `vi exabgp.conf`.
     """
     program = arguments[0]
     if Path(program).name.startswith(("python", "pypy")):

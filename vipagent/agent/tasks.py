@@ -1,4 +1,4 @@
-"""What runs on the loop for one service: its check, and its hooks (C1, C2)."""
+"""Tasks of one service: its check and hooks (C1, C2)."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from vipagent.core.words import CheckState
 
 
 class ServiceTasks:
-    """The check and the hooks of one service; they start at once.
+    """The check and the hooks of one service, which start immediately.
 
     Args:
-        config: the service, as configured.
-        deliver: takes each result of the check.
-        changing: whether the check's state is about to change, so that the next run comes sooner.
+        config: configuration of the service.
+        deliver: receives each result of the check.
+        changing: returns whether the check's state is changing, which selects the fast interval.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class ServiceTasks:
         self._checks = self._start_checks()
 
     def reconfigure(self, config: ServiceConfig) -> None:
-        """Replace the configuration; what stays the same goes on."""
+        """Replace the configuration; unchanged tasks continue."""
         before, self._config = self._config, config
         if config.hooks != before.hooks:
             self._hooks = self._new_hooks()
@@ -38,11 +38,11 @@ class ServiceTasks:
             self._checks = self._start_checks()
 
     def run_hook(self, state: CheckState) -> None:
-        """Run the operator's commands for this state."""
+        """Run the hooks for this state."""
         self._hooks.changed(state)
 
     def stop(self) -> None:
-        """End the check, and the hooks that run."""
+        """Stop the check and running hooks."""
         self._checks.cancel()
         self._hooks.stop()
 

@@ -1,25 +1,25 @@
-"""Ends an agent whose loop hangs: it would keep its routes for ever, and ExaBGP starts it anew (E7)."""
+"""Ends an agent whose event loop hangs, so that ExaBGP restarts it (E7)."""
 
 import asyncio
 import faulthandler
 
-SETTLED = 15.0
-"""Seconds of life before which no agent is ended: ExaBGP gives up after some quick deaths (E6)."""
+GRACE_PERIOD = 15.0
+"""Minimum run time of an agent in seconds: ExaBGP terminates after several quick exits of a process (E6)."""
 
 
 class Watchdog:
-    """Arms a timer that the loop cannot stop by hanging, and arms it anew as long as the loop turns."""
+    """A timer independent of the event loop, which is restarted while the loop runs."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._settled = self._loop.time() + SETTLED
+        self._settled = self._loop.time() + GRACE_PERIOD
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, timeout: float) -> None:
-        """Arm it, or arm it anew; the stacks go to stderr before the end.
+        """Start or restart the timer; when it expires, the stacks are written to stderr and the process ends.
 
         Args:
-            timeout: seconds without a turn of the loop; 0 turns it off.
+            timeout: maximum time in seconds without a loop iteration; 0 disables the watchdog.
         """
         self.stop()
         if timeout:
@@ -28,7 +28,7 @@ class Watchdog:
             self._timer = self._loop.call_later(timeout / 2, self.start, timeout)
 
     def stop(self) -> None:
-        """Disarm it."""
+        """Stop the timer."""
         if self._timer:
             self._timer.cancel()
         faulthandler.cancel_dump_traceback_later()

@@ -1,4 +1,4 @@
-"""The operator's commands that run when the state of the check changes (C2)."""
+"""Commands of the operator that run when the state of the check changes (C2)."""
 
 import asyncio
 import logging
@@ -10,47 +10,48 @@ from vipagent.core.words import CheckState
 
 log = logging.getLogger(__name__)
 
-TIME_LIMIT = 60.0
-"""Seconds that each command may take."""
+HOOK_TIMEOUT = 60.0
+"""Timeout of each command in seconds."""
 
 
 class Hooks:
-    """Runs the commands of one service in the background, one at a time, those of one state after the other.
+    """Runs the commands of one service sequentially in the background.
 
-    If states change faster than their commands run, only the latest that waits is kept.
+    If the state changes faster than the commands run, only the latest pending state is kept.
 
     Args:
-        settings: the commands; each gets STATE (UP, DOWN or DISABLED, as from ExaBGP's healthcheck),
+        settings: the commands; each receives STATE (UP, DOWN or DISABLED, as from ExaBGP's healthcheck),
             VIPAGENT_SERVICE and VIPAGENT_NODE in its environment.
         service: the service's name.
         node: the node's name.
-        time_limit: seconds after which a command is killed.
+        timeout: timeout of a command in seconds; then it is killed.
     """
 
     def __init__(
-        self, settings: HookSettings, service: str, node: str, time_limit: float = TIME_LIMIT
+        self, settings: HookSettings, service: str, node: str, timeout: float = HOOK_TIMEOUT
     ) -> None:
         self._settings = settings
         self._service = service
         self._env = {"VIPAGENT_SERVICE": service, "VIPAGENT_NODE": node}
-        self._time_limit = time_limit
+        self._time_limit = timeout
         self._waiting: CheckState | None = None
         self._task: asyncio.Task[None] | None = None
 
     def changed(self, state: CheckState) -> None:
-        """Take the new state of the check; never waits."""
+        """Schedule the commands of a new state; does not wait."""
         if not any(map(self._settings.commands, CheckState)):
             return
         if self._waiting is not None:
             log.warning(
-                "hooks skipped: those before still run", extra={"fields": self._fields(self._waiting)}
+                "skipping hooks: the previous ones are still running",
+                extra={"fields": self._fields(self._waiting)},
             )
         self._waiting = state
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     def stop(self) -> None:
-        """Kill what runs, forget what waits."""
+        """Kill running commands, and drop pending ones."""
         self._waiting = None
         if self._task is not None:
             self._task.cancel()

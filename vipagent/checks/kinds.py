@@ -1,4 +1,4 @@
-"""Which check the settings ask for."""
+"""Selects the check for the settings."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ BY_SCHEME: Mapping[str, Callable[[str, CheckSettings], Check]] = {"http": _http,
 
 
 def check_for(settings: CheckSettings) -> Check | None:
-    """Return the check, or None if there is nothing to check."""
+    """Return the check, or None if no check is configured."""
     if settings.command is not None:
         return CommandCheck(settings.command, settings.timeout)
     if settings.check is None:

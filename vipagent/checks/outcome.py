@@ -1,21 +1,21 @@
-"""What a check is, and what it says."""
+"""Interface of checks."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one run of a check found out."""
+class CheckOutcome:
+    """Result of one run of a check."""
 
     good: bool
     detail: str
-    """In words, for operators."""
+    """Description for operators."""
 
 
 class Check(Protocol):
-    """Says whether the service on this machine works (C1)."""
+    """Checks whether the service on this machine works (C1)."""
 
-    async def run(self) -> Outcome:
-        """Check once, in no more than the check's time limit; only what is unforeseen is raised."""
+    async def run(self) -> CheckOutcome:
+        """Check once, within the timeout; raise only for unexpected errors."""
         ...

@@ -1,4 +1,4 @@
-"""Runs a command without a thread, never for longer than it may, and leaves nothing of it behind (C1, E6)."""
+"""Runs a command with a timeout, without a thread, and cleans up all of its processes (C1, E6)."""
 
 import asyncio
 import contextlib
@@ -12,22 +12,22 @@ from typing import cast
 
 from vipagent.checks import text
 
-KEPT = 2048
-"""Bytes of a command's output that are kept: its end."""
-PIPE = 65536
-"""Bytes that a pipe holds: one read of so many empties it."""
-REAPING = 1.0
-"""Seconds that a killed command gets to be gone; after that, it is reaped whenever it ends."""
+MAX_OUTPUT = 2048
+"""Maximum number of bytes kept from the end of a command's output."""
+PIPE_SIZE = 65536
+"""Capacity of a pipe in bytes: one read of this size empties it."""
+REAP_TIMEOUT = 1.0
+"""Timeout in seconds to reap a killed command; after that it is reaped in the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command ended."""
+    """Result of a command."""
 
     status: int | None
-    """Its exit status; the negative number of the signal that ended it; None: out of time, and killed."""
+    """Exit status; negative: number of the signal; None: killed after the timeout."""
     output: bytes
-    """The end of what it wrote to stdout and stderr."""
+    """The end of its output to stdout and stderr."""
 
     @property
     def tail(self) -> str:
@@ -38,33 +38,33 @@ class Finished:
 async def run(
     command: str | Sequence[str],
     env: Mapping[str, str],
-    time_limit: float,
-    keep: int = KEPT,
+    within: float,
+    keep: int = MAX_OUTPUT,
     errors: int | None = subprocess.STDOUT,
 ) -> Finished:
-    """Run a command and return how it ended.
+    """Run a command and return its result.
 
-    It runs in a session of its own, stdin is /dev/null, stdout and stderr are a pipe of ours (E6). What it
-    leaves in the background is not waited for, and loses that pipe. Out of time or cancelled, its whole
-    process group is killed and the command reaped.
+    The command runs in a new session, with stdin from /dev/null, and stdout and stderr to a pipe (E6). Its
+    background processes are not waited for, and their pipe is closed. After the timeout or a cancellation,
+    the whole process group is killed and the command is reaped.
 
     Args:
-        command: for the shell; or the program and its arguments.
-        env: added to the agent's own environment.
-        time_limit: seconds.
-        keep: bytes of its output that are kept.
-        errors: where its stderr goes: by default to where stdout goes; None: to the agent's own.
+        command: a shell command, or a program with arguments.
+        env: additions to the agent's environment.
+        within: timeout in seconds.
+        keep: maximum number of bytes of output to keep.
+        errors: destination of stderr; default: the same as stdout; None: the agent's stderr.
 
     Raises:
-        OSError: it cannot be started.
-        ValueError: it cannot be a command (a NUL in it).
+        OSError: the command cannot be started.
+        ValueError: the command contains a NUL character.
     """
     arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else command
     child = _Child(_start(arguments, env, errors), keep)
     in_time = False
     try:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(time_limit):
+            async with asyncio.timeout(within):
                 await child.ended.wait()
             in_time = True
     finally:
@@ -73,9 +73,9 @@ async def run(
 
 
 class _Child:
-    """A child process whose end and output the loop notices.
+    """A child process whose exit and output are watched by the event loop.
 
-    By a pidfd: the child watchers of asyncio take a thread for each child, up to Python 3.11 at least.
+    Uses a pidfd, because asyncio's child watchers need a thread per child, at least up to Python 3.11.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], keep: int) -> None:
@@ -101,25 +101,25 @@ class _Child:
         return self._process.returncode
 
     async def close(self) -> None:
-        """Kill what still runs, and let go of everything."""
+        """Kill the process if it runs, and release all resources."""
         if not self.ended.is_set():
             self._kill()
         self._loop.remove_reader(self._pipe)
         self._pipe.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REAPING):
+            async with asyncio.timeout(REAP_TIMEOUT):
                 await self.ended.wait()
 
     def _kill(self) -> None:
-        # Not yet reaped, so the group's number is still its own. A command of another user cannot be killed.
+        # Not reaped yet, so the group ID is still valid. A command of another user cannot be killed.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _drain(self) -> None:
-        data = self._pipe.read(PIPE)
+        data = self._pipe.read(PIPE_SIZE)
         if data:
             self.output = (self.output + data)[-self._keep :]
-        elif data is not None:  # the end; None: nothing there just now
+        elif data is not None:  # end of file; None: no data available
             self._loop.remove_reader(self._pipe)
 
     def _reap(self) -> None:

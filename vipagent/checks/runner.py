@@ -1,4 +1,4 @@
-"""Checks one service again and again (C1)."""
+"""Runs the check of one service periodically (C1)."""
 
 from asyncio import sleep
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from time import monotonic
 
 from vipagent.checks import text
 from vipagent.checks.kinds import check_for
-from vipagent.checks.outcome import Check, Outcome
+from vipagent.checks.outcome import Check, CheckOutcome
 from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import Checked
 from vipagent.core.words import CheckResult
 
 
 class CheckRunner:
-    """Delivers the results of one service's check.
+    """Runs the check of one service and delivers its results.
 
     Args:
-        settings: what to check, and how often.
-        deliver: takes each result.
-        changing: whether a change of state is about to occur, so that the next check comes sooner.
+        settings: settings of the check.
+        deliver: receives each result.
+        changing: returns whether the state is changing, which selects the fast interval.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class CheckRunner:
         self._disable = Path(settings.disable) if settings.disable is not None else None
 
     async def run(self) -> None:
-        """Check for ever; or, if nothing can ever change the result, until it has told."""
+        """Run checks until cancelled; if the result is constant, until it has taken effect."""
         if self._check is None and self._disable is None:
-            await self._take_for_good()
+            await self._deliver_constant()
             return
         while True:
             self._deliver(await self._result())
             await sleep(self._settings.fast_interval if self._changing() else self._settings.interval)
 
-    async def _take_for_good(self) -> None:
+    async def _deliver_constant(self) -> None:
         while True:
             self._deliver(Checked(CheckResult.GOOD, "no check"))
             if not self._changing():
@@ -53,19 +53,19 @@ class CheckRunner:
         if self._check is None:
             return Checked(CheckResult.GOOD, "no check")
         began = monotonic()
-        outcome = await _outcome(self._check)
+        outcome = await _run_check(self._check)
         result = CheckResult.GOOD if outcome.good else CheckResult.BAD
         return Checked(result, text.head(outcome.detail), monotonic() - began)
 
     def _disabled(self) -> bool:
         try:
             return self._disable is not None and self._disable.exists()
-        except OSError:  # out of reach is not there, as in ExaBGP's healthcheck
+        except OSError:  # an unreachable file does not exist, as in ExaBGP's healthcheck
             return False
 
 
-async def _outcome(check: Check) -> Outcome:
+async def _run_check(check: Check) -> CheckOutcome:
     try:
         return await check.run()
-    except Exception as error:  # noqa: BLE001 - whatever a check fails with, checking goes on
-        return Outcome(False, f"the check failed: {type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - an exception in a check must not stop the checks
+        return CheckOutcome(False, f"the check failed: {type(error).__name__}: {error}")

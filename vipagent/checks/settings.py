@@ -1,4 +1,4 @@
-"""How one service is checked, and what runs when its state changes: plain data, already validated."""
+"""Validated settings of a service's check and hooks."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,7 +13,7 @@ from vipagent.net.tls import Verify
 class CheckSettings(Section):
     """The local check; names and meanings as in ExaBGP's healthcheck (C1).
 
-    With neither a command nor a URL the service is taken to be good.
+    Without a command and a URL the check always succeeds.
     """
 
     command: Annotated[

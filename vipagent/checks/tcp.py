@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 
 from vipagent.checks.network import Target, attempt
-from vipagent.checks.outcome import Outcome
+from vipagent.checks.outcome import CheckOutcome
 from vipagent.net.connecting import connect
 
 
 @dataclass(frozen=True, slots=True)
 class TcpCheck:
-    """Good if somebody accepts the connection in time."""
+    """Succeeds if the connection is accepted in time."""
 
     asked: Target
-    time_limit: float
+    timeout: float
     """Seconds."""
 
-    async def run(self) -> Outcome:
+    async def run(self) -> CheckOutcome:
         """Connect once."""
-        return await attempt(self.asked.url, self.time_limit, self._connect())
+        return await attempt(self.asked.url, self.timeout, self._connect())
 
-    async def _connect(self) -> Outcome:
-        (await connect(self.asked.server, self.time_limit)).close()
-        return Outcome(True, f"connected to {self.asked.url}")
+    async def _connect(self) -> CheckOutcome:
+        (await connect(self.asked.server, self.timeout)).close()
+        return CheckOutcome(True, f"connected to {self.asked.url}")

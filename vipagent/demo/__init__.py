@@ -1,1 +1,1 @@
-"""`vipagent demo`: the main job for somebody who has nothing but loopback: real BGP, real deaths."""
+"""`vipagent demo`: takeovers with real BGP on the loopback interface."""

@@ -1,4 +1,4 @@
-"""The demo's machines: one ExaBGP as the switch, three load balancers of an ExaBGP and an agent each."""
+"""The demo's processes: an ExaBGP as the switch, and three load balancers with ExaBGP and agent."""
 
 import os
 import pwd
@@ -14,8 +14,8 @@ from pathlib import Path
 SWITCH = "127.0.0.1"
 SWITCH_AS = 65000
 SERVICE = "apex"
-STOPPING = 3.0
-"""Seconds that a process gets to end by itself when the demo is over."""
+STOP_TIMEOUT = 3.0
+"""Timeout in seconds for a process to exit at the end of the demo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ LISTEN_CONF = "listen: '{}'\n"
 
 
 class Cluster:
-    """Starts, kills and revives the demo's processes, all by pid.
+    """Starts, kills and restarts the demo's processes.
 
     Args:
-        folder: where configurations, logs and the store go.
-        table: the Unix socket that the switch's routes are sent to.
-        pages: where each load balancer shows its status page, by its name; not in it: nowhere.
+        folder: directory of the configurations, logs and the store.
+        table: Unix socket that receives the switch's routes.
+        pages: addresses of the status pages by load balancer; missing: no page.
     """
 
     def __init__(self, folder: Path, table: Path, pages: Mapping[str, str]) -> None:
@@ -93,7 +93,7 @@ class Cluster:
         """Start the switch, and wait until it listens.
 
         Raises:
-            TimeoutError: it does not, within 10 s.
+            TimeoutError: it does not listen within 10 s.
         """
         self._start("switch", {"exabgp_tcp_bind": SWITCH, "exabgp_tcp_port": str(self._port)})
         deadline = time.monotonic() + 10
@@ -103,27 +103,27 @@ class Cluster:
                 if probe.connect_ex((SWITCH, self._port)) == 0:
                     return
             time.sleep(0.05)
-        raise TimeoutError(f"the switch does not listen; its log: {self.folder / 'switch.log'}")
+        raise TimeoutError(f"the switch does not listen, see its log: {self.folder / 'switch.log'}")
 
     def start(self, node: Node) -> None:
         """Start one load balancer."""
         self._start(node.name, {})
 
     def kill(self, node: Node) -> None:
-        """`kill -9` one load balancer's ExaBGP and agent at one stroke, as a power cut would."""
+        """`kill -9` one load balancer's ExaBGP and agent together, like a power loss."""
         exabgp = self._processes[node.name]
-        exabgp.send_signal(signal.SIGSTOP)  # so that it does not start the agent anew in between
+        exabgp.send_signal(signal.SIGSTOP)  # so that it does not restart the agent in between
         for child in _children(exabgp.pid):
             os.kill(child, signal.SIGKILL)
         self._end(node.name, signal.SIGKILL)
 
     def runs(self, node: Node) -> bool:
-        """Say whether the load balancer lives."""
+        """Return whether the load balancer is running."""
         process = self._processes.get(node.name)
         return process is not None and process.poll() is None
 
     def stop(self) -> None:
-        """End everything."""
+        """Stop all processes."""
         for name in list(self._processes):
             self._end(name, signal.SIGTERM)
 
@@ -143,7 +143,7 @@ class Cluster:
         process = self._processes.pop(name)
         process.send_signal(number)
         try:
-            process.wait(STOPPING)
+            process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

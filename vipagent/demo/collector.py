@@ -1,4 +1,4 @@
-"""Runs below the demo's switch and passes on what ExaBGP learns there, line by line, to the demo's socket."""
+"""Process of the demo's switch that forwards the routes of ExaBGP to the demo's socket, line by line."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Copy stdin to the Unix socket that the first argument names."""
+    """Copy stdin to the Unix socket given as first argument."""
     with socket.socket(socket.AF_UNIX) as demo:
         demo.connect(sys.argv[1])
         while data := os.read(sys.stdin.fileno(), 1 << 16):

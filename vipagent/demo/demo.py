@@ -1,4 +1,4 @@
-"""The demo itself: one loop that listens to the switch and redraws on each change."""
+"""The demo: an event loop that reads the routes of the switch and redraws on each change."""
 
 import asyncio
 import sys
@@ -19,18 +19,18 @@ from vipagent.demo.steps import Step, steps
 from vipagent.demo.table import Table
 from vipagent.store.layout import WHOLE_SERVICE
 
-QUIET = 1.0
-"""Seconds that a reached state has to last before the next step."""
-KEYS = "1 2 3: kill or revive · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
+STABLE_TIME = 1.0
+"""Time in seconds for which a state must be stable before the next step."""
+KEYS = "1 2 3: kill or restart · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
 
 
 class Demo:
-    """The demo's processes, and what their switch has learned.
+    """The demo's processes, and the routes of their switch.
 
     Args:
-        folder: where everything is written.
-        live: what redraws the terminal.
-        pages: where each load balancer shows its status page, by its name.
+        folder: directory for all files.
+        live: redraws the terminal.
+        pages: addresses of the status pages by load balancer.
     """
 
     def __init__(self, folder: Path, live: Live, pages: Mapping[str, str]) -> None:
@@ -47,19 +47,19 @@ class Demo:
         self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
-        """Start the switch and listen to it."""
+        """Start the switch and read its routes."""
         await asyncio.start_unix_server(self._listen, self._socket, limit=1 << 20)
         await asyncio.to_thread(self._cluster.start_switch)
 
     async def close(self) -> None:
-        """End every process; the switch's connection ends with it. The last picture stays."""
+        """Stop all processes; the last screen stays."""
         self._drawn = True
         await asyncio.to_thread(self._cluster.stop)
         self._operator.close()
 
     async def walk(self) -> bool:
-        """Take all the steps; return whether each one reached what it should."""
-        self._hint = "each step: time until the switch has learned it"
+        """Run all steps; return whether all of them succeeded."""
+        self._hint = "each step: time until the switch has the new routes"
         for step in steps():
             result = await self._take(step)
             self._results.append(result)
@@ -68,8 +68,8 @@ class Demo:
                 return False
         return True
 
-    async def obey(self) -> None:
-        """Start the load balancers, and do what the keys say until the user quits."""
+    async def interact(self) -> None:
+        """Start the load balancers, and handle keys until the user quits."""
         self._hint = KEYS
         for node in NODES:
             self._cluster.start(node)
@@ -100,16 +100,16 @@ class Demo:
             reached = await self._holds(step, start + step.within)
         if reached:
             seconds = self._since - start
-        dark = None if step.dark else self._table.gap(self._loop.time())
-        return Result(step.title, seconds, dark, reached)
+        unserved = None if step.unserved else self._table.gap(self._loop.time())
+        return Result(step.title, seconds, unserved, reached)
 
     async def _holds(self, step: Step, deadline: float) -> bool:
-        """Wait until what is expected is so, and stays so for a while."""
+        """Wait until the expected state is reached and stable."""
         while not step.expected(self._table):
             if not await self._change(deadline):
                 return False
         self._since = self._loop.time()
-        while await self._change(self._since + QUIET):
+        while await self._change(self._since + STABLE_TIME):
             if not step.expected(self._table):
                 return False
         return True
@@ -139,11 +139,11 @@ def run(pages: Mapping[str, str], *, walk: bool) -> int:
     """Run the demo.
 
     Args:
-        pages: where each load balancer shows its status page, as `listen` has it, by its name.
-        walk: take the steps and end; otherwise obey the keys, which needs a terminal.
+        pages: addresses of the status pages, in the format of `listen`, by load balancer.
+        walk: run the steps and exit; otherwise handle keys, which needs a terminal.
 
     Returns:
-        The exit status: 0 if every step reached what it should.
+        The exit status: 0 if all steps succeeded.
     """
     console = Console()
     with (
@@ -162,7 +162,7 @@ async def _run(folder: Path, live: Live, pages: Mapping[str, str], *, walk: bool
         await demo.open()
         if walk:
             return 0 if await demo.walk() else 1
-        await demo.obey()
+        await demo.interact()
     finally:
         await demo.close()
     return 0
@@ -170,7 +170,7 @@ async def _run(folder: Path, live: Live, pages: Mapping[str, str], *, walk: bool
 
 @contextmanager
 def _single_keys(*, wanted: bool) -> Iterator[None]:
-    """Have the terminal hand over each key at once."""
+    """Read single keys from the terminal without line buffering."""
     if not wanted:
         yield
         return

@@ -1,4 +1,4 @@
-"""The demo's operator: maintenance keys, written to the store as `vipagent maintenance` does."""
+"""The demo's operator, who sets maintenance keys like `vipagent maintenance`."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ TIMEOUT = 5.0
 
 
 class _NullListener:
-    """A listener that needs to know nothing."""
+    """A listener that ignores all events."""
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Take no notice."""
+        """Ignore the event."""
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Take no notice."""
+        """Ignore the event."""
 
 
 class Operator:
-    """Puts nodes and the service in maintenance.
+    """Sets and ends maintenance of nodes and the service.
 
     Args:
-        store: the directory of the demo's store.
+        store: directory of the demo's store.
     """
 
     def __init__(self, store: Path) -> None:
@@ -35,7 +35,7 @@ class Operator:
         self._backend.open()
 
     def maintain(self, node: str) -> None:
-        """Put one node in maintenance: it drains."""
+        """Drain one node."""
         self._backend.write(_key(node), Maintenance(reason="the demo", by="operator").dump(), TIMEOUT)
 
     def resume(self, node: str) -> None:
@@ -51,11 +51,11 @@ class Operator:
         self.resume(WHOLE_SERVICE)
 
     def in_maintenance(self, node: str) -> bool:
-        """Say whether the node (or the service, under its own name) is in maintenance."""
+        """Return whether a node (or the service, by its name) is in maintenance."""
         return node in self._backend.read(_key(node).directory, TIMEOUT)
 
     def close(self) -> None:
-        """Leave the store."""
+        """Close the store session."""
         self._backend.close(TIMEOUT)
 
 

@@ -1,4 +1,4 @@
-"""Where the demo's load balancers show their status pages."""
+"""Addresses of the status pages of the demo's load balancers."""
 
 from vipagent.config.values import listen
 from vipagent.demo.cluster import NODES
@@ -6,13 +6,13 @@ from vipagent.net.endpoint import Endpoint
 
 
 def pages(first: str | None) -> dict[str, str]:
-    """Return the address of each load balancer's page, by its name.
+    """Return the addresses of the status pages by load balancer.
 
     Args:
-        first: the first one's, the others have the next ports; None: there are no pages.
+        first: address of the first page, the others use the following ports; None: no pages.
 
     Raises:
-        ValueError: it is not `[HOST:]PORT`, or there are not enough ports behind it.
+        ValueError: it is not `[HOST:]PORT`, or the following ports are invalid.
     """
     if first is None:
         return {}

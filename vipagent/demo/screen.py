@@ -1,4 +1,4 @@
-"""How the demo looks: the switch's table, the load balancers, what has happened."""
+"""The demo's screen: the switch's table, the load balancers, and the results of the steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ NAMES = {node.address: node.name for node in NODES}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a step."""
+    """Result of a step."""
 
     title: str
     seconds: float
-    dark: float | None
-    """Seconds that a VIP had no route at all, at the longest; None: on purpose."""
+    unserved: float | None
+    """Longest time in seconds without a route for a VIP; None: intended."""
     reached: bool
 
 
@@ -31,16 +31,16 @@ class Machine:
     name: str
     lives: bool
     page: str | None
-    """Host and port of its status page."""
+    """Address of its status page."""
 
 
 def render(table: Table, nodes: Sequence[Machine], results: Sequence[Result], hint: str) -> RenderableType:
-    """Draw everything.
+    """Render the screen.
 
     Args:
-        table: what the switch has learned.
+        table: routes of the switch.
         nodes: the load balancers.
-        results: the steps so far.
+        results: results of the steps so far.
         hint: the line at the bottom.
     """
     return Group(_routes(table), _nodes(nodes), *map(_result, results), Text(hint, style="dim"))
@@ -52,7 +52,7 @@ def _routes(table: Table) -> Grid:
         "served by",
         "MED",
         "also announced by",
-        title="what the switch has learned by BGP",
+        title="BGP routes of the switch",
         min_width=72,
     )
     for node in NODES:
@@ -79,8 +79,12 @@ def _nodes(nodes: Sequence[Machine]) -> Text:
 
 def _result(result: Result) -> Text:
     mark = "✓" if result.reached else "✗"
-    dark = "" if result.dark is None else f", longest without a route: {result.dark * 1000:.0f} ms"
+    unserved = (
+        "" if result.unserved is None else f", longest without a route: {result.unserved * 1000:.0f} ms"
+    )
     outcome = (
-        f"{result.seconds:.2f} s{dark}" if result.reached else f"not reached within {result.seconds:.0f} s"
+        f"{result.seconds:.2f} s{unserved}"
+        if result.reached
+        else f"not reached within {result.seconds:.0f} s"
     )
     return Text(f"{mark} {result.title}: {outcome}", style="green" if result.reached else "bold red")

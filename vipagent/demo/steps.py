@@ -1,4 +1,4 @@
-"""What the demo walks through: an act, what the switch must learn from it, and by when."""
+"""Steps of the demo: an action, the expected routes of the switch, and a timeout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,41 +7,41 @@ from vipagent.demo.cluster import NODES, Cluster, Node
 from vipagent.demo.operator import Operator
 from vipagent.demo.table import Table
 
-PATIENCE = 30.0
-"""Seconds that a step may take: on a quiet machine it is some, but a demo is for any."""
-FIRST_PATIENCE = 60.0
-"""Seconds for the first one, in which seven programs start."""
+STEP_TIMEOUT = 30.0
+"""Timeout of a step in seconds: generous, for slow machines."""
+FIRST_STEP_TIMEOUT = 60.0
+"""Timeout of the first step in seconds, in which seven processes start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the walk."""
+    """One step."""
 
     title: str
     act: Callable[[Cluster, Operator], None]
     expected: Callable[[Table], bool]
-    dark: bool = False
-    """Whether VIPs are without a route on purpose."""
-    within: float = PATIENCE
+    unserved: bool = False
+    """Whether VIPs are intentionally without a route."""
+    within: float = STEP_TIMEOUT
 
 
 def steps() -> tuple[Step, ...]:
-    """Return the walk: steady, a death, the return, maintenance of a node, of the service."""
+    """Return the steps: start, failure, return, maintenance of a node, maintenance of the service."""
     first, second, _third = NODES
     return (
         Step(
             "start three load balancers",
             lambda cluster, _: _start_all(cluster),
-            _steady,
-            dark=True,
-            within=FIRST_PATIENCE,
+            _converged,
+            unserved=True,
+            within=FIRST_STEP_TIMEOUT,
         ),
         Step(f"kill -9 {first.name}", lambda cluster, _: cluster.kill(first), _without(first)),
-        Step(f"{first.name} returns", lambda cluster, _: cluster.start(first), _steady),
+        Step(f"{first.name} returns", lambda cluster, _: cluster.start(first), _converged),
         Step(f"maintenance of {second.name}", lambda _, op: op.maintain(second.name), _without(second)),
-        Step("end of that maintenance", lambda _, op: op.resume(second.name), _steady),
-        Step("maintenance of the service", lambda _, op: op.maintain_all(), _dark, dark=True),
-        Step("end of that maintenance", lambda _, op: op.resume_all(), _steady, dark=True),
+        Step("end of that maintenance", lambda _, op: op.resume(second.name), _converged),
+        Step("maintenance of the service", lambda _, op: op.maintain_all(), _unserved, unserved=True),
+        Step("end of that maintenance", lambda _, op: op.resume_all(), _converged, unserved=True),
     )
 
 
@@ -50,17 +50,17 @@ def _start_all(cluster: Cluster) -> None:
         cluster.start(node)
 
 
-def _steady(table: Table) -> bool:
-    """Say whether each load balancer announces its own VIP, and no other."""
+def _converged(table: Table) -> bool:
+    """Return whether each load balancer announces only its own VIP."""
     return all(table.paths.get(node.vip, {}).keys() == {node.address} for node in NODES)
 
 
-def _dark(table: Table) -> bool:
+def _unserved(table: Table) -> bool:
     return not any(table.paths.values())
 
 
 def _without(missing: Node) -> Callable[[Table], bool]:
-    """Say whether the others serve everything, and `missing` nothing."""
+    """Return a predicate: the other load balancers serve all VIPs, and `missing` none."""
     living = {node.address for node in NODES if node is not missing}
 
     def served(table: Table) -> bool:

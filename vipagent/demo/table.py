@@ -1,4 +1,4 @@
-"""What the demo's switch has learned by BGP, read from its ExaBGP's JSON."""
+"""BGP routes of the demo's switch, parsed from the JSON of its ExaBGP."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Table:
-    """The switch's paths, and for how long a VIP had none.
+    """The paths of the switch, and the time without a path for each VIP.
 
     Args:
         vips: the VIPs to watch.
@@ -15,13 +15,13 @@ class Table:
 
     vips: tuple[str, ...]
     paths: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By VIP, then by the peer's address: the MED."""
+    """MED by VIP and peer address."""
     dark_since: dict[str, float] = field(default_factory=dict)
     longest_dark: float = 0.0
-    """Seconds, since `watch_gaps`."""
+    """In seconds, since `watch_gaps`."""
 
     def take(self, line: str, now: float) -> bool:
-        """Take one line of ExaBGP's JSON; return whether the table has changed."""
+        """Process one line of ExaBGP's JSON; return whether the table has changed."""
         try:
             message = json.loads(line)
             peer = message["neighbor"]["address"]["peer"]
@@ -33,21 +33,21 @@ class Table:
                 peers.pop(peer, None)
         elif message["type"] == "update":
             self._update(peer, message["neighbor"]["message"].get("update", {}))
-        self._note_gaps(now)
+        self._record_gaps(now)
         return before != self.paths
 
     def watch_gaps(self, now: float) -> None:
-        """Start to measure anew."""
+        """Restart the measurement."""
         self.longest_dark = 0.0
         self.dark_since = dict.fromkeys(self.dark_since, now)
 
     def best(self, vip: str) -> str | None:
-        """Return the peer that the switch sends this VIP's packets to: the lowest MED, then address."""
+        """Return the best peer for a VIP: lowest MED, then lowest address."""
         peers = self.paths.get(vip, {})
         return min(peers, key=lambda peer: (peers[peer], peer), default=None)
 
     def gap(self, now: float) -> float:
-        """Return for how many seconds a VIP had no path at all, at the longest."""
+        """Return the longest time in seconds without a path for a VIP."""
         return max([self.longest_dark, *(now - since for since in self.dark_since.values())])
 
     def _update(self, peer: str, update: Mapping[str, Mapping[str, object]]) -> None:
@@ -57,7 +57,7 @@ class Table:
         for nlri in _prefixes(update.get("announce", {})):
             self.paths.setdefault(nlri, {})[peer] = med if isinstance(med, int) else 0
 
-    def _note_gaps(self, now: float) -> None:
+    def _record_gaps(self, now: float) -> None:
         for vip in self.vips:
             if self.paths.get(vip):
                 since = self.dark_since.pop(vip, now)
@@ -67,7 +67,7 @@ class Table:
 
 
 def _prefixes(families: Mapping[str, object]) -> list[str]:
-    """Return the prefixes of all address families, which ExaBGP nests differently for the two directions."""
+    """Return the prefixes of all address families, which ExaBGP nests differently per direction."""
     found: list[str] = []
     waiting: list[object] = list(families.values())
     while waiting:

@@ -189,7 +189,7 @@ class Engine:
                 assert_never(news)
 
     def _settled(self, outcome: Outcome) -> None:
-        self.counters.settled(outcome)
+        self.counters.completed(outcome)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             self._reports.append([Log.error("command failed, to be tried again", **fields)])

@@ -42,7 +42,7 @@ class Reporter:
         if isinstance(event, events.Checked):
             self.counters.checked(event)
         for action in todo:
-            self.counters.carried_out(action)
+            self.counters.executed(action)
             yield from self._report(action, event)
 
     def publish(self, report: actions.Report) -> Iterator[Effect]:

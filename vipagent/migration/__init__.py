@@ -1,1 +1,1 @@
-"""From ExaZK's and ExaBGP healthcheck's configurations to ours."""
+"""Converts configurations of ExaZK and of ExaBGP's healthcheck."""

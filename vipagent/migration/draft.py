@@ -1,4 +1,4 @@
-"""A configuration that is being made from others: settings that know where they come from, and remarks."""
+"""A generated configuration: settings with their origin, and remarks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,20 +7,20 @@ from enum import StrEnum
 from vipagent.config.problems import Problem
 
 Value = str | tuple[str, ...]
-"""As text: the schema says what it is."""
+"""A value as text, which the schema parses."""
 
 
 class Weight(StrEnum):
-    """What a remark asks of whoever reads it."""
+    """Kind of a remark."""
 
     NOTE = "note"
     TODO = "todo"
-    """A human has to decide something."""
+    """The operator must make a decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A comment for the new file."""
+    """A comment in the new file."""
 
     text: str
     weight: Weight = Weight.NOTE
@@ -33,35 +33,35 @@ class Setting:
     key: str
     value: Value
     origin: str
-    """The key or option that it comes from, in the words of the old file."""
+    """The original key or option."""
     remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A process that is to be replaced: one service of this node."""
+    """A process to be replaced: one service of this node."""
 
     where: str
-    """Its file."""
+    """The original file."""
     name: str
-    """The service's."""
+    """Settings of the service."""
     top: tuple[Setting, ...]
-    """What it says of the agent as a whole."""
+    """Settings of the agent."""
     service: tuple[Setting, ...]
     remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a file has come to."""
+    """Result of reading a file."""
 
     instances: tuple[Instance, ...]
     problems: tuple[Problem, ...] = ()
     left_out: tuple[Problem, ...] = ()
-    """What does not become a service, and why."""
+    """Skipped processes, with the reason."""
 
     def remarked(self, remarks: tuple[Remark, ...]) -> "Reading":
-        """Return it with further remarks about each of its services."""
+        """Return a copy with additional remarks for each service."""
         more = (replace(found, remarks=(*found.remarks, *remarks)) for found in self.instances)
         return replace(self, instances=tuple(more))
 
@@ -76,7 +76,7 @@ class Draft:
 
 
 def gathered(readings: Iterable[Reading]) -> Reading:
-    """Return several readings as one."""
+    """Combine several readings."""
     read = tuple(readings)
     return Reading(
         tuple(instance for reading in read for instance in reading.instances),
@@ -86,7 +86,7 @@ def gathered(readings: Iterable[Reading]) -> Reading:
 
 
 def todos(draft: Draft) -> list[tuple[str, str]]:
-    """Return all that is left to a human: each with the service that it is about."""
+    """Return all open decisions, each with its service."""
     found = []
     for service in draft.services:
         inside = (*service.remarks, *(remark for setting in service.service for remark in setting.remarks))

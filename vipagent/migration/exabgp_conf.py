@@ -1,4 +1,4 @@
-"""The API processes that an `exabgp.conf` names."""
+"""Parses the API processes of an `exabgp.conf`."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from vipagent.migration.exabgp_words import Statement, statements
 
 _PROCESS = re.compile(r"^[^#\n]*\bprocess\s+\S+\s*\{", re.MULTILINE)
 _RUNNER = re.compile(r"(^|/)(python[\d.]*|exabgp|env)$|^-m$")
-"""What comes before a program without being more than the way to run it."""
+"""Interpreters and wrappers before the program, which are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +27,23 @@ class Process:
 
 @dataclass(slots=True)
 class _Block:
-    """A `process NAME { … }` that is being read."""
+    """A `process NAME { … }` block."""
 
     name: str
     inside: bool
-    """In a neighbour or a group, as ExaBGP 3 has it."""
+    """Whether it is in a neighbor or a group (ExaBGP 3)."""
     runs: list[tuple[str, ...]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Found:
-    """What has been read of a configuration."""
+    """Parsed parts of a configuration."""
 
     processes: list[_Block] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
-    """Names that an `api` block has."""
+    """Names in `api` blocks."""
     patterns: set[str] = field(default_factory=set)
-    """Those of `processes-match`."""
+    """Patterns of `processes-match`."""
 
 
 def content(path: Path) -> str:
@@ -55,26 +55,26 @@ def content(path: Path) -> str:
     try:
         return document.content(path).decode()
     except UnicodeDecodeError as error:
-        raise document.failure(path, f"is no text: byte {error.start + 1} is no UTF-8") from None
+        raise document.failure(path, f"is not text: byte {error.start + 1} is not valid UTF-8") from None
 
 
 def is_exabgp(text: str) -> bool:
-    """Say whether a text is a configuration of ExaBGP that has processes."""
+    """Return whether a text is an ExaBGP configuration with processes."""
     return _PROCESS.search(text) is not None
 
 
 def readings(
     path: Path, program: re.Pattern[str], read: Callable[[Process, Sequence[str]], Reading]
 ) -> Reading:
-    """Read all processes of a configuration of ExaBGP that run a program; name those that do not.
+    """Read all processes of an ExaBGP configuration that run a program, and report the others.
 
     Args:
         path: the configuration.
-        program: what the program's name looks like.
-        read: reads one of them, given what is passed to the program.
+        program: pattern of the program's name.
+        read: reads one process from the program's arguments.
 
     Raises:
-        ConfigError: it cannot be read, or ExaBGP would refuse it.
+        ConfigError: it cannot be read, or ExaBGP would reject it.
     """
     found = []
     for process in processes(path):
@@ -91,19 +91,19 @@ def readings(
 
 
 def processes(path: Path) -> list[Process]:
-    """Return all processes of a configuration of ExaBGP.
+    """Return all processes of an ExaBGP configuration.
 
     Raises:
-        ConfigError: it cannot be read, or ExaBGP would refuse it.
+        ConfigError: it cannot be read, or ExaBGP would reject it.
     """
     try:
         found = _found(statements(content(path)))
     except ValueError as error:
-        raise document.failure(path, f"is no configuration of ExaBGP: {error}") from None
+        raise document.failure(path, f"is not a valid ExaBGP configuration: {error}") from None
     names = [block.name for block in found.processes]
     for name in names:
         if names.count(name) > 1:
-            raise document.failure(path, f"has more than one process {name}: ExaBGP refuses that")
+            raise document.failure(path, f"duplicate process {name}, which ExaBGP rejects")
     return [Process(b.name, b.runs[-1] if b.runs else (), tuple(_remarks(b, found))) for b in found.processes]
 
 
@@ -117,17 +117,17 @@ def _found(read: Iterator[Statement]) -> _Found:
             blocks.append(statement.words)
         elif statement.end == "}":
             if not blocks:
-                raise ValueError(f"line {statement.line}: there is no block that a }} could end")
+                raise ValueError(f"line {statement.line}: }} without a block")
             blocks.pop()
         elif blocks and statement.words:
             _read(found, blocks[-1][:1], statement.words)
     if blocks:
-        raise ValueError(f"the block {' '.join(blocks[-1])} has no end")
+        raise ValueError(f"unterminated block {' '.join(blocks[-1])}")
     return found
 
 
 def _read(found: _Found, block: tuple[str, ...], words: tuple[str, ...]) -> None:
-    """Read a statement of a block."""
+    """Process a statement of a block."""
     key, *values = words
     if block == ("process",) and key == "run":
         found.processes[-1].runs.append(tuple(values))
@@ -140,13 +140,13 @@ def _remarks(block: _Block, found: _Found) -> Iterator[Remark]:
     if len(block.runs) > 1:
         others = ", ".join(f"`{shlex.join(words)}`" for words in block.runs[:-1])
         yield Remark(
-            f"{len(block.runs)} lines with run: ExaBGP takes the last. Left out: {others}", Weight.TODO
+            f"{len(block.runs)} `run` lines: ExaBGP uses the last one. Skipped: {others}", Weight.TODO
         )
     used = block.name in found.used or any(_matches(pattern, block.name) for pattern in found.patterns)
     if not (used or block.inside):
         yield Remark(
-            "No neighbour's `api { processes [ … ]; }` names this process, so ExaBGP 4.2 and 5 announce "
-            "nothing of it. Remove the service if it is not wanted.",
+            "This process is in no neighbour's `api { processes [ … ]; }`, so ExaBGP 4.2 and 5 announce "
+            "none of its routes. Remove the service if it is not needed.",
             Weight.TODO,
         )
 
@@ -163,14 +163,14 @@ def _where(path: Path, process: Process) -> str:
 
 
 def _other(process: Process, program: re.Pattern[str]) -> str:
-    """Return why a process is left out."""
+    """Return why a process is skipped."""
     if not process.words:
-        return "has no run, so ExaBGP refuses it"
+        return "has no run, so ExaBGP rejects it"
     shown = shlex.join(process.words)
     if any(program.search(part) for word in process.words for part in word.split()):
-        return f"runs {shown}: a command line within quotes is not read. Give its options as a file"
+        return f"runs {shown}: quoted command lines are not supported; pass its options as a file"
     return f"runs {shown}: another program"
 
 
 def _by(runner: Sequence[str]) -> Remark:
-    return Remark(f"It was run by `{shlex.join(runner)}`, which is left out.", Weight.TODO)
+    return Remark(f"The wrapper `{shlex.join(runner)}` was removed.", Weight.TODO)

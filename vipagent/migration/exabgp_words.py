@@ -1,7 +1,7 @@
-"""The statements of an `exabgp.conf`, read as ExaBGP 4.2 and 5 read them.
+"""Parses the statements of an `exabgp.conf` like ExaBGP 4.2 and 5.
 
-Not as a shell would: every statement ends on its own line (a backslash at the end continues it), backslashes
-are resolved before quotes, and within quotes the other kind of quote begins anew.
+The syntax differs from a shell: every statement ends on its line (a backslash at the end continues it),
+backslashes are resolved before quotes, and the other kind of quote inside quotes starts a new quotation.
 """
 
 import re
@@ -12,13 +12,13 @@ _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _QUOTES = "\"'"
 _ALONE = ",[]"
-"""Outside of quotes each of these is a word, wherever it stands."""
+"""Outside of quotes each of these is a separate word."""
 _ENDS = ";{}"
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Words, and the mark that ends them: `;`, `{` or `}`."""
+    """Words, and their terminator: `;`, `{` or `}`."""
 
     line: int
     words: tuple[str, ...]
@@ -27,14 +27,14 @@ class Statement:
 
 @dataclass(slots=True)
 class _Scanner:
-    """What has been read of a line."""
+    """State of the scanner in a line."""
 
     words: list[str] = field(default_factory=list)
     word: str = ""
     quote: str = ""
 
     def feed(self, char: str) -> None:
-        """Read a character that ends neither the statement nor the line."""
+        """Process a character that ends neither the statement nor the line."""
         if char in _QUOTES:
             self._quote(char)
         elif self.quote or not (char.isspace() or char in _ALONE):
@@ -44,7 +44,7 @@ class _Scanner:
             self.words += [char] if char in _ALONE else []
 
     def end_word(self) -> None:
-        """Begin a new word."""
+        """Start a new word."""
         self.words += [self.word] if self.word else []
         self.word = ""
 
@@ -60,7 +60,7 @@ def statements(text: str) -> Iterator[Statement]:
     """Yield the statements of a configuration.
 
     Raises:
-        ValueError: ExaBGP would refuse it.
+        ValueError: ExaBGP would reject it.
     """
     for number, line in _lines(text):
         scanner = _Scanner()
@@ -75,12 +75,12 @@ def statements(text: str) -> Iterator[Statement]:
             scanner = _Scanner()
         if scanner.words or scanner.word or scanner.quote:
             raise ValueError(
-                f"line {number}: a statement or a quotation has no end there, so ExaBGP 4.2 and 5 refuse it"
+                f"line {number}: unterminated statement or quotation, which ExaBGP 4.2 and 5 reject"
             )
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines, continued ones as one."""
+    """Yield numbered lines, and join continued ones."""
     whole = ""
     for number, line in enumerate(text.splitlines(), 1):
         whole += line.rstrip()
@@ -93,7 +93,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _unescaped(number: int, line: str) -> str:
     if _ESCAPE.sub("", line).endswith("\\"):
-        raise ValueError(f"line {number}: it ends in a backslash, and nothing follows")
+        raise ValueError(f"line {number}: backslash at the end of the last line")
     return _ESCAPE.sub(lambda found: _meant(found[1]), line)
 
 

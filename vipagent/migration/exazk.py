@@ -1,4 +1,4 @@
-"""ExaZK's configuration: a YAML file, or the command lines of an `exabgp.conf`, in our words."""
+"""Converts ExaZK's configuration: a YAML file, or the command lines of an `exabgp.conf`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from vipagent.config import document
 from vipagent.config.problems import Problem
 from vipagent.migration import exabgp_conf
 from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
-from vipagent.migration.options import Option, Takes, parse
+from vipagent.migration.options import HealthcheckOption, Takes, parse
 
 NEEDED = ("zk_hosts", "zk_path_service", "srv_auth_ip")
 KEYS = (
@@ -19,41 +19,41 @@ KEYS = (
 )  # fmt: skip
 LISTS = ("zk_hosts", "srv_non_auth_ips")
 OPTIONS = (
-    Option("config", ("--config", "-f")),
-    Option("debug", ("--debug", "-d"), Takes.NOTHING),
-    Option("silent", ("--silent", "-s"), Takes.NOTHING),
-    Option("syslog", ("--no-syslog",), Takes.NOTHING, const="false"),
-    Option("syslog_facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
-    Option("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), Takes.VALUES),
-    Option("zk_path_service", ("--zk-path-service", "-zPS")),
-    Option("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
-    Option("local_check", ("--local-check", "-c")),
-    Option("srv_name", ("--name", "-n")),
-    Option("srv_auth_ip", ("--auth-ip", "-A")),
-    Option("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
+    HealthcheckOption("config", ("--config", "-f")),
+    HealthcheckOption("debug", ("--debug", "-d"), Takes.NOTHING),
+    HealthcheckOption("silent", ("--silent", "-s"), Takes.NOTHING),
+    HealthcheckOption("syslog", ("--no-syslog",), Takes.NOTHING, const="false"),
+    HealthcheckOption("syslog_facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+    HealthcheckOption("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), Takes.VALUES),
+    HealthcheckOption("zk_path_service", ("--zk-path-service", "-zPS")),
+    HealthcheckOption("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
+    HealthcheckOption("local_check", ("--local-check", "-c")),
+    HealthcheckOption("srv_name", ("--name", "-n")),
+    HealthcheckOption("srv_auth_ip", ("--auth-ip", "-A")),
+    HealthcheckOption("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
 )
 _PROGRAM = re.compile(r"(^|/)exazk(\.\w+)?$")
 _TRUE = frozenset({"true", "yes", "on"})
 
 CHECK = Remark(
-    "ExaZK ran its check every 10 s for at most 1 s, and believed every single result. "
-    "Here: interval, fast_interval, rise and fall; their defaults are 5 s, 1 s, 3 and 3."
+    "ExaZK ran its check every 10 s with a timeout of 1 s, and used every single result. "
+    "vipagent: interval, fast_interval, rise and fall, with the defaults 5 s, 1 s, 3 and 3."
 )
 BGP = Remark(
-    "ExaZK kept its registration without BGP. With this gate the VIP is registered only while the switch "
-    "can learn it; with `neighbor-changes;` in the neighbour's `api` block it notices at once, else in 2 s."
+    "ExaZK kept its registration without BGP. With this gate the VIP is registered only while BGP is "
+    "established; `neighbor-changes;` in the neighbour's `api` block reduces the reaction time of 2 s."
 )
 STORE_LOSS = Remark(
-    "ExaZK withdrew everything when it lost ZooKeeper. Here all stays announced; on_store_loss: withdraw "
-    "would be ExaZK's way."
+    "ExaZK withdrew all VIPs when it lost ZooKeeper. vipagent keeps them; set on_store_loss: withdraw "
+    "for ExaZK's behaviour."
 )
-SILENT = Remark("silent: true has no counterpart. The log goes to stderr, which ExaBGP passes on or drops.")
-NO_CHECK = Remark("local_check is not there, so nothing is checked: give command or check.", Weight.TODO)
+SILENT = Remark("silent: true has no counterpart. The log goes to stderr, which ExaBGP forwards or drops.")
+NO_CHECK = Remark("local_check is missing, so nothing is checked: set command or check.", Weight.TODO)
 
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """Where an ExaZK had its keys."""
+    """Location of ExaZK's keys."""
 
     prefix: str
     service: str
@@ -61,7 +61,7 @@ class _Tree:
 
 
 def read(path: Path) -> Reading:
-    """Read a YAML file of ExaZK's, or the ExaZKs of an `exabgp.conf`.
+    """Read an ExaZK YAML file, or the ExaZK processes of an `exabgp.conf`.
 
     Raises:
         ConfigError: it cannot be read.
@@ -79,7 +79,7 @@ def read(path: Path) -> Reading:
 def _read_yaml(path: Path) -> Reading:
     given = document.parsed(path)
     if not isinstance(given, dict):
-        raise document.failure(path, "is no configuration of ExaZK: KEY: VALUE, with srv_auth_ip among them")
+        raise document.failure(path, "is not an ExaZK configuration: expected KEY: VALUE with srv_auth_ip")
     return _reading(str(path), given)
 
 
@@ -90,9 +90,9 @@ def _read_words(where: str, path: Path, words: Any) -> Reading:
         return Reading((), (Problem(where, "", None, str(error)),))
     if "config" not in given:
         return _reading(where, given)
-    # As ExaZK does: a file cancels the options.
+    # Like in ExaZK, a file overrides the options.
     cancelled = ", ".join(sorted(given.keys() - {"config"}))
-    text = f"Options beside --config, which ExaZK did not use either: {cancelled}."
+    text = f"Options in addition to --config, which ExaZK ignored: {cancelled}."
     found = read(path.parent / str(given["config"]))
     return found.remarked((Remark(text, Weight.TODO),)) if cancelled else found
 
@@ -104,7 +104,7 @@ def _reading(where: str, given: Mapping[str, Any]) -> Reading:
     tree = _tree(given)
     if tree is None:
         text = (
-            "is not PREFIX/service/NAME, as vipagent lays out its tree: both could not see each other. "
+            "is not PREFIX/service/NAME, which vipagent requires. "
             "Move ExaZK to such a path first, on all nodes"
         )
         return Reading((), (Problem(where, "zk_path_service", given["zk_path_service"], text),))
@@ -112,24 +112,26 @@ def _reading(where: str, given: Mapping[str, Any]) -> Reading:
 
 
 def _shape_problems(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with keys, and values that are neither a text nor a list where one is taken."""
+    """Yield errors of keys, and of values with a wrong type."""
     for key, value in given.items():
         plain = isinstance(value, str) or (
             key in LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value)
         )
         if key not in KEYS:
-            yield Problem(where, str(key), None, f"is no key of ExaZK: there are {', '.join(KEYS)}")
+            yield Problem(where, str(key), None, f"is not an ExaZK key; valid keys: {', '.join(KEYS)}")
         elif value is None:
             yield Problem(where, key, None, "has no value")
         elif not plain:
-            yield Problem(where, key, value, "is no list of texts" if key in LISTS else "is no single value")
+            yield Problem(
+                where, key, value, "is not a list of strings" if key in LISTS else "is not a scalar"
+            )
     for key in NEEDED:
         if key not in given:
             yield Problem(where, key, None, "is missing")
 
 
 def _tree(given: Mapping[str, Any]) -> _Tree | None:
-    """Return where the keys are, the chroot of kazoo's hosts included."""
+    """Return the location of the keys, including the chroot in kazoo's hosts."""
     hosts, _, chroot = ",".join(_listed(given["zk_hosts"])).partition("/")
     path = f"/{chroot.strip('/')}/{given['zk_path_service'].strip('/')}".replace("//", "/")
     found = re.fullmatch(r"(/.+)/service/([^/]+)", path)
@@ -144,7 +146,7 @@ def _instance(where: str, given: Mapping[str, Any], tree: _Tree) -> Instance:
     node, remarks = _node(given, tree)
     name = given.get("srv_name", tree.service)
     if name != tree.service:
-        text = f"ExaZK called this service {name} in its log; here its name is that of its path in ZooKeeper."
+        text = f"ExaZK called this service {name} in its log; vipagent uses the name from its ZooKeeper path."
         remarks = (*remarks, Remark(text))
     if _true(given, "silent"):
         remarks = (*remarks, SILENT)
@@ -160,31 +162,31 @@ def _instance(where: str, given: Mapping[str, Any], tree: _Tree) -> Instance:
 
 
 def _node(given: Mapping[str, Any], tree: _Tree) -> tuple[tuple[Setting, ...], tuple[Remark, ...]]:
-    """Return the node's name, which ExaZK knew only as the end of its maintenance key."""
+    """Return the node name, which ExaZK has only as the last component of its maintenance key."""
     ours = f"{tree.prefix}/maintenance/{tree.service}"
     theirs = given.get("zk_path_maintenance", "").rstrip("/")
     chroot = ",".join(_listed(given["zk_hosts"])).partition("/")[2].strip("/")
     full = f"/{chroot}{theirs}" if chroot else theirs
     directory, _, node = full.rpartition("/")
     if directory == ours and node != "all":
-        remark = Remark("The end of ExaZK's zk_path_maintenance: both are drained by the same key.")
+        remark = Remark("The last component of ExaZK's zk_path_maintenance: both use the same key.")
         return (Setting("node", node, "zk_path_maintenance", (remark,)),), ()
-    left_out = "No file says this node's name, so it will be the host's: set node, unique among the nodes."
+    left_out = "The files contain no node name, so the host name is used: set node if it is not unique."
     return (), (Remark(left_out, Weight.TODO), *_other_key(theirs, full, ours))
 
 
 def _other_key(theirs: str, full: str, ours: str) -> Iterator[Remark]:
-    """Yield what it means that ExaZK's maintenance key is not where ours is."""
+    """Yield remarks about a different maintenance key of ExaZK."""
     if full == ours:
         yield Remark(
-            f"DANGER while an ExaZK is left: {theirs} is its maintenance key, and the directory of ours. The "
-            "first `vipagent maintenance on` makes it, and it stays: every ExaZK withdraws its VIPs. Give "
-            f"each ExaZK {theirs}/NODE first.",
+            f"DANGER while an ExaZK remains: {theirs} is its maintenance key, and the directory of ours. "
+            "`vipagent maintenance on` creates it permanently: then every ExaZK withdraws its VIPs. Set "
+            f"{theirs}/NODE for each ExaZK first.",
             Weight.TODO,
         )
     elif theirs:
         yield Remark(
-            f"ExaZK's maintenance key was {theirs}; here it is {ours}/NODE, and {ours}/all for all nodes. "
+            f"ExaZK's maintenance key was {theirs}; vipagent uses {ours}/NODE, and {ours}/all for all nodes. "
             "While both run, set both.",
             Weight.TODO,
         )
@@ -211,7 +213,9 @@ def _service(given: Mapping[str, Any]) -> Iterator[Setting]:
     own, others = given["srv_auth_ip"], _listed(given.get("srv_non_auth_ips", []))
     yield Setting("auth_ip", own, "srv_auth_ip")
     yield Setting("vip", tuple(dict.fromkeys((own, *others))), "srv_non_auth_ips")
-    yield Setting("takeover", "all", "srv_non_auth_ips", (Remark("ExaZK's way: every survivor takes over."),))
+    yield Setting(
+        "takeover", "all", "srv_non_auth_ips", (Remark("Like ExaZK: all surviving nodes announce."),)
+    )
     yield Setting("med", "100", "srv_auth_ip")
     yield Setting("med_step", "100", "srv_non_auth_ips")
     yield Setting("require_bgp", "1", "srv_auth_ip", (BGP,))

@@ -1,4 +1,4 @@
-"""What ExaBGP's healthcheck is given: a file of options, or the command lines of an `exabgp.conf`."""
+"""Parses healthcheck's options: a file, or the command lines of an `exabgp.conf`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from vipagent.migration import exabgp_conf
 from vipagent.migration.draft import Reading
 from vipagent.migration.exabgp_conf import Process
 from vipagent.migration.healthcheck_service import instance
-from vipagent.migration.options import Given, Option, Takes, parse
+from vipagent.migration.options import Given, HealthcheckOption, Takes, parse
 
 _FLAGS = (
     ("silent", "-s"), ("no-syslog",), ("debug", "-d"), ("no-ack", "-a"), ("sudo",),
@@ -31,23 +31,23 @@ _REPEATED = (
 )  # fmt: skip
 
 
-def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[Option]:
+def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[HealthcheckOption]:
     for name, *others in names:
-        yield Option(name, (f"--{name}", *others), takes)
+        yield HealthcheckOption(name, (f"--{name}", *others), takes)
 
 
 OPTIONS = (
     *_options(_FLAGS, Takes.NOTHING),
     *_options(_VALUES, Takes.VALUE),
     *_options(_REPEATED, Takes.VALUES),
-    Option("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+    HealthcheckOption("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
 )
-"""Every option of healthcheck, of 4.2 and 5 alike."""
+"""All options of healthcheck in ExaBGP 4.2 and 5."""
 _PROGRAM = re.compile(r"(^|[/.-])healthcheck(\.py)?$")
 
 
 def read(path: Path) -> Reading:
-    """Read a file of healthcheck's options, or the healthchecks of an `exabgp.conf`.
+    """Read a file with healthcheck's options, or the healthchecks of an `exabgp.conf`.
 
     Raises:
         ConfigError: it cannot be read.
@@ -62,7 +62,7 @@ def read(path: Path) -> Reading:
 
 
 def _process(path: Path, process: Process, words: Sequence[str]) -> Reading:
-    """Read one command line; the file that it may name comes first, as in healthcheck."""
+    """Parse one command line; its options file is read first, like in healthcheck."""
     where = f"{path}, process {process.name}"
     try:
         given = parse(OPTIONS, words)
@@ -78,7 +78,7 @@ def _process(path: Path, process: Process, words: Sequence[str]) -> Reading:
 
 
 def _file(path: Path) -> tuple[Given, list[Problem]]:
-    """Read a file of options: `NAME = VALUE`, or a bare `NAME`, a line."""
+    """Read an options file with lines `NAME = VALUE` or `NAME`."""
     together: Given = {}
     problems = []
     for number, line in enumerate(exabgp_conf.content(path).splitlines(), 1):
@@ -89,7 +89,7 @@ def _file(path: Path) -> tuple[Given, list[Problem]]:
             given = parse(OPTIONS, [part.strip() for part in f"--{stripped}".split("=", 1)])
         except ValueError as error:
             problems.append(
-                Problem(str(path), f"line {number}", stripped, f"is no option of healthcheck: {error}")
+                Problem(str(path), f"line {number}", stripped, f"is not a healthcheck option: {error}")
             )
             continue
         together = _together(together, given)
@@ -97,7 +97,7 @@ def _file(path: Path) -> tuple[Given, list[Problem]]:
 
 
 def _together(first: Given, then: Given) -> Given:
-    """Return both: what may be repeated adds up, else the latter counts."""
+    """Merge options: repeatable ones are concatenated, otherwise the second value is used."""
     both = {**first, **then}
     for name in first.keys() & then.keys():
         one, other = first[name], then[name]

@@ -1,4 +1,4 @@
-"""One healthcheck as one of our services."""
+"""Converts one healthcheck to a service."""
 
 import re
 from collections import deque
@@ -9,58 +9,61 @@ from vipagent.config.problems import Problem
 from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
 from vipagent.migration.options import Given
 
-MANY = 1024
-"""Addresses that networks may be taken apart to."""
+MAX_ADDRESSES = 1024
+"""Maximum number of addresses from deaggregated networks."""
 
 SAME = (
     "interval", "fast-interval", "timeout", "rise", "fall", "disable", "command",
     "next-hop", "local-preference", "community", "extended-community", "large-community", "path-id",
     "execute", "up-execute", "down-execute", "disabled-execute",
 )  # fmt: skip
-"""Options that are ours, too."""
+"""Options with the same name in vipagent."""
 MEANT_OFF = {
-    "interval": ("0", "interval was 0: healthcheck ended after its first announcement. vipagent checks on."),
-    "timeout": ("0", "timeout was 0: a check could take for ever. Here it has 5 s, or what timeout says."),
+    "interval": (
+        "0",
+        "interval was 0: healthcheck ended after one announcement. vipagent keeps checking.",
+    ),
+    "timeout": ("0", "timeout was 0: unlimited. vipagent uses 5 s by default."),
     "local-preference": ("-1", "local-preference was -1: none."),
     "path-id": ("0", "path-id was 0: none."),
-    "rise": ("0", "rise was 0: as 1, which you can say here, too."),
-    "fall": ("0", "fall was 0: as 1, which you can say here, too."),
+    "rise": ("0", "rise was 0, which is the same as 1."),
+    "fall": ("0", "fall was 0, which is the same as 1."),
 }
-"""Values that healthcheck takes for something else: they are left out, with a remark."""
+"""Special values of healthcheck: they are removed, with a remark."""
 
 LOOKED_AT = (
     "name", "config", "ip", "start-ip", "deaggregate-networks", "up-metric", "increase", "neighbor",
     "no-ip-setup", "debug", "syslog-facility", "no-syslog",
 )  # fmt: skip
-"""Options that come to something by themselves, or together with others."""
+"""Options that are converted."""
 
-_BY_EXABGP = "ExaBGP says as which user its processes run (exabgp_daemon_user)"
-_DOWN = "A service that is down or disabled is withdrawn here, and the others take it over"
-_PATH = "Here the AS path follows from the rank: prepend and local_as"
+_BY_EXABGP = "ExaBGP sets the user of its processes (exabgp_daemon_user)"
+_DOWN = "vipagent withdraws a service that is down or disabled, and other nodes take it over"
+_PATH = "vipagent sets the AS path by rank: prepend and local_as"
 REMARKS = {
-    "silent": Remark("silent: the log goes to stderr, which ExaBGP passes on or drops."),
+    "silent": Remark("silent: the log is written to stderr, which ExaBGP forwards or drops."),
     "no-ack": Remark("no-ack needs no counterpart: replies are read if ExaBGP sends any."),
     "debounce": Remark("debounce needs no counterpart: only changes are ever written to ExaBGP."),
-    "withdraw-on-down": Remark("withdraw-on-down needs no counterpart: it is always so."),
-    "pid": Remark("pid: no such file is written; ExaBGP starts the agent and knows its pid."),
+    "withdraw-on-down": Remark("withdraw-on-down needs no counterpart: it is the default."),
+    "pid": Remark("pid: no pid file is written; ExaBGP manages the process."),
     "sudo": Remark(f"sudo: for ip_setup the agent needs CAP_NET_ADMIN. {_BY_EXABGP}.", Weight.TODO),
-    "user": Remark(f"user: the agent changes no user. {_BY_EXABGP}.", Weight.TODO),
-    "group": Remark(f"group: the agent changes no group. {_BY_EXABGP}.", Weight.TODO),
-    "label": Remark("label: addresses on the loopback interface get none here."),
-    "label-exact-match": Remark("label-exact-match: addresses get no label here."),
+    "user": Remark(f"user: the agent does not change its user. {_BY_EXABGP}.", Weight.TODO),
+    "group": Remark(f"group: the agent does not change its group. {_BY_EXABGP}.", Weight.TODO),
+    "label": Remark("label: vipagent sets no labels on addresses."),
+    "label-exact-match": Remark("label-exact-match: vipagent sets no labels on addresses."),
     "ip-ifname": Remark(
-        "ip-ifname: ip_setup knows the loopback interface only. Set up addresses elsewhere by other means.",
+        "ip-ifname: ip_setup supports only the loopback interface. Add addresses on others by other means.",
         Weight.TODO,
     ),
     "dynamic-ip-setup": Remark(
-        "dynamic-ip-setup: with ip_setup the addresses stay while the service is down. Remove them with "
-        "down_execute and disabled_execute, add them with up_execute, if something depends on it.",
+        "dynamic-ip-setup: with ip_setup the addresses stay while the service is down. If required, remove "
+        "them with down_execute and disabled_execute, and add them with up_execute.",
         Weight.TODO,
     ),
     "down-metric": Remark(f"down-metric: {_DOWN}."),
     "disabled-metric": Remark(f"disabled-metric: {_DOWN}."),
     "disabled-community": Remark(
-        f"disabled-community: {_DOWN}. A node that is drained sends GRACEFUL_SHUTDOWN (RFC 8326)."
+        f"disabled-community: {_DOWN}. A draining node sends GRACEFUL_SHUTDOWN (RFC 8326)."
     ),
     "as-path": Remark(f"as-path: {_PATH}.", Weight.TODO),
     "up-as-path": Remark(f"up-as-path: {_PATH}.", Weight.TODO),
@@ -70,24 +73,24 @@ REMARKS = {
 """Options without a counterpart."""
 
 ALONE = Remark(
-    "vip: add the VIPs that the other nodes own; the list is the same on every node. A VIP that several "
-    "nodes announced has one owner here: give it as auth_ip on that node alone.",
+    "vip: add the VIPs of the other nodes; the list must be the same on every node. A VIP that several "
+    "nodes announced must have one owner: set it as auth_ip only on that node.",
     Weight.TODO,
 )
 FIRST = Remark(
-    "healthcheck announced all of these, this one with the best metric. Each has one owner here: give "
-    "every node its own auth_ip, and the same vip.",
+    "healthcheck announced all of these, this one with the best metric. Each must have one owner: set "
+    "a different auth_ip on every node, and the same vip.",
     Weight.TODO,
 )
 HOT = Remark("As before, every node announces every VIP, its owner with the best MED.")
-HOOKS = Remark("execute ran for RISING and FALLING, too; here it runs for UP, DOWN and DISABLED.")
+HOOKS = Remark("execute also ran for RISING and FALLING; vipagent runs it for UP, DOWN and DISABLED.")
 DOWN = Remark(f"{_DOWN}; healthcheck announced it with a worse metric.")
 STORE = Remark(
-    "healthcheck knew no store. `file` is a directory that one machine's agents share: for several nodes "
-    "give backend and hosts (`vipagent backends` has a list), the same on every node.",
+    "healthcheck has no store. `file` is a directory for the agents of one machine: for several nodes "
+    "set backend and hosts (see `vipagent backends`), the same on every node.",
     Weight.TODO,
 )
-SYSLOG = Remark("healthcheck logs to syslog unless told otherwise.")
+SYSLOG = Remark("healthcheck logs to syslog by default.")
 
 
 def instance(where: str, process: str, given: Given) -> Reading:
@@ -95,7 +98,7 @@ def instance(where: str, process: str, given: Given) -> Reading:
 
     Args:
         where: its file, for messages.
-        process: the name for one that has none of its own.
+        process: the default name.
         given: its options.
     """
     try:
@@ -120,28 +123,28 @@ def _ips(given: Mapping[str, str | list[str]]) -> list[str]:
     """Return the addresses in the order of their metrics.
 
     Raises:
-        ValueError: there are none, or they cannot be understood.
+        ValueError: there are none, or they are invalid.
     """
     named = given.get("ip")
     if not isinstance(named, list):
         label = f" with the label {given['label']}" if "label" in given else ""
         raise ValueError(
-            f"is missing, so healthcheck takes the addresses on the loopback interface{label}: "
-            "see `ip -o address show dev lo`, give each as an ip, and import again"
+            f"is missing, so healthcheck uses the addresses of the loopback interface{label}: "
+            "see `ip -o address show dev lo`, add an ip option for each, and import again"
         )
     ips = deque(_apart(named) if "deaggregate-networks" in given else named)
     try:
         ips.rotate(-int(str(given.get("start-ip", "0"))))
     except ValueError:
-        raise ValueError(f"cannot be put in order: start-ip {given['start-ip']!r} is no number") from None
+        raise ValueError(f"cannot be sorted: start-ip {given['start-ip']!r} is not a number") from None
     return list(dict.fromkeys(ips))
 
 
 def _apart(named: Iterable[str]) -> list[str]:
     networks = [ip_network(text) for text in named]
     total = sum(network.num_addresses for network in networks)
-    if total > MANY:
-        raise ValueError(f"names {total} addresses, deaggregated: {MANY} are the most")
+    if total > MAX_ADDRESSES:
+        raise ValueError(f"too many addresses after deaggregation: {total}, limit {MAX_ADDRESSES}")
     return [str(address) for network in networks for address in network]
 
 

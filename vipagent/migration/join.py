@@ -1,4 +1,4 @@
-"""From what files say to one configuration, or to all that keeps it from being one."""
+"""Combines the readings of several files into one configuration, or reports all errors."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ from vipagent.config.values import name
 from vipagent.migration.draft import Draft, Instance, Reading, Remark, Setting, Value, Weight, gathered
 
 ALIKE = frozenset({"node", "backend", "hosts", "prefix"})
-"""What one agent has one of: files that differ in it cannot become one configuration."""
+"""Settings with one value per agent: files with different values cannot be combined."""
 
 
 def imported(paths: Iterable[str], read: Callable[[Path], Reading], chosen: Mapping[str, Value]) -> Draft:
-    """Make one configuration of several files.
+    """Create one configuration from several files.
 
     Args:
         paths: the files, of one node.
         read: reads one of them.
-        chosen: keys of the agent that the operator sets, whatever the files say.
+        chosen: keys of the agent that the operator overrides.
 
     Raises:
-        ConfigError: they cannot be read, or cannot become one configuration; it has every problem.
+        ConfigError: they cannot be read or combined; contains all errors.
     """
     reading = gathered(_tried(read, Path(path)) for path in paths)
     own = tuple(Setting(key, value, f"--{key.replace('_', '-')}") for key, value in chosen.items())
@@ -50,19 +50,19 @@ def _without(settings: Iterable[Setting], chosen: Mapping[str, Value]) -> tuple[
 
 
 def _merged(settings: Iterable[Setting]) -> Iterator[Setting]:
-    """Yield each key once: the first value wins, and says which others there were."""
+    """Yield each key once: the first value is used, with a remark about different ones."""
     by_key: dict[str, list[Setting]] = {}
     for setting in settings:
         by_key.setdefault(setting.key, []).append(setting)
     for first, *others in by_key.values():
         differing = sorted({str(other.value) for other in others if other.value != first.value})
-        text = f"{first.key}: other files say {', '.join(differing)}; one agent has one"
+        text = f"{first.key}: other files have {', '.join(differing)}; an agent has only one value"
         remarks = (*first.remarks, *([Remark(text, Weight.TODO)] if differing else []))
         yield replace(first, remarks=tuple(dict.fromkeys(remarks)))
 
 
 def _differences(instances: Sequence[Instance]) -> Iterator[Problem]:
-    """Yield where files differ in what one agent has one of."""
+    """Yield errors for settings that must be the same in all files."""
     seen: dict[str, tuple[str, Value]] = {}
     for instance in instances:
         for setting in instance.top:
@@ -71,8 +71,8 @@ def _differences(instances: Sequence[Instance]) -> Iterator[Problem]:
             where, value = seen.setdefault(setting.key, (instance.where, setting.value))
             if value != setting.value:
                 text = (
-                    f"makes {setting.key} {_shown(setting.value)}, but {where} makes it {_shown(value)}: "
-                    "one vipagent has one of it. Import what belongs together, a configuration each"
+                    f"sets {setting.key} to {_shown(setting.value)}, but {where} to {_shown(value)}: "
+                    "an agent has only one value. Import the files of each agent separately"
                 )
                 yield Problem(instance.where, setting.origin, None, text)
 
@@ -85,13 +85,13 @@ def _twice(instances: Sequence[Instance]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for instance in instances:
         if instance.name in first:
-            text = f"is the service {instance.name} again, as in {first[instance.name]}: one node at a time"
+            text = f"duplicate service {instance.name}, see {first[instance.name]}: import one node at a time"
             yield Problem(instance.where, "", None, text)
         first.setdefault(instance.name, instance.where)
 
 
 def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[Problem]:
-    """Yield what `check-config` would say, in the words of the old files."""
+    """Yield the errors of `check-config`, with the keys of the old files."""
     sections: dict[str, ServiceSection] = {}
     for instance in instances:
         yield from _agent_faults(instance, own)
@@ -100,7 +100,7 @@ def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[P
         checked = check(ServiceSection, given, Place(instance.where))
         rules = broken_rules(checked.section, node, checked.broken, Place(instance.where))
         for problem in (*checked.problems, *rules):
-            # A bad VIP of one's own is in the pool, too.
+            # An invalid own VIP is also in the pool.
             if not problem.key.startswith("vip") or problem.value != given.get("auth_ip"):
                 yield _in_their_words(problem, instance.where, instance.service)
         yield from _name_faults(instance)
@@ -114,7 +114,7 @@ def _agent_faults(instance: Instance, own: Sequence[Setting]) -> Iterator[Proble
         load_store({**_given(instance.top), **chosen})
     except ConfigError as error:
         for problem in error.problems:
-            # Whether the store's library is here does not matter: the file may be for another machine.
+            # Ignore missing store libraries: the file may be for another machine.
             if problem.key != "--backend":
                 key = problem.key.removeprefix("--").replace("-", "_")
                 where = COMMAND_LINE if key in chosen else instance.where
@@ -129,7 +129,7 @@ def _name_faults(instance: Instance) -> Iterator[Problem]:
 
 
 def _in_their_words(problem: Problem, where: str, settings: Iterable[Setting]) -> Problem:
-    """Return a problem with the old file's key; an index in a list of ours would mislead there."""
+    """Return a problem with the key of the old file, without an index of our lists."""
     origins = {setting.key: setting.origin for setting in settings}
     key = re.sub(r"^(\w+)(\[\d+\])?", lambda head: origins.get(head[1], head[1]), problem.key)
     return replace(problem, where=where, key=key)

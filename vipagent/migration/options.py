@@ -1,4 +1,4 @@
-"""Other programs' command lines, read as `argparse` does: short forms, `--name=value`, abbreviations."""
+"""Parses command lines of other programs like `argparse`: short options, `--name=value`, abbreviations."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,53 +7,53 @@ from enum import Enum
 from typing import NoReturn
 
 Given = dict[str, str | list[str]]
-"""The options that were given, by their names; those that may be repeated have lists."""
+"""The options by name; repeatable options have lists."""
 
 
 class Takes(Enum):
-    """What follows an option."""
+    """The argument of an option."""
 
     NOTHING = "nothing"
     VALUE = "value"
     VALUES = "values"
-    """A value, and the option may be repeated."""
+    """A value; the option is repeatable."""
     MAYBE = "maybe"
-    """A value or nothing."""
+    """An optional value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class HealthcheckOption:
     """An option of another program."""
 
     name: str
-    """By which it is known here."""
+    """Name in the result."""
     flags: tuple[str, ...]
     takes: Takes = Takes.VALUE
     const: str = "true"
-    """What it means without a value."""
+    """Default if the value is omitted."""
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser that neither prints nor exits."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise what is wrong."""
+        """Raise the error."""
         raise ValueError(message)
 
 
-def parse(options: Sequence[Option], words: Sequence[str]) -> Given:
-    """Return what a command line gives.
+def parse(options: Sequence[HealthcheckOption], words: Sequence[str]) -> Given:
+    """Parse a command line.
 
     Raises:
-        ValueError: it cannot be understood.
+        ValueError: it is invalid.
     """
     given, unknown = _parser(options).parse_known_args(list(words))
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is not understood")
+        raise ValueError(f"unknown argument {unknown[0]!r}")
     return dict(vars(given))
 
 
-def _parser(options: Sequence[Option]) -> _Parser:
+def _parser(options: Sequence[HealthcheckOption]) -> _Parser:
     parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     for option in options:
         match option.takes:

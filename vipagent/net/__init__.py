@@ -1,1 +1,1 @@
-"""What all connections to other programs share, whoever makes them."""
+"""Networking code shared by checks and stores."""

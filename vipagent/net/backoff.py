@@ -1,13 +1,13 @@
-"""How long to wait before the next attempt."""
+"""Exponential backoff."""
 
 import random
 from collections.abc import Callable
 
 Uniform = Callable[[float, float], float]
-"""Draws a number between two; the simulator has its own, so that a seed is the same run every time."""
+"""Returns a random number in a range; the simulator uses its own, to make runs reproducible."""
 
 MIN_DELAY, MAX_DELAY = 0.05, 1.0
-"""Seconds after the first failure, and at most."""
+"""Default delay in seconds after the first failure, and the default maximum."""
 
 
 def delay(
@@ -16,9 +16,9 @@ def delay(
     most: float = MAX_DELAY,
     uniform: Uniform = random.uniform,
 ) -> float:
-    """Return the seconds to wait after so many failures in a row: none after none.
+    """Return the retry delay in seconds after a number of consecutive failures; 0 without failures.
 
-    Each is twice the last, up to `most`, with jitter: at least half of that.
+    The delay doubles with each failure, up to `most`, with a jitter of up to 50 %.
     """
     if failures <= 0:
         return 0.0

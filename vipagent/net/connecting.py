@@ -1,4 +1,4 @@
-"""TCP connections, by a deadline."""
+"""TCP connections with a timeout."""
 
 import asyncio
 import socket
@@ -8,29 +8,29 @@ from vipagent.net.endpoint import Endpoint
 from vipagent.net.resolver import RESOLVER, Address
 
 Order = Callable[[Sequence[Address]], Sequence[Address]]
-"""Says in which order a name's addresses are tried."""
+"""Returns the addresses of a name in the order in which they are tried."""
 
-SILENCE = 15
-"""Seconds of silence after which the kernel asks whether the other side is still there; it asks thrice."""
+KEEPALIVE_IDLE = 15
+"""Idle time in seconds before TCP keepalive probes, and the interval between up to three probes."""
 KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENCE // 3),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_IDLE // 3),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-"""A firewall may have forgotten a quiet connection, and tell nobody."""
+"""Detects connections that a firewall has silently dropped."""
 
 
 async def connect(server: Endpoint, within: float, order: Order = list) -> socket.socket:
-    """Return a socket that is connected to the first of a server's addresses that accepts.
+    """Return a socket that is connected to the first reachable address of a server.
 
     Args:
-        server: where to.
-        within: seconds for all of it; of what is left, each address gets the same share.
-        order: of the addresses; by default the resolver's.
+        server: the server.
+        within: total timeout in seconds; the remaining addresses share the remaining time equally.
+        order: order of the addresses; default: the resolver's.
 
     Raises:
-        OSError: none accepts in time, or there is none; of several failures it is the last.
+        OSError: no address is reachable in time; the last error is raised.
     """
     now = asyncio.get_running_loop().time
     until = now() + within

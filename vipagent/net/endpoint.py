@@ -1,4 +1,4 @@
-"""HOST:PORT, as options and URLs name a server."""
+"""HOST:PORT addresses of options and URLs."""
 
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ class Endpoint(NamedTuple):
     """A server's host and port."""
 
     host: str
-    """A name, or a literal address without brackets."""
+    """A name, or an IP address without brackets."""
     port: int
 
     def __str__(self) -> str:
@@ -16,13 +16,13 @@ class Endpoint(NamedTuple):
 
     @classmethod
     def parse(cls, text: str, default_port: int) -> Self:
-        """Parse `HOST[:PORT]`; an IPv6 address is in brackets.
+        """Parse `HOST[:PORT]`; an IPv6 address must be in brackets.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is invalid.
         """
         if "://" in text:
-            raise ValueError(f"host {text!r} is to be HOST:PORT, without a scheme (for https: `tls: true`)")
+            raise ValueError(f"host {text!r} must be HOST:PORT, without a scheme (for https: `tls: true`)")
         try:
             parts = urlsplit(f"//{text}")
             host, port = parts.hostname, parts.port

@@ -1,4 +1,4 @@
-"""What can go wrong between us and a server, in words for operators."""
+"""Connection errors, with texts for operators."""
 
 import os
 import ssl
@@ -8,15 +8,15 @@ from socket import gaierror
 
 from vipagent.net.tls import refusal
 
-CLOSED = "it closed the connection"
+CLOSED = "the server closed the connection"
 
 
 class ProtocolError(OSError):
-    """What the server sends is not what its protocol allows, or too much of it."""
+    """The server's response is invalid or too large."""
 
 
 class Failure(Enum):
-    """The kinds of failure that are told apart."""
+    """Kinds of connection errors."""
 
     TIMEOUT = auto()
     REFUSED = auto()
@@ -38,34 +38,34 @@ KINDS: Mapping[type[OSError], Failure] = {
     ConnectionError: Failure.CLOSED,
     OSError: Failure.OTHER,
 }
-"""The first that fits counts."""
+"""The first match applies."""
 TEXTS = {
-    Failure.TIMEOUT: "no answer within {within:.2g} s",
+    Failure.TIMEOUT: "no response within {within:.2g} s",
     Failure.REFUSED: "connection refused",
-    Failure.CERTIFICATE: "its certificate is not accepted: {cause}",
-    Failure.TLS: "TLS fails: {cause}",
-    Failure.NAME: "its name does not resolve: {cause}",
-    Failure.PROTOCOL: "no proper HTTP: {cause}",
+    Failure.CERTIFICATE: "certificate verification failed: {cause}",
+    Failure.TLS: "TLS failed: {cause}",
+    Failure.NAME: "name resolution failed: {cause}",
+    Failure.PROTOCOL: "invalid HTTP response: {cause}",
     Failure.CLOSED: CLOSED,
     Failure.OTHER: "{cause}",
 }
 
 
 def failure(error: OSError) -> Failure:
-    """Return of which kind an error is."""
+    """Return the kind of an error."""
     return next(kind for base, kind in KINDS.items() if isinstance(error, base))
 
 
 def explain(
     error: OSError, texts: Mapping[Failure, str] = TEXTS, option: str = "verify", **fields: object
 ) -> str:
-    """Return an error in words.
+    """Return the text of an error.
 
     Args:
-        error: what was raised.
-        texts: what to say of each kind, with `{cause}` and the other fields in braces.
-        option: the name of the option that says how to verify certificates.
-        fields: for the texts; `within` is in seconds.
+        error: the exception.
+        texts: text of each kind, with `{cause}` and the other fields as placeholders.
+        option: name of the option that configures certificate verification.
+        fields: values of the placeholders; `within` is in seconds.
     """
     return texts[failure(error)].format(cause=_cause(error, option), **fields)
 
@@ -78,7 +78,7 @@ def _cause(error: OSError, option: str) -> str:
             return str(getattr(error, "reason", None) or error)
         case gaierror():
             return str(error.strerror)
-        case OSError(errno=int(number)):  # asyncio's texts name the address as Python does
+        case OSError(errno=int(number)):  # asyncio's texts contain the address in Python syntax
             return " ".join(filter(None, [os.strerror(number), error.filename]))
         case _:
             return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The HTTP/1.1 client: `Protocol` over asyncio's streams, with a deadline for all that it does."""
+"""HTTP/1.1 client: `Protocol` over asyncio streams, with timeouts."""
 
 import asyncio
 import ssl
@@ -11,46 +11,45 @@ from vipagent.net.connecting import Order, connect
 from vipagent.net.endpoint import Endpoint
 from vipagent.net.protocol import MAX_HEAD, Head, Progress, Protocol, Request
 
-CHUNK = 16 * 1024
-"""Bytes that are read at once."""
+READ_SIZE = 16 * 1024
+"""Maximum number of bytes per read."""
 
 Tls = Callable[[], ssl.SSLContext | None]
-"""Called for each connection; None: in the clear."""
+"""Returns the TLS context of each connection; None: no TLS."""
 
 
 def unencrypted() -> None:
-    """Have the connection in the clear."""
+    """Disable TLS."""
 
 
-class Answer(NamedTuple):
-    """A whole one."""
+class HttpResponse(NamedTuple):
+    """A complete response."""
 
     head: Head
     body: bytes
 
 
 class HttpClient:
-    """Exchanges with one server, one after the other, on one connection.
+    """Sequential exchanges with one server on one connection.
 
-    The first request opens it; any failure ends it, and so does giving up on an answer, or on the rest of it:
-    the next request opens another. Neither proxies nor anything else in the environment counts, and no
-    redirection is followed.
+    The first request opens the connection. Any failure closes it, and so does cancelling an exchange; the
+    next request opens a new one. Proxies and the environment are ignored, and redirects are not followed.
     """
 
     def __init__(
         self, server: Endpoint, tls: Tls = unencrypted, order: Order = list, max_head: int = MAX_HEAD
     ) -> None:
-        """Prepare; nothing is connected.
+        """Initialize, without connecting.
 
         Args:
-            server: where it listens.
-            tls: how to encrypt.
-            order: in which the addresses of its name are tried.
-            max_head: bytes that may come before an answer's body.
+            server: address of the server.
+            tls: returns the TLS context.
+            order: order of the addresses.
+            max_head: maximum number of bytes before the body of a response.
         """
         self.server = server
         self.has_answered = False
-        """Whether there was ever an answer."""
+        """Whether any response was received."""
         self._tls = tls
         self._order = order
         self._max_head = max_head
@@ -66,31 +65,31 @@ class HttpClient:
         self.close()
 
     def close(self) -> None:
-        """End the connection, with no time spent on parting."""
+        """Close the connection immediately."""
         if self._streams is not None:
             self._streams[1].transport.abort()
         self._streams = None
 
-    async def fetch(self, request: Request, within: float, budget: float) -> Answer:
-        """Make a whole exchange.
+    async def fetch(self, request: Request, within: float, budget: float) -> HttpResponse:
+        """Send a request and receive the complete response.
 
         Args:
-            request: what is asked.
-            within: seconds for all of it, from the look-up of the name to the last byte.
-            budget: bytes that may be received in all.
+            request: the request.
+            within: total timeout in seconds, from the name lookup to the last byte.
+            budget: maximum number of received bytes.
 
         Raises:
-            OSError: what went wrong; a `TimeoutError` when the time is up, a `ProtocolError` when the answer
-                is no HTTP, or over the budget.
+            OSError: the exchange failed; `TimeoutError` after the timeout, `ProtocolError` for an invalid
+                or too large response.
         """
         async with asyncio.timeout(within):
             head = await self.begin(request, within, budget)
-            return Answer(head, b"".join([piece async for piece in self.pieces()]))
+            return HttpResponse(head, b"".join([piece async for piece in self.pieces()]))
 
     async def begin(self, request: Request, within: float, budget: float = float("inf")) -> Head:
-        """Send a request, and return the head of its answer. `pieces` has the body.
+        """Send a request, and return the head of the response. `pieces` yields the body.
 
-        Args and errors are those of `fetch`, but the time is that until the head's last byte.
+        Args and errors: see `fetch`; the timeout applies until the end of the head.
         """
         with self._closing_on_failure():
             async with asyncio.timeout(within):
@@ -98,36 +97,36 @@ class HttpClient:
                 writer.write(self._protocol.send(request, budget))
                 await writer.drain()
                 while not isinstance(head := await self._next(), Head):
-                    pass  # a body follows its head
+                    pass  # the body follows the head
         self.has_answered = True
         return head
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body of the present answer, as it comes; how long to wait is the caller's.
+        """Yield the body of the current response in chunks; the caller sets the timeout.
 
         Raises:
-            OSError: as `fetch`.
+            OSError: see `fetch`.
         """
         with self._closing_on_failure():
             while isinstance(piece := await self._next(), bytes):
                 yield piece
 
     async def _next(self) -> Head | bytes | Progress:
-        """Return what comes next of the answer.
+        """Return the next part of the response.
 
-        The loop turns at each read, even of what is there already: else whoever sends without end would hold
-        up the whole agent, and no deadline would ever be noticed.
+        Each read yields to the event loop, even if data is available: otherwise an endless response would
+        block the agent, and no timeout would take effect.
         """
         while (event := self._protocol.next_event()) is Progress.READ:
             if self._streams is None:
-                raise ConnectionAbortedError("closed meanwhile")
-            data = await self._streams[0].read(CHUNK)
+                raise ConnectionAbortedError("the connection was closed")
+            data = await self._streams[0].read(READ_SIZE)
             await asyncio.sleep(0)
             self._protocol.receive(data)
         return event
 
     async def _connected(self, within: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return the connection if another request can be sent on it, else a new one."""
+        """Return the connection if it is idle, otherwise a new one."""
         if self._streams is None or self._streams[0].at_eof() or not self._protocol.is_idle:
             self.close()
             context = self._tls()
@@ -137,14 +136,16 @@ class HttpClient:
             except BaseException:
                 connected.close()
                 raise
-            if context is not None:  # not at once: asyncio leaks what is cancelled as its handshake begins
+            if (
+                context is not None
+            ):  # separate step: asyncio leaks a connection if cancelled before its handshake
                 await self._streams[1].start_tls(context, server_hostname=self.server.host)
             self._protocol = Protocol(self._max_head)
         return self._streams
 
     @contextmanager
     def _closing_on_failure(self) -> Iterator[None]:
-        """Close on any exception, a cancellation too: whatever may still come is nobody's answer."""
+        """Close the connection on any exception, because a late response would not match a request."""
         try:
             yield
         except BaseException:

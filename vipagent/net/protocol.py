@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client speaks it, exchange by exchange, on h11: bytes in, bytes and events out, no I/O."""
+"""HTTP/1.1 client protocol on h11, without I/O: bytes in, bytes and events out."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -9,40 +9,40 @@ import h11
 from vipagent.net.errors import CLOSED, ProtocolError
 
 MAX_HEAD = 64 * 1024
-"""Bytes before an answer's body, informational answers (1xx) included."""
+"""Default maximum number of bytes before a response's body, including informational responses (1xx)."""
 
 
 class Request(NamedTuple):
-    """What is asked."""
+    """A request."""
 
     method: str
     target: str
-    """Path and query, as they stand in the request's first line."""
+    """Path and query of the request line."""
     headers: Mapping[str, str]
-    """With `Host`; the body's length is added."""
+    """Headers, including `Host`; Content-Length is added."""
     body: bytes | None = None
 
 
 class Head(NamedTuple):
-    """The final answer to a request, but for its body."""
+    """Status and headers of the final response."""
 
     status: int
     headers: Mapping[str, str]
-    """By their names in lower case."""
+    """Headers by lower-case name."""
 
 
 class Progress(Enum):
-    """What else there is to say of an exchange."""
+    """State of an exchange."""
 
     READ = "more bytes are needed"
-    END = "the answer is complete"
+    END = "the response is complete"
 
 
 class Protocol:
-    """One connection's exchanges, one after the other.
+    """Sequential exchanges of one connection.
 
     Args:
-        max_head: bytes that may come before an answer's body.
+        max_head: maximum number of bytes before the body of a response.
     """
 
     def __init__(self, max_head: int = MAX_HEAD) -> None:
@@ -54,17 +54,17 @@ class Protocol:
 
     @property
     def is_idle(self) -> bool:
-        """Whether another exchange may begin: the last is complete, and nothing came after it."""
+        """Whether a new exchange can start: the last one is complete, and no data follows."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         return self._http.our_state is h11.IDLE and not self._http.trailing_data[0]
 
     def send(self, request: Request, budget: float = float("inf")) -> bytes:
-        """Begin an exchange, and return the bytes to write.
+        """Start an exchange, and return the bytes to write.
 
         Args:
-            request: with what.
-            budget: bytes that may be received for it in all, heads and the sizes of chunks included.
+            request: the request.
+            budget: maximum number of received bytes, including headers and chunk sizes.
         """
         self._budget, self._received = budget, 0
         self._has_head = self._ended = False
@@ -76,22 +76,22 @@ class Protocol:
         return b"".join(self._http.send(event) or b"" for event in events)
 
     def receive(self, data: bytes) -> None:
-        """Take what was read; nothing at all: the server has closed the connection.
+        """Process received data; empty data means that the server has closed the connection.
 
         Raises:
-            ProtocolError: it is over the budget.
+            ProtocolError: the budget is exceeded.
         """
         self._received += len(data)
         if self._received > self._budget:
-            raise ProtocolError(f"an answer of more than {self._budget} bytes")
+            raise ProtocolError(f"the response is larger than {self._budget} bytes")
         self._http.receive_data(data)
 
     def next_event(self) -> Head | bytes | Progress:
-        """Return the next of the answer's parts: its head, pieces of its body, its end.
+        """Return the next part of the response: head, chunk of the body, or end.
 
         Raises:
-            ConnectionResetError: the server has closed the connection before the end.
-            ProtocolError: there is no proper answer.
+            ConnectionResetError: the server has closed the connection early.
+            ProtocolError: the response is invalid.
         """
         while not self._ended:
             match self._event():
@@ -115,13 +115,13 @@ class Protocol:
         try:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
-            if self._http.trailing_data[1]:  # its last word was the connection's end
+            if self._http.trailing_data[1]:  # the server has closed the connection
                 raise ConnectionResetError(CLOSED) from None
             raise ProtocolError(str(error)) from None
 
     def _check_head(self) -> None:
         if not self._has_head and self._received >= self._max_head:
-            raise ProtocolError(f"no final status in the first {self._received} bytes of the answer")
+            raise ProtocolError(f"no final status in the first {self._received} bytes of the response")
 
 
 def _texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Host names to addresses, in threads that hold up neither a loop nor the process's end.
+"""Resolves host names in threads that block neither an event loop nor the exit of the process.
 
-asyncio's own resolver runs in a pool that is joined at exit, and that a silent name server fills.
+asyncio's resolver runs in a thread pool that is joined at exit, and that an unresponsive name server fills.
 """
 
 import asyncio
@@ -14,30 +14,30 @@ from vipagent.net.endpoint import Endpoint
 
 LOCALHOST = "localhost"
 LOOPBACK = ("::1", "127.0.0.1")
-"""What `localhost` stands for, whatever name servers say (RFC 6761, 6.3)."""
+"""Addresses of `localhost`, independent of name servers (RFC 6761, 6.3)."""
 
 
 class Address(NamedTuple):
-    """Where to connect to, as `socket` has it."""
+    """An address in the format of `socket`."""
 
     family: int
     sockaddr: tuple[Any, ...]
 
 
 class Resolver:
-    """Looks each name up once at a time, however many ask for it, from whatever threads."""
+    """Resolves names, with one pending lookup per name for all callers. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._asked: dict[str, Future[list[Address]]] = {}
 
     async def addresses(self, server: Endpoint) -> list[Address]:
-        """Return a server's addresses; a literal one, and `localhost`, is not looked up.
+        """Return a server's addresses; IP addresses and `localhost` need no lookup.
 
-        There is no time limit but the caller's: whoever gives up leaves the look-up to the next.
+        The caller sets the timeout. If it is cancelled, the next caller uses the pending lookup.
 
         Raises:
-            OSError: the name does not resolve.
+            OSError: the name cannot be resolved.
         """
         literals = LOOPBACK if server.host.lower().rstrip(".") == LOCALHOST else (server.host,)
         try:
@@ -47,7 +47,7 @@ class Resolver:
         return [Address(family, (sockaddr[0], server.port, *sockaddr[2:])) for family, sockaddr in found]
 
     def _ask(self, host: str) -> Future[list[Address]]:
-        """Return the look-up of this name that is in flight, or begin one."""
+        """Return the pending lookup of a name, or start one."""
         with self._lock:
             if host not in self._asked:
                 asked: Future[list[Address]] = Future()
@@ -73,16 +73,16 @@ class Resolver:
 
 
 RESOLVER = Resolver()
-"""The process's own."""
+"""The resolver of the process."""
 
 
 async def _outcome(asked: Future[list[Address]]) -> list[Address]:
-    """Wait for a look-up; giving up waiting does not end it."""
+    """Wait for a lookup; a cancellation does not end it."""
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
 
     def wake(_: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(answered.set)
 
     asked.add_done_callback(wake)
@@ -91,13 +91,13 @@ async def _outcome(asked: Future[list[Address]]) -> list[Address]:
 
 
 def _look_up(host: str, flags: int = 0) -> list[Address]:
-    """Ask the system.
+    """Call the system's resolver.
 
     Raises:
-        gaierror: it does not know the name, or it is none.
+        gaierror: the name is unknown or invalid.
     """
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)
-    except ValueError:  # it cannot be written for a name server: an empty label, one that is too long
-        raise socket.gaierror(socket.EAI_NONAME, "no host name") from None
+    except ValueError:  # the name cannot be encoded: empty or too long label
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
     return list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))

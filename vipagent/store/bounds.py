@@ -21,7 +21,7 @@ async def answered(request: Coroutine[Any, Any, T], within: float) -> T:
             async with asyncio.timeout(within):
                 return await request
     except TimeoutError:
-        raise Disconnected(f"no answer within {within:.2g} s") from None
+        raise Disconnected(f"no response within {within:.2g} s") from None
 
 
 async def unending(following: Coroutine[Any, Any, Never]) -> Never:

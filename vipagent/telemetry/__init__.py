@@ -1,1 +1,1 @@
-"""What can be said of a service and of an agent: plain data, for the command line and for `vipagent.web`."""
+"""Status and counters of services and agents, as plain data, for the command line and `vipagent.web`."""

@@ -1,4 +1,4 @@
-"""What an agent counts: plain numbers, kept whether or not anybody looks at them (`vipagent.web` does)."""
+"""Counters of an agent, which are maintained even if `vipagent.web` is not in use."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -10,25 +10,25 @@ from vipagent.core.words import CheckResult, Reason, StoreState
 from vipagent.exabgp.speaker import Outcome
 
 CHECK_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds: from a TCP connection on this host to a slow command."""
+"""Bucket bounds in seconds: from a local TCP connection to a slow command."""
 REPLY_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds: tens of ms are usual, and after `REPLY_TIMEOUT` nobody waits any more."""
+"""Bucket bounds in seconds: replies usually take tens of ms, and time out after `REPLY_TIMEOUT`."""
 TAKEN = frozenset({Reason.TAKEOVER, Reason.RELEASING})
 HANDED_BACK = frozenset({Reason.STANDBY, Reason.HOT_STANDBY})
 
 
 class Histogram:
-    """How many durations were how long.
+    """Histogram of durations.
 
     Args:
-        bounds: the upper bounds of the buckets, in seconds, ascending; one more has what is beyond them.
+        bounds: ascending upper bounds of the buckets in seconds; a last bucket has all longer durations.
     """
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
-        """The sum of all durations, in seconds."""
+        """Sum of all durations in seconds."""
 
     def observe(self, seconds: float) -> None:
         """Count one duration."""
@@ -38,7 +38,7 @@ class Histogram:
 
 @dataclass(slots=True)
 class ServiceCounters:
-    """One service's, since the agent began to serve it."""
+    """Counters of one service since it was configured."""
 
     results: Counter[CheckResult] = field(default_factory=Counter)
     check_seconds: Histogram = field(default_factory=lambda: Histogram(CHECK_BOUNDS))
@@ -52,13 +52,13 @@ class ServiceCounters:
     _conflicts: frozenset[str] = frozenset()
 
     def checked(self, event: events.Checked) -> None:
-        """Count a result of the check."""
+        """Count a check result."""
         self.results[event.result] += 1
         if event.seconds is not None:
             self.check_seconds.observe(event.seconds)
 
-    def carried_out(self, action: actions.Action) -> None:
-        """Count what one action means."""
+    def executed(self, action: actions.Action) -> None:
+        """Count an action."""
         match action:
             case actions.Announce():
                 self.announcements += 1
@@ -72,7 +72,7 @@ class ServiceCounters:
                 assert_never(action)
 
     def _reported(self, report: actions.Report) -> None:
-        """Count by the report: with hot standby a take-over changes no route (A4)."""
+        """Count takeovers by reports: with hot standby a takeover changes no route (A4)."""
         for vip, seen in report.vips.items():
             if seen.reason is Reason.TAKEOVER and vip not in self._taken:
                 self._taken.add(vip)
@@ -87,12 +87,12 @@ class ServiceCounters:
 
 @dataclass(slots=True)
 class AgentCounters:
-    """What is no single service's, since the agent's start."""
+    """Counters of the agent since its start."""
 
     connections: int = 0
-    """How often the store's session became connected."""
+    """Number of times the store session became connected."""
     commands: int = 0
-    """Route commands that ExaBGP has carried out, as far as it says so."""
+    """Route commands that ExaBGP has confirmed."""
     command_errors: int = 0
     reply_seconds: Histogram = field(default_factory=lambda: Histogram(REPLY_BOUNDS))
     reloads: int = 0
@@ -100,11 +100,11 @@ class AgentCounters:
     last_reload_good: bool = True
 
     def session(self, state: StoreState) -> None:
-        """Count a new state of the store's session."""
+        """Count a state change of the store session."""
         self.connections += state is StoreState.CONNECTED
 
-    def settled(self, outcome: Outcome) -> None:
-        """Count what became of a command."""
+    def completed(self, outcome: Outcome) -> None:
+        """Count the outcome of a command."""
         if outcome.error:
             self.command_errors += 1
         else:
@@ -113,11 +113,11 @@ class AgentCounters:
             self.reply_seconds.observe(outcome.latency)
 
     def reloaded(self) -> None:
-        """Count a new configuration."""
+        """Count a successful reload."""
         self.reloads += 1
         self.last_reload_good = True
 
     def refused(self) -> None:
-        """Count a new configuration that cannot be used."""
+        """Count a failed reload."""
         self.refused_reloads += 1
         self.last_reload_good = False

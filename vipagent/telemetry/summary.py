@@ -1,4 +1,4 @@
-"""What a service looks like in the store: plain data, from snapshots, for tables, JSON and the status page.
+"""Status of a service from snapshots of the store, for tables, JSON and the status page.
 
 The fields of these classes are the documented JSON of `vipagent status --json`: a list of `ServiceStatus`.
 """
@@ -14,11 +14,11 @@ from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
 
 SERVING = "serving"
-"""The state of a node about which there is nothing to say."""
+"""State of a node without problems."""
 NO_AGENT = "no-vipagent"
-"""The state of a node that is registered but publishes none: ExaZK's, say."""
+"""State of a node that is registered but publishes no state, for example an ExaZK node."""
 ABSENT = "absent"
-"""The state of a node that is neither registered nor publishes one: all that is known is its maintenance."""
+"""State of a node that is neither registered nor publishes a state: only its maintenance key exists."""
 
 TROUBLES = (
     Reason.STOPPING,
@@ -32,7 +32,7 @@ TROUBLES = (
     Reason.NO_BGP,
     Reason.STARTING,
 )
-"""What keeps a node from serving; the first that holds for one of its VIPs is the node's state."""
+"""Reasons that prevent a node from serving; the first one of any of its VIPs is the node's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Announcer:
 
     node: str
     rank: int
-    """0: as its owner; 1 and more: in its place, or beside it (A3)."""
+    """0: owner; 1 and more: takeover or standby (A3)."""
     reason: str
 
 
@@ -51,9 +51,9 @@ class VipStatus:
 
     vip: str
     registered: bool
-    """Whether it has a live owner."""
+    """Whether it has a registered owner."""
     owner: str | None
-    """The live owner's node; null: there is none, or it is anonymous (ExaZK's)."""
+    """The registered owner's node; null: none, or anonymous (ExaZK)."""
     announced_by: tuple[Announcer, ...]
     """Best rank first."""
 
@@ -64,9 +64,9 @@ class NodeStatus:
 
     node: str
     state: str
-    """`serving`, `no-vipagent`, `absent`, or the word of what keeps it from serving (`check-down`, ...)."""
+    """`serving`, `no-vipagent`, `absent`, or the reason why it does not serve (`check-down`, ...)."""
     why: str
-    """In words: what the last check said, who has put it in maintenance, who holds its VIP, ..."""
+    """Details: result of the last check, origin of a maintenance, holder of its VIP, ..."""
     since: str
     """ISO 8601, UTC; empty: unknown."""
     neighbors: int | None
@@ -75,14 +75,14 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeEvent:
-    """A decision that changed one of a node's routes, as `records.Event` has it."""
+    """A decision that changed one of a node's routes, see `records.Event`."""
 
     at: str
-    """ISO 8601, UTC, by the node's own clock."""
+    """ISO 8601, UTC, by the node's clock."""
     node: str
     vip: str
     old: str
-    """As `rank 1 (releasing)`; empty: nothing yet in that run of the agent."""
+    """For example `rank 1 (releasing)`; empty: first decision of the agent."""
     new: str
     reason: str
     rule: str
@@ -95,22 +95,22 @@ class ServiceStatus:
 
     service: str
     maintenance: Maintenance | None
-    """The maintenance of the whole service; null: there is none."""
+    """Maintenance of the whole service; null: none."""
     vips: tuple[VipStatus, ...]
     nodes: tuple[NodeStatus, ...]
     ignored: int
-    """Entries that are not what their place says (S1)."""
+    """Number of invalid or unknown entries (S1)."""
     events: tuple[NodeEvent, ...] = ()
-    """The last ones of each node's agent, earliest first."""
+    """Latest events of all nodes, oldest first."""
 
 
 def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[str] = ()) -> ServiceStatus:
-    """Put a service's three directories together.
+    """Summarize the three directories of a service.
 
     Args:
         service: its name.
-        snapshots: its directories; a missing one counts as empty.
-        pool: the configured VIPs, where they are known.
+        snapshots: its directories; missing ones count as empty.
+        pool: the configured VIPs, if known.
     """
     keys = snapshots.get(Kind.MAINTENANCE, {})
     owners = dict(_owners(snapshots.get(Kind.MEMBERS, {})))
@@ -130,11 +130,11 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
 
 
 def announced(status: ServiceStatus, node: str | None) -> list[str]:
-    """Return in words what a node, or anybody, still announces, or that nobody can tell; empty: nothing.
+    """Describe the announcements of a node or of all nodes, or that they are unknown; empty: none.
 
     Args:
         status: the service.
-        node: the node; None: any.
+        node: the node; None: all nodes.
     """
     if node is not None and node not in {known.node for known in status.nodes if _speaks(known)}:
         return [f"{node}: publishes no state"]
@@ -147,7 +147,7 @@ def announced(status: ServiceStatus, node: str | None) -> list[str]:
 
 
 def is_node(text: str) -> bool:
-    """Say whether a key can be a node's name."""
+    """Return whether a key is a valid node name."""
     try:
         return node_name(text) == text
     except ValueError:
@@ -155,7 +155,7 @@ def is_node(text: str) -> bool:
 
 
 def _owners(members: Snapshot) -> Iterator[tuple[str, str]]:
-    """Yield VIP and owner; an anonymous one is empty."""
+    """Yield VIP and owner; empty for anonymous owners."""
     for name, entry in members.items():
         if _is_vip(vip := member_vip(name)):
             yield vip, Registration.load(entry.value).node

@@ -1,4 +1,4 @@
-"""What there is to see of an agent: plain data for `vipagent.web`, put together when somebody looks."""
+"""View of an agent for `vipagent.web`, created on request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from vipagent.telemetry.summary import ServiceStatus, summarize
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """One service, as this node sees it."""
+    """One service from the point of view of this node."""
 
     name: str
     report: Report | None
-    """What this node does; None: it has decided nothing yet."""
+    """State of this node; None: no decision yet."""
     counters: ServiceCounters
     status: ServiceStatus
-    """What all the nodes do, as the store says."""
+    """State of all nodes, from the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +31,34 @@ class AgentView:
     backend: str
     store: StoreState
     store_detail: str
-    """What the session said last of itself."""
+    """Last detail of the session."""
     neighbors: int | None
-    """Established BGP neighbours; None: unknown, ExaBGP has said nothing of them."""
+    """Number of established BGP neighbours; None: unknown."""
     ending: bool
-    """Whether the agent is about to end: it was told to, or ExaBGP is gone."""
+    """Whether the agent is shutting down."""
     counters: AgentCounters
     services: tuple[ServiceView, ...]
 
 
 class Overview:
-    """The store's latest snapshots; a service is summarized when somebody looks, once per change."""
+    """Latest snapshots of the store; a service is summarized on request, once per change."""
 
     def __init__(self) -> None:
         self._entries: dict[str, dict[Kind, Snapshot]] = {}
         self._summaries: dict[str, tuple[tuple[str, ...], ServiceStatus]] = {}
 
     def take(self, directory: Directory, entries: Snapshot) -> None:
-        """Take a snapshot."""
+        """Store a snapshot."""
         self._entries.setdefault(directory.service, {})[directory.kind] = entries
         self._summaries.pop(directory.service, None)
 
     def forget(self, service: str) -> None:
-        """Let go of a service."""
+        """Remove a service."""
         self._entries.pop(service, None)
         self._summaries.pop(service, None)
 
     def status(self, service: str, pool: Iterable[str]) -> ServiceStatus:
-        """Return what the store says of a service that has these VIPs."""
+        """Return the status of a service with these VIPs."""
         vips = tuple(pool)
         summary = self._summaries.get(service)
         if summary is None or summary[0] != vips:

@@ -1,6 +1,6 @@
-"""The contract suite of a store's backend: `contract.BackendContract` and its companions, for pytest.
+"""The contract tests for backends: `contract.BackendContract` and related classes, for pytest.
 
-Its users name the plug-in in the `conftest.py` at the top of their tests:
+Add the plug-in to the top-level `conftest.py` of the tests:
 
     pytest_plugins = ["vipagent.testing.plugin"]
 """

@@ -1,13 +1,13 @@
-"""The suite that every backend passes.
+"""The test suite that every backend must pass.
 
-An author writes one test file for theirs:
+A backend needs one test file:
 
-    class TestMyStore(BackendContract):       # what holds for every store
+    class TestMyStore(BackendContract):       # tests for every store
         @pytest.fixture
         def store(self, tmp_path): ...        # a StoreUnderTest
 
-    class TestMyStoreProcesses(ProcessDeath): # a store that processes share: a SharedStore
-    class TestMyStoreFaults(ServerFaults):    # a store with a server: a ServedStore
+    class TestMyStoreProcesses(ProcessDeath): # for stores shared by processes: a SharedStore
+    class TestMyStoreFaults(ServerFaults):    # for stores with a server: a ServedStore
 """
 
 from vipagent.testing.death import ProcessDeath
@@ -21,4 +21,4 @@ __all__ = ["BackendContract", "ProcessDeath", "ServerFaults"]
 
 
 class BackendContract(Registering, Watching, Keys, Life):
-    """What holds for every store, as long as it is well."""
+    """Tests for every store, without faults."""

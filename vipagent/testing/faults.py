@@ -1,4 +1,4 @@
-"""A server that dies, freezes, or is not there yet (the contract's L rules, and E3 for closing)."""
+"""A server that is killed, frozen, or not started yet (L rules, and E3 for closing)."""
 
 import threading
 import time
@@ -13,124 +13,126 @@ from vipagent.testing import growth
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, Suite, eventually, member, threads_of
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.testing.store import WAIT_TIMEOUT, ServedStore
 
-RECOVERY = 2.0
-"""Seconds from the server's return until the agent's view is right."""
-LATE = 2.0
-"""Seconds that a session's loss may be told after the session's life, by a clock that is not the server's."""
-CLOSED = 2.0
-"""Seconds that closing takes at most (E3)."""
+MAX_RECOVERY = 2.0
+"""Maximum time in seconds from the server's return until the agent's view is correct."""
+LOSS_TOLERANCE = 2.0
+"""Maximum delay in seconds of LOST after the session timeout."""
+CLOSE_TIMEOUT = 2.0
+"""Maximum duration of closing in seconds (E3)."""
 SERVICE = Key(MAINTENANCE, WHOLE_SERVICE)
 
 
 class ServerFaults(Suite):
-    """What an agent sees of a server's faults, and that its wishes are true again afterwards."""
+    """Server faults as seen by an agent, and the recovery of its registrations."""
 
     restarts: ClassVar[int] = 20
-    """How often the server is restarted in search of leaks."""
+    """Number of restarts in the leak test."""
 
     @pytest.fixture
     def agent(self, peers: Peers) -> Peer:
-        """An agent with one member, in a service with a maintenance key (which must never seem gone)."""
+        """An agent with one member, in a service with a maintenance key (which must never disappear)."""
         agent = peers.join("node1")
-        agent.backend.write(SERVICE, b"", PATIENCE)
+        agent.backend.write(SERVICE, b"", WAIT_TIMEOUT)
         agent.watch(MAINTENANCE)
         agent.watch(MEMBERS)
         agent.register(member(1))
-        agent.seen.wait_names(MAINTENANCE, ["all"], PATIENCE)
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.seen.wait_names(MAINTENANCE, ["all"], WAIT_TIMEOUT)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
         return agent
 
     @pytest.fixture
     def life(self, agent: Peer) -> float:
-        """Seconds of a session's life, as asked for."""
+        """The requested session timeout in seconds."""
         return agent.backend.settings.session_timeout
 
     def test_killed_and_restarted_within_the_session(self, agent: Peer, store: ServedStore) -> None:
-        """The session's trouble is told, everything is read anew, nothing seemed gone in between."""
+        """The fault is reported, everything is read again, and nothing disappears in between."""
         mark = agent.seen.mark()
-        with agent.seen.never_without(MAINTENANCE, "all"):
+        with agent.seen.always_contains(MAINTENANCE, "all"):
             store.kill()
             agent.seen.wait_for(
-                lambda: agent.seen.state != StoreState.CONNECTED, PATIENCE, "the fault is told"
+                lambda: agent.seen.state != StoreState.CONNECTED, WAIT_TIMEOUT, "the fault is reported"
             )
             store.start()
-            _back_and_read_anew(agent, mark)
+            _wait_reconnected(agent, mark)
 
     def test_killed_for_longer_than_the_session(self, agent: Peer, store: ServedStore, life: float) -> None:
-        """LOST is told by the agent's own clock while the server is still away; then all is as it was."""
+        """LOST is reported by the agent's own timer during the outage; afterwards the state is restored."""
         mark = agent.seen.mark()
-        with agent.seen.never_without(MAINTENANCE, "all"):
+        with agent.seen.always_contains(MAINTENANCE, "all"):
             store.kill()
-            agent.seen.wait_state(StoreState.LOST, life + LATE, mark)
-            assert agent.seen.snapshots(MEMBERS, mark) == [], "a snapshot with no server"
+            agent.seen.wait_state(StoreState.LOST, life + LOSS_TOLERANCE, mark)
+            assert agent.seen.snapshots(MEMBERS, mark) == [], "a snapshot without a server"
             store.start()
-            _back_and_read_anew(agent, mark)
+            _wait_reconnected(agent, mark)
 
     def test_frozen_for_longer_than_the_session(self, agent: Peer, store: ServedStore, life: float) -> None:
-        """The connection stands, nothing answers: LOST all the same (L1), and back by itself."""
+        """The connection stays open without replies: LOST is reported (L1), and the session recovers."""
         mark = agent.seen.mark()
-        with agent.seen.never_without(MAINTENANCE, "all"):
+        with agent.seen.always_contains(MAINTENANCE, "all"):
             store.pause()
             try:
-                agent.seen.wait_state(StoreState.LOST, life + LATE, mark)
+                agent.seen.wait_state(StoreState.LOST, life + LOSS_TOLERANCE, mark)
             finally:
                 store.resume()
-            _back_and_read_anew(agent, mark)
+            _wait_reconnected(agent, mark)
 
-    def test_the_view_is_right_soon_after_the_server_is_back(
+    def test_the_view_is_correct_soon_after_the_server_returns(
         self, agent: Peer, peers: Peers, store: ServedStore, life: float
     ) -> None:
-        """What others change after the outage is seen within 2 s of the server's return."""
+        """Changes of others after the outage are seen within 2 s of the server's return."""
         store.kill()
-        agent.seen.wait_state(StoreState.LOST, life + LATE)
+        agent.seen.wait_state(StoreState.LOST, life + LOSS_TOLERANCE)
         store.start()
         back = time.monotonic()
-        peers.join("operator").backend.write(Key(MAINTENANCE, "node2"), b"", PATIENCE)
-        agent.seen.wait_names(MAINTENANCE, ["all", "node2"], RECOVERY)
-        assert time.monotonic() - back < allowed(RECOVERY + 1.0)
+        peers.join("operator").backend.write(Key(MAINTENANCE, "node2"), b"", WAIT_TIMEOUT)
+        agent.seen.wait_names(MAINTENANCE, ["all", "node2"], MAX_RECOVERY)
+        assert time.monotonic() - back < allowed(MAX_RECOVERY + 1.0)
 
-    def test_wishes_made_while_the_server_is_away(self, agent: Peer, store: ServedStore) -> None:
-        """A member deregistered, another registered: true once the server is back, not before it is asked."""
+    def test_changes_while_the_server_is_down(self, agent: Peer, store: ServedStore) -> None:
+        """Registrations and deregistrations during an outage take effect after it, and do not block."""
         store.kill()
-        agent.seen.wait_for(lambda: agent.seen.state != StoreState.CONNECTED, PATIENCE, "the fault is told")
+        agent.seen.wait_for(
+            lambda: agent.seen.state != StoreState.CONNECTED, WAIT_TIMEOUT, "the fault is reported"
+        )
         agent.backend.deregister(member(1))
         agent.register(member(2))
         mark = agent.seen.mark()
         store.start()
-        agent.seen.wait_names(MEMBERS, [member(2).name], PATIENCE, mark)
-        assert set(agent.backend.read(MEMBERS, PATIENCE)) == {member(2).name}
+        agent.seen.wait_names(MEMBERS, [member(2).name], WAIT_TIMEOUT, mark)
+        assert set(agent.backend.read(MEMBERS, WAIT_TIMEOUT)) == {member(2).name}
 
     def test_a_deregistration_from_a_frozen_server_holds(self, agent: Peer, store: ServedStore) -> None:
-        """The request may have been swallowed; the entry is gone once the server answers."""
+        """The request may be lost; the entry is deleted once the server replies."""
         store.pause()
         try:
             began = time.monotonic()
             agent.backend.deregister(member(1))
             agent.register(member(2))
-            assert time.monotonic() - began < allowed(2.0), "a wish must not wait for the store"
+            assert time.monotonic() - began < allowed(2.0), "a request must not wait for the store"
         finally:
             store.resume()
-        agent.seen.wait_names(MEMBERS, [member(2).name], PATIENCE)
+        agent.seen.wait_names(MEMBERS, [member(2).name], WAIT_TIMEOUT)
 
-    def test_opened_while_the_server_is_away(self, agent: Peer, peers: Peers, store: ServedStore) -> None:
-        """Its wishes come true when the server appears (L2)."""
+    def test_opened_while_the_server_is_down(self, agent: Peer, peers: Peers, store: ServedStore) -> None:
+        """Its registrations take effect when the server starts (L2)."""
         store.kill()
         late = peers.make("node2")
         late.watch(MEMBERS)
         late.register(member(2))
         late.backend.open()
-        late.seen.wait_for(late.seen.states, PATIENCE, "the store's absence is told")
+        late.seen.wait_for(late.seen.states, WAIT_TIMEOUT, "the outage is reported")
         assert StoreState.CONNECTED not in late.seen.states()
         assert late.seen.snapshots(MEMBERS) == []
         store.start()
-        late.wait_claim(member(2), Claim.OURS, PATIENCE)
-        late.wait_claim(member(1), Claim.OTHER, PATIENCE)
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        late.wait_claim(member(2), Claim.OURS, WAIT_TIMEOUT)
+        late.wait_claim(member(1), Claim.OTHER, WAIT_TIMEOUT)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
-    def test_commands_fail_in_time_while_the_server_is_away(self, agent: Peer, store: ServedStore) -> None:
-        """They say so within their time-out, to the operator."""
+    def test_commands_fail_in_time_while_the_server_is_down(self, agent: Peer, store: ServedStore) -> None:
+        """They fail within their timeout, with an error for the operator."""
         store.kill()
         try:
             began = time.monotonic()
@@ -145,24 +147,24 @@ class ServerFaults(Suite):
             store.start()
 
     def test_closing_while_the_server_is_frozen(self, peers: Peers, agent: Peer, store: ServedStore) -> None:
-        """It takes no longer than it may, and leaves no thread (E3)."""
+        """It finishes in time, and leaves no thread (E3)."""
         before = set(threading.enumerate())
         other = peers.join("node2")
         other.watch(MEMBERS)
         other.register(member(2))
-        other.wait_claim(member(2), Claim.OURS, PATIENCE)
+        other.wait_claim(member(2), Claim.OURS, WAIT_TIMEOUT)
         store.pause()
         try:
             began = time.monotonic()
             other.backend.close(1.5)
-            assert time.monotonic() - began < allowed(CLOSED)
-            eventually(lambda: threads_of(before) == set(), CLOSED, "no thread is left")
+            assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
+            eventually(lambda: threads_of(before) == set(), CLOSE_TIMEOUT, "all threads have ended")
         finally:
             store.resume()
-        agent.seen.wait_names(MEMBERS, [member(1).name], store.vanishing + PATIENCE)
+        agent.seen.wait_names(MEMBERS, [member(1).name], store.expiry + WAIT_TIMEOUT)
 
-    def test_closing_while_the_server_is_away(self, peers: Peers, store: ServedStore) -> None:
-        """It takes no longer than it may, and leaves no thread (E3)."""
+    def test_closing_while_the_server_is_down(self, peers: Peers, store: ServedStore) -> None:
+        """It finishes in time, and leaves no thread (E3)."""
         before = set(threading.enumerate())
         other = peers.join("node2")
         other.register(member(2))
@@ -170,25 +172,25 @@ class ServerFaults(Suite):
         try:
             began = time.monotonic()
             other.backend.close(1.5)
-            assert time.monotonic() - began < allowed(CLOSED)
-            eventually(lambda: threads_of(before) == set(), CLOSED, "no thread is left")
+            assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
+            eventually(lambda: threads_of(before) == set(), CLOSE_TIMEOUT, "all threads have ended")
         finally:
             store.start()
 
     @pytest.mark.timeout(600)
     def test_restarts_leak_nothing(self, agent: Peer, store: ServedStore) -> None:
-        """Neither threads nor descriptors, however often the server goes."""
+        """Repeated restarts of the server leak neither threads nor file descriptors."""
 
         def restart() -> None:
             mark = agent.seen.mark()
             store.kill()
             agent.seen.wait_for(
-                lambda: agent.seen.state != StoreState.CONNECTED, PATIENCE, "the fault is told"
+                lambda: agent.seen.state != StoreState.CONNECTED, WAIT_TIMEOUT, "the fault is reported"
             )
             store.start()
-            _back_and_read_anew(agent, mark)
+            _wait_reconnected(agent, mark)
 
-        restart()  # whatever is made once is made by now
+        restart()  # create everything that is created only once
         threads, opened = growth.read(
             restart, threading.active_count, growth.descriptors, times=self.restarts - 1
         )
@@ -196,15 +198,15 @@ class ServerFaults(Suite):
         growth.check("descriptors", opened, 0.25)
 
 
-def _back_and_read_anew(agent: Peer, mark: int) -> None:
-    """Wait until the session is back, and each directory was handed over after that, as it was (L4)."""
-    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+def _wait_reconnected(agent: Peer, mark: int) -> None:
+    """Wait until the session is connected, and each directory was delivered unchanged after that (L4)."""
+    agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
     events = agent.seen.events(mark)
     connected = mark + max(
         place
         for place, event in enumerate(events)
         if isinstance(event, SessionSeen) and event.state == StoreState.CONNECTED
     )
-    agent.seen.wait_names(MAINTENANCE, ["all"], RECOVERY, connected)
-    agent.seen.wait_names(MEMBERS, [member(1).name], RECOVERY, connected)
-    agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+    agent.seen.wait_names(MAINTENANCE, ["all"], MAX_RECOVERY, connected)
+    agent.seen.wait_names(MEMBERS, [member(1).name], MAX_RECOVERY, connected)
+    agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)

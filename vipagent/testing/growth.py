@@ -1,7 +1,7 @@
-"""Tells a leak from noise: what is held is read several times, with the same work between two readings.
+"""Detects leaks: a resource is measured several times, with the same work between two measurements.
 
-One reading says little: what is in use at that moment is in it, and a buffer that is kept grows once.
-A leak grows from most readings to most later ones.
+A single measurement includes temporary use, and buffers that grow once. A leak grows between most pairs of
+measurements.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,25 +10,25 @@ from pathlib import Path
 from statistics import median
 
 READINGS = 10
-"""Enough for three of them to be wrong by any amount."""
+"""Number of measurements: tolerates three outliers."""
 
 
 def slope(readings: Sequence[float]) -> float:
-    """Return the growth from one reading to the next: the median over all pairs (Theil and Sen)."""
+    """Return the growth per reading: the median over all pairs (Theil-Sen estimator)."""
     pairs = combinations(enumerate(readings), 2)
     return median((later - earlier) / (there - here) for (here, earlier), (there, later) in pairs)
 
 
 def check(what: str, readings: Sequence[float], most: float) -> None:
-    """Assert that what is held grows by less than `most` from one reading to the next."""
+    """Assert that the growth per reading is less than `most`."""
     grown = slope(readings)
-    assert grown < most, f"{what}: {grown:g} more at each reading, {most:g} are too many: {list(readings)}"
+    assert grown < most, f"{what}: grows by {grown:g} per reading, limit {most:g}: {list(readings)}"
 
 
 def read(
     work: Callable[[], object], *sources: Callable[[], float], times: int = READINGS
 ) -> list[list[float]]:
-    """Do the work so many times, with a reading of each source after each; return the sources' readings."""
+    """Repeat the work, and read all sources after each run; return the readings of each source."""
     taken: list[list[float]] = [[] for _ in sources]
     for _ in range(times):
         work()
@@ -43,6 +43,6 @@ def descriptors(pid: int | str = "self") -> int:
 
 
 def resident(pid: int | str = "self") -> float:
-    """Return the memory that a process holds, in KiB."""
+    """Return the resident memory of a process in KiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return float(status.partition("VmRSS:")[2].split()[0])

@@ -1,9 +1,9 @@
-"""An agent's session in a process of its own, for tests that kill it.
+"""An agent's session in a separate process, for tests that kill it.
 
     python -m vipagent.testing.holder MODULE:CLASS < settings
 
 Standard input is one line of JSON: the settings' fields, and `register`, the names of the members to register
-(in the service `apex`). `held` is printed once they are all there; it ends at the end of its standard input.
+(in the service `apex`). It prints `held` once all are registered, and exits at the end of standard input.
 """
 
 import importlib
@@ -16,11 +16,11 @@ from vipagent.store.layout import Key
 from vipagent.store.plugins import backend_factory
 from vipagent.testing.peers import MEMBERS, Peer
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 
 def main(factory: str) -> None:
-    """Register, say so, and wait for the end."""
+    """Register, report it, and wait for the end of standard input."""
     module, _, name = factory.partition(":")
     order = json.loads(sys.stdin.readline())
     names = order.pop("register")
@@ -32,7 +32,7 @@ def main(factory: str) -> None:
     peer.backend.open()
     for member in names:
         peer.register(Key(MEMBERS, member))
-        peer.wait_claim(Key(MEMBERS, member), Claim.OURS, PATIENCE)
+        peer.wait_claim(Key(MEMBERS, member), Claim.OURS, WAIT_TIMEOUT)
     print("held", flush=True)  # the test waits for this line
     sys.stdin.read()
     peer.backend.close(2.0)

@@ -1,4 +1,4 @@
-"""The agents' side of a contract test: sessions with their recorders, all closed at the test's end."""
+"""Sessions with recorders for a contract test, all closed at its end."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import Registration
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import PATIENCE, StoreUnderTest
+from vipagent.testing.store import WAIT_TIMEOUT, StoreUnderTest
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
@@ -35,7 +35,7 @@ class Peer:
 
     @property
     def value(self) -> bytes:
-        """What this agent's registrations say."""
+        """The value of this agent's registrations."""
         settings = self.backend.settings
         return Registration(node=settings.node, instance=settings.instance).dump()
 
@@ -44,11 +44,11 @@ class Peer:
         self.backend.register(key, self.value)
 
     def watch(self, directory: Directory) -> None:
-        """Watch with all values."""
+        """Watch a directory with all values."""
         self.backend.watch(directory, None)
 
     def entry(self, key: Key) -> Entry | None:
-        """Return the entry as last handed over; None if it is not there."""
+        """Return the entry in the last snapshot; None if it is absent."""
         return (self.seen.latest(key.directory) or {}).get(key.name)
 
     def wait_claim(self, key: Key, claim: Claim, within: float) -> Entry:
@@ -64,7 +64,7 @@ class Peer:
 
 
 class Peers:
-    """Makes sessions, and ends them."""
+    """Creates and closes sessions."""
 
     def __init__(self, store: StoreUnderTest) -> None:
         self._store = store
@@ -82,7 +82,7 @@ class Peers:
         """Return the session of another run of `node`, connected."""
         peer = self.make(node)
         peer.backend.open()
-        peer.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        peer.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
         return peer
 
     def close(self) -> None:
@@ -92,23 +92,23 @@ class Peers:
 
 
 def eventually(probe: Callable[[], object], within: float, what: str) -> None:
-    """Wait for what no listener is told, by asking again and again."""
+    """Wait for a condition by polling."""
     within = allowed(within)
     deadline = time.monotonic() + within
     late = False
     while not probe():
         assert not late, f"not within {within} s: {what}"
-        late = time.monotonic() > deadline  # there is a last look, which may itself have to wait for its turn
+        late = time.monotonic() > deadline  # poll once more, because the poll itself may be delayed
         time.sleep(0.01)
 
 
 def threads_of(before: set[threading.Thread]) -> set[threading.Thread]:
-    """Return the threads that were started since and still run."""
+    """Return the running threads that were started since."""
     return {thread for thread in threading.enumerate() if thread.is_alive()} - before
 
 
 class Suite:
-    """The base of all suites: a subclass brings a fixture `store`, and gets `peers`."""
+    """Base class of all suites: a subclass defines a fixture `store`, and receives `peers`."""
 
     @pytest.fixture
     def peers(self, store: StoreUnderTest) -> Iterator[Peers]:

@@ -1,4 +1,4 @@
-"""The pytest plug-in: makes the suite's plain asserts say what they saw, as those of a test file do."""
+"""The pytest plug-in: enables assertion rewriting for the suite."""
 
 import pytest
 

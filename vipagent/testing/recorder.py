@@ -1,4 +1,4 @@
-"""A listener that keeps all that it was told, in order, for tests to wait on."""
+"""A listener that records all events in order, for tests to wait on."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ class SessionSeen:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSeen:
-    """A snapshot that was handed over."""
+    """A delivered snapshot."""
 
     directory: Directory
     entries: Snapshot
@@ -36,18 +36,18 @@ class SnapshotSeen:
 
 
 class Recorder:
-    """Implements `Listener` on any number of threads; tests read it from theirs."""
+    """A thread-safe `Listener` that records events."""
 
     def __init__(self) -> None:
         self._events: list[SessionSeen | SnapshotSeen] = []
         self._changed = threading.Condition()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Note a change of state."""
+        """Record a change of state."""
         self._note(SessionSeen(state, detail))
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Note a snapshot, as it is now."""
+        """Record a copy of a snapshot."""
         self._note(SnapshotSeen(directory, dict(entries)))
 
     def _note(self, event: SessionSeen | SnapshotSeen) -> None:
@@ -56,7 +56,7 @@ class Recorder:
             self._changed.notify_all()
 
     def mark(self) -> int:
-        """Return the number of events so far: what `since` takes."""
+        """Return the number of events so far, for the arguments `since`."""
         return len(self._events)
 
     def events(self, since: int = 0) -> list[SessionSeen | SnapshotSeen]:
@@ -69,7 +69,7 @@ class Recorder:
 
     @property
     def state(self) -> StoreState | None:
-        """The session's present state; None as long as none was told."""
+        """The current state of the session; None before the first one."""
         states = self.states()
         return states[-1] if states else None
 
@@ -79,17 +79,17 @@ class Recorder:
         return [event.entries for event in seen if event.directory == directory]
 
     def latest(self, directory: Directory) -> Snapshot | None:
-        """Return a directory's last snapshot; None as long as there was none."""
+        """Return a directory's last snapshot; None before the first one."""
         snapshots = self.snapshots(directory)
         return snapshots[-1] if snapshots else None
 
     def wait_for(self, predicate: Callable[[], T], within: float, what: str = "the condition") -> T:
-        """Wait until `predicate`, asked at each event, returns something true, and return that.
+        """Wait until `predicate`, evaluated at each event, returns a true value, and return it.
 
-        The seconds are those of a quiet machine (`vipagent.testing.slowness`).
+        The timeout applies to an idle machine (`vipagent.testing.slowness`).
 
         Raises:
-            AssertionError: it did not within so many seconds; says what came last.
+            AssertionError: the timeout has expired; the message has the last events.
         """
         with self._changed:
             found = self._changed.wait_for(predicate, allowed(within))
@@ -98,17 +98,17 @@ class Recorder:
         return found
 
     def wait_state(self, state: StoreState, within: float, since: int = 0) -> None:
-        """Wait until the session is in `state`, and was told so after the mark."""
+        """Wait until the session is in `state`, reported after the mark."""
         self.wait_for(lambda: self.states(since)[-1:] == [state], within, f"the session is {state}")
 
-    def wait_told(self, state: StoreState, within: float, since: int = 0) -> None:
-        """Wait until the session was told to be in `state` after the mark, whatever came after that."""
+    def wait_reported(self, state: StoreState, within: float, since: int = 0) -> None:
+        """Wait until `state` was reported after the mark, even if other states followed."""
         self.wait_for(lambda: state in self.states(since), within, f"the session was {state}")
 
     def wait_names(
         self, directory: Directory, names: Collection[str], within: float, since: int = 0
     ) -> Snapshot:
-        """Wait until the last snapshot, handed over after the mark, has exactly these names; return it."""
+        """Wait until the last snapshot after the mark has exactly these names; return it."""
         wanted = set(names)
         self.wait_for(
             lambda: any(set(last) == wanted for last in self.snapshots(directory, since)[-1:]),
@@ -118,9 +118,9 @@ class Recorder:
         return self.snapshots(directory, since)[-1]
 
     @contextmanager
-    def never_without(self, directory: Directory, name: str) -> Iterator[None]:
-        """Assert that no snapshot which is handed over in this block lacks `name`."""
+    def always_contains(self, directory: Directory, name: str) -> Iterator[None]:
+        """Assert that all snapshots in this block contain `name`."""
         mark = self.mark()
         yield
         lacking = [snapshot for snapshot in self.snapshots(directory, mark) if name not in snapshot]
-        assert not lacking, f"{len(lacking)} snapshots of {directory} lack {name}: {lacking[:3]}"
+        assert not lacking, f"{len(lacking)} snapshots of {directory} without {name}: {lacking[:3]}"

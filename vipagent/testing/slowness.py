@@ -1,6 +1,6 @@
-"""How slow this machine may be: one factor for all upper bounds in seconds, from the environment.
+"""A factor for all upper bounds in seconds, from the environment, for slow machines.
 
-Lower bounds and ratios stay as they are.
+Lower bounds and ratios do not change.
 """
 
 import os
@@ -9,10 +9,10 @@ VARIABLE = "VIPAGENT_SLOWNESS"
 
 
 def slowness() -> float:
-    """Return the factor: 1 by default, for a machine with nothing else to do.
+    """Return the factor; default 1, for an idle machine.
 
     Raises:
-        ValueError: the variable is no such factor.
+        ValueError: the variable is not a valid factor.
     """
     text = os.environ.get(VARIABLE) or "1"
     try:
@@ -25,5 +25,5 @@ def slowness() -> float:
 
 
 def allowed(seconds: float) -> float:
-    """Return how long this machine may take for what takes a quiet one so many seconds at most."""
+    """Return an upper bound in seconds, multiplied by the factor."""
     return seconds * slowness()

@@ -1,4 +1,4 @@
-"""What a backend's author tells the contract suite about the store: how to reach it, disturb it, break it."""
+"""Interface between the contract tests and a store: how to reach it, change it, and inject faults."""
 
 from abc import ABC, abstractmethod
 
@@ -7,17 +7,17 @@ from vipagent.store.driver import Driver
 from vipagent.store.layout import Directory, Key
 from vipagent.store.plugins import backend_factory
 
-NOTICE = 1.0
-"""Seconds within which a change must have reached the other sessions of a store that is well."""
-PATIENCE = 15.0
-"""Seconds after which the suite gives up where the contract names no time."""
+MAX_PROPAGATION = 1.0
+"""Maximum time in seconds until other sessions see a change, without faults."""
+WAIT_TIMEOUT = 15.0
+"""Timeout in seconds of conditions for which the contract defines no time."""
 
 
 class StoreUnderTest(ABC):
-    """A store, with a prefix that is fresh for each test, and a foreign client of it.
+    """A store with a new prefix for each test, and a foreign client.
 
-    The foreign client stands for everything that is not this project's: ExaZK, an operator's shell, a bug.
-    It must not go through the backend that is tested.
+    The foreign client represents other software, such as ExaZK or an operator's shell. It must not use
+    the tested backend.
     """
 
     @abstractmethod
@@ -25,39 +25,39 @@ class StoreUnderTest(ABC):
         """Return a new backend on this test's prefix, not opened."""
 
     @abstractmethod
-    def plant(self, key: Key, value: bytes) -> None:
-        """Make a live entry that the foreign client holds (as ExaZK's agent would, for an empty `value`)."""
+    def create_foreign(self, key: Key, value: bytes) -> None:
+        """Create a live entry held by the foreign client (with an empty `value`, like ExaZK)."""
 
     @abstractmethod
-    def uproot(self, key: Key) -> None:
-        """Remove an entry, whoever holds it."""
+    def delete(self, key: Key) -> None:
+        """Delete an entry, regardless of its holder."""
 
     @abstractmethod
     def overwrite(self, key: Key, value: bytes) -> None:
-        """Write the value of an entry that is there; its holder (owner, lease, session, lock) stays."""
+        """Change the value of an entry, but not its holder (owner, lease, session, lock)."""
 
     @abstractmethod
-    def litter(self, directory: Directory) -> None:
-        """Put into `directory` all that the store allows and no agent would write.
+    def write_garbage(self, directory: Directory) -> None:
+        """Write all kinds of invalid entries that the store permits into `directory`.
 
-        Names that are not UTF-8, that have control characters, or that are very long; deep trees; entries of
-        other types. None of it may be named as an IP address.
+        Names that are not UTF-8, contain control characters, or are very long; deep trees; entries of
+        other types. No name may be an IP address.
         """
 
 
 class SharedStore(StoreUnderTest):
-    """A store that several processes can use at once."""
+    """A store that several processes can share."""
 
     factory: type[Driver]
-    """The driver's class; a child process imports it by its name."""
-    vanishing: float
-    """Seconds within which a killed process's entries must be gone, at the session time-out of `settings`."""
+    """The driver class; a child process imports it by name."""
+    expiry: float
+    """Maximum time in seconds until a killed process's entries expire, with the timeout of `settings`."""
 
     @abstractmethod
     def settings(self, node: str, instance: str) -> StoreSettings:
-        """Return the settings of a session on this test's prefix, with a short session time-out.
+        """Return the settings of a session on this test's prefix, with a short session timeout.
 
-        Options must survive JSON: a child process gets them that way.
+        Options must be JSON serializable, because they are passed to a child process.
         """
 
     def backend(self, node: str, instance: str, listener: Listener) -> Backend:
@@ -68,21 +68,21 @@ class SharedStore(StoreUnderTest):
 class ServedStore(SharedStore):
     """A store with a server.
 
-    A test that passes leaves it running; after one that fails, the fixture has to see to it.
+    After a passed test it is running; after a failed one, the fixture must start it if needed.
     """
 
     @abstractmethod
     def kill(self) -> None:
-        """`kill -9` the server; return when it is dead. Its data must survive."""
+        """`kill -9` the server; return when it has exited. Its data must survive."""
 
     @abstractmethod
     def start(self) -> None:
-        """Start the killed server on the same address and data; return when it answers."""
+        """Start the killed server on the same address and data; return when it replies."""
 
     @abstractmethod
     def pause(self) -> None:
-        """Stop the server with SIGSTOP: connections stay open, nothing answers."""
+        """Freeze the server with SIGSTOP: connections stay open, without replies."""
 
     @abstractmethod
     def resume(self) -> None:
-        """Thaw the server with SIGCONT; return when it answers."""
+        """Continue the server with SIGCONT; return when it replies."""

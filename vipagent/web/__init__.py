@@ -1,1 +1,1 @@
-"""What an agent shows by HTTP (`--listen`): metrics, its health, the status page. Imported only then."""
+"""HTTP server of the agent (`--listen`): metrics, health and the status page. Imported only if enabled."""

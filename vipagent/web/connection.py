@@ -1,8 +1,7 @@
-"""One connection of an HTTP client: one request, one answer, each within its time.
+"""One connection of an HTTP client: one request and one response, with timeouts.
 
-h11 reads and writes HTTP/1.1. A server on top of it, such as uvicorn, was measured: a connection that never
-asks for anything stays open for ever there, however many there are, and its loop turns ten times a second. An
-agent that runs out of descriptors cannot run its checks.
+Uses h11 directly. A server such as uvicorn keeps any number of idle connections open indefinitely, and wakes
+up ten times per second; an agent without free file descriptors cannot run its checks.
 """
 
 import asyncio
@@ -12,42 +11,42 @@ from http import HTTPStatus
 
 import h11
 
-from vipagent.web.site import Request, Response, plain
+from vipagent.web.site import PageRequest, PageResponse, plain
 
-REQUEST_WITHIN = 5.0
-"""Seconds for a whole request to arrive."""
-SEND_WITHIN = 10.0
-"""Seconds in which a client has to take the answer, or the next event."""
-LARGEST_HEAD = 16384
-"""Bytes of a request's head; a body is not read."""
+REQUEST_TIMEOUT = 5.0
+"""Timeout in seconds to receive a request."""
+SEND_TIMEOUT = 10.0
+"""Timeout in seconds for a client to receive a chunk of the response, or the next event."""
+MAX_REQUEST_HEAD = 16384
+"""Maximum size of the request headers in bytes; a body is not read."""
 CHUNK = 4096
 
 
-class Connection:
-    """Reads one request, sends the answer, and closes.
+class ClientConnection:
+    """Receives one request, sends the response, and closes the connection.
 
     Args:
-        reader: what the client says.
-        writer: what we say.
+        reader: stream from the client.
+        writer: stream to the client.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_HEAD)
 
-    async def serve(self, answer: Callable[[Request], Response]) -> None:
-        """Serve one request, whatever the client does."""
+    async def serve(self, answer: Callable[[PageRequest], PageResponse]) -> None:
+        """Serve one request; errors of the client are ignored."""
         try:
-            with contextlib.suppress(OSError, TimeoutError, h11.ProtocolError):  # the client's own fault
+            with contextlib.suppress(OSError, TimeoutError, h11.ProtocolError):  # caused by the client
                 await self._respond(answer)
                 await self._close()
         finally:
             self._writer.transport.abort()
 
-    async def _respond(self, answer: Callable[[Request], Response]) -> None:
+    async def _respond(self, answer: Callable[[PageRequest], PageResponse]) -> None:
         try:
-            async with asyncio.timeout(REQUEST_WITHIN):
+            async with asyncio.timeout(REQUEST_TIMEOUT):
                 request = await self._request()
         except h11.RemoteProtocolError as error:
             status = HTTPStatus(error.error_status_hint)
@@ -65,19 +64,19 @@ class Connection:
             await self._follow(response.events)
         await self._send(h11.EndOfMessage())
 
-    async def _request(self) -> Request | None:
-        """Return the request; None: the client has left without one."""
+    async def _request(self) -> PageRequest | None:
+        """Return the request; None: the client has disconnected."""
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
                 path = event.target.decode("latin-1").partition("?")[0]
-                return Request(event.method.decode("latin-1"), path, headers)
+                return PageRequest(event.method.decode("latin-1"), path, headers)
             if event is not h11.NEED_DATA:
                 return None
             self._http.receive_data(await self._reader.read(CHUNK))
 
-    async def _send_head(self, response: Response) -> None:
+    async def _send_head(self, response: PageResponse) -> None:
         headers = response.headers
         if response.events is None:
             headers.append(("Content-Length", str(len(response.body))))
@@ -88,7 +87,7 @@ class Connection:
         )
 
     async def _follow(self, events: AsyncGenerator[bytes, None]) -> None:
-        """Send events until the client leaves; what it may say meanwhile is the end, too."""
+        """Send events until the client disconnects or sends more data."""
         sending = asyncio.ensure_future(self._send_each(events))
         leaving = asyncio.ensure_future(self._reader.read(1))
         try:
@@ -105,10 +104,10 @@ class Connection:
 
     async def _send(self, event: h11.Event) -> None:
         self._writer.write(self._http.send(event) or b"")
-        async with asyncio.timeout(SEND_WITHIN):
+        async with asyncio.timeout(SEND_TIMEOUT):
             await self._writer.drain()
 
     async def _close(self) -> None:
         self._writer.close()
-        async with asyncio.timeout(SEND_WITHIN):
+        async with asyncio.timeout(SEND_TIMEOUT):
             await self._writer.wait_closed()

@@ -1,4 +1,4 @@
-"""The metrics in Prometheus's formats, made from the agent's view at each scrape."""
+"""Metrics in the formats of Prometheus, generated from the agent's view at each scrape."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
@@ -23,10 +23,10 @@ FAMILIES: Mapping[str, Any] = {
 
 
 class Exposition:
-    """What `/metrics` answers: the agent's metrics, and the `process_*` ones that every client library has.
+    """Content of `/metrics`: the agent's metrics, and the `process_*` metrics of client libraries.
 
     Args:
-        view: returns what there is to see of the agent now.
+        view: returns the current view of the agent.
     """
 
     def __init__(self, view: Callable[[], AgentView]) -> None:
@@ -35,10 +35,10 @@ class Exposition:
         ProcessCollector(registry=self._registry)
 
     def render(self, accept: str) -> tuple[str, bytes]:
-        """Return content type and body, in the format that a scraper prefers.
+        """Return content type and body, in the format preferred by the scraper.
 
         Args:
-            accept: its `Accept` header.
+            accept: the `Accept` header.
         """
         encode, content_type = choose_encoder(accept)
         return content_type, encode(self._registry)
@@ -49,7 +49,7 @@ class _AgentCollector(Collector):
         self._view = view
 
     def describe(self) -> Iterable[Family]:
-        """Say nothing beforehand: there is no second collector to clash with."""
+        """Describe nothing, because there is no second collector with conflicting names."""
         return ()
 
     def collect(self) -> Iterator[Family]:
@@ -67,6 +67,6 @@ def _family(metric: Metric, samples: Iterable[Sample]) -> Any:
 
 
 def _distribution(histogram: Histogram) -> tuple[list[tuple[str, int]], float]:
-    """Return for each bucket how many durations were in it or a smaller one, and the sum of all."""
+    """Return the cumulative count of each bucket, and the sum of all durations."""
     bounds = [*map(str, histogram.bounds), "+Inf"]
     return list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total

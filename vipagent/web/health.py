@@ -1,4 +1,4 @@
-"""What `/healthz` answers: whether the agent can do its job, for whoever would start it anew otherwise."""
+"""Content of `/healthz`: whether the agent works, for liveness probes."""
 
 import json
 from http import HTTPStatus
@@ -9,9 +9,9 @@ from vipagent.telemetry.view import AgentView
 def health(view: AgentView) -> tuple[HTTPStatus, bytes]:
     """Return the status and the JSON.
 
-    200 as long as the agent's loop turns and ExaBGP is there; 503 once the agent is ending. A store that is
-    away, a check that is down or a maintenance are told, but are no reason to start an agent anew: it serves
-    on (L1), or does not serve for a good reason.
+    200 while the agent and ExaBGP run, 503 during shutdown. A store outage, a failed check and a maintenance
+    are shown, but do not change the status, because a restart does not help: the agent keeps serving (L1), or
+    has a reason not to serve.
     """
     said = {
         "status": "ending" if view.ending else "ok",

@@ -1,4 +1,4 @@
-"""The status page: one file of HTML with style and script in it, and the policy that allows just these."""
+"""The status page: one HTML file with inline style and script, and its Content-Security-Policy."""
 
 import base64
 import hashlib
@@ -16,14 +16,14 @@ CALM_PLACE = "/*calm*/[]"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page, and the Content-Security-Policy to send with it."""
+    """The page and its Content-Security-Policy."""
 
     html: bytes
     policy: str
 
 
 def load() -> Page:
-    """Read the page from the package, and fill in the states of a node that are no fault."""
+    """Load the page from the package, and insert the states of a node that are not faults."""
     source = files("vipagent.web").joinpath("page.html").read_text()
     html = source.replace(CALM_PLACE, json.dumps(calm_states()))
     script, style = (_hash(html, tag) for tag in ("script", "style"))
@@ -41,7 +41,7 @@ def calm_states() -> list[str]:
 
 
 def _hash(html: str, tag: str) -> str:
-    """Return the source expression for the one element of this name (CSP 3, 2.3.1)."""
+    """Return the hash source of the element with this name (CSP 3, 2.3.1)."""
     (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

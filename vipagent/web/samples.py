@@ -1,4 +1,4 @@
-"""The values of every metric of `METRICS`, taken from an agent's view."""
+"""Samples of all metrics in `METRICS`, from an agent's view."""
 
 import platform
 from collections import Counter
@@ -11,18 +11,18 @@ from vipagent.telemetry.counters import Histogram
 from vipagent.telemetry.view import AgentView, ServiceView
 
 Sample = tuple[tuple[str, ...], float | Histogram]
-"""The values of the labels, and the value."""
+"""Label values and sample value."""
 Samples = Callable[[AgentView], Iterable[Sample]]
 NODE_IN_MAINTENANCE = frozenset({Reason.DRAINING, Reason.MAINTENANCE_NODE})
 
 
 def _of_each(value: Callable[[ServiceView], float | Histogram]) -> Samples:
-    """Return one sample for each service."""
+    """Return one sample per service."""
     return lambda view: [((service.name,), value(service)) for service in view.services]
 
 
 def _in_each(samples: Callable[[ServiceView], Iterable[Sample]]) -> Samples:
-    """Return several samples for each service, whose name is put in front of their labels."""
+    """Return several samples per service, with the service name as first label."""
 
     def of_view(view: AgentView) -> Iterator[Sample]:
         for service in view.services:
@@ -66,7 +66,7 @@ def _registered(service: ServiceView) -> list[Sample]:
 
 
 def _ranks(service: ServiceView) -> list[Sample]:
-    """Return ranks 0 and 1 always: a line that comes and goes is hard to add up."""
+    """Always return ranks 0 and 1: intermittent series are difficult to aggregate."""
     found = Counter({0: 0, 1: 0})
     found.update(seen.rank for seen in _vips(service).values() if seen.rank is not None)
     return [((str(rank),), count) for rank, count in sorted(found.items())]
@@ -113,4 +113,4 @@ SAMPLES: Mapping[str, Samples] = {
     "vipagent_conflicts_total": _of_each(lambda service: service.counters.conflicts),
     "vipagent_internal_errors_total": _of_each(lambda service: service.counters.internal_errors),
 }
-"""By the metric's name."""
+"""Samples by metric name."""

@@ -1,4 +1,4 @@
-"""Listens for HTTP on the agent's own loop; without a thread, and never in the way of anything else (E6)."""
+"""Listens for HTTP on the agent's event loop; errors do not affect the agent (E6)."""
 
 import asyncio
 import logging
@@ -11,55 +11,55 @@ from ipaddress import ip_address
 from vipagent.net import backoff
 from vipagent.net.endpoint import Endpoint
 from vipagent.telemetry.view import AgentView
-from vipagent.web.connection import LARGEST_HEAD, Connection
-from vipagent.web.site import Site, anybody, locals_only
+from vipagent.web.connection import MAX_REQUEST_HEAD, ClientConnection
+from vipagent.web.site import Site, allow_any_host, local_hosts_only
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 64
-"""At once; more are closed as they come."""
-RETRY_MIN, RETRY_MAX = 1.0, 60.0
-"""Seconds before another try to listen: the first time, and at most."""
+MAX_CONNECTIONS = 64
+"""Maximum number of concurrent connections; further ones are closed."""
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = 1.0, 60.0
+"""Initial and maximum retry delay in seconds for listening."""
 
 
 class Server:
-    """Serves an agent's site.
+    """Serves the site of an agent.
 
     Args:
         settings: where to listen.
-        view: returns what there is to see of the agent now.
+        view: returns the current view of the agent.
     """
 
     def __init__(self, settings: Endpoint, view: Callable[[], AgentView]) -> None:
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         local = ip_address(settings.host).is_loopback
-        self._site = Site(view, locals_only if local else anybody)
+        self._site = Site(view, local_hosts_only if local else allow_any_host)
         self._listening = self._loop.create_task(self._listen())
         self._connections: set[asyncio.Task[None]] = set()
 
     def change(self) -> None:
-        """Tell whoever looks on that there is something new."""
+        """Notify viewers of a change."""
         self._site.stream.change()
 
     def close(self) -> None:
-        """Stop listening, and end all connections."""
+        """Stop listening, and close all connections."""
         self._listening.cancel()
         for connection in self._connections:
             connection.cancel()
 
     async def _listen(self) -> None:
-        """Listen as soon as the port is free, and until cancelled."""
+        """Listen until cancelled, with retries while the port is in use."""
         failures = 0
         at = {"address": self._settings.host, "port": self._settings.port}
         while True:
             try:
                 server = await asyncio.start_server(
-                    self._serve, sock=_socket(self._settings), limit=LARGEST_HEAD
+                    self._serve, sock=_socket(self._settings), limit=MAX_REQUEST_HEAD
                 )
             except OSError as error:
                 failures += 1
-                delay = backoff.delay(failures, RETRY_MIN, RETRY_MAX)
+                delay = backoff.delay(failures, MIN_RETRY_DELAY, MAX_RETRY_DELAY)
                 fields = {**at, "error": os.strerror(error.errno or 0), "again": f"in {delay:.1f} s"}
                 log.error("cannot listen", extra={"fields": fields})
                 await asyncio.sleep(delay)
@@ -70,24 +70,24 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= MOST_CONNECTIONS:
+        if task is None or len(self._connections) >= MAX_CONNECTIONS:
             writer.transport.abort()
             return
         self._connections.add(task)
         try:
             with suppress(asyncio.CancelledError):
-                await Connection(reader, writer).serve(self._site.answer)
-        except Exception:  # the agent goes on (E6)
+                await ClientConnection(reader, writer).serve(self._site.answer)
+        except Exception:  # the agent continues (E6)
             log.exception("internal error")
         finally:
             self._connections.discard(task)
 
 
 def _socket(settings: Endpoint) -> socket.socket:
-    """Return a bound socket; `[::]` has IPv4, too, as everybody expects of it.
+    """Return a bound socket; `[::]` includes IPv4.
 
     Raises:
-        OSError: the port is taken, or the address is not this machine's.
+        OSError: the port is in use, or the address is not local.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     both = settings.host == "::" and socket.has_dualstack_ipv6()

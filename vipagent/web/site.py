@@ -1,4 +1,4 @@
-"""What is answered to which request: no I/O. Nothing can be changed here, whoever asks."""
+"""Routing of read-only requests to responses, without I/O."""
 
 import json
 import re
@@ -15,35 +15,35 @@ from vipagent.web.health import health
 from vipagent.web.stream import Stream
 
 JSON = "application/json"
-STRICT = "default-src 'none'; frame-ancestors 'none'"
-"""The policy of everything but the page."""
+STRICT_CSP = "default-src 'none'; frame-ancestors 'none'"
+"""Content-Security-Policy of everything except the page."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody asks for."""
+class PageRequest:
+    """An HTTP request."""
 
     method: str
     path: str
-    """Without its query."""
+    """Path without the query."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """By name in lower case; the first of several of a name."""
+    """Headers by lower-case name; the first one if a name is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """What they get: a body, or events."""
+class PageResponse:
+    """An HTTP response with a body or a stream of events."""
 
     status: HTTPStatus
     content_type: str
     body: bytes = b""
-    policy: str = STRICT
+    policy: str = STRICT_CSP
     events: AsyncGenerator[bytes, None] | None = None
-    """What follows instead of a body."""
+    """Stream of events instead of a body."""
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Return all headers but the one that says where the body ends."""
+        """Return all headers except those for the length of the body."""
         return [
             ("Content-Type", self.content_type),
             ("Content-Security-Policy", self.policy),
@@ -56,21 +56,21 @@ class Response:
         ]
 
 
-def plain(status: HTTPStatus, text: str) -> Response:
-    """Return an answer for people."""
-    return Response(status, "text/plain; charset=utf-8", f"{text}\n".encode())
+def plain(status: HTTPStatus, text: str) -> PageResponse:
+    """Return a plain text response."""
+    return PageResponse(status, "text/plain; charset=utf-8", f"{text}\n".encode())
 
 
-def anybody(_host: str) -> bool:
-    """Welcome everybody: whoever reaches the address may read."""
+def allow_any_host(_host: str) -> bool:
+    """Allow every `Host`: all clients that reach the address may read."""
     return True
 
 
-def locals_only(host: str) -> bool:
-    """Welcome who names an IP address, or localhost: then no DNS server has had a say in where that is.
+def local_hosts_only(host: str) -> bool:
+    """Allow IP addresses and `localhost`, which do not depend on DNS.
 
-    A loopback address is reached by every web page that this machine's browsers show: by a name of its own
-    that suddenly means 127.0.0.1 (DNS rebinding) it could read what is shown here.
+    Otherwise any web page in a local browser could read the status, with a host name that is changed
+    to 127.0.0.1 (DNS rebinding).
     """
     name = re.sub(":[0-9]*$", "", host)
     try:
@@ -80,20 +80,22 @@ def locals_only(host: str) -> bool:
 
 
 class Site:
-    """Everything that an agent shows.
+    """All pages of an agent.
 
     Args:
-        view: returns what there is to see of the agent now.
-        welcome: says whether a request with this `Host` header is answered.
+        view: returns the current view of the agent.
+        is_allowed: returns whether a `Host` header is allowed.
     """
 
-    def __init__(self, view: Callable[[], AgentView], welcome: Callable[[str], bool] = anybody) -> None:
+    def __init__(
+        self, view: Callable[[], AgentView], is_allowed: Callable[[str], bool] = allow_any_host
+    ) -> None:
         self._view = view
-        self._welcome = welcome
+        self._is_allowed = is_allowed
         self._page = page.load()
         self._exposition = Exposition(view)
-        self.stream = Stream(self._picture)
-        self._answers: Mapping[str, Callable[[Request], Response]] = {
+        self.stream = Stream(self._status_json)
+        self._routes: Mapping[str, Callable[[PageRequest], PageResponse]] = {
             "/": self._show_page,
             "/events": self._follow,
             "/metrics": self._metrics,
@@ -101,39 +103,39 @@ class Site:
             "/status.json": self._status,
         }
 
-    def answer(self, request: Request) -> Response:
-        """Answer a request."""
-        if not self._welcome(request.headers.get("host", "")):
-            return plain(HTTPStatus.FORBIDDEN, "this address is to be named by its number, or as localhost")
+    def answer(self, request: PageRequest) -> PageResponse:
+        """Return the response to a request."""
+        if not self._is_allowed(request.headers.get("host", "")):
+            return plain(HTTPStatus.FORBIDDEN, "unexpected Host header: use an IP address or localhost")
         if request.method not in {"GET", "HEAD"}:
-            return plain(HTTPStatus.METHOD_NOT_ALLOWED, "only to be read: GET or HEAD")
-        answer = self._answers.get(request.path)
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, "read-only: only GET and HEAD are allowed")
+        answer = self._routes.get(request.path)
         if answer is None:
-            return plain(HTTPStatus.NOT_FOUND, f"there are {', '.join(self._answers)}")
+            return plain(HTTPStatus.NOT_FOUND, f"not found; valid paths: {', '.join(self._routes)}")
         return answer(request)
 
-    def _show_page(self, _request: Request) -> Response:
-        return Response(HTTPStatus.OK, "text/html; charset=utf-8", self._page.html, self._page.policy)
+    def _show_page(self, _request: PageRequest) -> PageResponse:
+        return PageResponse(HTTPStatus.OK, "text/html; charset=utf-8", self._page.html, self._page.policy)
 
-    def _follow(self, _request: Request) -> Response:
+    def _follow(self, _request: PageRequest) -> PageResponse:
         if self.stream.full:
-            return plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many are looking already")
-        return Response(HTTPStatus.OK, "text/event-stream", events=self.stream.events())
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many viewers")
+        return PageResponse(HTTPStatus.OK, "text/event-stream", events=self.stream.events())
 
-    def _metrics(self, request: Request) -> Response:
+    def _metrics(self, request: PageRequest) -> PageResponse:
         content_type, body = self._exposition.render(request.headers.get("accept", ""))
-        return Response(HTTPStatus.OK, content_type, body)
+        return PageResponse(HTTPStatus.OK, content_type, body)
 
-    def _healthz(self, _request: Request) -> Response:
+    def _healthz(self, _request: PageRequest) -> PageResponse:
         status, body = health(self._view())
-        return Response(status, JSON, body)
+        return PageResponse(status, JSON, body)
 
-    def _status(self, _request: Request) -> Response:
+    def _status(self, _request: PageRequest) -> PageResponse:
         services = [asdict(service.status) for service in self._view().services]
-        return Response(HTTPStatus.OK, JSON, json.dumps(services, indent=2).encode() + b"\n")
+        return PageResponse(HTTPStatus.OK, JSON, json.dumps(services, indent=2).encode() + b"\n")
 
-    def _picture(self) -> str:
-        """Return what the page draws: the services as in `/status.json`, and who shows them."""
+    def _status_json(self) -> str:
+        """Return the data of the page: the services as in `/status.json`, and the node."""
         view = self._view()
         return json.dumps(
             {

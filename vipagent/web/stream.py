@@ -1,26 +1,26 @@
-"""The status as server-sent events: one for each change, for whoever looks at the page just now."""
+"""The status as server-sent events, one for each change."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 
-GATHER = 0.1
-"""Seconds within which changes are gathered into one event: a node's death is several of them."""
-ALIVE = 15.0
-"""Seconds of quiet after which an event without news shows that the connection lives."""
-MOST_VIEWERS = 16
+BATCH_DELAY = 0.1
+"""Delay in seconds to batch changes into one event: the failure of a node causes several changes."""
+KEEPALIVE_INTERVAL = 15.0
+"""Interval in seconds of keepalive events without data."""
+MAX_VIEWERS = 16
 
 
 class Stream:
-    """Tells every viewer of each change. Without viewers it does nothing at all.
+    """Sends each change to all viewers. Without viewers it is idle.
 
     Args:
-        picture: returns the status now, as one line of JSON.
+        status_json: returns the current status as one line of JSON.
     """
 
-    def __init__(self, picture: Callable[[], str]) -> None:
+    def __init__(self, status_json: Callable[[], str]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._picture = picture
+        self._status_json = status_json
         self._viewers = 0
         self._version = 0
         self._changed = asyncio.Event()
@@ -28,27 +28,27 @@ class Stream:
 
     @property
     def full(self) -> bool:
-        """Whether nobody else can look on."""
-        return self._viewers >= MOST_VIEWERS
+        """Whether the maximum number of viewers is reached."""
+        return self._viewers >= MAX_VIEWERS
 
     def change(self) -> None:
-        """Take notice of a change."""
+        """Schedule an event."""
         if self._viewers and self._timer is None:
-            self._timer = self._loop.call_later(GATHER, self._tell)
+            self._timer = self._loop.call_later(BATCH_DELAY, self._tell)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """Yield the status at once and after each change, for ever; a slow viewer gets the latest alone.
+        """Yield the status now and after each change; a slow viewer receives only the latest one.
 
-        To be closed (`contextlib.aclosing`) when the viewer is gone.
+        The caller must close it (`contextlib.aclosing`) when the viewer disconnects.
         """
         self._viewers += 1
         try:
             while True:
                 seen = self._version
-                yield f"event: status\ndata: {self._picture()}\n\n".encode()
+                yield f"event: status\ndata: {self._status_json()}\n\n".encode()
                 while seen == self._version:
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(ALIVE):
+                        async with asyncio.timeout(KEEPALIVE_INTERVAL):
                             await self._changed.wait()
                     if seen == self._version:
                         yield b"event: alive\ndata: .\n\n"

@@ -1,3 +1,3 @@
-"""Plain asserts of the suite say what they saw."""
+"""Enables assertion rewriting for the suite."""
 
 pytest_plugins = ["vipagent.testing.plugin"]

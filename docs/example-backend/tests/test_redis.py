@@ -1,4 +1,4 @@
-"""Redis passes the suite against a real server, which demands a password."""
+"""Contract tests with a real server that requires a password."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from vipagent.store.client import Client
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 from vipagent.testing.recorder import Recorder, SessionSeen
-from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.testing.store import WAIT_TIMEOUT, ServedStore
 
 HOST = "127.0.0.1"
 LIFE = 4.0
@@ -30,7 +30,7 @@ PREFIXES = count(1)
 
 
 class RedisServer:
-    """One server; its data outlive `kill`."""
+    """One server, with persistent data."""
 
     def __init__(self, directory: Path) -> None:
         found = shutil.which(os.environ.get("VIPAGENT_REDIS") or "redis-server")
@@ -48,7 +48,7 @@ class RedisServer:
             "requirepass": PASSWORD,
             "notify-keyspace-events": "Eghx",
             "appendonly": "yes",
-            "appendfsync": "no",  # a disk that is busy is not what is tested
+            "appendfsync": "no",  # independent of a busy disk
         }
         self._command = [found, *(word for name, value in options.items() for word in (f"--{name}", value))]
         self._child: subprocess.Popen[bytes] | None = None
@@ -59,13 +59,13 @@ class RedisServer:
         return self._child is not None and self._child.poll() is None
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it replies."""
         self._child = subprocess.Popen(self._command)
         self.wait()
 
     def wait(self) -> None:
-        """Wait until it answers."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until it replies."""
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while True:
             try:
                 self.client.ping()
@@ -85,46 +85,46 @@ class RedisServer:
         """`kill -9`, and reap."""
         self.signal(signal.SIGKILL)
         if self._child is not None:
-            self._child.wait(PATIENCE)
+            self._child.wait(WAIT_TIMEOUT)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 class RedisUnderTest(ServedStore):
-    """A server, a prefix that is fresh for each test, and a foreign client."""
+    """A server, a new prefix for each test, and a foreign client."""
 
     factory = RedisDriver
-    vanishing = LIFE + 1.0  # Redis looks for what has expired ten times a second
+    expiry = LIFE + 1.0  # Redis checks for expired keys ten times per second
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
         self._prefix = f"/test{next(PREFIXES)}"
 
     def settings(self, node: str, instance: str) -> StoreSettings:
-        """Return settings that survive JSON, with a short session time-out."""
+        """Return JSON serializable settings, with a short session timeout."""
         host = f"{HOST}:{self._server.port}"
         options = {"password_file": str(self._server.password_file)}
         return StoreSettings(node, instance, (host,), self._prefix, LIFE, options)
 
-    def plant(self, key: Key, value: bytes) -> None:
-        """Make an entry that nobody's session holds."""
+    def create_foreign(self, key: Key, value: bytes) -> None:
+        """Create an entry without a session."""
         self._server.client.hset(key.path(self._prefix), "value", value)
 
-    def uproot(self, key: Key) -> None:
-        """Remove an entry."""
+    def delete(self, key: Key) -> None:
+        """Delete an entry."""
         self._server.client.delete(key.path(self._prefix))
 
     def overwrite(self, key: Key, value: bytes) -> None:
         """Change the value, not the holder."""
         self._server.client.hset(key.path(self._prefix), "value", value)
 
-    def litter(self, directory: Directory) -> None:
-        """Put there what no agent would."""
+    def write_garbage(self, directory: Directory) -> None:
+        """Write invalid entries."""
         path = directory.path(self._prefix).encode()
         for name in (b"", b"line\nbreak", b"\x00", b"\xff\xfe", b"x" * 5000, b"..", b"*", b"deep/er"):
             self._server.client.hset(path + b"/" + name, "value", b"\xff" * 900_000)
@@ -162,25 +162,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def store(server: RedisServer) -> RedisUnderTest:
     """The store of one test."""
-    if not server.running:  # a test before this one has failed
+    if not server.running:  # a previous test has failed
         server.start()
     return RedisUnderTest(server)
 
 
 class TestRedis(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 class TestRedisProcesses(ProcessDeath):
-    """Agents that die without a word."""
+    """Tests with killed agents."""
 
 
 class TestRedisFaults(ServerFaults):
-    """A server that dies or freezes."""
+    """Tests with a killed or frozen server."""
 
 
-def test_a_wrong_password_is_told_and_a_better_one_is_taken(store: RedisUnderTest, tmp_path: Path) -> None:
-    """It is read anew at each attempt, so that nothing has to be restarted."""
+def test_a_wrong_password_is_reported_and_a_corrected_one_is_used(
+    store: RedisUnderTest, tmp_path: Path
+) -> None:
+    """The file is read at each attempt, so no restart is needed."""
     password = tmp_path / "password"
     password.write_text("guessed")
     settings = store.settings("node1", "run1")
@@ -191,21 +193,21 @@ def test_a_wrong_password_is_told_and_a_better_one_is_taken(store: RedisUnderTes
     try:
         _wait_detail(seen, f"{settings.hosts[0]}: invalid username-password pair")
         password.write_text(PASSWORD)
-        seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     finally:
         backend.close(2.0)
 
 
-def test_a_server_that_tells_of_no_changes_is_refused(server: RedisServer, store: RedisUnderTest) -> None:
-    """That is how Redis comes: nobody would notice a death."""
+def test_a_server_without_keyspace_events_is_rejected(server: RedisServer, store: RedisUnderTest) -> None:
+    """By default Redis publishes no events, and failures would not be detected."""
     seen = Recorder()
     backend = store.backend("node1", "run1", seen)
     server.client.config_set("notify-keyspace-events", "")
     try:
         backend.open()
-        _wait_detail(seen, "is to have notify-keyspace-events Eghx")
+        _wait_detail(seen, "needs notify-keyspace-events Eghx")
         server.client.config_set("notify-keyspace-events", "EA")
-        seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
     finally:
         backend.close(2.0)
         server.client.config_set("notify-keyspace-events", "Eghx")
@@ -214,19 +216,21 @@ def test_a_server_that_tells_of_no_changes_is_refused(server: RedisServer, store
 @pytest.mark.parametrize(
     ("hosts", "options", "message"),
     [
-        (("one", "two"), {}, "one server, not 2"),
+        (("one", "two"), {}, "exactly one server is supported, not 2"),
         ((), {"pasword_file": "/x"}, "pasword_file: there is no such option"),
     ],
 )
-def test_bad_settings_are_refused(hosts: tuple[str, ...], options: dict[str, object], message: str) -> None:
-    """By the constructor, in words for operators."""
+def test_invalid_settings_are_rejected(
+    hosts: tuple[str, ...], options: dict[str, object], message: str
+) -> None:
+    """The constructor raises an error for operators."""
     with pytest.raises(StoreConfigError, match=message):
         RedisDriver(StoreSettings("node1", "run1", hosts, options=options))
 
 
 def _wait_detail(seen: Recorder, detail: str) -> None:
-    def told() -> bool:
+    def reported() -> bool:
         return any(isinstance(event, SessionSeen) and detail in event.detail for event in seen.events())
 
-    seen.wait_for(told, PATIENCE, f"{detail!r} is told")
-    seen.wait_state(StoreState.LOST, PATIENCE)
+    seen.wait_for(reported, WAIT_TIMEOUT, f"{detail!r} is reported")
+    seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)

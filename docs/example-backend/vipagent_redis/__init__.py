@@ -1,4 +1,4 @@
-"""Redis as a store of vipagent."""
+"""Redis as a store for vipagent."""
 
 from vipagent_redis.driver import RedisDriver
 

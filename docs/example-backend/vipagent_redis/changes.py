@@ -1,4 +1,4 @@
-"""Which directories have to be listed again: by the server's events, and by what is of interest."""
+"""Determines which directories must be listed again: by the server's events, and by changed interests."""
 
 import asyncio
 from typing import Never
@@ -9,16 +9,16 @@ from vipagent.store.driver import Interests
 from vipagent.store.layout import Directory
 
 EVENTS = ("hset", "hdel", "del", "expired")
-"""What changes a directory. That an entry lives on (`expire`) is none of it."""
+"""Events that change a directory; renewals (`expire`) do not."""
 
 
 class Changes:
     """Collects the directories that may have changed.
 
     Args:
-        events: a connection for events alone.
+        events: a separate connection for events.
         interests: the directories to follow.
-        prefix: what they are below.
+        prefix: the prefix of all keys.
     """
 
     def __init__(self, events: PubSub, interests: Interests, prefix: str) -> None:
@@ -30,13 +30,13 @@ class Changes:
         self._answered = asyncio.Event()
 
     async def subscribe(self, db: int) -> None:
-        """Have every change told from now on: before the first look, or one in between would be missed."""
+        """Subscribe to changes; must precede the first listing, so that no change is missed."""
         await self._events.subscribe(*(f"__keyevent@{db}__:{event}" for event in EVENTS))
         for _ in EVENTS:
             await self._events.get_message(timeout=None)
 
-    async def hear(self) -> Never:
-        """Take the server's events."""
+    async def receive(self) -> Never:
+        """Process the server's events."""
         while True:
             message = await self._events.get_message(timeout=None)
             if message["type"] == "pong":
@@ -45,21 +45,21 @@ class Changes:
                 folder = message["data"].rpartition(b"/")[0]
                 self._touch({at for at in self._interests.names if at.path(self._prefix).encode() == folder})
 
-    async def heed(self) -> Never:
-        """Take what is of interest, at first and whenever it changes."""
+    async def watch_interests(self) -> Never:
+        """Process the interests, initially and after each change."""
         while True:
             self._touch(set(self._interests.names))
             await self._interests.changed()
 
     async def stale(self) -> set[Directory]:
-        """Wait until something is to be listed; return all that is."""
+        """Wait for stale directories, and return them."""
         await self._news.wait()
         self._news.clear()
         stale, self._stale = self._stale, set()
         return stale & self._interests.names.keys()
 
     async def ping(self) -> None:
-        """See whether events still come: of a connection that is dead, nobody tells."""
+        """Verify that the connection for events works, because a dead connection is not reported."""
         self._answered.clear()
         await self._events.ping()
         await self._answered.wait()

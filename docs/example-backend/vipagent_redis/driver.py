@@ -1,4 +1,4 @@
-"""The driver: entries are hashes that expire, unless their session lets them live on."""
+"""The driver: entries are hashes that expire unless their session renews them."""
 
 import asyncio
 import re
@@ -13,13 +13,13 @@ from vipagent.store.driver import Alive, Driver, Found, Holder, Interests, Listi
 from vipagent.store.layout import Directory, Key
 from vipagent_redis import scripts
 from vipagent_redis.changes import Changes
-from vipagent_redis.server import PORT, RedisOptions, check_events, client, faults_translated
+from vipagent_redis.server import PORT, RedisOptions, check_events, client, translated_errors
 
 
 class RedisDriver(Driver):
-    """Redis has no sessions. Ours is the run of the agent: its entries bear its name, and expire one by one.
+    """Redis has no sessions, so the session is the run of the agent: its entries contain its ID and expire.
 
-    See `vipagent.store.driver.Driver` for what each method promises.
+    See `vipagent.store.driver.Driver` for the contract of each method.
     """
 
     api_version = 2
@@ -30,11 +30,11 @@ class RedisDriver(Driver):
         self._options = parse_options(RedisOptions, settings.options)
         self.servers = tuple(map(str, parse_hosts(settings.hosts or ("localhost",), PORT)))
         if len(self.servers) > 1:
-            raise StoreConfigError(f"hosts: Redis is one server, not {len(self.servers)}")
+            raise StoreConfigError(f"hosts: exactly one server is supported, not {len(self.servers)}")
         self._holder = settings.instance.encode()
         self._life = int(settings.session_timeout * 1000)
         self._held: set[bytes] = set()
-        """What may be ours, even where the answer to `put` was lost."""
+        """Entries that may be ours, including those with a lost reply to `put`."""
         self._connection = AsyncExitStack()
         self._redis: Redis
         self._version = ""
@@ -44,30 +44,30 @@ class RedisDriver(Driver):
         """See `Driver.connect`."""
         await self._connection.aclose()
         self._redis = await self._connection.enter_async_context(client(server, self._options))
-        with faults_translated():
+        with translated_errors():
             await check_events(self._redis)
             self._version = (await self._redis.info("server"))["redis_version"]
 
     async def keep_alive(self) -> Alive:
         """See `Driver.keep_alive`."""
-        await self._live(self._life)
+        await self._renew(self._life)
         if self._changes is not None:
-            with faults_translated():
+            with translated_errors():
                 await self._changes.ping()
         life = self.settings.session_timeout
-        return Alive(life, f"{self.servers[0]}: Redis {self._version}, entries live for {life:g} s")
+        return Alive(life, f"{self.servers[0]}: Redis {self._version}, entries expire after {life:g} s")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
-        with faults_translated():
+        with translated_errors():
             async with self._redis.pubsub() as events:
                 changes = Changes(events, interests, self.settings.prefix)
                 await changes.subscribe(self._options.db)
                 self._changes = changes
                 try:
                     async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(changes.hear())
-                        tasks.create_task(changes.heed())
+                        tasks.create_task(changes.receive())
+                        tasks.create_task(changes.watch_interests())
                         while True:
                             for directory in await changes.stale():
                                 told(directory, await self.read(directory))
@@ -82,7 +82,7 @@ class RedisDriver(Driver):
         """See `Driver.read`."""
         root = self._path(directory) + b"/"
         pattern = re.sub(rb"[*?\[\\]", rb"\\\g<0>", root) + b"*"
-        with faults_translated():
+        with translated_errors():
             paths = {path async for path in self._redis.scan_iter(pattern, count=1000)}
             names = sorted(name for path in paths if (name := _name(path.removeprefix(root))))
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -113,21 +113,21 @@ class RedisDriver(Driver):
         """See `Driver.close`."""
         try:
             if self._held:
-                await self._live(0)
+                await self._renew(0)
         finally:
             await self._connection.aclose()
 
-    async def _live(self, life: int) -> None:
-        """Let our entries live for so many milliseconds. Without any, it is a sign of life."""
-        with faults_translated():
+    async def _renew(self, life: int) -> None:
+        """Renew our entries for a number of milliseconds; always sends a ping."""
+        with translated_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.ping()
                 for path in self._held:
-                    pipe.eval(scripts.LIVE, 1, path, self._holder, life)
+                    pipe.eval(scripts.RENEW, 1, path, self._holder, life)
                 await pipe.execute()
 
     async def _run(self, script: str, path: bytes, *arguments: Any) -> Any:
-        with faults_translated():
+        with translated_errors():
             return await self._redis.eval(script, 1, path, *arguments)
 
     def _found(self, answer: list[bytes] | None) -> Found | None:
@@ -141,6 +141,6 @@ class RedisDriver(Driver):
 
 
 def _name(name: bytes) -> str:
-    """Return an entry's name; empty for what can be none."""
+    """Return an entry's name; empty if it is invalid."""
     text = name.decode(errors="ignore")
     return text if text.encode() == name and "/" not in text else ""

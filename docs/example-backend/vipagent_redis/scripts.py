@@ -1,7 +1,7 @@
-"""How an entry lies in Redis: a hash with the fields `value` and, if it is ephemeral, `holder`.
+"""Format of an entry: a hash with the fields `value` and, if it is ephemeral, `holder`.
 
-A script runs at once, so that nobody comes between its looking and its doing. What has no field `value` is no
-entry, whatever else it is.
+Scripts are atomic, so that an entry does not change between reading and writing. Keys without a field `value`
+are not entries.
 """
 
 from vipagent.store.backend import MAX_VALUE
@@ -13,7 +13,7 @@ local version = value and redis.sha1hex((holder or '') .. ' ' .. value) or ''
 
 READ = f"{_LOOK} return value and {{value:sub(1, {MAX_VALUE}), version, holder or ''}}"
 
-# ARGV: the version that is to be there, the value, the holder ('': none), its life in milliseconds
+# ARGV: the expected version, the value, the holder ('': none), its lifetime in milliseconds
 PUT = f"""{_LOOK}
 if version ~= ARGV[1] then return false end
 redis.call('DEL', KEYS[1])
@@ -21,8 +21,8 @@ redis.call('HSET', KEYS[1], 'value', ARGV[2], 'holder', ARGV[3])
 if ARGV[3] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 {READ}"""
 
-# ARGV: the version that is to be there
+# ARGV: the expected version
 DELETE = f"{_LOOK} return version == ARGV[1] and redis.call('DEL', KEYS[1])"
 
-# ARGV: the holder, milliseconds to live from now on (0: it goes)
-LIVE = f"{_LOOK} return holder == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2])"
+# ARGV: the holder, the new lifetime in milliseconds (0: delete)
+RENEW = f"{_LOOK} return holder == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2])"

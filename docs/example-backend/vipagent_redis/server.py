@@ -1,4 +1,4 @@
-"""Where the server is, how to be let in, and what its faults mean."""
+"""Connection to the server, options and errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +18,9 @@ from vipagent.store.driver import Disconnected, Refused
 
 PORT = 6379
 CONNECT_TIMEOUT = 1.0
-"""Seconds for opening a connection, and for closing it."""
+"""Timeout in seconds for opening and closing a connection."""
 NEEDED_EVENTS = "Eghx"
-"""By event: generic ones, hashes, expired keys."""
+"""Keyspace events: generic commands, hashes, expired keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class RedisOptions(Section):
 
     @property
     def password(self) -> str | None:
-        """The password as it is now.
+        """The current password.
 
         Raises:
             StoreConfigError: it cannot be read.
@@ -45,9 +45,9 @@ class RedisOptions(Section):
 
 
 def client(server: str, options: RedisOptions) -> Redis:
-    """Return a client that never tries again by itself: the layer has to notice each fault.
+    """Return a client without retries, because the layer must know about each error.
 
-    Requests are limited by the layer. With a `socket_timeout`, the library would use `asyncio.wait_for`,
+    The layer sets timeouts of requests. With a `socket_timeout`, the library would use `asyncio.wait_for`,
     which Python 3.11 can't always cancel.
 
     Raises:
@@ -67,23 +67,23 @@ def client(server: str, options: RedisOptions) -> Redis:
 
 
 async def check_events(redis: Redis) -> None:
-    """See whether the server tells of changes: by default it does not.
+    """Check that keyspace events are enabled, which is not the default.
 
     Raises:
-        Refused: it does not.
+        Refused: they are disabled.
     """
     flags = (await redis.config_get("notify-keyspace-events"))["notify-keyspace-events"] or ""
     if not set(NEEDED_EVENTS) <= set(flags.replace("A", "ghx")):
-        raise Refused(f"the server is to have notify-keyspace-events {NEEDED_EVENTS}, not {flags!r}")
+        raise Refused(f"the server needs notify-keyspace-events {NEEDED_EVENTS}, not {flags!r}")
 
 
 @contextmanager
-def faults_translated() -> Iterator[None]:
-    """Raise a driver's errors instead of the client library's, and the first one of a task group's."""
+def translated_errors() -> Iterator[None]:
+    """Translate the client library's errors to driver errors; of a task group, raise the first one."""
     try:
         yield
     except ExceptionGroup as group:
-        with faults_translated():
+        with translated_errors():
             raise group.exceptions[0] from None
     except (AuthenticationError, ResponseError) as error:
         raise Refused(str(error)) from error

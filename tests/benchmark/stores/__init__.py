@@ -1,1 +1,1 @@
-"""The stores side by side: `python -m tests.benchmark.stores` writes the tables of docs/stores.md."""
+"""The stores in parallel: `python -m tests.benchmark.stores` writes the tables of docs/stores.md."""

@@ -45,7 +45,7 @@ def write_many(folder: Path) -> None:
 
 
 def write_takeover(folder: Path) -> None:
-    """How long take-overs need."""
+    """How long takeovers need."""
     rows = []
     for serve in served.ALL:
         with serve(folder) as store:

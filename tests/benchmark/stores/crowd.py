@@ -31,7 +31,7 @@ class Crowd:
     last: float
     """Seconds until the last survivor knew of everybody."""
     sent: int
-    """Bytes that the server sent meanwhile, keep-alives included."""
+    """Bytes that the server sent in the meantime, keep-alives included."""
 
     def row(self) -> list[str]:
         """Return the row of a table."""

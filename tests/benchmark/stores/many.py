@@ -23,7 +23,7 @@ from vipagent.store.records import NodeState, Registration
 
 SERVICES = (1, 50, 500)
 QUIET = 3.0
-"""Seconds without news after which all is as it should be."""
+"""Seconds without news after which all is as expected be."""
 IDLE = 60.0
 READY_WITHIN = 300.0
 LIFE = 6.0
@@ -58,11 +58,11 @@ class Seen:
         self.news = time.monotonic()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Note that something was heard."""
+        """Record that something was heard."""
         self.news = time.monotonic()
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Note which service has its member."""
+        """Record the services with a member."""
         self.news = time.monotonic()
         entry = entries.get(VIP)
         if directory.kind is Kind.MEMBERS and entry is not None and entry.claim is Claim.OURS:
@@ -70,7 +70,7 @@ class Seen:
 
 
 def cost(backend: str, hosts: str, services: int) -> Cost:
-    """Have a session with so many services; return what it needs."""
+    """Run a session with a number of services; return its resources."""
     seen = Seen()
     settings = StoreSettings("node1", "run1", (hosts,), f"/many{services}", session_timeout=LIFE)
     session = load(backend)(settings, seen)

@@ -9,7 +9,7 @@ PAGE = DOCS / "stores.md"
 
 
 def conditions() -> str:
-    """Say under which conditions the figures were measured: other work on the machine makes them worse."""
+    """Return the conditions of the measurement: load on the machine affects the figures."""
     load = os.getloadavg()[0]
     return f"Measured on {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, load {load:.1f} at the end."
 

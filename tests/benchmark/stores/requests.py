@@ -38,7 +38,7 @@ def count(backend: str, said: list[bytes]) -> Requests:
 
 
 def _zookeeper(said: bytes) -> list[bool]:
-    """Say of each request whether it is a sign of life: kazoo's ping, or ours, whether "/" exists."""
+    """Say of each request whether it is a heartbeat: kazoo's ping, or ours, whether "/" exists."""
     signs = []
     while len(said) >= 4:
         (length,) = struct.unpack_from(">i", said)

@@ -42,7 +42,7 @@ def zookeeper(folder: Path) -> Iterator[Served]:
 
 @contextmanager
 def etcd(folder: Path) -> Iterator[Served]:
-    """Run an etcd: a lease lives for 1.5 election time-outs at least, in whole seconds."""
+    """Run an etcd: a lease lives for 1.5 election timeouts at least, in whole seconds."""
     server = Etcd(folder / "etcd")
     try:
         server.start()

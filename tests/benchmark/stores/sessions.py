@@ -2,8 +2,8 @@
 
 One line of JSON says which store and which nodes. Each node registers, publishes a state and watches, as an
 agent does; `registered` and `complete` say that these nodes are there, and that all nodes are. Then each line
-of stdin names members; when every session has seen all of them vanish, one line answers: when the first and
-the last session knew, in monotonic seconds, which all processes share.
+of stdin names members; when every session has seen all of them disappear, one line reports when the first and
+the last session were notified, in monotonic seconds, which all processes share.
 """
 
 import json
@@ -22,7 +22,7 @@ MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 STATES = Directory(Kind.STATES, "apex")
 LIFE = 10.0
 """Seconds of a session's life: enough for hundreds of clients and their server on one machine."""
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 """Seconds after which something is wrong."""
 
 
@@ -35,10 +35,10 @@ class View:
         self._news = news
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Take no notice: what is registered is seen."""
+        """Ignore the state of the session."""
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Note who has vanished."""
+        """Record disappeared members."""
         if directory == MEMBERS:
             with self._news:
                 for name in self.members.keys() - entries.keys():
@@ -78,14 +78,14 @@ def main() -> None:
     ]
     own = {name(number) for number in order["nodes"]}
     with news:
-        assert news.wait_for(lambda: all(view.members.keys() >= own for view in views), PATIENCE)
+        assert news.wait_for(lambda: all(view.members.keys() >= own for view in views), WAIT_TIMEOUT)
         print("registered", flush=True)
-        assert news.wait_for(lambda: all(len(view.members) == order["total"] for view in views), PATIENCE)
+        assert news.wait_for(lambda: all(len(view.members) == order["total"] for view in views), WAIT_TIMEOUT)
         print("complete", flush=True)
     for line in sys.stdin:
         names = json.loads(line)
         with news:
-            assert news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views), PATIENCE)  # noqa: B023
+            assert news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views), WAIT_TIMEOUT)  # noqa: B023
         seen = [view.gone[name] for view in views for name in names]
         print(json.dumps([min(seen), max(seen)]), flush=True)
     for backend in backends:

@@ -21,7 +21,7 @@ CLASSES = {
     "etcd": ("TestEtcd", "TestEtcdProcesses", "TestEtcdFaults"),
     "consul": ("TestConsul", "TestConsulProcesses", "TestConsulFaults"),
 }
-"""Each store's classes of the suite; its module has tests of its own besides."""
+"""Each store's classes of the suite; its module has tests of its own as well."""
 ABSENT = "no server"
 
 

@@ -54,7 +54,7 @@ def take_overs(folder: Path, store: Served) -> Times:
 def _die(owner: Program, survivor: Program, number: int) -> float:
     with owner:
         survivor.wait_for(f"withdraw route {ORPHAN}", _last(survivor))
-        time.sleep(0.5 + number * 0.2)  # each death at another moment between two signs of life
+        time.sleep(0.5 + number * 0.2)  # each death at another moment between two heartbeat
         died = time.monotonic()
         owner.kill()
         return survivor.wait_for(f"announce route {ORPHAN}", died).at - died

@@ -1,4 +1,4 @@
-"""A real server for each module, and each test's own part of it."""
+"""One real server per module, and one prefix per test."""
 
 from collections.abc import Iterator
 
@@ -19,14 +19,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
 
 @pytest.fixture
 def store(server: Consul) -> ConsulUnderTest:
-    if not server.process.running:  # a test before this one has failed
+    if not server.process.running:  # a previous test has failed
         server.start()
     return ConsulUnderTest(server)
 
 
 @pytest.fixture
 def proxy(server: Consul) -> Iterator[Proxy]:
-    """A way to the server that tests can break."""
+    """A proxy to the server with injected faults."""
     proxy = Proxy(server.address)
     yield proxy
     proxy.close()

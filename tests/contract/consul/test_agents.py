@@ -1,4 +1,4 @@
-"""Whole agents on Consul: refused and let in again (S3, L2)."""
+"""Complete agents with Consul: rejected logins (S3, L2)."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from vipagent.net.tls import Verify, client_context
 
 
 def registered(server: Consul) -> bool:
-    """Say whether the agent's VIP is there, as another client sees it."""
+    """Return whether the agent's VIP is registered, as seen by another client."""
     return server.ask(f"kv/exabgp/service/apex/{Refused.VIP}") is not None
 
 
@@ -35,7 +35,7 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     expired, good = authority.issue("expired", days=-1), authority.issue("good")
     cert, key = tmp_path / "own.crt", tmp_path / "own.key"
-    careless = client_context(Verify.NO)  # the test's own requests are not what is tested
+    careless = client_context(Verify.NO)  # the test's requests are not under test
     own = {"ca_file": str(authority.cert), "cert_file": str(cert), "key_file": str(key)}
     server = Consul(tmp_path / "server", own, tls=careless)
     trust = {"tls": True, "ca": str(authority.cert)}
@@ -56,15 +56,15 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_resolved(tmp_path: Path) -> None:
     server = Consul(tmp_path / "server")
     server.start()
     try:
         agent = Refused(tmp_path, {"backend": "consul", "hosts": [f"{UNRESOLVED}:{server.port}"]})
-        agent.recovers(f"{UNRESOLVED}:.*its name does not resolve", agent.resolve, lambda: registered(server))
+        agent.recovers(f"{UNRESOLVED}:.*name resolution failed", agent.resolve, lambda: registered(server))
     finally:
         server.stop()
 
 
-def test_the_page_has_the_options_as_they_are() -> None:
+def test_the_page_lists_the_current_options() -> None:
     assert shown("options consul") == options("consul")

@@ -1,4 +1,4 @@
-"""Three Consul servers: the leader dies, the quorum goes and returns, one freezes."""
+"""Three Consul servers: killed leader, lost quorum, frozen server."""
 
 import time
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SnapshotSeen
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 
-ELECTION = 10.0
-"""Seconds that a cluster may take for a new leader: 2 to 4, and twice that if the first round fails."""
+ELECTION_GRACE = 10.0
+"""Maximum duration of an election in seconds: 2 to 4, and twice that if the first round fails."""
 LONG_LIFE = 10.0
-"""Seconds of a session that outlives an election."""
+"""Session timeout in seconds that is longer than an election."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def whole(cluster: Cluster) -> Iterator[Cluster]:
-    """All three servers run and serve, before the test and after it."""
+    """Three servers that run before and after each test."""
     yield cluster
     for server in cluster.servers:
         if not server.process.running:
@@ -53,21 +53,21 @@ def life() -> float:
 
 @pytest.fixture
 def store(whole: Cluster, leader: Consul, life: float) -> ConsulUnderTest:
-    """Agents ask a server that follows first, then the leader."""
+    """Agents that use a follower first, then the leader."""
     hosts = [address for address in whole.hosts if address != leader.address]
     return ConsulUnderTest(leader, {}, (hosts[0], leader.address, hosts[1]), life=life)
 
 
 @pytest.fixture
 def agent(peers: Peers) -> Peer:
-    """An agent with a member, in a service with a maintenance key, which must never seem gone."""
+    """An agent with a member, in a service with a maintenance key, which must never disappear."""
     agent = peers.join("node1")
-    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
+    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
     agent.watch(MAINTENANCE)
     agent.watch(MEMBERS)
     agent.register(member(1))
-    agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], PATIENCE)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], WAIT_TIMEOUT)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     return agent
 
 
@@ -75,15 +75,15 @@ def agent(peers: Peers) -> Peer:
 def test_the_leader_dies_while_a_node_does(
     agent: Peer, store: ConsulUnderTest, leader: Consul, life: float
 ) -> None:
-    """The node's entry goes all the same, once; nobody else's does."""
+    """Only the node's entry disappears, once."""
     with holder(store, "node2", "killed", [member(2).name]) as child:
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
         mark = agent.seen.mark()
-        with agent.seen.never_without(MEMBERS, member(1).name):
+        with agent.seen.always_contains(MEMBERS, member(1).name):
             leader.kill()
             child.kill()
-            agent.seen.wait_names(MEMBERS, [member(1).name], life + ELECTION, mark)
-            agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+            agent.seen.wait_names(MEMBERS, [member(1).name], life + ELECTION_GRACE, mark)
+            agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
     with_it = [member(2).name in snapshot for snapshot in agent.seen.snapshots(MEMBERS, mark)]
     assert with_it == sorted(with_it, reverse=True), "once it is gone, it stays gone"
 
@@ -91,24 +91,24 @@ def test_the_leader_dies_while_a_node_does(
 def test_the_server_that_is_asked_dies(
     agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster
 ) -> None:
-    """The agent goes on at another one, in a new session: nobody sees its entry go, now or later."""
+    """The agent fails over with a new session, and its entry never disappears."""
     other = peers.join("node2")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     (asked,) = (server for server in whole.servers if server.address == store.hosts[0])
     mark = agent.seen.mark()
-    with other.seen.never_without(MEMBERS, member(1).name):
+    with other.seen.always_contains(MEMBERS, member(1).name):
         asked.kill()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         _wait_until_given_up(store.server, asked)
         agent.register(member(3))
-        other.seen.wait_names(MEMBERS, [member(1).name, member(3).name], NOTICE)
+        other.seen.wait_names(MEMBERS, [member(1).name, member(3).name], MAX_PROPAGATION)
     assert StoreState.LOST not in agent.seen.states(mark)
 
 
 def _wait_until_given_up(leader: Consul, dead: Consul) -> None:
-    """Wait until the gossip's check, which the first session hung on, has failed."""
+    """Wait until the serfHealth check of the first session has failed."""
 
     def failed() -> bool:
         found = leader.call(f"health/node/{dead.name}", "GET")
@@ -119,14 +119,14 @@ def _wait_until_given_up(leader: Consul, dead: Consul) -> None:
 
 
 def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
-    """The others elect a new one; the agent's view goes on, and its entry stays."""
+    """The others elect a new leader; the agent's entry and view are kept."""
     mark = agent.seen.mark()
     leader.pause()
-    try:  # a quick election is over before the agent's next sign of life: then its session is never unsure
+    try:  # after a quick election, before the next heartbeat, the session is never unsure
         peers.join("node2").register(member(2))
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION, mark)
-        agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, PATIENCE, "it is connected")
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION_GRACE, mark)
+        agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, WAIT_TIMEOUT, "it is connected")
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
     finally:
         leader.resume()
 
@@ -134,15 +134,15 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
 def test_06_no_quorum_is_not_no_peers(
     agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster
 ) -> None:
-    """Without a quorum nothing is handed over; with it again, the view is right within 2 s."""
+    """Without a quorum nothing is delivered; afterwards the view is correct within 2 s."""
     peers.join("node2").register(member(2))
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
     gone = [server for server in whole.servers if server.address in store.hosts[1:]]
     mark = agent.seen.mark()
-    with agent.seen.never_without(MAINTENANCE, WHOLE_SERVICE):
+    with agent.seen.always_contains(MAINTENANCE, WHOLE_SERVICE):
         for server in gone:
             server.kill()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
         lost = time.monotonic()
         early = [event for event in agent.seen.events(mark) if isinstance(event, SnapshotSeen)]
         assert all(set(event.entries) for event in early)
@@ -151,7 +151,7 @@ def test_06_no_quorum_is_not_no_peers(
             server.launch()
         for server in whole.servers:
             server.wait()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-        agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], RECOVERY, mark)
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+        agent.seen.wait_names(MAINTENANCE, [WHOLE_SERVICE], MAX_RECOVERY, mark)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)

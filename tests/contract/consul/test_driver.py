@@ -1,4 +1,4 @@
-"""When Consul's driver ends its earlier sessions, with a Consul agent in the test."""
+"""The end of previous sessions in Consul's driver, with a fake Consul agent."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ import pytest
 
 from tests.unit.store.looped import looped
 from vipagent.net.endpoint import Endpoint
-from vipagent.net.http import Answer, HttpClient
+from vipagent.net.http import HttpClient, HttpResponse
 from vipagent.net.protocol import Head, Request
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import Found, Holder, Refused
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.slowness import allowed
-from vipagent_consul.client import Client
+from vipagent_consul.client import ConsulClient
 from vipagent_consul.driver import ConsulDriver
-from vipagent_consul.http import Channel
+from vipagent_consul.http import ConsulTransport
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 FIRST, SECOND = Key(MEMBERS, "10.0.0.1"), Key(MEMBERS, "10.0.0.2")
@@ -24,7 +24,7 @@ EARLIER = Found(b"x", 3, Holder.EARLIER)
 
 
 class Agent:
-    """Takes every change, but those that a test keeps waiting or refuses."""
+    """Accepts every change, except those that a test delays or rejects."""
 
     def __init__(self) -> None:
         self.destroyed: list[str] = []
@@ -44,7 +44,7 @@ class Agent:
 
 
 async def _at_another(agent: Agent) -> ConsulDriver:
-    """Return a driver with two entries that an earlier session holds still."""
+    """Return a driver with two entries that a previous session still holds."""
     driver = ConsulDriver(StoreSettings("node1", "run1"))
     driver._connection = agent  # type: ignore[assignment]
     driver._session = "first"
@@ -58,7 +58,7 @@ async def _at_another(agent: Agent) -> ConsulDriver:
 
 @looped
 async def test_a_session_is_not_ended_while_an_entry_is_being_taken_over_from_it() -> None:
-    """It would take the entry with it."""
+    """The entry would be deleted with it."""
     agent = Agent()
     driver = await _at_another(agent)
     agent.waiting[SECOND.name] = asyncio.Event()
@@ -84,15 +84,15 @@ async def test_a_session_is_not_ended_while_an_entry_of_it_cannot_be_taken_over(
 
 @looped
 async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With Consul's servers far away, a few dozens of them would cost the session."""
+    """With a high latency, a few dozen requests would expire the session."""
 
-    async def slow(client: HttpClient, request: Request, within: float, budget: float) -> Answer:
+    async def slow(client: HttpClient, request: Request, within: float, budget: float) -> HttpResponse:
         await asyncio.sleep(0.1)
-        return Answer(Head(HTTPStatus.OK, {}), b'[{"ID": "first"}]')
+        return HttpResponse(Head(HTTPStatus.OK, {}), b'[{"ID": "first"}]')
 
     monkeypatch.setattr(HttpClient, "fetch", slow)
-    channel = Channel(Endpoint("127.0.0.1", 8500), "", None, 1.5)
-    client = Client(Endpoint("127.0.0.1", 8500), channel)
+    channel = ConsulTransport(Endpoint("127.0.0.1", 8500), "", None, 1.5)
+    client = ConsulClient(Endpoint("127.0.0.1", 8500), channel)
     calls = asyncio.gather(*(client.deregister_service(str(number)) for number in range(32)))
     await asyncio.sleep(0)
     async with asyncio.timeout(allowed(0.4)):

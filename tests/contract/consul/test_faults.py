@@ -1,4 +1,4 @@
-"""What can befall Consul's sessions; each test has the number of the pitfall that it rules out."""
+"""Faults of Consul's sessions; test names have the number of the pitfall."""
 
 import threading
 import time
@@ -15,27 +15,27 @@ from vipagent.net.http import HttpClient
 from vipagent.net.protocol import Request
 from vipagent.store.layout import Key
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, eventually, member
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_consul import http, queries
 
 
 def end_sessions(store: ConsulUnderTest, node: str) -> None:
-    """End a node's sessions behind its back."""
+    """End a node's sessions with a foreign client."""
     for each in store.sessions(node):
         store.server.call(f"session/destroy/{each['ID']}")
 
 
 @pytest.mark.timeout(120)
 def test_21_a_time_to_live_counts_double(server: Consul) -> None:
-    """Without a check, Consul keeps a dead agent's entry for one to two times the 10 s that are the least."""
+    """Without a check, Consul keeps the entry of a killed agent for 10 to 20 s."""
     store = ConsulUnderTest(server, {"session": "ttl"})
     peers = Peers(store)
     watcher = peers.join("node2")
     watcher.watch(MEMBERS)
     with holder(store, "node1", "killed", [member(1).name]) as child:
-        watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+        watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
         child.kill()
         killed = time.monotonic()
         watcher.seen.wait_names(MEMBERS, [], 25.0)
@@ -45,14 +45,14 @@ def test_21_a_time_to_live_counts_double(server: Consul) -> None:
 
 
 def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
-    """LOST is told after the time to live itself: from then on Consul may have ended the session."""
+    """LOST is reported after the TTL, when Consul may have ended the session."""
     proxy = Proxy(server.address)
     store = ConsulUnderTest(server, {"session": "ttl"}, (proxy.address,))
     peers = Peers(store)
     agent = peers.join("node1")
     proxy.swallow()
     began = time.monotonic()
-    agent.seen.wait_state(StoreState.LOST, 10.0 + LATE)
+    agent.seen.wait_state(StoreState.LOST, 10.0 + LOSS_TOLERANCE)
     assert time.monotonic() - began > 10.0 - 10.0 / 3 - 0.5
     proxy.resume()
     peers.close()
@@ -60,17 +60,19 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
 
 
 def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
-    """The session was ended, its check still passes: that is noticed, and all is made anew."""
+    """A session that was ended while its check passes is detected and replaced."""
     agent, other = registered(peers), peers.join("node2")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     mark, others = agent.seen.mark(), other.seen.mark()
     (check,) = (name for name in _checks(store) if ":node1:" in name)
     end_sessions(store, "node1")
     store.server.call(f"agent/check/pass/{check}")
-    other.seen.wait_for(lambda: {} in other.seen.snapshots(MEMBERS, others), NOTICE, "the entry went")
-    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + NOTICE, others)
-    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+    other.seen.wait_for(
+        lambda: {} in other.seen.snapshots(MEMBERS, others), MAX_PROPAGATION, "the entry is gone"
+    )
+    other.seen.wait_names(MEMBERS, [member(1).name], LIFE / 3 + MAX_PROPAGATION, others)
+    agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
     assert agent.seen.states(mark) == [StoreState.LOST, StoreState.CONNECTED]
 
 
@@ -81,19 +83,19 @@ def _checks(store: ConsulUnderTest) -> dict[str, object]:
 
 
 def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
-    """A key is free at once when its session ends, and goes with it."""
+    """A key is deleted with its session, without lock delay."""
     first, second = registered(peers), peers.join("node2")
     (session,) = store.sessions("node1")
     assert (session["LockDelay"], session["Behavior"]) == (1_000_000, "delete")
     second.watch(MEMBERS)
     second.register(member(1))
-    second.wait_claim(member(1), Claim.OTHER, NOTICE)
+    second.wait_claim(member(1), Claim.OTHER, MAX_PROPAGATION)
     first.backend.close(2.0)
-    second.wait_claim(member(1), Claim.OURS, NOTICE)
+    second.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
-    """Nothing wakes a watch when it is over: the key is tried again until it is free."""
+def test_23_a_foreign_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
+    """Its end triggers no watch: the key is retried until it is free."""
     theirs = store.server.call(
         "session/create", body={"Behavior": "delete", "LockDelay": "2s", "NodeChecks": []}
     )
@@ -103,17 +105,17 @@ def test_23_somebody_elses_lock_delay_is_waited_for(peers: Peers, store: ConsulU
     agent = peers.join("node1")
     agent.watch(MEMBERS)
     agent.register(member(1))
-    agent.wait_claim(member(1), Claim.OTHER, PATIENCE)
+    agent.wait_claim(member(1), Claim.OTHER, WAIT_TIMEOUT)
     mark = agent.seen.mark()
     store.server.call(f"session/destroy/{theirs['ID']}")
     agent.register(member(2))
     agent.seen.wait_names(MEMBERS, [member(2).name], 2.0)
-    agent.wait_claim(member(1), Claim.OURS, 2.0 + NOTICE + 1.0)
+    agent.wait_claim(member(1), Claim.OURS, 2.0 + MAX_PROPAGATION + 1.0)
     assert agent.seen.states(mark) == []
 
 
 def test_24_an_invalid_session_while_registering(server: Consul) -> None:
-    """What Consul says of a dead session is acted on at once: no sign of life, 10 s later, is waited for."""
+    """An error about a missing session is handled immediately, not at the next heartbeat."""
     store = ConsulUnderTest(server, life=30.0)
     peers = Peers(store)
     try:
@@ -122,24 +124,24 @@ def test_24_an_invalid_session_while_registering(server: Consul) -> None:
             end_sessions(store, "node1")
             agent.register(member(turn))
             agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, turn + 1)], 5.0)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         assert len(store.sessions("node1")) == 1
     finally:
         peers.close()
 
 
 def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
-    """Its session lives on in Consul, but is not ours any more: the entry changes hands without a gap."""
+    """Its session still exists, but is a previous one: the entry is replaced without a gap."""
     agent, other = registered(peers), peers.join("node2")
     (stale,) = store.sessions("node1")
     path = member(1).path(store.prefix).strip("/")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
-    with other.seen.never_without(MEMBERS, member(1).name):
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
+    with other.seen.always_contains(MEMBERS, member(1).name):
         again = peers.join("node1")
         again.register(member(1))
-        eventually(lambda: _holder(store, path) != stale["ID"], NOTICE, "the new run has the key")
-    assert agent.wait_claim(member(1), Claim.SAME_NODE, NOTICE).value == again.value
+        eventually(lambda: _holder(store, path) != stale["ID"], MAX_PROPAGATION, "the new run has the key")
+    assert agent.wait_claim(member(1), Claim.SAME_NODE, MAX_PROPAGATION).value == again.value
 
 
 def _holder(store: ConsulUnderTest, path: str) -> object:
@@ -151,42 +153,44 @@ def _holder(store: ConsulUnderTest, path: str) -> object:
 def test_25_an_idle_query_is_no_fault(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Consul answers up to a sixteenth of the wait late: the time-out allows for it."""
-    monkeypatch.setattr(queries, "WAIT", 1)
-    monkeypatch.setattr(queries, "CALL", 1.0)
+    """Consul adds up to a sixteenth to the wait, which the timeout includes."""
+    monkeypatch.setattr(queries, "QUERY_WAIT", 1)
+    monkeypatch.setattr(queries, "REPLY_MARGIN", 1.0)
     asked = _count_queries(monkeypatch)
     agent = registered(peers)
     mark, before = agent.seen.mark(), len(asked)
-    eventually(lambda: len(asked) >= before + 5, PATIENCE, "five queries have waited in vain")
+    eventually(lambda: len(asked) >= before + 5, WAIT_TIMEOUT, "five queries have timed out")
     assert agent.seen.events(mark) == []
 
 
 def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> None:
-    """Servers are restored from an older snapshot: the view is right at once, and stays so."""
+    """After a restore of an older snapshot the view is correct."""
     agent = registered(peers)
     saved = store.server.ask("snapshot")
     assert saved
     for last in range(2, 30):
         agent.register(member(last))
-    agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, 30)], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [member(last).name for last in range(1, 30)], WAIT_TIMEOUT)
     other = peers.join("node2")
     assert store.server.ask("snapshot", "PUT", saved) is not None
-    agent.wait_claim(member(29), Claim.OURS, RECOVERY)  # what the snapshot lacks is made again
-    store.plant(member(40), b"new")
-    agent.seen.wait_for(lambda: agent.entry(member(40)), NOTICE, "what comes after the restore is seen")
+    agent.wait_claim(member(29), Claim.OURS, MAX_RECOVERY)  # what the snapshot lacks is made again
+    store.create_foreign(member(40), b"new")
+    agent.seen.wait_for(
+        lambda: agent.entry(member(40)), MAX_PROPAGATION, "a change after the restore is seen"
+    )
     other.watch(MEMBERS)
     names = [member(last).name for last in (*range(1, 30), 40)]
-    other.seen.wait_names(MEMBERS, names, PATIENCE)
-    agent.seen.wait_names(MEMBERS, names, NOTICE)
+    other.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
+    agent.seen.wait_names(MEMBERS, names, MAX_PROPAGATION)
 
 
 def test_25_an_empty_directory_is_woken_by_any_write(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A busy Consul does not make busy agents, and what counts is still seen in time."""
+    """A busy Consul does not make agents busy, and changes are seen in time."""
     agent = peers.join("node1")
     agent.watch(MAINTENANCE)
-    agent.seen.wait_names(MAINTENANCE, [], PATIENCE)
+    agent.seen.wait_names(MAINTENANCE, [], WAIT_TIMEOUT)
     asked = _count_queries(monkeypatch)
     ending = threading.Event()
 
@@ -198,33 +202,33 @@ def test_25_an_empty_directory_is_woken_by_any_write(
     began = time.monotonic()
     writer.start()
     try:
-        eventually(lambda: time.monotonic() - began > 3.0, PATIENCE, "3 s of writing")
+        eventually(lambda: time.monotonic() - began > 3.0, WAIT_TIMEOUT, "3 s of writing")
         assert len(asked) < 100, "4 a second, each looks twice at what is empty; there are more writes"
-        store.plant(Key(MAINTENANCE, "node9"), b"")
-        agent.seen.wait_names(MAINTENANCE, ["node9"], NOTICE)
+        store.create_foreign(Key(MAINTENANCE, "node9"), b"")
+        agent.seen.wait_names(MAINTENANCE, ["node9"], MAX_PROPAGATION)
     finally:
         ending.set()
         writer.join()
 
 
 def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list to which the target of every query to the key store is added."""
+    """Return a list of the targets of all key queries."""
     asked: list[str] = []
-    fetch = http.Channel._fetch
+    fetch = http.ConsulTransport._fetch
 
     async def counting(
-        channel: http.Channel, request: Request, within: float, idle: list[HttpClient]
+        channel: http.ConsulTransport, request: Request, within: float, idle: list[HttpClient]
     ) -> Response:
         if request.target.startswith("/v1/kv/"):
             asked.append(request.target)
         return await fetch(channel, request, within, idle)
 
-    monkeypatch.setattr(http.Channel, "_fetch", counting)
+    monkeypatch.setattr(http.ConsulTransport, "_fetch", counting)
     return asked
 
 
 def test_07_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:
-    """Nothing is left in Consul: no session, no service, no entry."""
+    """No session, no service and no entry remain in Consul."""
     registered(peers).backend.close(2.0)
     assert store.sessions("node1") == []
     assert not any(":node1:" in check for check in _checks(store))

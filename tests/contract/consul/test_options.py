@@ -1,4 +1,4 @@
-"""Options, hosts and prefixes for Consul that can never work are refused before anything is sent."""
+"""Invalid options, hosts and prefixes for Consul are rejected by the constructor."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from vipagent_consul.session import SessionKind
 
 
 def refusal(options: dict[str, object], **settings: object) -> str:
-    """Return what the constructor says."""
+    """Return the error of the constructor."""
     with pytest.raises(StoreConfigError) as refused:
         ConsulDriver(StoreSettings("node1", "run1", options=options, **settings))  # type: ignore[arg-type]
     return str(refused.value)
@@ -31,7 +31,7 @@ def refusal(options: dict[str, object], **settings: object) -> str:
         ({"token_env": "VIPAGENT_UNSET"}, ["token_env", "VIPAGENT_UNSET", "not set"]),
         ({"token_file": "/nowhere"}, ["token_file", "/nowhere", "No such file"]),
         ({"token_file": "/dev/null"}, ["token_file", "/dev/null", "is empty"]),
-        ({"token_file": "/dev/null", "token_env": "X"}, ["token_file and token_env", "one of them"]),
+        ({"token_file": "/dev/null", "token_env": "X"}, ["token_file and token_env", "mutually exclusive"]),
         ({"ca": "/dev/null"}, ["ca needs tls: true"]),
         ({"tls": True, "ca": "/nowhere"}, ["ca", "/nowhere", "No such file"]),
         ({"tls": True, "keyfile": "/dev/null"}, ["keyfile needs certfile"]),
@@ -49,11 +49,11 @@ def test_a_secret_that_was_given_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "not \u00e4scii", "\x1b[31m"])
-def test_a_token_that_is_no_header(tmp_path: Path, token: str) -> None:
+def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = tmp_path / "token"
     file.write_text(token)
     said = refusal({"token_file": str(file)})
-    assert f"token_file: {file} holds no token" in said
+    assert f"token_file: {file} contains no valid token" in said
     assert token not in said
 
 
@@ -91,7 +91,7 @@ def test_hosts_and_their_default_port() -> None:
     ],
 )
 def test_21_the_life_that_is_granted(options: dict[str, object], asked: float, life: float, ttl: int) -> None:
-    """Never more than the time to live: it is renewed three times in a life."""
+    """Never more than the TTL; it is renewed three times per timeout."""
     settings = StoreSettings("node1", "run1", session_timeout=asked)
     kind = SessionKind(settings, parse_options(ConsulOptions, options))
     assert (kind.life, kind.ttl) == (life, ttl)

@@ -1,4 +1,4 @@
-"""Consul servers that demand a token: let in, refused in words, let in again (S3)."""
+"""Consul servers that require a token: accepted, rejected, recovered (S3)."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,24 +15,24 @@ from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.layout import WHOLE_SERVICE, Key
-from vipagent.testing.faults import LATE
+from vipagent.testing.faults import LOSS_TOLERANCE
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_consul import ConsulDriver
 
 MASTER = "3b1f6a52-0000-4000-8000-000000000001"
 
 
 class Tokens:
-    """A server whose ACLs deny what no token allows."""
+    """A server with the ACL default policy `deny`."""
 
     def __init__(self, server: Consul) -> None:
         self.server = server
         self._count = 0
 
     def make(self, rules: str) -> tuple[str, str]:
-        """Return the accessor and the secret of a new token with these rules."""
+        """Create a token with these rules; return its accessor and secret."""
         self._count += 1
         name = f"policy-{self._count}"
         self.server.call("acl/policy", body={"Name": name, "Rules": rules})
@@ -45,7 +45,7 @@ class Tokens:
 
 
 def rules(prefix: str) -> str:
-    """What an agent needs, as the documentation says."""
+    """Return the policy of an agent, as documented."""
     return f"""
         key_prefix "{prefix.strip("/")}/" {{ policy = "write" }}
         session_prefix "" {{ policy = "write" }}
@@ -75,19 +75,19 @@ def store(guarded: Tokens, token_file: Path) -> ConsulUnderTest:
 
 @pytest.fixture
 def agent(store: ConsulUnderTest) -> Iterator[Peer]:
-    """Opened with a file that holds no valid token yet."""
+    """An agent with a file that contains no valid token yet."""
     with opened(store) as agent:
         yield agent
 
 
 def test_a_token_from_a_file(agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path) -> None:
     token_file.write_text(guarded.make(rules(store.prefix))[1] + "\n")
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
-    assert set(agent.backend.read(MAINTENANCE, PATIENCE)) == {WHOLE_SERVICE}
-    assert agent.backend.erase(Key(MAINTENANCE, WHOLE_SERVICE), PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+    agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
+    assert set(agent.backend.read(MAINTENANCE, WAIT_TIMEOUT)) == {WHOLE_SERVICE}
+    assert agent.backend.erase(Key(MAINTENANCE, WHOLE_SERVICE), WAIT_TIMEOUT)
     agent.backend.deregister(member(1))
-    agent.seen.wait_names(MEMBERS, [], NOTICE)
+    agent.seen.wait_names(MEMBERS, [], MAX_PROPAGATION)
 
 
 def test_a_token_from_the_environment(
@@ -96,13 +96,13 @@ def test_a_token_from_the_environment(
     monkeypatch.setenv("VIPAGENT_TOKEN", guarded.make(rules(store.prefix))[1])
     store.options = {"token_env": "VIPAGENT_TOKEN"}
     with opened(store) as agent:
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_08_the_environment_overrides_nothing(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever other tools of Consul's, or of HTTP, may have been told there."""
+    """Variables of other Consul or HTTP tools are ignored."""
     token_file.write_text(guarded.make(rules(store.prefix))[1])
     for name, value in {
         "CONSUL_HTTP_TOKEN": "another",
@@ -115,13 +115,13 @@ def test_08_the_environment_overrides_nothing(
         "http_proxy": f"http://{HOST}:1",
     }.items():
         monkeypatch.setenv(name, value)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_08_no_token_from_the_environment(
     guarded: Tokens, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who configures none sends none."""
+    """Without a configured token, none is sent."""
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", MASTER)
     store.options = {}
     with opened(store) as agent:
@@ -129,7 +129,7 @@ def test_08_no_token_from_the_environment(
 
 
 def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
-    """No log of a proxy or a server shall have it: it is not in the address, nor in what is sent."""
+    """It is neither in the URL nor in the body, so that it does not appear in logs."""
     seen: list[tuple[str, Mapping[str, str]]] = []
 
     class Recording(BaseHTTPRequestHandler):
@@ -151,7 +151,7 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
     backend = Client(ConsulDriver, settings, recorder)
     try:
         backend.open()
-        recorder.wait_state(StoreState.LOST, PATIENCE)
+        recorder.wait_state(StoreState.LOST, WAIT_TIMEOUT)
     finally:
         backend.close(2.0)
         server.shutdown()
@@ -164,56 +164,58 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
     assert not any("s3cret" in str(event) for event in recorder.events())
 
 
-def test_a_wrong_token_is_told_and_repaired_without_a_restart(
+def test_a_wrong_token_is_reported_and_repaired_without_a_restart(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    wait_detail(agent, f"{store.server.address}: Consul denies PUT /v1/agent/service/register: ACL not found")
+    wait_detail(
+        agent, f"{store.server.address}: permission denied: PUT /v1/agent/service/register: ACL not found"
+    )
     assert set(agent.seen.states()) == {StoreState.LOST}
-    with pytest.raises(StoreError, match=f"{store.server.address}: Consul denies PUT /v1/agent/"):
-        agent.backend.read(MEMBERS, PATIENCE)
+    with pytest.raises(StoreError, match=f"{store.server.address}: permission denied: PUT /v1/agent/"):
+        agent.backend.read(MEMBERS, WAIT_TIMEOUT)
     token_file.write_text(guarded.make(rules(store.prefix))[1])
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_a_token_file_that_vanishes_is_told(
+def test_a_deleted_token_file_is_reported(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    wait_detail(agent, ".*Consul denies")
+    wait_detail(agent, ".*permission denied")
     token_file.unlink()
     wait_detail(agent, f".*token_file: {token_file}: No such file")
     token_file.write_text("\n")
     wait_detail(agent, f".*token_file: {token_file} is empty")
     token_file.write_text(guarded.make(rules(store.prefix))[1])
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_a_token_that_expires_is_replaced(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    """The session is kept from being renewed; the file's new token takes it up again."""
+    """The session cannot be renewed until the new token is read from the file."""
     accessor, secret = guarded.make(rules(store.prefix))
     token_file.write_text(secret)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     mark = agent.seen.mark()
     guarded.revoke(accessor)
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
     assert agent.seen.snapshots(MEMBERS, mark) == []
     token_file.write_text(guarded.make(rules(store.prefix))[1])
-    agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-    agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
+    agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
+    agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
 
 
-def test_06_what_a_token_may_not_see_is_not_empty(
+def test_06_hidden_keys_are_not_absent(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
-    """Consul leaves hidden keys out of a list without a word: that would make an orphan of every VIP."""
+    """Consul silently omits hidden keys, which would make every VIP an orphan."""
     token_file.write_text(guarded.make(rules("/another"))[1])
-    wait_detail(agent, f"{store.server.address}: Consul denies")
+    wait_detail(agent, f"{store.server.address}: permission denied")
     assert agent.seen.snapshots(MEMBERS) == []
-    with pytest.raises(StoreError, match="denies"):
-        agent.backend.read(MEMBERS, PATIENCE)
-    with pytest.raises(StoreError, match="denies"):
-        agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", PATIENCE)
+    with pytest.raises(StoreError, match="permission denied"):
+        agent.backend.read(MEMBERS, WAIT_TIMEOUT)
+    with pytest.raises(StoreError, match="permission denied"):
+        agent.backend.write(Key(MAINTENANCE, WHOLE_SERVICE), b"", WAIT_TIMEOUT)
 
 
 def test_a_token_that_may_only_read(
@@ -223,14 +225,14 @@ def test_a_token_that_may_only_read(
     token_file: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What can't be registered is told, and registered as soon as the policy allows it."""
+    """A rejected registration is reported, and succeeds as soon as the policy permits it."""
     token_file.write_text(guarded.make(rules(store.prefix).replace('"write"', '"read"', 1))[1])
     path = member(1).path(store.prefix)
-    words = f"{path}: Consul denies writing the key {path.strip('/')}"
+    words = f"{path}: permission denied: cannot write the key {path.strip('/')}"
     wait_for("the refusal is logged", lambda: words in caplog.text)
     policy = guarded.server.call("acl/policies", "GET")
     assert isinstance(policy, list)
     (mine,) = (each for each in policy if each["Name"] == f"policy-{guarded._count}")
     body = {"ID": mine["ID"], "Name": mine["Name"], "Rules": rules(store.prefix)}
     guarded.server.call(f"acl/policy/{mine['ID']}", body=body)
-    agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+    agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Consul passes the suite against a real server, whichever way its sessions end."""
+"""Contract tests of Consul with a real server, for all session types."""
 
 import pytest
 
@@ -8,19 +8,19 @@ from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFault
 
 
 class TestConsul(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 class TestConsulProcesses(ProcessDeath):
-    """Agents that die without a word."""
+    """Tests with killed agents."""
 
 
 class TestConsulFaults(ServerFaults):
-    """A server that dies or freezes."""
+    """Tests with a killed or frozen server."""
 
 
 class TestConsulWithoutCheck(BackendContract):
-    """All that holds for a store that is well, with sessions that end by their own time to live alone."""
+    """Tests without faults, with `session: ttl`."""
 
     @pytest.fixture
     def store(self, server: Consul) -> ConsulUnderTest:

@@ -1,4 +1,4 @@
-"""Consul servers that speak TLS and demand a certificate: let in, refused in words, let in again (S3)."""
+"""Consul servers with TLS and client certificates: accepted, rejected, recovered (S3)."""
 
 import re
 import shutil
@@ -16,14 +16,14 @@ from tests.servers.process import free_port, wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import Entry
-from vipagent.testing.faults import LATE
+from vipagent.testing.faults import LOSS_TOLERANCE
 from vipagent.testing.peers import MEMBERS, member
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 
 @dataclass(frozen=True)
 class Secured:
-    """A server that demands a certificate of its authority, and what an agent needs to be let in."""
+    """A server that requires client certificates, and valid options of an agent."""
 
     server: Consul
     authority: Authority
@@ -33,7 +33,7 @@ class Secured:
 def secured(
     directory: Path, subjects: str = "DNS:localhost,IP:127.0.0.1", days: int = 2, *, plain: bool = False
 ) -> Secured:
-    """Start a server whose certificate is for `subjects`, and valid for `days`; `plain` is `Authority`'s."""
+    """Start a server with a certificate for `subjects` and `days`; see `Authority` for `plain`."""
     authority = Authority(directory / "authority", plain=plain)
     own, client = authority.issue("server", subjects, days), authority.issue("agent")
     settings = {
@@ -42,7 +42,7 @@ def secured(
         "key_file": str(own.key),
         "verify_incoming_https": True,
     }
-    tests = client_context(Verify.NO)  # the tests' own requests are not what is tested
+    tests = client_context(Verify.NO)  # the tests' requests are not under test
     tests.load_cert_chain(client.cert, client.key)
     server = Consul(directory / "server", settings, tls=tests)
     server.start()
@@ -63,113 +63,113 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 def refused(server: Consul, options: Mapping[str, object], host: str, words: str) -> None:
-    """Assert that an agent is not let in, and says where and why; so does a command."""
+    """Assert that an agent and a command report the rejected connection, with host and cause."""
     with opened(ConsulUnderTest(server, options, (host,))) as agent:
         wait_detail(agent, f"{host}: {words}")
         assert set(agent.seen.states()) == {StoreState.LOST}
         wait_read_refused(agent, f"{host}: {words}")
 
 
-def test_let_in(secure: Secured) -> None:
+def test_a_valid_certificate_is_accepted(secure: Secured) -> None:
     for host in (secure.server.address, f"localhost:{secure.server.port}"):
         with opened(ConsulUnderTest(secure.server, secure.options, (host,))) as agent:
-            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-            assert set(agent.backend.read(MEMBERS, PATIENCE)) == {member(1).name}
+            agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+            assert set(agent.backend.read(MEMBERS, WAIT_TIMEOUT)) == {member(1).name}
 
 
 def test_cut_and_frozen_with_tls(secure: Secured) -> None:
-    """Queries over TLS end as others do: at once when they are cut, in time when nothing answers."""
+    """Queries with TLS end immediately after a disconnection, and in time without a reply."""
     with opened(ConsulUnderTest(secure.server, secure.options)) as agent:
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
-        agent.backend.watch(MEMBERS, frozenset())  # cuts the query that waits
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
+        agent.backend.watch(MEMBERS, frozenset())  # cancels the pending query
         wait_for("the new question is answered", lambda: agent.entry(member(1)) == Entry())
         secure.server.pause()
         try:
-            agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
+            agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE)
         finally:
             secure.server.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
 
 
 def test_no_certificate(secure: Secured) -> None:
     options = {"tls": True, "ca": secure.options["ca"]}
-    refused(secure.server, options, secure.server.address, "TLS fails: .*CERTIFICATE")
+    refused(secure.server, options, secure.server.address, "TLS failed: .*CERTIFICATE")
 
 
 def test_a_certificate_of_another_authority(secure: Secured, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other").issue("agent")
     options = {**secure.options, "certfile": str(other.cert), "keyfile": str(other.key)}
-    refused(secure.server, options, secure.server.address, "TLS fails: ")
+    refused(secure.server, options, secure.server.address, "TLS failed: ")
 
 
 def test_a_server_of_another_authority_until_it_is_ours(secure: Secured, tmp_path: Path) -> None:
-    """Once the file holds the right authority, the agent gets in without a restart."""
+    """Once the file has the correct authority, the agent connects without a restart."""
     ca = tmp_path / "ca.pem"
     shutil.copy(Authority(tmp_path / "other").cert, ca)
     options = {**secure.options, "ca": str(ca)}
     with opened(ConsulUnderTest(secure.server, options)) as agent:
-        wait_detail(agent, ".*: its certificate is not accepted: ")
+        wait_detail(agent, ".*: certificate verification failed: ")
         ca.write_text("no certificate")
-        wait_detail(agent, ".* is not asked: ")
+        wait_detail(agent, ".*: cannot load the credentials: ")
         shutil.copy(secure.authority.cert, ca)
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_an_expired_certificate(tmp_path: Path) -> None:
     expired = secured(tmp_path, days=-1)
     try:
-        words = "its certificate is not accepted: certificate has expired"
+        words = "certificate verification failed: certificate has expired"
         refused(expired.server, expired.options, expired.server.address, words)
     finally:
         expired.server.stop()
 
 
 def test_a_certificate_for_another_name(tmp_path: Path) -> None:
-    """It is refused, unless `verify: false` says that nobody shall look."""
+    """It is rejected, except with `verify: false`."""
     misnamed = secured(tmp_path, "DNS:consul.invalid")
     try:
-        words = "its certificate is not accepted: IP address mismatch"
+        words = "certificate verification failed: IP address mismatch"
         refused(misnamed.server, misnamed.options, misnamed.server.address, words)
         with opened(ConsulUnderTest(misnamed.server, {**misnamed.options, "verify": False})) as agent:
-            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+            agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     finally:
         misnamed.server.stop()
 
 
-def test_a_plain_authority_is_good_unless_strictness_is_asked_for(tmp_path: Path) -> None:
-    """One as operators make it, without a key usage: what is refused says so, and what to do."""
+def test_a_private_authority_is_accepted_unless_strict(tmp_path: Path) -> None:
+    """An authority without a key usage; the error of strict verification has the remedy."""
     plain = secured(tmp_path, plain=True)
     try:
         strict = {**plain.options, "verify": "strict"}
-        words = re.escape(f"its certificate is not accepted: {NO_KEY_USAGE}")
+        words = re.escape(f"certificate verification failed: {NO_KEY_USAGE}")
         refused(plain.server, strict, plain.server.address, words)
         with opened(ConsulUnderTest(plain.server, plain.options)) as agent:
-            agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+            agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     finally:
         plain.server.stop()
 
 
 def test_strict_verification_of_a_complete_authority(secure: Secured) -> None:
     with opened(ConsulUnderTest(secure.server, {**secure.options, "verify": "strict"})) as agent:
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
 def test_http_to_a_server_of_https(secure: Secured) -> None:
-    refused(secure.server, {}, secure.server.address, "Consul answers 400: Client sent an HTTP request to an")
+    refused(secure.server, {}, secure.server.address, "HTTP 400: Client sent an HTTP request to an")
 
 
 def test_https_to_a_server_of_http(secure: Secured, tmp_path: Path) -> None:
     plain = Consul(tmp_path / "plain")
     plain.start()
     try:
-        refused(plain, secure.options, plain.address, "TLS fails: WRONG_VERSION_NUMBER")
+        refused(plain, secure.options, plain.address, "TLS failed: WRONG_VERSION_NUMBER")
     finally:
         plain.stop()
 
 
-def test_a_name_that_does_not_resolve(secure: Secured) -> None:
-    refused(secure.server, secure.options, "consul.invalid:8500", "its name does not resolve: ")
+def test_a_name_that_cannot_be_resolved(secure: Secured) -> None:
+    refused(secure.server, secure.options, "consul.invalid:8500", "name resolution failed: ")
 
 
-def test_nobody_listens(secure: Secured) -> None:
+def test_a_closed_port(secure: Secured) -> None:
     refused(secure.server, {}, f"{HOST}:{free_port()}", "connection refused")

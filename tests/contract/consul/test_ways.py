@@ -1,4 +1,4 @@
-"""Ways to Consul that hang, break or lie, where Consul itself is well; with the pitfalls' numbers."""
+"""Connections to Consul that hang or break; test names have the number of the pitfall."""
 
 import gc
 import socket
@@ -18,37 +18,37 @@ from tests.servers.flood import flood
 from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing import growth
-from vipagent.testing.faults import CLOSED, LATE, RECOVERY
+from vipagent.testing.faults import CLOSE_TIMEOUT, LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_consul import queries
 
 
 @pytest.fixture
 def behind(store: ConsulUnderTest, proxy: Proxy) -> Iterator[Peers]:
-    """Agents whose way to Consul is the proxy."""
+    """Agents that use the proxy."""
     behind = Peers(ConsulUnderTest(store.server, {}, (proxy.address,), store.prefix))
     yield behind
     behind.close()
 
 
 def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: Proxy) -> None:
-    """LOST by our own clock; all is right soon after the way is back, without a restart."""
+    """LOST is reported by our timer; afterwards the agent recovers without a restart."""
     agent = registered(behind)
     mark = agent.seen.mark()
     proxy.swallow()
-    agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
-    assert "no answer within" in detail(agent)
+    agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
+    assert "no response within" in detail(agent)
     peers.join("node2").register(member(2))
     assert agent.seen.snapshots(MEMBERS, mark) == []
     proxy.resume()
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
-    agent.wait_claim(member(1), Claim.OURS, NOTICE)
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
+    agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> None:
-    """Each call to it ends, another server is asked, and it does not hold up the end."""
+def test_a_server_that_says_100_continue_forever(store: ConsulUnderTest) -> None:
+    """Each call fails, another server is used, and shutdown is not delayed."""
     with flood() as flooding:
         alone = Peers(ConsulUnderTest(store.server, {}, (flooding.address,), store.prefix))
         both = Peers(
@@ -56,10 +56,10 @@ def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> Non
         )
         try:
             agent = begun(alone.make("node1"))
-            wait_detail(agent, f"{flooding.address}: no proper HTTP answer: ")
+            wait_detail(agent, f"{flooding.address}: invalid HTTP response: ")
             began = time.monotonic()
             agent.backend.close(1.0)
-            assert time.monotonic() - began < CLOSED
+            assert time.monotonic() - began < CLOSE_TIMEOUT
             registered(both, "node2", last=2)
         finally:
             alone.close()
@@ -67,10 +67,10 @@ def test_a_server_that_says_100_continue_for_ever(store: ConsulUnderTest) -> Non
 
 
 def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that does not answer holds up neither the clock nor the end."""
+    """An unresponsive name server delays neither LOST nor shutdown."""
     answering = threading.Event()
     answering.set()
-    known = resolving({"consul.invalid": (HOST,)}, lambda _: answering.wait(PATIENCE))
+    known = resolving({"consul.invalid": (HOST,)}, lambda _: answering.wait(WAIT_TIMEOUT))
     monkeypatch.setattr(socket, "getaddrinfo", known)
     host = f"consul.invalid:{proxy.address.rpartition(':')[2]}"
     peers = Peers(ConsulUnderTest(store.server, {}, (host,), store.prefix))
@@ -78,52 +78,54 @@ def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch:
     answering.clear()
     try:
         proxy.cut()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE)
         began = time.monotonic()
         agent.backend.close(1.0)
-        assert time.monotonic() - began < allowed(CLOSED)
+        assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
     finally:
         answering.set()
 
 
-def test_03_only_the_sign_of_life_is_swallowed(behind: Peers, proxy: Proxy) -> None:
-    """It gets a new connection in time, and so does each watch; the session lives on."""
+def test_03_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
+    """It and all watches reconnect in time; the session is kept."""
     agent = registered(behind)
     mark = agent.seen.mark()
-    proxy.swallow(b"/v1/agent/service/register")  # what the session's connection began with
+    proxy.swallow(b"/v1/agent/service/register")  # the first request of the session's connection
     agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
     assert agent.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED]
-    agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
+    agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
 
 
-def test_03_only_a_watch_is_swallowed(
+def test_03_only_a_watch_is_dropped(
     behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session is well and hears nothing of it: the query's own time-out ends that."""
-    monkeypatch.setattr(queries, "WAIT", 2)
-    monkeypatch.setattr(queries, "CALL", 0.5)
+    """The session is not affected; the query's timeout ends the fault."""
+    monkeypatch.setattr(queries, "QUERY_WAIT", 2)
+    monkeypatch.setattr(queries, "REPLY_MARGIN", 0.5)
     agent = registered(behind)
     proxy.swallow(b"/v1/kv/")
     peers.join("node2").register(member(2))
-    agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
+    agent.seen.wait_state(StoreState.UNSURE, WAIT_TIMEOUT)
     proxy.resume()
-    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY)
+    agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY)
     assert agent.seen.state == StoreState.CONNECTED
 
 
 def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
-    """The first host hangs: the second is asked before the session is lost, and the entry changes over."""
+    """The first host hangs: the agent fails over before the session is lost, and replaces the entry."""
     peers = Peers(ConsulUnderTest(store.server, {}, (proxy.address, store.server.address), store.prefix))
     agent, other = registered(peers), Peers(store).join("node2")
     other.watch(MEMBERS)
-    other.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     mark = agent.seen.mark()
-    with other.seen.never_without(MEMBERS, member(1).name):
+    with other.seen.always_contains(MEMBERS, member(1).name):
         proxy.swallow()
         agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         eventually(
-            lambda: len(store.sessions("node1")) == 1, NOTICE, "the session at the first host is ended"
+            lambda: len(store.sessions("node1")) == 1,
+            MAX_PROPAGATION,
+            "the session at the first host is ended",
         )
     assert StoreState.LOST not in agent.seen.states(mark)
     assert store.server.address in detail(agent)
@@ -133,9 +135,9 @@ def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
 
 @pytest.mark.timeout(120)
 def test_200_reconnections_leak_nothing(behind: Peers, proxy: Proxy) -> None:
-    """Neither threads nor descriptors nor memory."""
+    """Threads, descriptors and memory do not grow."""
     agent = registered(behind)
-    _reconnect(agent, proxy, 20)  # whatever is made once is made by now
+    _reconnect(agent, proxy, 20)  # create everything that is created only once
     tracemalloc.start()
     try:
         threads, opened, kept = growth.read(
@@ -149,18 +151,18 @@ def test_200_reconnections_leak_nothing(behind: Peers, proxy: Proxy) -> None:
 
 
 def _reconnect(agent: Peer, proxy: Proxy, times: int) -> None:
-    """Cut all connections; a change that the agent makes then shows that they are there again."""
+    """Close all connections; verify the reconnection with a change."""
     for turn in range(times):
         value, mark = f"turn {turn}".encode(), agent.seen.mark()
         proxy.cut()
         agent.backend.register(member(1), value)
-        agent.seen.wait_for(partial(_has_value, agent, value), PATIENCE, "the change is seen")
-        agent.seen.wait_for(partial(_is_well, agent, mark), PATIENCE, "the session is connected")
+        agent.seen.wait_for(partial(_has_value, agent, value), WAIT_TIMEOUT, "the change is seen")
+        agent.seen.wait_for(partial(_is_well, agent, mark), WAIT_TIMEOUT, "the session is connected")
     agent.seen._events.clear()
 
 
 def _is_well(agent: Peer, since: int) -> bool:
-    """Whether the session is connected; one that was cut between two calls need not notice."""
+    """Whether the session is connected; a disconnection between two calls may be unnoticed."""
     return agent.seen.states(since)[-1:] in ([], [StoreState.CONNECTED])
 
 

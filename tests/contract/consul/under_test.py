@@ -1,4 +1,4 @@
-"""Consul as a store under test, and a foreign client of it."""
+"""Consul as a store under test, and a foreign client."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,17 +19,17 @@ PREFIXES = count(1)
 
 @contextmanager
 def opened(store: "ConsulUnderTest") -> Iterator[Peer]:
-    """Yield an agent with a wish and a watch, that may or may not get in."""
+    """Yield an agent with a registration and a watch; its login may fail."""
     peers = Peers(store)
     yield begun(peers.make("node1"))
     peers.close()
 
 
 class ConsulUnderTest(OnServer[Consul]):
-    """A server, a prefix that is fresh for each test, and a foreign client with a session of its own."""
+    """A server, a new prefix for each test, and a foreign client with a separate session."""
 
     factory = ConsulDriver
-    vanishing = LIFE + 1.0
+    expiry = LIFE + 1.0
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class ConsulUnderTest(OnServer[Consul]):
         prefix: str = "",
         life: float = LIFE,
     ) -> None:
-        """Make the foreign client's session.
+        """Create the foreign client's session.
 
         Args:
-            server: it runs.
-            options: the backend's.
-            hosts: what the backend is told to ask, if not this server.
-            prefix: another store's, to share it.
-            life: seconds of a session's life.
+            server: a running server.
+            options: options of the backend.
+            hosts: hosts of the backend; default: this server.
+            prefix: prefix of another store, to share it.
+            life: session timeout in seconds.
         """
         self.server = server
         self.options = dict(options or {})
@@ -63,16 +63,16 @@ class ConsulUnderTest(OnServer[Consul]):
     def url(self, key: Key | Directory) -> str:
         return f"kv{quote(key.path(self.prefix))}"
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         assert self.server.call(f"{self.url(key)}?acquire={self.foreign}", body=value) is True
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.server.call(self.url(key), "DELETE")
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.server.call(self.url(key), body=value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         path = self.url(directory)
         for name in ("", "x" * 5000, "%C3%BF", "%FF%FE", "%ED%A0%80", "a%20b", "-", "10.0.0.0_0", "..."):
             self.server.call(f"{path}/{name}", body=b"\xff" * 100_000)
@@ -86,7 +86,7 @@ class ConsulUnderTest(OnServer[Consul]):
             self.server.call("txn", body=[{"KV": {"Verb": "set", "Key": key, "Value": "AAAA"}}])
 
     def sessions(self, node: str) -> list[dict[str, object]]:
-        """Return what Consul says of a node's sessions."""
+        """Return Consul's list of a node's sessions."""
         found = self.server.call("session/list", "GET")
         assert isinstance(found, list)
         return [each for each in found if each["Name"] == f"vipagent {node}"]

@@ -1,4 +1,4 @@
-"""Servers of etcd that demand something, and sessions that are let in, or are not (S3)."""
+"""etcd servers with authentication, and their sessions (S3)."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ from vipagent_etcd import EtcdDriver
 
 PREFIX = "/secured"
 LONG_LIFE = 10.0
-"""Seconds of a session: a login takes etcd a tenth of a second of work, and waits for others' of them."""
+"""Session timeout in seconds: a login takes 0.1 s of CPU, and is queued behind others."""
 
 
 def demand_passwords(server: Etcd) -> None:
-    """Have a new server demand a user and a password; `agent` may do all below /test… and PREFIX."""
+    """Enable authentication on a new server; `agent` has access below /test… and PREFIX."""
     for user, password in (("root", "root"), ("agent", PASSWORD)):
         server.ask("/v3/auth/user/add", {"name": user, "password": password})
         server.ask("/v3/auth/role/add", {"name": user})
@@ -30,7 +30,7 @@ def demand_passwords(server: Etcd) -> None:
 
 
 def demanding(directory: Path, *flags: str) -> Iterator[Etcd]:
-    """Yield a server that demands passwords."""
+    """Yield a server that requires passwords."""
     server = Etcd(directory, flags)
     server.start()
     demand_passwords(server)
@@ -39,14 +39,14 @@ def demanding(directory: Path, *flags: str) -> Iterator[Etcd]:
 
 
 def permit(server: Etcd, prefix: str) -> None:
-    """Let `agent` read and write all that begins with a prefix."""
+    """Grant `agent` read and write access to a prefix."""
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     permission = {"permType": "READWRITE", "key": b64(prefix), "range_end": b64(end)}
     server.ask("/v3/auth/role/grant", {"name": "agent", "perm": permission})
 
 
 def opened(sessions: list[Peer], host: str, options: Mapping[str, object], prefix: str = PREFIX) -> Peer:
-    """Return a session that has begun to connect, wants a member, and watches for it."""
+    """Return a connecting session that registers a member and watches it."""
     seen = Recorder()
     settings = StoreSettings("node1", f"run{len(sessions)}", (host,), prefix, LONG_LIFE, options)
     session = Peer(Client(EtcdDriver, settings, seen), seen)

@@ -1,4 +1,4 @@
-"""A real server for each module, and each test's own part of it."""
+"""One real server per module, and one prefix per test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +20,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
 
 @pytest.fixture
 def store(server: Etcd) -> EtcdUnderTest:
-    if not server.process.running:  # a test before this one has failed
+    if not server.process.running:  # a previous test has failed
         server.start()
     return EtcdUnderTest(server)
 
 
 @pytest.fixture
 def proxy(server: Etcd) -> Iterator[Proxy]:
-    """A way to the server that tests can break."""
+    """A proxy to the server with injected faults."""
     proxy = Proxy(server.address)
     yield proxy
     proxy.close()
@@ -35,5 +35,5 @@ def proxy(server: Etcd) -> Iterator[Proxy]:
 
 @pytest.fixture
 def login(password: Path) -> dict[str, object]:
-    """The options of an agent that a server with passwords lets in."""
+    """Valid options for a server with passwords."""
     return {"user": "agent", "password_file": str(password)}

@@ -1,4 +1,4 @@
-"""A server that speaks as etcd does, and lets logins wait, or freezes, when a test wants it."""
+"""A fake etcd server that can delay logins or freeze."""
 
 import json
 import threading
@@ -7,22 +7,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 ANSWER = {"header": {"revision": "1"}, "version": "3.5", "ID": "7", "TTL": "6", "token": "given"}
-"""What answers any of our requests."""
+"""Response to all requests."""
 
 
 class FakeEtcd:
-    """Takes everybody who has a token; a context."""
+    """Accepts all tokens; a context manager."""
 
     def __init__(self, freezes_at_login: bool = False) -> None:
-        """Listen, and serve from `__enter__` on.
+        """Listen, and serve after `__enter__`.
 
         Args:
-            freezes_at_login: answer nothing, and nobody, from the first login on.
+            freezes_at_login: stop all replies at the first login.
         """
         self.logins = 0
-        """How many were begun."""
+        """Number of logins."""
         self.let_in = threading.Event()
-        """Logins are answered once it is set."""
+        """Set to reply to logins."""
         self._freezes = freezes_at_login
         self._frozen = False
         self._thawed = threading.Event()
@@ -38,18 +38,18 @@ class FakeEtcd:
 
     def __exit__(self, *_: object) -> None:
         self.let_in.set()
-        self.thaw()
+        self.unfreeze()
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
 
-    def thaw(self) -> None:
-        """Answer all that waits, and freeze no more."""
+    def unfreeze(self) -> None:
+        """Reply to all pending requests, and stop freezing."""
         self._freezes = self._frozen = False
         self._thawed.set()
 
     def wait_turn(self, path: str) -> None:
-        """Return when a request is to be answered."""
+        """Return when a request must be answered."""
         if path == "/v3/auth/authenticate":
             self.logins += 1
             self._frozen = self._freezes
@@ -77,7 +77,7 @@ class FakeEtcd:
                 pass
 
             def handle(self) -> None:
-                with suppress(OSError):  # they abort their connections
+                with suppress(OSError):  # clients abort their connections
                     super().handle()
 
         return Handler

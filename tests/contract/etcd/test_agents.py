@@ -1,4 +1,4 @@
-"""Whole agents on etcd: refused and let in again (S3, L2); a cluster that loses its leader (A2)."""
+"""Complete agents with etcd: rejected logins (S3, L2), and a cluster that loses its leader (A2)."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.servers.etcd import Certificates, Cluster, Etcd
 
 
 def registered(server: Etcd, vip: str = Refused.VIP) -> bool:
-    """Say whether a VIP is there, as another client sees it."""
+    """Return whether a VIP is registered, as seen by another client."""
     return "kvs" in server.ask("/v3/kv/range", {"key": b64(f"/exabgp/service/apex/{vip}")})
 
 
@@ -58,18 +58,18 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_resolved(tmp_path: Path) -> None:
     server = Etcd(tmp_path / "server")
     server.start()
     try:
         agent = Refused(tmp_path, {"backend": "etcd", "hosts": [f"{UNRESOLVED}:{server.port}"]})
-        agent.recovers(f"{UNRESOLVED}:.*the name does not resolve", agent.resolve, lambda: registered(server))
+        agent.recovers(f"{UNRESOLVED}:.*name resolution failed", agent.resolve, lambda: registered(server))
     finally:
         server.stop()
 
 
-def test_a_leader_killed_while_a_node_dies(tmp_path: Path) -> None:
-    """One survivor takes the VIP over, once, and nothing else changes."""
+def test_a_leader_killed_together_with_a_node(tmp_path: Path) -> None:
+    """Exactly one other node takes over the VIP, once, and nothing else changes."""
     cluster = Cluster(tmp_path / "cluster")
     cluster.start()
     try:
@@ -79,6 +79,6 @@ def test_a_leader_killed_while_a_node_dies(tmp_path: Path) -> None:
         cluster.stop()
 
 
-def test_the_page_has_the_options_as_they_are() -> None:
+def test_the_page_lists_the_current_options() -> None:
     assert shown("options etcd") == options("etcd")
     assert shown("options tls") == options("tls")

@@ -1,4 +1,4 @@
-"""Three members of etcd, one of which dies, freezes, or is alone."""
+"""Three members of etcd, one of which is killed, frozen or isolated."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,16 +8,16 @@ from tests.contract.etcd.under_test import EtcdUnderTest
 from tests.servers.etcd import Cluster, Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
-from vipagent.testing.faults import LATE, RECOVERY
+from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 
 LIFE = 10.0
-"""Seconds of a session's life. A member without a leader leaves a request unanswered: two thirds of a life,
-which are always left, have room for the member that died, two that are asked in vain, and one that serves."""
+"""Session timeout in seconds. A member without a leader does not reply to a request: two thirds of the
+timeout are enough for the failed member, two unsuccessful requests, and one member that serves."""
 FAILOVER = LIFE * 2 / 3
-"""Seconds, at most, until an agent has found a member that serves, the cluster's election included."""
+"""Maximum duration of a failover in seconds, including the election."""
 
 Join = Callable[..., Peer]
 
@@ -32,7 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(running: Cluster) -> Iterator[Cluster]:
-    """All three are well before each test, and after it."""
+    """Three members that serve before and after each test."""
     yield running
     for server in running.servers:
         if server.process.running:
@@ -45,7 +45,7 @@ def cluster(running: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture
 def join(cluster: Cluster) -> Iterator[Join]:
-    """Make agents that have a member, and watch all members."""
+    """Create agents with a member that watch all members."""
     store = EtcdUnderTest(cluster.servers[0], life=LIFE)
     peers = Peers(store)
 
@@ -54,7 +54,7 @@ def join(cluster: Cluster) -> Iterator[Join]:
         agent = peers.join(node)
         agent.watch(MEMBERS)
         agent.register(member(last))
-        agent.wait_claim(member(last), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(last), Claim.OURS, WAIT_TIMEOUT)
         return agent
 
     yield join
@@ -62,7 +62,7 @@ def join(cluster: Cluster) -> Iterator[Join]:
 
 
 def server_of(agent: Peer, cluster: Cluster) -> Etcd:
-    """Return the member that an agent was last connected with."""
+    """Return the last member to which an agent was connected."""
     told = next(
         event.detail
         for event in reversed(agent.seen.events())
@@ -76,17 +76,17 @@ def others(cluster: Cluster, *without: Etcd) -> list[Etcd]:
 
 
 class TestCluster:
-    """What befalls one member is no matter to the agents; what befalls two is told, and heals."""
+    """A fault of one member has no effect; faults of two members are reported, and recover."""
 
-    def test_the_member_that_is_talked_to_is_killed(self, cluster: Cluster, join: Join) -> None:
-        """Another one in a moment, on the same lease: nobody sees the entry go (pitfall 3)."""
+    def test_the_connected_member_is_killed(self, cluster: Cluster, join: Join) -> None:
+        """The agent fails over with the same lease, and its entry never disappears (pitfall 3)."""
         agent = join("node1", 1, *cluster.servers)
         used = server_of(agent, cluster)
         watcher = join("node2", 2, *others(cluster, used))
         mark = agent.seen.mark()
-        with watcher.seen.never_without(MEMBERS, member(1).name):
+        with watcher.seen.always_contains(MEMBERS, member(1).name):
             used.kill()
-            agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
+            agent.seen.wait_reported(StoreState.UNSURE, MAX_PROPAGATION, mark)
             agent.seen.wait_state(StoreState.CONNECTED, FAILOVER, mark)
             assert server_of(agent, cluster) is not used
             watcher.register(member(3))
@@ -94,15 +94,15 @@ class TestCluster:
             agent.seen.wait_names(MEMBERS, names, FAILOVER, mark)
         assert StoreState.LOST not in agent.seen.states(mark)
 
-    def test_the_member_that_is_talked_to_is_frozen(self, cluster: Cluster, join: Join) -> None:
-        """It hangs rather than fails: found out by a keep-alive, in time for the lease (pitfall 3)."""
+    def test_the_connected_member_is_frozen(self, cluster: Cluster, join: Join) -> None:
+        """It hangs instead of failing: a keep-alive detects it before the lease expires (pitfall 3)."""
         agent = join("node1", 1, *cluster.servers)
         used = server_of(agent, cluster)
         watcher = join("node2", 2, *others(cluster, used))
         mark = agent.seen.mark()
-        with watcher.seen.never_without(MEMBERS, member(1).name):
+        with watcher.seen.always_contains(MEMBERS, member(1).name):
             used.pause()
-            agent.seen.wait_told(StoreState.UNSURE, LIFE, mark)
+            agent.seen.wait_reported(StoreState.UNSURE, LIFE, mark)
             agent.seen.wait_state(StoreState.CONNECTED, FAILOVER, mark)
             assert server_of(agent, cluster) is not used
             watcher.register(member(3))
@@ -110,30 +110,33 @@ class TestCluster:
             agent.seen.wait_names(MEMBERS, names, FAILOVER, mark)
 
     def test_pitfall_20_a_new_leader_keeps_the_leases(self, cluster: Cluster, join: Join) -> None:
-        """ "Not a primary lessor" means to try again."""
+        """The error "Not a primary lessor" is retried."""
         leader = cluster.leader()
         one, two = (
             join(f"node{last}", last, server) for last, server in enumerate(others(cluster, leader), 1)
         )
         marks = one.seen.mark(), two.seen.mark()
-        with one.seen.never_without(MEMBERS, member(2).name), two.seen.never_without(MEMBERS, member(1).name):
+        with (
+            one.seen.always_contains(MEMBERS, member(2).name),
+            two.seen.always_contains(MEMBERS, member(1).name),
+        ):
             leader.kill()
             one.register(member(3))
             two.register(member(4))
             for agent in (one, two):
                 names = [member(last).name for last in (1, 2, 3, 4)]
-                agent.seen.wait_names(MEMBERS, names, FAILOVER + RECOVERY)
+                agent.seen.wait_names(MEMBERS, names, FAILOVER + MAX_RECOVERY)
         for agent, mark in zip((one, two), marks, strict=True):
             assert StoreState.LOST not in agent.seen.states(mark)
 
     def test_pitfall_16_a_member_without_a_quorum_is_no_session(self, cluster: Cluster, join: Join) -> None:
-        """Its watch would be silent, and its lists old: it is left, and nothing is handed over."""
+        """Its watch would have no events and its lists would be stale: the agent fails over."""
         alone = cluster.servers[0]
         agent = join("node1", 1, alone)
         mark = agent.seen.mark()
         for server in others(cluster, alone):
             server.kill()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
         assert agent.seen.snapshots(MEMBERS, mark) == []
         last = agent.seen.events()[-1]
         assert isinstance(last, SessionSeen)
@@ -142,29 +145,29 @@ class TestCluster:
             server.launch()
         for server in cluster.servers:
             server.wait()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
     def test_pitfall_16_the_side_with_the_quorum_is_found(self, cluster: Cluster, join: Join) -> None:
-        """A member that the others cannot reach is well otherwise; the agent moves to them."""
+        """The agent fails over from an isolated member."""
         agent = join("node1", 1, *cluster.servers)
         used = server_of(agent, cluster)
         mark = agent.seen.mark()
         for server in others(cluster, used):
             server.pause()
-        agent.seen.wait_for(lambda: agent.seen.states(mark), PATIENCE, "the fault is told")
+        agent.seen.wait_for(lambda: agent.seen.states(mark), WAIT_TIMEOUT, "the fault is told")
         for server in others(cluster, used):
             server.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, FAILOVER + RECOVERY, mark)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, FAILOVER + MAX_RECOVERY, mark)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
     def test_a_node_dies_together_with_the_leader(self, cluster: Cluster, join: Join) -> None:
-        """Its entries go with the lease, whose life begins anew with the next leader's term."""
+        """Its entries expire with the lease, whose TTL restarts with the new leader."""
         watcher = join("node2", 2, *cluster.servers)
         store = EtcdUnderTest(cluster.servers[0], hosts=cluster.hosts, life=LIFE)
         store.prefix = watcher.backend.settings.prefix
         with holder(store, "node1", "killed", [member(1).name]) as child:
-            watcher.seen.wait_names(MEMBERS, [member(1).name, member(2).name], PATIENCE)
+            watcher.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)
             mark = watcher.seen.mark()
             cluster.leader().kill()
             child.kill()

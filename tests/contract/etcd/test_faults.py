@@ -1,4 +1,4 @@
-"""What can befall leases, watches and a server; what is a known pitfall has its number in the name."""
+"""Faults of leases, watches and servers; test names have the number of known pitfalls."""
 
 import os
 import shutil
@@ -14,30 +14,30 @@ from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.death import holder
-from vipagent.testing.faults import RECOVERY
+from vipagent.testing.faults import MAX_RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventually, member
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_etcd import follower, listing
 from vipagent_etcd.channel import read_message
-from vipagent_etcd.errors import Refused, Unavailable, Unreachable
+from vipagent_etcd.errors import EtcdRefused, Unavailable, Unreachable
 
 
 class TestLeases:
-    """Pitfalls 15 and 20, and a lease that outlives or does not outlive its agent."""
+    """Pitfalls 15 and 20, and leases of killed and frozen agents."""
 
-    def test_pitfall_15_a_lost_lease_is_made_anew_and_the_entries_put_again(
+    def test_pitfall_15_a_lost_lease_is_made_again_and_the_entries_put_again(
         self, peers: Peers, store: EtcdUnderTest
     ) -> None:
         agent = registered(peers)
         agent.backend.register(Key(STATES, "node1"), b"state")
-        eventually(lambda: store.get(Key(STATES, "node1")), PATIENCE, "the state is there")
+        eventually(lambda: store.get(Key(STATES, "node1")), WAIT_TIMEOUT, "the state exists")
         lost = store.get(member(1))["lease"]
         mark = agent.seen.mark()
         store.server.ask("/v3/lease/revoke", {"ID": lost})
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
         assert StoreState.LOST in agent.seen.states(mark)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
-        eventually(lambda: store.get(Key(STATES, "node1")), NOTICE, "the state is there again")
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
+        eventually(lambda: store.get(Key(STATES, "node1")), MAX_PROPAGATION, "the state exists again")
         leases = {store.get(key)["lease"] for key in (member(1), Key(STATES, "node1"))}
         assert len(leases) == 1
         assert leases.isdisjoint({lost, "0"}), "an entry without a lease would be permanent"
@@ -45,9 +45,9 @@ class TestLeases:
     def test_pitfall_15_a_put_on_a_lost_lease_gets_another(self, peers: Peers, store: EtcdUnderTest) -> None:
         agent = registered(peers)
         store.server.ask("/v3/lease/revoke", {"ID": store.get(member(1))["lease"]})
-        agent.register(member(2))  # sooner than the next keep-alive
-        agent.wait_claim(member(2), Claim.OURS, NOTICE)
-        agent.wait_claim(member(1), Claim.OURS, NOTICE)
+        agent.register(member(2))  # before the next keep-alive
+        agent.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
+        agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         assert int(store.get(member(2)).get("lease", 0)) > 0
 
     def test_pitfall_20_the_servers_floor_is_what_counts(
@@ -55,10 +55,12 @@ class TestLeases:
     ) -> None:
         store.life = 1.0
         agent = registered(peers)
-        assert "lease of 2 s" in detail(agent)
+        assert "lease TTL 2 s" in detail(agent)
         mark, before = agent.seen.mark(), server.metric(RENEWED)
-        with agent.seen.never_without(MEMBERS, member(1).name):
-            wait_for("3 s of keep-alives", lambda: server.metric(RENEWED) >= before + 5, PATIENCE, every=0.2)
+        with agent.seen.always_contains(MEMBERS, member(1).name):
+            wait_for(
+                "3 s of keep-alives", lambda: server.metric(RENEWED) >= before + 5, WAIT_TIMEOUT, every=0.2
+            )
         assert StoreState.LOST not in agent.seen.states(mark)
 
     def test_an_agent_that_was_stopped_for_longer_than_its_life_registers_again(
@@ -67,28 +69,28 @@ class TestLeases:
         watcher = peers.join("node2")
         watcher.watch(MEMBERS)
         with holder(store, "node1", "stopped", [member(1).name]) as child:
-            watcher.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+            watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
             os.kill(child.pid, signal.SIGSTOP)
-            watcher.seen.wait_names(MEMBERS, [], store.vanishing)
+            watcher.seen.wait_names(MEMBERS, [], store.expiry)
             os.kill(child.pid, signal.SIGCONT)
-            watcher.seen.wait_names(MEMBERS, [member(1).name], RECOVERY)
+            watcher.seen.wait_names(MEMBERS, [member(1).name], MAX_RECOVERY)
 
 
 class TestWatches:
-    """Pitfall 17, and what is watched, found, and cut."""
+    """Pitfall 17, and limits of watches."""
 
     def test_pitfall_17_a_watch_resumes_after_a_compaction(self, peers: Peers, store: EtcdUnderTest) -> None:
-        """Its next revision is gone: it is listed anew, and nothing was missed."""
+        """Its next revision is compacted: directories are listed again, and no change is missed."""
         agent = registered(peers)
         for turn in range(20):
             store.put(b"/elsewhere", str(turn).encode())
         now = store.server.ask("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
         store.server.ask("/v3/kv/compaction", {"revision": now, "physical": True})
         mark = agent.seen.mark()
-        agent.watch(MAINTENANCE)  # opens the watch anew, from where it was
-        agent.seen.wait_names(MAINTENANCE, [], PATIENCE)
-        store.plant(member(2), b"")
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], NOTICE)
+        agent.watch(MAINTENANCE)  # reopens the watch from its last revision
+        agent.seen.wait_names(MAINTENANCE, [], WAIT_TIMEOUT)
+        store.create_foreign(member(2), b"")
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_PROPAGATION)
         assert agent.seen.states(mark) == [], "the session is as well as before"
 
     def test_more_directories_than_one_transaction_takes(self, peers: Peers, store: EtcdUnderTest) -> None:
@@ -99,53 +101,51 @@ class TestWatches:
             agent.watch(service)
         agent.backend.open()
         for service in services:
-            agent.seen.wait_names(service, [], PATIENCE)
+            agent.seen.wait_names(service, [], WAIT_TIMEOUT)
         other.register(Key(services[-1], "10.0.0.1"))
-        agent.seen.wait_names(services[-1], ["10.0.0.1"], NOTICE)
+        agent.seen.wait_names(services[-1], ["10.0.0.1"], MAX_PROPAGATION)
         assert agent.seen.states() == [StoreState.CONNECTED], "at the first attempt"
 
-    def test_of_a_huge_directory_the_first_entries_are_handed_over(
+    def test_of_a_huge_directory_the_first_entries_are_delivered(
         self, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What follows when one of them goes is found by listing."""
+        """After the deletion of one of them the following entry is found by listing."""
         monkeypatch.setattr(listing, "MAX_ENTRIES", 5)
         for last in range(8):
-            store.plant(member(last), b"")
+            store.create_foreign(member(last), b"")
         agent = peers.join("node9")
         agent.watch(MEMBERS)
         names = [member(last).name for last in range(8)]
-        agent.seen.wait_names(MEMBERS, names[:5], PATIENCE)
-        store.uproot(member(0))
-        agent.seen.wait_names(MEMBERS, names[1:6], follower.RELIST_DELAY + NOTICE)
+        agent.seen.wait_names(MEMBERS, names[:5], WAIT_TIMEOUT)
+        store.delete(member(0))
+        agent.seen.wait_names(MEMBERS, names[1:6], follower.RELIST_DELAY + MAX_PROPAGATION)
 
-    def test_a_registration_nobody_watches_is_kept_all_the_same(
-        self, peers: Peers, store: EtcdUnderTest
-    ) -> None:
+    def test_an_unwatched_registration_is_kept(self, peers: Peers, store: EtcdUnderTest) -> None:
         agent = peers.join("node1")
         agent.register(member(1))
-        eventually(lambda: store.get(member(1)), NOTICE, "it is registered")
+        eventually(lambda: store.get(member(1)), MAX_PROPAGATION, "it is registered")
         for _ in range(3):
-            store.uproot(member(1))
-            eventually(lambda: store.get(member(1)), NOTICE, "it is there again")
+            store.delete(member(1))
+            eventually(lambda: store.get(member(1)), MAX_PROPAGATION, "it exists again")
 
-    def test_what_a_frozen_server_did_too_late_is_undone(self, peers: Peers, store: EtcdUnderTest) -> None:
-        """A request of ours that was given up, and carried out after the deregistration."""
+    def test_a_late_request_of_a_frozen_server_is_undone(self, peers: Peers, store: EtcdUnderTest) -> None:
+        """A cancelled request that is executed after the deregistration."""
         agent = registered(peers)
         lease = store.get(member(1))["lease"]
         agent.register(member(2))
         agent.backend.deregister(member(1))
-        agent.seen.wait_names(MEMBERS, [member(2).name], NOTICE)
+        agent.seen.wait_names(MEMBERS, [member(2).name], MAX_PROPAGATION)
         mark = agent.seen.mark()
         store.put(member(1).path(store.prefix).encode(), agent.value, lease=lease)
-        agent.seen.wait_names(MEMBERS, [member(2).name], NOTICE, mark)
+        agent.seen.wait_names(MEMBERS, [member(2).name], MAX_PROPAGATION, mark)
         assert store.get(member(1)) == {}
 
 
 class TestServer:
-    """A server that comes back as another."""
+    """A server that returns without its data."""
 
     def test_pitfall_1_a_server_that_has_lost_its_data(self, tmp_path: Path) -> None:
-        """Its revisions begin anew, and there is neither lease nor entry: all is made again."""
+        """Its revisions restart, and lease and entries are missing: all are created again."""
         server = Etcd(tmp_path / "etcd")
         server.start()
         peers = Peers(EtcdUnderTest(server))
@@ -154,13 +154,13 @@ class TestServer:
             for last in range(2, 9):
                 agent.register(member(last))
             names = [member(last).name for last in range(1, 9)]
-            agent.seen.wait_names(MEMBERS, names, PATIENCE)
+            agent.seen.wait_names(MEMBERS, names, WAIT_TIMEOUT)
             mark = agent.seen.mark()
             server.kill()
             shutil.rmtree(tmp_path / "etcd" / "data")
             server.start()
-            agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-            agent.seen.wait_names(MEMBERS, names, RECOVERY, mark)
+            agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+            agent.seen.wait_names(MEMBERS, names, MAX_RECOVERY, mark)
         finally:
             peers.close()
             server.stop()
@@ -177,13 +177,13 @@ class TestServer:
     ],
 )
 def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: int) -> None:
-    kind = Unavailable if code == 14 else Refused  # gRPC's UNAVAILABLE: another server may do better
+    kind = Unavailable if code == 14 else EtcdRefused  # gRPC's UNAVAILABLE: retry with another server
     with pytest.raises(kind, match=r"^gone$") as refusal:
         read_message(status, line)
     assert getattr(refusal.value, "code", 14) == code
 
 
 @pytest.mark.parametrize("line", [b"", b"<html>", b"[1]", b'"text"', b"[" * 100_000, b"\xff\x00"])
-def test_what_is_no_answer_of_etcd_s_is_a_fault_of_the_way(line: bytes) -> None:
+def test_an_invalid_response_is_a_connection_error(line: bytes) -> None:
     with pytest.raises(Unreachable, match="no JSON"):
         read_message(200, line)

@@ -13,10 +13,10 @@ from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.testing.contract import BackendContract
-from vipagent.testing.faults import RECOVERY
+from vipagent.testing.faults import MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_etcd import EtcdDriver
 
 
@@ -45,14 +45,14 @@ class TestEtcdWithPassword(BackendContract):
 class TestPasswords:
     """A user and a password."""
 
-    def test_a_wrong_password_is_told_and_mended_without_a_restart(
+    def test_a_wrong_password_is_reported_and_repaired_without_a_restart(
         self, password_server: Etcd, password: Path, login: dict[str, object], sessions: list[Peer]
     ) -> None:
         password.write_text("wrong")
         session = opened(sessions, password_server.address, login)
         refused(session, password_server.address, "authentication failed: wrong user or password")
         password.unlink()
-        session.seen.wait_for(lambda: f"{password}: No such file" in detail(session), PATIENCE)
+        session.seen.wait_for(lambda: f"{password}: No such file" in detail(session), WAIT_TIMEOUT)
         password.write_text(PASSWORD)
         serves(session)
 
@@ -63,12 +63,12 @@ class TestPasswords:
         options = {"user": "agent", "password_env": "ETCD_PASSWORD"}
         serves(opened(sessions, password_server.address, options))
 
-    def test_no_login_where_one_is_demanded(self, password_server: Etcd, sessions: list[Peer]) -> None:
+    def test_a_missing_login_is_rejected(self, password_server: Etcd, sessions: list[Peer]) -> None:
         session = opened(sessions, password_server.address, {})
-        session.seen.wait_for(lambda: "it demands a user" in detail(session), PATIENCE)
+        session.seen.wait_for(lambda: "login required" in detail(session), WAIT_TIMEOUT)
         assert session.seen.snapshots(MEMBERS) == []
-        with pytest.raises(StoreError, match="it demands a user and a password"):
-            session.backend.read(MEMBERS, PATIENCE)
+        with pytest.raises(StoreError, match="login required: set `user`"):
+            session.backend.read(MEMBERS, WAIT_TIMEOUT)
 
     def test_a_login_where_none_is_demanded(
         self, server: Etcd, login: dict[str, object], sessions: list[Peer]
@@ -79,14 +79,14 @@ class TestPasswords:
         mark = session.seen.mark()
         demand_passwords(server)
         session.register(member(2))
-        session.wait_claim(member(2), Claim.OURS, NOTICE)
+        session.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
         assert session.seen.states(mark) == []
 
     def test_keys_that_the_users_roles_do_not_cover(
         self, password_server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
         session = opened(sessions, password_server.address, login, prefix="/forbidden")
-        session.seen.wait_for(lambda: "permission denied" in detail(session), PATIENCE)
+        session.seen.wait_for(lambda: "permission denied" in detail(session), WAIT_TIMEOUT)
         assert session.seen.snapshots(MEMBERS) == []
         permit(password_server, "/forbidden")
         serves(session)
@@ -97,22 +97,24 @@ class TestPasswords:
         session = opened(sessions, password_server.address, login)
         serves(session)
         mark = session.seen.mark()
-        with session.seen.never_without(MEMBERS, member(1).name):
+        with session.seen.always_contains(MEMBERS, member(1).name):
             password_server.restart()
-            session.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
+            session.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
             session.register(member(2))
-            session.wait_claim(member(2), Claim.OURS, NOTICE)
+            session.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
 
     def test_pitfall_18_a_token_that_has_run_out_unnoticed(
         self, password_server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
-        """Keep-alives succeed with it all the same: the next request finds out, and nobody notices."""
+        """Keep-alives still succeed; the next request gets a new token without an effect."""
         session = opened(sessions, password_server.address, login)
         serves(session)
         mark, before = session.seen.mark(), password_server.metric(RENEWED)
-        eventually(lambda: password_server.metric(RENEWED) >= before + 2, PATIENCE, "3 s without a request")
+        eventually(
+            lambda: password_server.metric(RENEWED) >= before + 2, WAIT_TIMEOUT, "3 s without a request"
+        )
         session.register(member(2))
-        session.wait_claim(member(2), Claim.OURS, NOTICE)
+        session.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
         assert session.seen.states(mark) == []
 
     def test_pitfall_18_a_token_from_before_a_change_of_roles(
@@ -123,7 +125,7 @@ class TestPasswords:
         mark = session.seen.mark()
         permit(password_server, "/something-else")
         session.register(member(2))
-        session.wait_claim(member(2), Claim.OURS, NOTICE)
+        session.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
         assert session.seen.states(mark) == []
 
 
@@ -136,7 +138,7 @@ class TestPasswords:
         ({"user": "agent"}, ["user", "password_file or password_env"]),
         ({"user": "agent", "password_env": "NOT_SET_ANYWHERE"}, ["NOT_SET_ANYWHERE"]),
         ({"user": "agent", "password_file": "/nowhere"}, ["password_file: /nowhere: No such file"]),
-        ({"user": "a", "password_file": "/x", "password_env": "X"}, ["one of them is enough"]),
+        ({"user": "a", "password_file": "/x", "password_env": "X"}, ["mutually exclusive"]),
         ({"ca": "/etc/hostname"}, ["ca needs tls: true"]),
         ({"tls": True, "ca": "/nowhere"}, ["ca: /nowhere: No such file"]),
         ({"tls": True, "keyfile": "/etc/hostname"}, ["keyfile needs certfile"]),

@@ -4,12 +4,12 @@ from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFault
 
 
 class TestEtcd(BackendContract):
-    """All that holds for a store that is well."""
+    """Tests without faults."""
 
 
 class TestEtcdProcesses(ProcessDeath):
-    """Agents that die without a word."""
+    """Tests with killed agents."""
 
 
 class TestEtcdFaults(ServerFaults):
-    """A server that dies or freezes."""
+    """Tests with a killed or frozen server."""

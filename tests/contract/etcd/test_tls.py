@@ -70,39 +70,39 @@ class TestCertificates:
             named, nameless = authority.issue("named"), authority.issue("agents", attribute="O")
             both = {**login, "tls": True, "ca": str(authority.cert)}
             session = opened(sessions, server.address, {**both, "certfile": str(named.both)})
-            refused(session, server.address, "no client certificate that has a CommonName")
+            refused(session, server.address, "certificate must not have a CommonName")
             serves(opened(sessions, server.address, {**both, "certfile": str(nameless.both)}))
         finally:
             server.stop()
 
-    def test_a_client_without_a_certificate_is_refused(
+    def test_a_client_without_a_certificate_is_rejected(
         self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer]
     ) -> None:
         options = {name: own[name] for name in ("tls", "ca")}
         session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "does it want a certificate of ours")
+        refused(session, tls_server.address, "require a client certificate")
 
-    def test_a_client_without_tls_is_refused(self, tls_server: Etcd, sessions: list[Peer]) -> None:
-        refused(opened(sessions, tls_server.address, {}), tls_server.address, "does it want TLS?")
+    def test_a_client_without_tls_is_rejected(self, tls_server: Etcd, sessions: list[Peer]) -> None:
+        refused(opened(sessions, tls_server.address, {}), tls_server.address, "does the server require TLS?")
 
-    def test_a_server_without_tls_is_refused(
+    def test_a_server_without_tls_is_rejected(
         self, server: Etcd, own: dict[str, object], sessions: list[Peer]
     ) -> None:
-        refused(opened(sessions, server.address, own), server.address, "does it speak TLS")
+        refused(opened(sessions, server.address, own), server.address, "does it support TLS")
 
-    def test_a_certificate_of_another_authority_is_refused(
+    def test_a_certificate_of_another_authority_is_rejected(
         self, tls_server: Etcd, own: dict[str, object], sessions: list[Peer], tmp_path: Path
     ) -> None:
-        """Unless it need not be verified."""
+        """It is accepted without verification."""
         options = {**own, "ca": str(Authority(tmp_path / "others").cert)}
         session = opened(sessions, tls_server.address, options)
-        refused(session, tls_server.address, "its certificate is not accepted")
+        refused(session, tls_server.address, "certificate verification failed")
         serves(opened(sessions, tls_server.address, {**options, "verify": False}))
 
-    def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
+    def test_a_private_authority_is_accepted_unless_strict(
         self, sessions: list[Peer], tmp_path: Path
     ) -> None:
-        """One as operators make it, without a key usage: what is refused says so, and what to do."""
+        """An authority without a key usage; the error of strict verification has the remedy."""
         plain = Authority(tmp_path / "plain", plain=True)
         server = Etcd(tmp_path / "etcd", certificates=certificates(plain, "server"))
         trust = {"tls": True, "ca": str(plain.cert), "certfile": str(plain.issue("agent").both)}
@@ -134,7 +134,7 @@ class TestCertificates:
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.setenv(name, str(own["ca"]))
         session = opened(sessions, tls_server.address, {**own, "ca": str(others)})
-        refused(session, tls_server.address, "its certificate is not accepted")
+        refused(session, tls_server.address, "certificate verification failed")
 
     @pytest.mark.parametrize(
         "bad",
@@ -143,7 +143,7 @@ class TestCertificates:
             ("DNS:somebody.else", 2, "certificate is not valid for '127.0.0.1'"),
         ],
     )
-    def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
+    def test_a_server_with_a_bad_certificate_is_rejected_until_it_has_a_good_one(
         self,
         authority: Authority,
         own: dict[str, object],
@@ -174,7 +174,7 @@ class TestCertificates:
     def test_an_encrypted_key_needs_its_password(
         self, authority: Authority, tls_server: Etcd, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It is asked for nowhere, least of all at a terminal."""
+        """It is never prompted for at a terminal."""
         issued = authority.issue("encrypted", "DNS:agent", password=PASSWORD)
         options = {"tls": True, "ca": str(authority.cert), "certfile": str(issued.both)}
         session = opened(sessions, tls_server.address, options)

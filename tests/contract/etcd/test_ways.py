@@ -17,24 +17,26 @@ from tests.servers.proxy import Proxy
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.testing import growth
-from vipagent.testing.faults import CLOSED, LATE, RECOVERY
+from vipagent.testing.faults import CLOSE_TIMEOUT, LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
 from vipagent_etcd import follower
 
 FLOODED = 16 * 1024
 """KiB of memory that a server which never stops talking may take."""
 
 
-def test_a_server_that_says_100_continue_for_ever(server: Etcd) -> None:
+def test_a_server_that_says_100_continue_forever(server: Etcd) -> None:
     """It is told why, it takes no memory without end, and another server is asked."""
     with flood() as flooding:
         alone = Peers(EtcdUnderTest(server, hosts=(flooding.address,)))
         both = Peers(EtcdUnderTest(server, hosts=(flooding.address, server.address)))
         try:
             before = growth.resident()
-            wait_detail(begun(alone.make("node1")), f"{flooding.address}: no proper HTTP: no final status")
+            wait_detail(
+                begun(alone.make("node1")), f"{flooding.address}: invalid HTTP response: no final status"
+            )
             registered(both, "node2")
             assert growth.resident() - before < FLOODED
         finally:
@@ -56,26 +58,26 @@ class TestTheWay:
         agent = registered(peers)
         mark, began = agent.seen.mark(), time.monotonic()
         proxy.swallow()
-        agent.seen.wait_state(StoreState.LOST, LIFE + LATE, mark)
+        agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
         assert time.monotonic() - began > LIFE * 2 / 3 - 0.1, "not before its time"
         assert agent.seen.states(mark)[0] == StoreState.UNSURE
         assert agent.seen.snapshots(MEMBERS, mark) == []
-        assert f"{proxy.address}: no answer within" in detail(agent)
-        store.plant(member(2), b"")
+        assert f"{proxy.address}: no response within" in detail(agent)
+        store.create_foreign(member(2), b"")
         proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
 
     def test_a_way_that_breaks(self, peers: Peers, proxy: Proxy) -> None:
-        """Back in a moment, on the same lease: nobody sees the entry go."""
+        """The agent reconnects with the same lease, and its entry never disappears."""
         agent = registered(peers)
-        with agent.seen.never_without(MEMBERS, member(1).name):
+        with agent.seen.always_contains(MEMBERS, member(1).name):
             for _ in range(5):
                 mark = agent.seen.mark()
                 proxy.cut()
-                agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
-                agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-                agent.seen.wait_names(MEMBERS, [member(1).name], NOTICE, mark)
+                agent.seen.wait_reported(StoreState.UNSURE, MAX_PROPAGATION, mark)
+                agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+                agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
                 assert StoreState.LOST not in agent.seen.states(mark)
 
     def test_pitfall_3_a_failed_keep_alive_ends_the_watch(
@@ -87,22 +89,24 @@ class TestTheWay:
         # A keep-alive takes any connection that is free, whatever was asked for on it before.
         proxy.swallow(b"/v3/lease", b"/v3/kv", b"/v3/maintenance")
         agent.seen.wait_for(lambda: agent.seen.states(mark) == [StoreState.UNSURE], LIFE, "UNSURE")
-        eventually(lambda: proxy.count(b"/v3/watch") == 0, NOTICE, "the watch's connection has ended")
+        eventually(
+            lambda: proxy.count(b"/v3/watch") == 0, MAX_PROPAGATION, "the watch's connection has ended"
+        )
         proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
 
     def test_pitfall_1_a_watch_that_is_swallowed_alone_is_found_out(
         self, peers: Peers, store: EtcdUnderTest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The lease is kept, the session seems well: a listing tells the truth after a while."""
-        monkeypatch.setattr(follower, "RENEWAL", 2.0)
+        monkeypatch.setattr(follower, "WATCH_RENEWAL", 2.0)
         agent = registered(peers)
         mark = agent.seen.mark()
         proxy.swallow(b"/v3/watch")
-        store.plant(member(2), b"")
-        eventually(lambda: proxy.count(b"/v3/watch") >= 2, PATIENCE, "the watch is opened anew")
+        store.create_foreign(member(2), b"")
+        eventually(lambda: proxy.count(b"/v3/watch") >= 2, WAIT_TIMEOUT, "the watch is reopened")
         proxy.resume()
-        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], RECOVERY, mark)
+        agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
 
     def test_pitfall_4_a_watch_that_is_not_confirmed_is_no_session(self, peers: Peers, proxy: Proxy) -> None:
         """As with a proxy that keeps answers until they are complete, which a watch's never is."""
@@ -110,22 +114,22 @@ class TestTheWay:
         agent = peers.make("node1")
         agent.watch(MEMBERS)
         agent.backend.open()
-        agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
+        agent.seen.wait_state(StoreState.UNSURE, WAIT_TIMEOUT)
         assert StoreState.CONNECTED not in agent.seen.states()
         proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, PATIENCE)
+        agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
 
     def test_backing_off_is_capped_near_a_second(self, peers: Peers, server: Etcd, proxy: Proxy) -> None:
         """Long after the fault began, the next attempt is still near."""
         agent = registered(peers)
         proxy.refuse()
         before = proxy.refused
-        eventually(lambda: proxy.refused >= before + 8, PATIENCE, "eight attempts")
+        eventually(lambda: proxy.refused >= before + 8, WAIT_TIMEOUT, "eight attempts")
         began, before = time.monotonic(), proxy.refused
         eventually(lambda: proxy.refused >= before + 2, 3.5, "two attempts more")
         assert time.monotonic() - began > 0.4, "and not much more often, either"
         proxy.resume()
-        agent.seen.wait_state(StoreState.CONNECTED, RECOVERY)
+        agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY)
 
     def test_200_reconnections_leak_nothing(
         self, proxy: Proxy, peers: Peers, monkeypatch: pytest.MonkeyPatch
@@ -137,35 +141,37 @@ class TestTheWay:
             for _ in range(20):
                 mark = agent.seen.mark()
                 proxy.cut()
-                agent.seen.wait_told(StoreState.UNSURE, NOTICE, mark)
-                agent.seen.wait_state(StoreState.CONNECTED, RECOVERY, mark)
-                agent.seen.wait_names(MEMBERS, [member(1).name], RECOVERY, mark)
+                agent.seen.wait_reported(StoreState.UNSURE, MAX_PROPAGATION, mark)
+                agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
+                agent.seen.wait_names(MEMBERS, [member(1).name], MAX_RECOVERY, mark)
 
-        reconnect()  # whatever is made once is made by now
+        reconnect()  # create everything that is created only once
         held = growth.read(reconnect, threading.active_count, growth.descriptors, growth.resident, times=9)
         for what, readings, most in zip(
             ("threads", "descriptors", "KiB"), held, (0.5, 0.5, 200), strict=True
         ):
             growth.check(what, readings, most)
-        eventually(lambda: proxy.count() <= 3, NOTICE, "requests, keep-alives and the watch: one each")
+        eventually(
+            lambda: proxy.count() <= 3, MAX_PROPAGATION, "requests, keep-alives and the watch: one each"
+        )
 
 
 class TestHosts:
     """Hosts that are wrong, named in the message with the cause, and right later: without a restart."""
 
-    def test_a_name_that_does_not_resolve(
+    def test_a_name_that_cannot_be_resolved(
         self, peers: Peers, store: EtcdUnderTest, server: Etcd, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         addresses: dict[str, tuple[str, ...]] = {"etcd.invalid": ()}
         monkeypatch.setattr(socket, "getaddrinfo", resolving(addresses))
         store.hosts = (f"etcd.invalid:{server.port}",)
         agent = begun(peers.make("node1"))
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        wait_detail(agent, f"etcd.invalid:{server.port}: the name does not resolve")
-        with pytest.raises(StoreError, match=r"etcd\.invalid.*does not resolve"):
+        agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
+        wait_detail(agent, f"etcd.invalid:{server.port}: name resolution failed")
+        with pytest.raises(StoreError, match=r"etcd\.invalid.*name resolution failed"):
             agent.backend.read(MEMBERS, 1.0)
         addresses["etcd.invalid"] = ("127.0.0.1",)
-        agent.wait_claim(member(1), Claim.OURS, RECOVERY)
+        agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
     def test_a_name_server_that_is_silent_holds_up_nothing(
         self, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
@@ -176,18 +182,18 @@ class TestHosts:
         monkeypatch.setattr(socket, "getaddrinfo", silent)
         store.hosts = ("etcd.invalid:2379",)
         agent = begun(peers.make("node1"))
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
-        assert "etcd.invalid:2379: no answer within" in detail(agent)
+        agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
+        assert "etcd.invalid:2379: no response within" in detail(agent)
         began = time.monotonic()
         agent.backend.close(1.5)
-        assert time.monotonic() - began < allowed(CLOSED)
+        assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
         answer.set()
 
     def test_a_port_where_nobody_listens(self, peers: Peers, store: EtcdUnderTest) -> None:
         port = free_port()
         store.hosts = (f"127.0.0.1:{port}",)
         agent = begun(peers.make("node1"))
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
+        agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         wait_detail(agent, f"127.0.0.1:{port}: connection refused$")
 
     def test_a_port_of_something_else(self, peers: Peers, store: EtcdUnderTest) -> None:
@@ -196,7 +202,7 @@ class TestHosts:
             threading.Thread(target=web.serve_forever, daemon=True).start()
             store.hosts = (f"127.0.0.1:{web.server_address[1]}",)
             agent = begun(peers.make("node1"))
-            agent.seen.wait_state(StoreState.LOST, PATIENCE)
+            agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
             wait_detail(agent, ".*no JSON: is this a client port of etcd 3.4 or later")
             web.shutdown()
 
@@ -205,7 +211,7 @@ class TestHosts:
     ) -> None:
         store.hosts = (f"127.0.0.1:{free_port()}", "etcd.invalid:2379", server.address)
         agent = begun(peers.make("node1"))
-        agent.wait_claim(member(1), Claim.OURS, PATIENCE)
+        agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
         assert server.address in detail(agent)
 
     def test_pitfall_8_proxies_of_the_environment_are_not_for_us(

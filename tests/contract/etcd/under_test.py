@@ -23,12 +23,12 @@ def b64(data: bytes | str) -> str:
 
 
 class EtcdUnderTest(OnServer[Etcd]):
-    """A server, a prefix that is fresh for each test, and a foreign client with a lease of its own."""
+    """A server, a new prefix for each test, and a foreign client with a separate lease."""
 
     factory = EtcdDriver
-    vanishing = LIFE + 5.0
+    expiry = LIFE + 5.0
     """A server looks for expired leases every 0.5 s, by the wall clock, then by the monotonic one; if they
-    differ, because the former was set meanwhile, it looks again after 3 s (lessor.go of etcd 3.4)."""
+    differ, because the former was set in the meantime, it looks again after 3 s (lessor.go of etcd 3.4)."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class EtcdUnderTest(OnServer[Etcd]):
             server: the one that is disturbed, and that the foreign client asks.
             options: of the backend.
             hosts: of the backend; by default the server.
-            life: seconds of a session's life.
+            life: session timeout in seconds.
         """
         self.server = server
         self.prefix = f"/test{next(PREFIXES)}"
@@ -55,7 +55,7 @@ class EtcdUnderTest(OnServer[Etcd]):
     def settings(self, node: str, instance: str) -> StoreSettings:
         return StoreSettings(node, instance, self.hosts, self.prefix, self.life, self.options)
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         self.put(key.path(self.prefix).encode(), value, lease=self.lease)
 
     def put(self, key: bytes, value: bytes, **fields: object) -> None:
@@ -68,13 +68,13 @@ class EtcdUnderTest(OnServer[Etcd]):
         fields: dict[str, Any] = next(iter(found.get("kvs", ())), {})
         return fields
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.server.ask("/v3/kv/deleterange", {"key": b64(key.path(self.prefix))})
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.put(key.path(self.prefix).encode(), value, ignore_lease=True)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         path = directory.path(self.prefix).encode()
         names = (
             b"",

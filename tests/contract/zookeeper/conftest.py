@@ -1,4 +1,4 @@
-"""A real server for each module, and each test's own part of it."""
+"""One real server per module, and one prefix per test."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
 
 @pytest.fixture
 def store(server: ZooKeeper) -> Iterator[ZooKeeperUnderTest]:
-    if not server.process.running:  # a test before this one has failed
+    if not server.process.running:  # a previous test has failed
         server.start()
     store = ZooKeeperUnderTest(server)
     yield store

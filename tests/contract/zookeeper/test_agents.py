@@ -1,4 +1,4 @@
-"""Whole agents on ZooKeeper: refused and let in again (S3, L2); an ensemble that loses its leader (A2)."""
+"""Complete agents with ZooKeeper: rejected logins (S3, L2), and an ensemble that loses its leader (A2)."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ PASSWORD = "s3cret"
 
 
 def registered(server: ZooKeeper, vip: str = Refused.VIP, **access: Any) -> bool:
-    """Say whether a VIP is there, as another client sees it (without TLS)."""
+    """Return whether a VIP is registered, as seen by another client (without TLS)."""
     client = KazooClient(f"{HOST}:{server.port}", **access)
     client.start()
     try:
@@ -63,20 +63,20 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_resolved(tmp_path: Path) -> None:
     server = ZooKeeper(tmp_path / "server")
     server.start()
     try:
         agent = Refused(tmp_path, {"backend": "zookeeper", "hosts": [f"{UNRESOLVED}:{server.port}"]})
-        # Which of the two it says depends on whether there is a DNS server to ask.
+        # The error depends on the availability of a DNS server.
         said = f"{UNRESOLVED}: (Name or service not known|Temporary failure in name resolution)"
         agent.recovers(said, agent.resolve, lambda: registered(server))
     finally:
         server.stop()
 
 
-def test_a_leader_killed_while_a_node_dies(tmp_path: Path) -> None:
-    """One survivor takes the VIP over, once, and nothing else changes."""
+def test_a_leader_killed_together_with_a_node(tmp_path: Path) -> None:
+    """Exactly one other node takes over the VIP, once, and nothing else changes."""
     ensemble = Ensemble(tmp_path / "ensemble")
     ensemble.start()
     try:
@@ -92,5 +92,5 @@ def test_a_leader_killed_while_a_node_dies(tmp_path: Path) -> None:
         ensemble.stop()
 
 
-def test_the_page_has_the_options_as_they_are() -> None:
+def test_the_page_lists_the_current_options() -> None:
     assert shown("options zookeeper") == options("zookeeper")

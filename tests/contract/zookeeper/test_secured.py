@@ -1,4 +1,4 @@
-"""ZooKeeper that demands a login, SASL or certificates: who is let in, who is not, and how it heals (S3)."""
+"""ZooKeeper with required login, SASL or certificates: accepted, rejected and repaired (S3)."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ from vipagent.store.layout import Key
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 from vipagent_zookeeper import ZooKeeperDriver
 
 
@@ -55,13 +55,13 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -
 
 @pytest.fixture
 def certificates(authority: Authority) -> dict[str, object]:
-    """The options of a client that such a server lets in; they survive JSON."""
+    """JSON serializable options of a client that the server accepts."""
     own = authority.issue("agent", "DNS:agent")
     return {"tls": True, "ca": str(authority.cert), "certfile": str(own.cert), "keyfile": str(own.key)}
 
 
 class TestZooKeeperWithDigest(BackendContract):
-    """A server that demands a user and a password; what we make is ours, and readable."""
+    """A server that requires user and password; created znodes are readable for others."""
 
     @pytest.fixture
     def store(self, digest_server: ZooKeeper, password: Path) -> Iterator[ZooKeeperUnderTest]:
@@ -72,7 +72,7 @@ class TestZooKeeperWithDigest(BackendContract):
 
 
 class TestZooKeeperWithSasl(BackendContract):
-    """A server that demands SASL."""
+    """A server that requires SASL."""
 
     @pytest.fixture
     def store(self, sasl_server: ZooKeeper, password: Path) -> Iterator[ZooKeeperUnderTest]:
@@ -85,7 +85,7 @@ class TestZooKeeperWithSasl(BackendContract):
 
 @pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")  # by kazoo 2.9 for the foreign client
 class TestZooKeeperWithTls(BackendContract):
-    """A server that demands certificates; whoever has one is its subject, and what it makes is its own."""
+    """A server that requires client certificates, whose subjects own the created znodes."""
 
     @pytest.fixture
     def store(
@@ -99,7 +99,7 @@ class TestZooKeeperWithTls(BackendContract):
 
 
 def opened(sessions: list[Peer], host: str, options: Mapping[str, object]) -> Peer:
-    """Return a session that has begun to connect, wants a member, and watches for it."""
+    """Return a connecting session that registers a member and watches it."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", (host,), "/secured", LIFE, options)
     session = Peer(Client(ZooKeeperDriver, settings, seen), seen)
@@ -107,10 +107,10 @@ def opened(sessions: list[Peer], host: str, options: Mapping[str, object]) -> Pe
     return begun(session)
 
 
-def test_what_an_agent_makes_is_its_own(
+def test_znodes_of_an_agent_are_protected(
     digest_server: ZooKeeper, password: Path, sessions: list[Peer]
 ) -> None:
-    """Others may read it (unless told otherwise), and may not take its key away."""
+    """Others can read them (by default), but cannot delete them."""
     options = {"auth": "digest", "user": "agent", "password_file": str(password)}
     serves(opened(sessions, digest_server.address, options))
     other = KazooClient(digest_server.address, auth_data=[("digest", "other:password")])
@@ -128,10 +128,10 @@ def test_what_an_agent_makes_is_its_own(
         other.close()
 
 
-def test_what_the_world_may_not_read_stays_hidden(
+def test_with_world_read_off_others_cannot_read(
     digest_server: ZooKeeper, password: Path, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `world_read: false`; an agent without the password hears nothing rather than an empty set."""
+    """An agent without the password receives no listing, instead of an empty one."""
     monkeypatch.setenv("OTHERS_PASSWORD", "something else")
     own = {"auth": "digest", "user": "agent", "password_file": str(password), "world_read": False}
     settings = StoreSettings("node1", "run1", (digest_server.address,), "/hidden", LIFE, own)
@@ -144,92 +144,92 @@ def test_what_the_world_may_not_read_stays_hidden(
     session.backend.open()
     session.watch(MEMBERS)
     session.register(member(1))
-    session.wait_claim(member(1), Claim.OURS, PATIENCE)
+    session.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
     other.backend.open()
     other.watch(MEMBERS)
-    with pytest.raises(StoreError, match="not allowed: user, password"):
-        other.backend.read(MEMBERS, PATIENCE)
+    with pytest.raises(StoreError, match="permission denied: the znode's ACL"):
+        other.backend.read(MEMBERS, WAIT_TIMEOUT)
     assert other.seen.snapshots(MEMBERS) == []
 
 
-def test_a_wrong_digest_is_told_and_mended_without_a_restart(
+def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     digest_server: ZooKeeper,
     password: Path,
     sessions: list[Peer],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server takes any user and password, and refuses requests: the log says which, and why, once."""
+    """A server accepts any user and password, and rejects requests, which are logged once with the cause."""
     monkeypatch.setattr(reconciler, "RETRY", (0.2, 0.2))
     options = {"auth": "digest", "user": "agent", "password_file": str(password)}
     serves(opened(sessions, digest_server.address, options))
     sessions.pop().backend.close(2.0)
     password.write_text("wrong")
     session = opened(sessions, digest_server.address, options)
-    session.seen.wait_names(MEMBERS, [], PATIENCE)
-    with pytest.raises(StoreError, match=r"writing /secured/maintenance/apex/all: .* not allowed: "):
-        session.backend.write(Key(MAINTENANCE, "all"), b"", PATIENCE)
+    session.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
+    with pytest.raises(StoreError, match=r"writing /secured/maintenance/apex/all: .* permission denied: "):
+        session.backend.write(Key(MAINTENANCE, "all"), b"", WAIT_TIMEOUT)
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
     assert complaint.startswith(
-        f"zookeeper: registering {member(1).path('/secured')}: {digest_server.address}: not allowed: "
+        f"zookeeper: registering {member(1).path('/secured')}: {digest_server.address}: permission denied: "
     )
     assert PASSWORD not in complaint
 
 
-def test_no_login_where_one_is_demanded(digest_server: ZooKeeper, sessions: list[Peer]) -> None:
+def test_a_missing_login_is_rejected(digest_server: ZooKeeper, sessions: list[Peer]) -> None:
     session = opened(sessions, digest_server.address, {})
     refused(session, digest_server.address, "authentication failed")
 
 
-def test_a_wrong_sasl_password_is_told_and_mended_without_a_restart(
+def test_a_wrong_sasl_password_is_reported_and_repaired_without_a_restart(
     sasl_server: ZooKeeper, password: Path, sessions: list[Peer]
 ) -> None:
-    """kazoo's client ends for good after each refusal: a new one is made, with the password as it is then."""
+    """A kazoo client ends after a rejection: a new one is created with the current password."""
     password.write_text("wrong")
     options = {"auth": "sasl", "user": "agent", "password_file": str(password)}
     session = opened(sessions, sasl_server.address, options)
     refused(session, sasl_server.address, "authentication failed")
     password.unlink()
     session.seen.wait_for(
-        lambda: f"{password}: No such file" in detail(session), PATIENCE, "the file is missed"
+        lambda: f"{password}: No such file" in detail(session), WAIT_TIMEOUT, "the missing file is reported"
     )
     password.write_text(PASSWORD)
     serves(session)
 
 
-def test_a_client_without_a_certificate_is_refused(
+def test_a_client_without_a_certificate_is_rejected(
     tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer]
 ) -> None:
     options = {name: certificates[name] for name in ("tls", "ca")}
     refused(opened(sessions, tls_server.address, options), tls_server.address, "TLS: ")
 
 
-def test_a_client_without_tls_is_refused(tls_server: TlsZooKeeper, sessions: list[Peer]) -> None:
-    refused(opened(sessions, tls_server.address, {}), tls_server.address, "it closed the connection")
+def test_a_client_without_tls_is_rejected(tls_server: TlsZooKeeper, sessions: list[Peer]) -> None:
+    refused(opened(sessions, tls_server.address, {}), tls_server.address, "the server closed the connection")
 
 
-def test_a_server_without_tls_is_refused(
+def test_a_server_without_tls_is_rejected(
     digest_server: ZooKeeper, certificates: dict[str, object], sessions: list[Peer]
 ) -> None:
-    refused(opened(sessions, digest_server.address, certificates), digest_server.address, "does it speak TLS")
+    refused(
+        opened(sessions, digest_server.address, certificates), digest_server.address, "does it support TLS"
+    )
 
 
-def test_a_certificate_of_another_authority_is_refused(
+def test_a_certificate_of_another_authority_is_rejected(
     tls_server: TlsZooKeeper, certificates: dict[str, object], sessions: list[Peer], tmp_path: Path
 ) -> None:
-    """Unless it need not be verified."""
+    """It is accepted without verification."""
     options = {**certificates, "ca": str(Authority(tmp_path / "others").cert)}
     session = opened(sessions, tls_server.address, options)
     refused(session, tls_server.address, "certificate verify failed")
     serves(opened(sessions, tls_server.address, {**options, "verify": False}))
 
 
-def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
-    sessions: list[Peer], tmp_path: Path
-) -> None:
-    """One as operators make it, without a key usage: what is refused says so, and what to do."""
+def test_a_private_authority_is_accepted_unless_strict(sessions: list[Peer], tmp_path: Path) -> None:
+    """An authority without a key usage; the error of strict verification has the remedy."""
     plain = Authority(tmp_path / "plain", plain=True)
     server = TlsZooKeeper(tmp_path / "server", plain.cert, plain.issue("server").both)
     trust = {"tls": True, "ca": str(plain.cert), "certfile": str(plain.issue("agent").both)}
@@ -255,7 +255,7 @@ def test_strict_verification_of_a_complete_authority(
         ("DNS:somebody.else", 2, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
     ],
 )
-def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
+def test_a_server_with_a_bad_certificate_is_rejected_until_it_has_a_good_one(
     authority: Authority,
     certificates: dict[str, object],
     sessions: list[Peer],
@@ -280,17 +280,17 @@ def test_a_server_with_a_bad_certificate_is_refused_until_it_has_a_good_one(
 def test_an_encrypted_key_needs_its_password(
     authority: Authority, tls_server: TlsZooKeeper, sessions: list[Peer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked for nowhere, least of all at a terminal."""
+    """It is never prompted for at a terminal."""
     own = authority.issue("encrypted", "DNS:agent", password=PASSWORD)
     options = {"tls": True, "ca": str(authority.cert), "certfile": str(own.cert), "keyfile": str(own.key)}
     session = opened(sessions, tls_server.address, options)
     session.seen.wait_for(
-        lambda: "key_password_file or key_password_env is needed" in detail(session), PATIENCE
+        lambda: "key_password_file or key_password_env is needed" in detail(session), WAIT_TIMEOUT
     )
     monkeypatch.setenv("KEY_PASSWORD", PASSWORD)
     serves(opened(sessions, tls_server.address, {**options, "key_password_env": "KEY_PASSWORD"}))
 
 
-def test_an_unreadable_file_is_refused_at_once(certificates: dict[str, object]) -> None:
+def test_an_unreadable_file_is_rejected_immediately(certificates: dict[str, object]) -> None:
     with pytest.raises(StoreConfigError, match="ca: /nowhere: No such file"):
         opened([], "localhost", {**certificates, "ca": "/nowhere"})

@@ -60,7 +60,7 @@ def demanding(authority: Authority) -> Iterator[int]:
     thread.join()
 
 
-def test_a_demand_for_a_certificate_after_the_handshake_is_told(
+def test_a_demand_for_a_certificate_after_the_handshake_is_reported(
     demanding: int, authority: Authority, sessions: list[Peer]
 ) -> None:
     address, seen = f"{HOST}:{demanding}", Recorder()

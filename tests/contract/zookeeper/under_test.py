@@ -18,10 +18,10 @@ PREFIXES = count(1)
 
 
 class ZooKeeperUnderTest(OnServer[ZooKeeper]):
-    """A server, a prefix that is fresh for each test, and a foreign client that holds sessions of its own."""
+    """A server, a new prefix for each test, and a foreign client with separate sessions."""
 
     factory = ZooKeeperDriver
-    vanishing = LIFE + 5.0
+    expiry = LIFE + 5.0
     """A server looks at its sessions once in a tick of 2 s, which it adds to their lives."""
 
     def __init__(
@@ -30,8 +30,8 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
         """Connect the foreign client.
 
         Args:
-            server: it runs.
-            options: the backend's.
+            server: a running server.
+            options: options of the backend.
             foreign: kazoo's arguments for the foreign client.
         """
         self.server = server
@@ -43,23 +43,23 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
     def settings(self, node: str, instance: str) -> StoreSettings:
         return StoreSettings(node, instance, (self.server.address,), self.prefix, LIFE, self.options)
 
-    def plant(self, key: Key, value: bytes) -> None:
+    def create_foreign(self, key: Key, value: bytes) -> None:
         self.foreign.create(key.path(self.prefix), value, ephemeral=True, makepath=True)
 
-    def uproot(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         self.foreign.delete(key.path(self.prefix))
 
     def overwrite(self, key: Key, value: bytes) -> None:
         self.foreign.set(key.path(self.prefix), value)
 
-    def litter(self, directory: Directory) -> None:
+    def write_garbage(self, directory: Directory) -> None:
         path = directory.path(self.prefix)
         for name in ("x" * 5000, "ÿ", "日本語", "a b", "%00", "-", "10.0.0.0_0", "::", "..."):
             self.foreign.create(f"{path}/{name}", b"\xff" * 900_000, makepath=True)
         self.foreign.ensure_path(path + "/deep" * 200)
         self.foreign.create(f"{path}/sequence", sequence=True, ephemeral=True)
         for name in ("line\nbreak", "\x00", "\ud7ff\U0001f600"):
-            with suppress(ZookeeperError):  # what ZooKeeper refuses can't disturb anybody
+            with suppress(ZookeeperError):  # entries that ZooKeeper rejects are not needed
                 self.foreign.create(f"{path}/{name}", b"")
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ def before(seats: Seats, vip: str, node: Sequence[str]) -> set[int]:
 
 
 def takers(seats: Seats, dead: Set[int]) -> dict[str, int]:
-    """Return who takes each orphan, as each of the survivors works it out for itself."""
+    """Return who takes each orphan, as each of the other nodes works it out for itself."""
     taken: dict[str, int] = {}
     for survivor in set(range(len(seats))) - dead:
         for seat in dead:
@@ -45,7 +45,7 @@ def takers(seats: Seats, dead: Set[int]) -> dict[str, int]:
 
 
 def spread(seats: Seats, dead: Set[int]) -> int:
-    """Return the difference between the most and the least that a survivor has to take."""
+    """Return the difference between the most and the least that a survivor must take."""
     load = Counter(dict.fromkeys(set(range(len(seats))) - dead, 0))
     load.update(takers(seats, dead).values())
     return max(load.values()) - min(load.values())
@@ -65,7 +65,7 @@ def test_every_orphan_has_exactly_one_taker(drawn: tuple[Seats, frozenset[int]])
 
 
 @given(drawn=deaths())
-def test_survivors_ranks_are_one_two_three(drawn: tuple[Seats, frozenset[int]]) -> None:
+def test_other_nodes_ranks_are_one_two_three(drawn: tuple[Seats, frozenset[int]]) -> None:
     seats, dead = drawn
     alive = set(range(len(seats))) - dead
     for seat in dead:

@@ -35,7 +35,7 @@ class Importer:
         return str(path)
 
     def good(self, *arguments: str) -> Imported:
-        """Import; the result has to pass `check-config`."""
+        """Import; the result must pass `check-config`."""
         self.capsys.readouterr()
         status = vipagent(self.command, *arguments)
         captured = self.capsys.readouterr()

@@ -85,9 +85,7 @@ def test_options_that_a_file_cancels_are_named(importer: Importer) -> None:
     imported = importer.good(importer.write("exabgp.conf", conf))
     [web] = imported.config.services
     assert web.core.owned == ("10.20.254.1",)
-    assert (
-        "Options beside --config, which ExaZK did not use either: local_check, srv_auth_ip" in imported.said
-    )
+    assert "Options in addition to --config, which ExaZK ignored: local_check, srv_auth_ip" in imported.said
 
 
 def test_a_chroot_is_part_of_the_prefix(importer: Importer) -> None:
@@ -106,7 +104,7 @@ def test_the_operator_names_the_node(importer: Importer) -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("/exabgp/maintenance/apex", "DANGER while an ExaZK is left"),
+        ("/exabgp/maintenance/apex", "DANGER while an ExaZK remains"),
         ("/elsewhere/node1", "While both run, set both."),
         ("/exabgp/maintenance/apex/all", "While both run, set both."),
     ],
@@ -127,7 +125,7 @@ def test_what_has_no_counterpart_is_said(importer: Importer) -> None:
     imported = importer.good(importer.write("apex.yml", text))
     for words in ("silent: true has no counterpart", "ExaZK called this service Apex LBs"):
         assert words in imported.text
-    assert "left to decide: 1\n  apex: local_check is not there" in imported.said
+    assert "left to decide: 1\n  apex: local_check is missing" in imported.said
     assert imported.config.services[0].check.command is None
 
 
@@ -136,7 +134,7 @@ def test_debug_logs_to_no_syslog(importer: Importer) -> None:
     assert (imported.config.log.log_level, imported.config.log.syslog_facility) == ("DEBUG", None)
 
 
-def test_all_problems_at_once_each_with_file_and_key(importer: Importer) -> None:
+def test_all_problems_immediately_each_with_file_and_key(importer: Importer) -> None:
     apex = APEX.replace("srv_auth_ip: 10.20.255.1", "srv_auth_ip: x").replace("10.20.255.3", "y")
     web = "zk_hosts: [a]\nfoo: 1\nsrv_auth_ip: {a: b}\nzk_path_maintenance:\n"
     other = APEX.replace("/service/", "/srv/")
@@ -162,13 +160,13 @@ def test_one_agent_has_one_store_and_one_node(importer: Importer) -> None:
     assert [problem.split(": ")[1] for problem in problems] == [
         "zk_path_maintenance", "zk_hosts", "zk_path_service"
     ]  # fmt: skip
-    assert all("apex.yml makes it" in problem for problem in problems)
+    assert all("apex.yml to " in problem for problem in problems)
 
 
 def test_the_files_of_two_nodes_are_not_one_node_s(importer: Importer) -> None:
     other = APEX.replace("/node1", "/node2")
     problems = importer.bad("--node", "n", importer.write("a.yml", APEX), importer.write("b.yml", other))
-    assert problems == ["b.yml: is the service apex again, as in a.yml: one node at a time"]
+    assert problems == ["b.yml: duplicate service apex, see a.yml: import one node at a time"]
 
 
 def test_a_vip_belongs_to_one_service(importer: Importer) -> None:
@@ -182,17 +180,17 @@ def test_an_exabgp_conf_without_exazk(importer: Importer) -> None:
     assert importer.bad(importer.write("x.conf", conf)) == ["x.conf: has no process that runs exazk"]
     open_end = "process a {\n run exazk 'x; }\n"
     assert importer.bad(importer.write("x.conf", open_end)) == [
-        "x.conf: is no configuration of ExaBGP: "
-        "line 2: a statement or a quotation has no end there, so ExaBGP 4.2 and 5 refuse it"
+        "x.conf: is not a valid ExaBGP configuration: "
+        "line 2: unterminated statement or quotation, which ExaBGP 4.2 and 5 reject"
     ]
     unknown = "process a { run exazk.py --nosuch; }\n"
     assert importer.bad(importer.write("x.conf", unknown)) == [
-        "x.conf, process a: '--nosuch' is not understood"
+        "x.conf, process a: unknown argument '--nosuch'"
     ]
 
 
 def test_files_that_are_no_text(importer: Importer) -> None:
     path = importer.folder / "x.yml"
     path.write_bytes(b"\xff\xfe\x00")
-    assert importer.bad(str(path)) == ["x.yml: is no text: byte 1 is no UTF-8"]
+    assert importer.bad(str(path)) == ["x.yml: is not text: byte 1 is not valid UTF-8"]
     assert importer.bad(str(importer.folder)) == [f"{importer.folder}: cannot be read: Is a directory"]

@@ -93,7 +93,7 @@ def test_the_last_run_of_a_process_counts_as_in_exabgp(importer: Importer) -> No
     imported = importer.good(importer.write("exabgp.conf", conf))
     [service] = imported.config.services
     assert service.core.owned == ("10.0.0.2",)
-    assert "2 lines with run: ExaBGP takes the last" in imported.said
+    assert "2 `run` lines: ExaBGP uses the last one" in imported.said
     assert "`exabgp healthcheck --ip 10.0.0.1 --no-syslog`" in imported.said
 
 
@@ -112,7 +112,7 @@ def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
         "exabgp.conf, process log", "exabgp.conf, process sql", "exabgp.conf, process empty",
     ]  # fmt: skip
     assert "runs /bin/cat: another program" in starts[0]
-    assert "Give its options as a file" in starts[1]
+    assert "pass its options as a file" in starts[1]
     assert "has no run" in starts[2]
 
 
@@ -124,9 +124,9 @@ def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
         ("/usr/bin/python3 -m exabgp.application.healthcheck", ""),
         (
             "ip netns exec blue exabgp healthcheck",
-            "It was run by `ip netns exec blue exabgp`, which is left out",
+            "The wrapper `ip netns exec blue exabgp` was removed",
         ),
-        ("/usr/bin/sudo -u www exabgp healthcheck", "It was run by `/usr/bin/sudo -u www exabgp`"),
+        ("/usr/bin/sudo -u www exabgp healthcheck", "The wrapper `/usr/bin/sudo -u www exabgp`"),
     ],
 )
 def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
@@ -135,7 +135,7 @@ def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
     conf = f"process web {{ run {run} --ip 10.0.0.1; }}\n"
     imported = importer.good(importer.write("exabgp.conf", conf))
     assert told in imported.said
-    assert ("It was run by" in imported.said) == bool(told)
+    assert ("The wrapper" in imported.said) == bool(told)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
 def test_a_process_that_no_neighbour_uses_is_named(importer: Importer, neighbor: str, used: bool) -> None:
     conf = f"{neighbor}\nprocess web {{ run exabgp healthcheck --ip 10.0.0.1; }}\n"
     imported = importer.good(importer.write("exabgp.conf", conf))
-    assert ("announce nothing of it" in imported.said) != used
+    assert ("announce none of its routes" in imported.said) != used
 
 
 def test_several_addresses_are_ranked_as_their_metrics_were(importer: Importer) -> None:
@@ -163,7 +163,7 @@ def test_several_addresses_are_ranked_as_their_metrics_were(importer: Importer) 
     assert service.core.pool == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
     assert (service.core.takeover, service.core.standby) == (Takeover.RANKED, Standby.HOT)
     assert (service.routes.med, service.routes.med_step) == (10, 5)
-    assert "give every node its own auth_ip" in imported.said
+    assert "set a different auth_ip on every node" in imported.said
 
 
 def test_networks_are_taken_apart_if_healthcheck_did(importer: Importer) -> None:
@@ -173,7 +173,9 @@ def test_networks_are_taken_apart_if_healthcheck_did(importer: Importer) -> None
     [service] = importer.good(importer.write("web.conf", f"{text}deaggregate-networks")).config.services
     assert service.core.pool == ("10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3")
     huge = importer.write("web.conf", "ip = 10.0.0.0/8\ndeaggregate-networks")
-    assert importer.bad(huge) == ["web.conf: --ip: names 16777216 addresses, deaggregated: 1024 are the most"]
+    assert importer.bad(huge) == [
+        "web.conf: --ip: too many addresses after deaggregation: 16777216, limit 1024"
+    ]
 
 
 def test_the_attributes_of_the_routes(importer: Importer) -> None:
@@ -244,10 +246,10 @@ def test_healthchecks_that_log_differently_are_reconciled_by_a_human(importer: I
     other = importer.write("b.conf", "ip = 10.0.0.2\nsyslog-facility = local2")
     imported = importer.good(one, other)
     assert imported.config.log.syslog_facility == "local1"
-    assert "syslog_facility: other files say local2" in imported.said
+    assert "syslog_facility: other files have local2" in imported.said
 
 
-def test_all_problems_at_once(importer: Importer) -> None:
+def test_all_problems_immediately(importer: Importer) -> None:
     one = importer.write("a.conf", "ip = x\ninterval = y\nnosuch = 1\nconfig: z\ndebug = yes\n")
     other = importer.write("b.conf", "ip = 10.0.0\ninterval = y\nname = b\nfall=1001\n")
     none = importer.write("c.conf", "label = web\n")

@@ -187,7 +187,7 @@ def test_texts_are_cut_and_cannot_steer_a_terminal() -> None:
 
 
 def test_a_value_of_the_greatest_length_may_be_a_cut_one() -> None:
-    """A backend hands over at most MAX_VALUE bytes, so this many are not believed."""
+    """A backend delivers at most MAX_VALUE bytes, so this many are not believed."""
     value = Registration("node1", "run1").dump()
     padded = value + b" " * (MAX_VALUE - len(value))
     assert Registration.load(padded[:-1]) == Registration("node1", "run1")

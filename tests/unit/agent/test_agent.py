@@ -54,7 +54,7 @@ class Under:
         os.write(self._replies, "".join(f"{line}\n" for line in lines).encode())
 
     def close(self, *, commands_only: bool = False) -> None:
-        """Let go of ExaBGP's ends of the pipes, or of the one that it reads."""
+        """Release ExaBGP's ends of the pipes, or of the one that it reads."""
         for descriptor in [self._commands] if commands_only else self._descriptors:
             self._descriptors.remove(descriptor)
             os.close(descriptor)
@@ -90,7 +90,7 @@ def test_it_serves_until_it_is_asked_to_stop() -> None:
     asyncio.run(run())
 
 
-def test_an_exabgp_that_is_gone_is_noticed_by_a_write_too() -> None:
+def test_the_exit_of_exabgp_is_detected_by_a_write() -> None:
     """The pipe says so while the engine's effects are being carried out: that waits for its turn."""
 
     async def run() -> None:
@@ -113,7 +113,7 @@ def test_e6_a_bug_in_a_backend_takes_no_route(caplog: pytest.LogCaptureFixture) 
     asyncio.run(run())
 
 
-def test_what_is_left_to_be_taken_by_exabgp_is_waited_for() -> None:
+def test_pending_commands_are_flushed() -> None:
     async def run() -> None:
         async with under(Backend) as exabgp:
             await eventually("it asks", lambda: exabgp.says(QUESTION))

@@ -28,7 +28,7 @@ def refused(*arguments: str, site: Path | None = None) -> list[str]:
     return ended.stderr.splitlines()
 
 
-def test_all_that_is_wrong_with_a_command_line_comes_at_once() -> None:
+def test_all_errors_of_a_command_line_are_reported() -> None:
     line = (
         "--service apex --node all --backend nosuch --auth-ip 10.0.0.1 --auth-ip 10.0.0.1/32 "
         "--vip 10.0.0.300 --prepend 2 --medd 100"
@@ -44,7 +44,7 @@ def test_all_that_is_wrong_with_a_command_line_comes_at_once() -> None:
     ]
 
 
-def test_all_that_is_wrong_with_a_file_comes_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_file_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text(
         "node: all\nbackend: nosuch\nhost: here\nservices:\n  apex:\n    auth_ip: [10.0.0.1, 10.0.0.1]\n"

@@ -37,7 +37,7 @@ def happened(store: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(event[name] for name in told) for event in shown["events"]]
 
 
-def test_a_take_over_is_told_by_status_and_by_the_log(tmp_path: Path) -> None:
+def test_a_takeover_is_reported_by_status_and_by_the_log(tmp_path: Path) -> None:
     store = ["--backend=file", f"--hosts={tmp_path}"]
     log = tmp_path / "survivor.log"
     members = Directory(Kind.MEMBERS, "apex").path(f"{tmp_path}{DEFAULT_PREFIX}")

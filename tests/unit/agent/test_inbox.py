@@ -35,7 +35,7 @@ class Office:
         return self.taken
 
 
-def test_all_comes_out_on_the_loop_and_in_order() -> None:
+def test_events_are_delivered_on_the_loop_and_in_order() -> None:
     async def run() -> None:
         office = Office()
 
@@ -111,7 +111,7 @@ def test_many_threads_lose_nothing() -> None:
     asyncio.run(run())
 
 
-def test_nobody_is_hurt_when_the_loop_is_gone() -> None:
+def test_events_after_the_end_of_the_loop_are_ignored() -> None:
     office: list[Office] = []
 
     async def run() -> None:

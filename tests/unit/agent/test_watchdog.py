@@ -16,7 +16,7 @@ def culprit(seconds):
     time.sleep(seconds)
 
 async def main():
-    watchdog.SETTLED = {settled}
+    watchdog.GRACE_PERIOD = {settled}
     dog = watchdog.Watchdog()
     dog.start({timeout})
     await asyncio.sleep(0.1)
@@ -36,18 +36,18 @@ def run(then: str, settled: float = 0.0) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def test_a_loop_that_hangs_ends_the_process_and_names_the_culprit() -> None:
+def test_a_blocked_loop_ends_the_process_with_stacks() -> None:
     status, said, stacks = run("culprit(60)")
     assert (status, said) == (1, "")
     assert "Timeout" in stacks
     assert "in culprit" in stacks
 
 
-def test_a_loop_that_turns_is_left_alone() -> None:
+def test_a_running_loop_is_not_ended() -> None:
     assert run(f"await asyncio.sleep({2 * TIMEOUT})") == (0, "alive\n", "")
 
 
-def test_nobody_is_ended_young() -> None:
+def test_no_process_is_ended_within_the_grace_period() -> None:
     assert run(f"culprit({LONGER})", settled=60.0) == (0, "alive\n", "")
 
 

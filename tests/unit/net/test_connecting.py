@@ -31,7 +31,7 @@ def sockets() -> set[str]:
 
 @contextmanager
 def listening(host: str, port: int = 0, backlog: int = 10) -> Iterator[socket.socket]:
-    """Listen, and accept nothing: the kernel does, as long as there is room in the queue."""
+    """Listen, and accept nothing: the kernel does, while there is room in the queue."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((host, port))
@@ -97,7 +97,7 @@ def test_the_time_is_for_the_look_up_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert time.monotonic() - began < allowed(0.4)
 
 
-def test_of_several_failures_the_last_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_failures_the_last_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving({NAME: ("255.255.255.255", LISTENING)}))
     with pytest.raises(ConnectionRefusedError):
         asyncio.run(connect(Endpoint(NAME, free_port()), 10.0))
@@ -108,7 +108,7 @@ def test_localhost_is_either_loopback() -> None:
         assert connection.getpeername()[0] == "127.0.0.1"
 
 
-def test_what_fails_or_is_given_up_leaks_no_socket(silent: int) -> None:
+def test_failed_or_cancelled_connections_leak_no_socket(silent: int) -> None:
     async def scenario() -> None:
         before = sockets()
         for _ in range(20):
@@ -125,6 +125,6 @@ def test_what_fails_or_is_given_up_leaks_no_socket(silent: int) -> None:
     asyncio.run(scenario())
 
 
-def test_the_kernel_looks_after_a_quiet_connection() -> None:
+def test_keepalive_is_enabled() -> None:
     with listening(LISTENING) as server, connected(LISTENING, server) as connection:
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -36,7 +36,7 @@ def test_parsed_and_written(text: str, parsed: tuple[str, int], written: str) ->
         ("https://a:80", "without a scheme"),
     ],
 )
-def test_anything_else_is_refused_by_its_name(text: str, words: str) -> None:
+def test_anything_else_is_rejected_by_its_name(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as refused:
         Endpoint.parse(text, 7)
     assert repr(text) in str(refused.value)

@@ -26,7 +26,7 @@ GET = Request("GET", "/", {"Host": "a.example"})
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 LAST_ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
 BUDGET = 1024 * 1024
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -94,12 +94,12 @@ def for_ever(start: bytes, piece: bytes, pause: float = 0.0) -> Serve:
     return serve
 
 
-async def fetch(client: HttpClient, within: float = PATIENCE, budget: float = BUDGET) -> tuple[int, bytes]:
+async def fetch(client: HttpClient, within: float = TIMEOUT, budget: float = BUDGET) -> tuple[int, bytes]:
     (status, _), body = await client.fetch(GET, within, budget)
     return status, body
 
 
-def failing(serve: Serve, within: float = PATIENCE, budget: float = BUDGET) -> None:
+def failing(serve: Serve, within: float = TIMEOUT, budget: float = BUDGET) -> None:
     """Fetch once from such a server."""
 
     async def scenario() -> None:
@@ -144,22 +144,22 @@ def test_another_connection_follows_one_that_was_closed_while_idle() -> None:
     asyncio.run(scenario())
 
 
-def test_an_answer_that_is_not_read_to_its_end_is_nobody_s() -> None:
+def test_an_unread_response_is_discarded() -> None:
     async def scenario() -> None:
         slow = answering(ANSWER[:-1], b"c", pause=0.01)
         async with serving(slow) as server, HttpClient(server.address) as client:
             for turn in range(1, 4):
-                assert (await client.begin(GET, PATIENCE)).status == 200
+                assert (await client.begin(GET, TIMEOUT)).status == 200
                 assert server.connections == turn
 
     asyncio.run(scenario())
 
 
-def test_a_stream_is_told_piece_by_piece_without_a_budget() -> None:
+def test_a_stream_is_reported_piece_by_piece_without_a_budget() -> None:
     async def scenario() -> None:
         stream = for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000)
         async with serving(stream) as server, HttpClient(server.address) as client:
-            await client.begin(GET, PATIENCE)
+            await client.begin(GET, TIMEOUT)
             read, before = 0, 0.0
             async for piece in client.pieces():
                 read += len(piece)
@@ -182,7 +182,7 @@ def test_any_status_is_an_answer_and_no_redirection_is_followed(status: int) -> 
     asyncio.run(scenario())
 
 
-def test_proxies_of_the_environment_are_not_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     failing(answering(ANSWER))
@@ -204,7 +204,7 @@ def test_too_much_or_no_http_is_an_error_long_before_the_deadline(serve: Serve) 
         failing(serve, within=60.0)
 
 
-def test_whoever_sends_without_end_does_not_hold_up_the_loop() -> None:
+def test_an_endless_response_does_not_block_the_loop() -> None:
     async def scenario() -> None:
         turns = 0
 
@@ -335,7 +335,7 @@ def stuck(request: pytest.FixtureRequest) -> tuple[Serve, Tls]:
 
 
 @pytest.mark.parametrize("given_up", ["cancelled", "too late"])
-def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], given_up: str) -> None:
+def test_a_cancelled_exchange_leaks_no_socket(stuck: tuple[Serve, Tls], given_up: str) -> None:
     serve, tls = stuck
 
     async def scenario() -> None:
@@ -343,7 +343,7 @@ def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], 
             before = sockets()
             client = HttpClient(server.address, tls)
             for turn in range(1, 11):
-                asking = asyncio.create_task(fetch(client, PATIENCE if given_up == "cancelled" else 0.05))
+                asking = asyncio.create_task(fetch(client, TIMEOUT if given_up == "cancelled" else 0.05))
                 await eventually("it is stuck", partial(server.has_accepted, turn))
                 if given_up == "cancelled":
                     asking.cancel()
@@ -354,7 +354,7 @@ def test_an_exchange_that_is_given_up_leaks_no_socket(stuck: tuple[Serve, Tls], 
 
 
 @pytest.mark.parametrize("tls", [unencrypted, client_context])
-def test_nor_does_one_that_is_given_up_at_any_turn_of_the_loop(tls: Tls) -> None:
+def test_a_cancellation_at_any_iteration_leaks_no_socket(tls: Tls) -> None:
     async def scenario() -> None:
         async with serving(hang) as server:
             before = sockets()
@@ -370,7 +370,7 @@ def test_nor_does_one_that_is_given_up_at_any_turn_of_the_loop(tls: Tls) -> None
     gc.collect()  # what was not closed would warn here
 
 
-def test_a_client_that_is_closed_while_it_waits_ends_at_once() -> None:
+def test_a_client_that_is_closed_while_it_waits_ends_immediately() -> None:
     async def scenario() -> None:
         async with serving(hang) as server:
             client = HttpClient(server.address)

@@ -18,7 +18,7 @@ INFORMED = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\
 
 
 def parts(protocol: Protocol) -> list[Head | bytes]:
-    """Return what there is of the answer as yet."""
+    """Return the response received so far."""
     found: list[Head | bytes] = []
     while not isinstance(event := protocol.next_event(), Progress):
         found.append(event)
@@ -110,7 +110,7 @@ def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
         protocol.receive(answer)
         parts(protocol)
     protocol.receive(b"")
-    with pytest.raises(ConnectionResetError, match="it closed the connection"):
+    with pytest.raises(ConnectionResetError, match="the server closed the connection"):
         parts(protocol)
 
 
@@ -129,7 +129,7 @@ def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
         b"\0" * (MAX_HEAD + 1),
     ],
 )
-def test_what_is_no_http_is_refused(answer: bytes) -> None:
+def test_invalid_http_is_rejected(answer: bytes) -> None:
     with pytest.raises(ProtocolError):
         answered(answer)
 
@@ -167,7 +167,7 @@ def read_until_refused(start: bytes, piece: bytes, max_head: int) -> tuple[int, 
 def test_informational_answers_have_an_end(piece: bytes) -> None:
     received, why = read_until_refused(b"", piece * 100, MAX_HEAD)
     assert received < MAX_HEAD + 100 * len(piece)
-    assert why == f"no final status in the first {received} bytes of the answer"
+    assert why == f"no final status in the first {received} bytes of the response"
 
 
 @pytest.mark.parametrize("piece", [b"X: y\r\n", b"x"])
@@ -179,11 +179,11 @@ def test_headers_have_an_end(piece: bytes) -> None:
 @pytest.mark.parametrize("answer", [WITH_LENGTH, CHUNKED, INFORMED])
 def test_the_budget_is_of_all_bytes_of_an_answer(answer: bytes) -> None:
     assert answered(answer, budget=len(answer)) == (200, b"abcdefg")
-    with pytest.raises(ProtocolError, match=f"an answer of more than {len(answer) - 1} bytes"):
+    with pytest.raises(ProtocolError, match=f"the response is larger than {len(answer) - 1} bytes"):
         answered(answer, budget=len(answer) - 1)
 
 
-def test_each_exchange_has_a_budget_of_its_own() -> None:
+def test_each_exchange_has_its_budget() -> None:
     protocol = Protocol()
     for _ in range(3):
         assert protocol.is_idle

@@ -9,7 +9,7 @@ from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import SessionEnded
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.slowness import allowed
-from vipagent_etcd.channel import Channel
+from vipagent_etcd.channel import GatewayConnection
 from vipagent_etcd.driver import EtcdDriver
 from vipagent_etcd.keyvalues import Message
 
@@ -19,7 +19,7 @@ MEMBERS = Directory(Kind.MEMBERS, "apex")
 class Answering:
     """A gateway that notes the requests, and answers all of them alike."""
 
-    patience = 1.0
+    timeout = 1.0
 
     def __init__(self, answer: Message) -> None:
         self.asked: list[tuple[str, Message]] = []
@@ -44,11 +44,11 @@ async def test_without_a_lease_nothing_ephemeral_is_put() -> None:
 async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a disk that is slow, a few dozens of them would cost the session."""
 
-    async def slow(_: Channel, path: str, *__: object) -> Message:
+    async def slow(_: GatewayConnection, path: str, *__: object) -> Message:
         await asyncio.sleep(0.05)
         return {"header": {"revision": "5"}, "succeeded": True, "TTL": "6"}
 
-    monkeypatch.setattr(Channel, "post", slow)
+    monkeypatch.setattr(GatewayConnection, "post", slow)
     driver = EtcdDriver(StoreSettings("node1", "run1"))
     await driver.connect(driver.servers[0])
     driver._lease = 7

@@ -9,7 +9,7 @@ from tests.unit.store.looped import looped
 from vipagent.store.driver import Found, Holder, Interests, Listing
 from vipagent.store.layout import Directory, Kind
 from vipagent_etcd import follower as followers
-from vipagent_etcd.follower import Follower
+from vipagent_etcd.follower import EtcdFollower
 from vipagent_etcd.keyvalues import Change, KeyValue, Message
 from vipagent_etcd.listing import Following
 
@@ -25,7 +25,7 @@ def _found(known: KeyValue) -> Found:
 class Slow:
     """A gateway where a listing takes its time, and a watch stands at once and tells nothing."""
 
-    patience = 5.0
+    timeout = 5.0
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -42,16 +42,16 @@ class Slow:
         await asyncio.Event().wait()
 
 
-def _follower(gateway: Slow, told: list[Listing | None]) -> Follower:
+def _follower(gateway: Slow, told: list[Listing | None]) -> EtcdFollower:
     interests = Interests()
     interests.replace({MEMBERS: None}, frozenset())
-    return Follower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
+    return EtcdFollower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
 
 
 @looped
 async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than the time between two of them."""
-    monkeypatch.setattr(followers, "RENEWAL", 0.0)
+    monkeypatch.setattr(followers, "WATCH_RENEWAL", 0.0)
     gateway, told = Slow(), list[Listing | None]()
     follower = _follower(gateway, told)
     running = asyncio.ensure_future(follower.run())
@@ -59,7 +59,7 @@ async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest
     assert told == [{}]
     gateway.seconds = 0.2
     for _ in range(10):
-        follower.heard(6)
+        follower.on_revision(6)
         await asyncio.sleep(0.05)
     assert gateway.listings <= 1 + 3
     assert len(told) >= 2

@@ -16,7 +16,7 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.slowness import allowed
 from vipagent_file import follower as followers
 from vipagent_file.driver import FileDriver
-from vipagent_file.follower import Follower
+from vipagent_file.follower import FileFollower
 from vipagent_file.root import Root
 
 MEMBERS, STATES = Directory(Kind.MEMBERS, "apex"), Directory(Kind.STATES, "apex")
@@ -46,9 +46,9 @@ async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else an event that the kernel dropped would go unnoticed for as long as others come."""
-    monkeypatch.setattr(followers, "RELIST", 0.2)
+    monkeypatch.setattr(followers, "RELIST_INTERVAL", 0.2)
     root = Root(tmp_path)
-    follower = Follower(root, lambda directory: tmp_path / directory.kind, asyncio.get_running_loop())
+    follower = FileFollower(root, lambda directory: tmp_path / directory.kind, asyncio.get_running_loop())
     interests = Interests()
     interests.replace({MEMBERS: None, STATES: None}, frozenset())
     await asyncio.to_thread(follower.follow, {MEMBERS, STATES})
@@ -76,7 +76,7 @@ async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_s
     fcntl.flock(folder, fcntl.LOCK_EX)
 
     async def put(number: int) -> None:
-        with pytest.raises(Refused, match="stopped perhaps"):
+        with pytest.raises(Refused, match="which may be stopped"):
             await driver.put(Key(MEMBERS, f"10.0.0.{number}"), b"x", None, ephemeral=True)
 
     try:

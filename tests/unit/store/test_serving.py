@@ -30,7 +30,7 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.peers import MEMBERS, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
-from vipagent.testing.store import PATIENCE
+from vipagent.testing.store import WAIT_TIMEOUT
 
 LIFE = 1.0
 SETTINGS = StoreSettings("node1", "run1", session_timeout=LIFE)
@@ -146,14 +146,14 @@ class Agent:
     def connect(self) -> int:
         """Connect, and return a mark."""
         self.open()
-        self.seen.wait_names(MEMBERS, [], PATIENCE)
+        self.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
         return self.seen.mark()
 
     def back(self, mark: int) -> None:
         """Wait until it is connected again, and all was told anew."""
         self.driver.fail.clear()
-        self.seen.wait_state(StoreState.CONNECTED, PATIENCE, mark)
-        self.seen.wait_for(lambda: self.seen.snapshots(MEMBERS, mark), PATIENCE)
+        self.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
+        self.seen.wait_for(lambda: self.seen.snapshots(MEMBERS, mark), WAIT_TIMEOUT)
 
 
 @pytest.fixture
@@ -166,9 +166,9 @@ def agent() -> Iterator[Agent]:
 def test_what_is_desired_before_it_is_opened_comes_true(agent: Agent) -> None:
     agent.client.register(member(1), b"x")
     agent.open()
-    agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     agent.client.deregister(member(1))
-    agent.seen.wait_names(MEMBERS, [], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
 
 
 def test_what_is_desired_at_once_is_looked_at_once(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,9 +196,9 @@ def test_whatever_breaks_the_connection_the_next_server_is_asked(agent: Agent, r
     agent.client.register(member(1), b"x")
     if request_ == "look":
         agent.driver.fail["put"] = raising(Overtaken("changed"))
-    agent.seen.wait_told(StoreState.UNSURE, PATIENCE, mark)
+    agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
     agent.back(mark)
-    agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
+    agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
     assert set(agent.driver.connected) == {"a:1", "b:1"}
 
 
@@ -206,7 +206,7 @@ def test_a_server_that_hangs_is_left_and_the_session_lost_in_time(agent: Agent) 
     mark = agent.connect()
     agent.driver.fail = {"keep_alive": hang, "connect": hang}
     began = time.monotonic()
-    agent.seen.wait_state(StoreState.LOST, PATIENCE, mark)
+    agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT, mark)
     assert time.monotonic() - began < allowed(LIFE + 1.0)
     assert agent.seen.states(mark)[0] is StoreState.UNSURE
     agent.back(mark)
@@ -217,7 +217,7 @@ def test_a_driver_that_stops_following_is_connected_anew(agent: Agent) -> None:
     mark = agent.connect()
     agent.driver.fail["follow"] = give_up
     agent.client.register(member(1), b"x")
-    agent.seen.wait_told(StoreState.UNSURE, PATIENCE, mark)
+    agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
     agent.back(mark)
 
 
@@ -229,15 +229,15 @@ def test_a_request_that_cancels_itself_is_a_failed_one(agent: Agent, request_: s
     if request_ == "connect":
         agent.driver.fail["keep_alive"] = raising(Disconnected("it broke"))
     agent.client.register(member(1), b"x")
-    agent.seen.wait_told(StoreState.UNSURE, PATIENCE, mark)
-    eventually(lambda: len(agent.driver.connected) > 1, PATIENCE, "it connects again")
+    agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
+    eventually(lambda: len(agent.driver.connected) > 1, WAIT_TIMEOUT, "it connects again")
     agent.back(mark)
 
 
 def test_a_session_that_the_store_ends_is_lost_and_begun_anew(agent: Agent) -> None:
     mark = agent.connect()
     agent.driver.fail["keep_alive"] = raising(SessionEnded("it has expired"))
-    agent.seen.wait_told(StoreState.LOST, PATIENCE, mark)
+    agent.seen.wait_reported(StoreState.LOST, WAIT_TIMEOUT, mark)
     assert StoreState.UNSURE not in agent.seen.states(mark)
     agent.back(mark)
 
@@ -247,7 +247,7 @@ def test_a_bug_in_a_driver_is_logged_once_and_tried_again(
 ) -> None:
     mark = agent.connect()
     agent.driver.fail["keep_alive"] = raising(ZeroDivisionError("a bug"))
-    agent.seen.wait_told(StoreState.LOST, PATIENCE, mark)
+    agent.seen.wait_reported(StoreState.LOST, WAIT_TIMEOUT, mark)
     agent.back(mark)
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(set(texts)) == len(texts) <= len(Scripted.servers)
@@ -260,13 +260,13 @@ def test_what_is_refused_is_logged_once_and_the_rest_goes_on(
     mark = agent.connect()
     agent.driver.fail["put"] = raising(Refused("no permission"))
     agent.client.register(member(1), b"x")
-    eventually(lambda: "no permission" in caplog.text, PATIENCE, "the refusal is logged")
+    eventually(lambda: "no permission" in caplog.text, WAIT_TIMEOUT, "the refusal is logged")
     since = time.monotonic()
-    eventually(lambda: time.monotonic() > since + 1.5, PATIENCE, "it was tried again meanwhile")
+    eventually(lambda: time.monotonic() > since + 1.5, WAIT_TIMEOUT, "it was tried again meanwhile")
     assert agent.seen.states(mark) == []
     assert caplog.text.count("no permission") == 1
     agent.driver.fail.clear()
-    agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE)
+    agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
 
 
 def test_an_unreadable_directory_is_no_empty_one(agent: Agent) -> None:
@@ -275,7 +275,7 @@ def test_an_unreadable_directory_is_no_empty_one(agent: Agent) -> None:
 
     agent.driver.fail["read"] = unreadable
     agent.open()
-    agent.seen.wait_state(StoreState.UNSURE, PATIENCE)
+    agent.seen.wait_state(StoreState.UNSURE, WAIT_TIMEOUT)
     assert StoreState.CONNECTED not in agent.seen.states()
     assert agent.seen.snapshots(MEMBERS) == []
 
@@ -286,15 +286,15 @@ class TestCommands:
     def test_they_do_their_work(self, agent: Agent) -> None:
         agent.connect()
         key = Key(Directory(Kind.MAINTENANCE, "apex"), "all")
-        agent.client.write(key, b"why", PATIENCE)
-        assert agent.client.read(key.directory, PATIENCE)["all"].value == b"why"
-        assert agent.client.erase(key, PATIENCE)
-        assert not agent.client.erase(key, PATIENCE)
+        agent.client.write(key, b"why", WAIT_TIMEOUT)
+        assert agent.client.read(key.directory, WAIT_TIMEOUT)["all"].value == b"why"
+        assert agent.client.erase(key, WAIT_TIMEOUT)
+        assert not agent.client.erase(key, WAIT_TIMEOUT)
 
     def test_they_wait_for_the_session_for_so_long(self, agent: Agent) -> None:
         agent.driver.fail["connect"] = raising(Disconnected("connection refused"))
         agent.open()
-        agent.seen.wait_state(StoreState.LOST, PATIENCE)
+        agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         with pytest.raises(
             StoreError, match=r"reading /exabgp/service/apex: not done within 0\.3 s: .*refused"
         ):
@@ -310,21 +310,21 @@ class TestCommands:
         agent.connect()
         agent.driver.fail["put"] = raising(Refused("no permission"))
         with pytest.raises(StoreError, match=r"scripted: writing .*: [ab]:1: no permission"):
-            agent.client.write(member(1), b"", PATIENCE)
+            agent.client.write(member(1), b"", WAIT_TIMEOUT)
 
     def test_a_bug_in_a_driver_is_told_as_one(self, agent: Agent) -> None:
         agent.connect()
         agent.driver.fail["look"] = raising(ZeroDivisionError("a bug"))
         with pytest.raises(StoreError, match="not understood: ZeroDivisionError: a bug"):
-            agent.client.write(member(1), b"", PATIENCE)
+            agent.client.write(member(1), b"", WAIT_TIMEOUT)
 
     def test_a_connection_that_is_lost_meanwhile_is_made_up_for(self, agent: Agent) -> None:
         """On another server."""
         agent.connect()
         agent.driver.fail = {"look": hang, "keep_alive": raising(Disconnected("it broke"))}
-        eventually(lambda: len(agent.driver.connected) > 2, PATIENCE, "it looks for another server")
+        eventually(lambda: len(agent.driver.connected) > 2, WAIT_TIMEOUT, "it looks for another server")
         agent.driver.fail.clear()
-        agent.client.write(member(1), b"x", PATIENCE)
+        agent.client.write(member(1), b"x", WAIT_TIMEOUT)
 
     def test_without_a_session_they_say_so(self, agent: Agent) -> None:
         with pytest.raises(StoreError, match="the session is not open"):
@@ -379,6 +379,6 @@ class TestClosing:
                 raise Disconnected("connection refused")
 
         agent.driver.fail = dict.fromkeys(("keep_alive", "connect", "close"), only_the_other_answers)
-        agent.seen.wait_state(StoreState.UNSURE, PATIENCE, mark)
+        agent.seen.wait_state(StoreState.UNSURE, WAIT_TIMEOUT, mark)
         agent.client.close(2.0)
         assert agent.driver.closed == 1

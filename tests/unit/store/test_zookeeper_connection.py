@@ -4,82 +4,82 @@ import asyncio
 from typing import cast
 
 import pytest
+from vipagent_zookeeper.session import KazooSession
 
 from tests.unit.store.looped import looped
 from vipagent.store.driver import Disconnected
-from vipagent_zookeeper.connection import DIGEST, Connection
-from vipagent_zookeeper.link import Link
+from vipagent_zookeeper.connection import ERROR_SETTLE_TIME, ZooKeeperConnection
 
 SESSION = 7
 
 
 class HandMoved:
-    """A link that does nothing by itself, but counts."""
+    """A session that does nothing by itself, but counts."""
 
     life = 6.0
     peer = "zk1:2181"
 
     def __init__(self) -> None:
         self.starts = 0
-        self.hang_ups: list[str] = []
+        self.resets: list[str] = []
 
     def start(self) -> None:
         self.starts += 1
 
-    def hang_up(self, reason: str) -> None:
-        self.hang_ups.append(reason)
+    def reset_connection(self, reason: str) -> None:
+        self.resets.append(reason)
 
 
-async def _connected() -> tuple[Connection, HandMoved]:
+async def _connected() -> tuple[ZooKeeperConnection, HandMoved]:
     """Return a connection that stands."""
-    link = HandMoved()
-    connection = Connection(lambda _: cast("Link", link))
+    session = HandMoved()
+    connection = ZooKeeperConnection(lambda _: cast("KazooSession", session))
     opening = asyncio.ensure_future(connection.open())
     await asyncio.sleep(0)
-    connection.up(SESSION)
+    connection.on_session(SESSION)
     await opening
-    return connection, link
+    return connection, session
 
 
-def _lose(connection: Connection) -> None:
-    connection.blamed(HandMoved.peer, "connection reset")
-    connection.down()
+def _lose(connection: ZooKeeperConnection) -> None:
+    connection.on_error(HandMoved.peer, "connection reset")
+    connection.on_disconnect()
 
 
 @looped
 async def test_a_connection_that_came_up_by_itself_is_used() -> None:
     """It has failed nobody: kazoo was faster than the pause before the next attempt."""
-    connection, link = await _connected()
+    connection, session = await _connected()
     _lose(connection)
-    connection.up(SESSION)
+    connection.on_session(SESSION)
     async with asyncio.timeout(1.0):
         await connection.open()
-    assert link.hang_ups == []
+    assert session.resets == []
 
 
 @looped
 async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
     """Its cause is told before it is done, so an attempt fails; the next one must not start it over."""
-    connection, link = await _connected()
+    connection, session = await _connected()
     _lose(connection)
     with pytest.raises(Disconnected, match="reset"):
-        async with asyncio.timeout(10 * DIGEST):
+        async with asyncio.timeout(10 * ERROR_SETTLE_TIME):
             await connection.open()
-    connection.up(SESSION)
+    connection.on_session(SESSION)
     async with asyncio.timeout(1.0):
         await connection.open()
-    assert link.hang_ups == []
+    assert session.resets == []
 
 
 @looped
 async def test_a_connection_that_was_used_and_is_silent_is_ended() -> None:
-    connection, link = await _connected()
+    connection, session = await _connected()
     _lose(connection)
-    connection.up(SESSION)
+    connection.on_session(SESSION)
     await connection.open()
     opening = asyncio.ensure_future(connection.open())
     await asyncio.sleep(0)
-    assert link.hang_ups == ["no answer in time"]
-    connection.down()
-    connection.up(SESSION)
+    assert session.resets == ["no response in time"]
+    connection.on_disconnect()
+    connection.on_session(SESSION)
     await opening

@@ -16,7 +16,7 @@ DIRECTORY = Directory(Kind.MEMBERS, "apex")
 def _following() -> tuple[ZooKeeperDriver, Interests]:
     driver, interests = ZooKeeperDriver(StoreSettings("node1", "run1")), Interests()
     interests.replace({DIRECTORY: None}, frozenset())
-    driver._connection.up(1)
+    driver._connection.on_session(1)
     return driver, interests
 
 

@@ -1,4 +1,4 @@
-"""A whole agent, run by hand with a store of its own: ExaBGP is whoever keeps its stdin open."""
+"""A complete agent with a separate store, and with the test as ExaBGP."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ class ByHand:
         return get(self.port, path, headers)
 
     def answers(self) -> bool:
-        """Say whether it listens."""
+        """Return whether it listens."""
         try:
             return self.get("/healthz").status == 200
         except OSError:

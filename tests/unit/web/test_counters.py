@@ -11,10 +11,10 @@ from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounter
 
 
 def counted(*reasons: Reason) -> tuple[int, int]:
-    """Return take-overs and hand-backs after a VIP was in each of these states, one after the other."""
+    """Return takeovers and hand-backs after a VIP was in each of these states, one after the other."""
     counters = ServiceCounters()
     for reason in reasons:
-        counters.carried_out(Publish(report({OTHERS: VipReport(reason, None, owned=False)})))
+        counters.executed(Publish(report({OTHERS: VipReport(reason, None, owned=False)})))
     return counters.takeovers, counters.handbacks
 
 
@@ -35,18 +35,18 @@ def test_take_overs_and_hand_backs(reasons: tuple[Reason, ...], expected: tuple[
     assert counted(*reasons) == expected
 
 
-def test_a_conflict_counts_once_as_long_as_it_lasts() -> None:
+def test_a_conflict_counts_once() -> None:
     counters = ServiceCounters()
     for conflicts in ({OWN: "node2"}, {OWN: "node3"}, {}, {OWN: "node2"}):
-        counters.carried_out(Publish(report(conflicts=conflicts)))
+        counters.executed(Publish(report(conflicts=conflicts)))
     assert counters.conflicts == 2
 
 
 def test_changes_of_routes() -> None:
     counters = ServiceCounters()
-    counters.carried_out(Announce(OWN, Preference(0), Reason.OWNER))
-    counters.carried_out(Announce(OWN, Preference(2), Reason.DRAINING))
-    counters.carried_out(Withdraw(OWN, Reason.MAINTENANCE_NODE))
+    counters.executed(Announce(OWN, Preference(0), Reason.OWNER))
+    counters.executed(Announce(OWN, Preference(2), Reason.DRAINING))
+    counters.executed(Withdraw(OWN, Reason.MAINTENANCE_NODE))
     assert (counters.announcements, counters.withdrawals) == (2, 1)
     assert set(VIPS) == {OWN, TAKEN, OTHERS}
 
@@ -69,9 +69,9 @@ def test_a_bound_belongs_to_its_bucket() -> None:
 
 def test_commands_of_exabgp() -> None:
     counters = AgentCounters()
-    counters.settled(Outcome(OWN, "announce", latency=0.02))
-    counters.settled(Outcome(OWN, "announce", error="no reply within 5.0 s"))
-    counters.settled(Outcome(OWN, "announce"))  # replies are off
+    counters.completed(Outcome(OWN, "announce", latency=0.02))
+    counters.completed(Outcome(OWN, "announce", error="no reply within 5.0 s"))
+    counters.completed(Outcome(OWN, "announce"))  # replies are off
     assert (counters.commands, counters.command_errors) == (2, 1)
     assert sum(counters.reply_seconds.counts) == 1
 

@@ -16,7 +16,7 @@ from vipagent.net.endpoint import Endpoint
 from vipagent.testing.slowness import allowed
 from vipagent.web import connection, server, stream
 from vipagent.web.server import Server
-from vipagent.web.site import Response
+from vipagent.web.site import PageResponse
 
 Dialogue = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LOCAL = "127.0.0.1"
@@ -50,7 +50,7 @@ async def asked(port: int, path: str, method: str = "GET", host: str = LOCAL) ->
 
 
 async def said(port: int, data: bytes) -> bytes:
-    """Say something, and return all that comes back until the connection ends."""
+    """Send data, and return all data until the connection is closed."""
     reader, writer = await asyncio.open_connection(LOCAL, port)
     writer.write(data)
     with contextlib.closing(writer), contextlib.suppress(ConnectionError):
@@ -99,7 +99,7 @@ def test_head_is_get_without_the_body(path: str) -> None:
     run(story)
 
 
-def test_other_methods_are_told_which_there_are() -> None:
+def test_other_methods_are_reported_which_there_are() -> None:
     async def story() -> None:
         async with serving() as (_, port):
             answer = await asked(port, "/status.json", "POST")
@@ -133,7 +133,7 @@ def test_a_loopback_address_answers_under_its_own_name_only() -> None:
         (b"GET /\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"),
     ],
 )
-def test_what_is_no_request_is_refused(request_: bytes, status: bytes) -> None:
+def test_what_is_no_request_is_rejected(request_: bytes, status: bytes) -> None:
     async def story() -> None:
         async with serving() as (_, port):
             answer = await said(port, request_)
@@ -143,8 +143,8 @@ def test_what_is_no_request_is_refused(request_: bytes, status: bytes) -> None:
     run(story)
 
 
-def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REQUEST_WITHIN", 0.2)
+def test_a_client_without_a_request_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.2)
 
     async def story() -> None:
         async with serving() as (_, port):
@@ -154,8 +154,8 @@ def test_who_asks_for_nothing_in_time_is_sent_away(monkeypatch: pytest.MonkeyPat
     run(story)
 
 
-def test_there_are_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+def test_the_number_of_connections_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
 
     async def story() -> None:
         async with serving() as (made, port):
@@ -178,8 +178,8 @@ async def watching(port: int) -> Dialogue:
     return reader, writer
 
 
-def test_viewers_are_told_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST_VIEWERS", 2)
+def test_viewers_are_reported_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_VIEWERS", 2)
 
     async def story() -> None:
         async with serving() as (made, port):
@@ -198,17 +198,17 @@ def test_viewers_are_told_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) ->
     run(story)
 
 
-def test_a_viewer_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SEND_WITHIN", 0.2)
+def test_a_viewer_that_reads_nothing_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", 0.2)
 
     async def story() -> None:
         async with serving() as (made, port):
-            made._site.stream._picture = lambda: "x" * 1_000_000
+            made._site.stream._status_json = lambda: "x" * 1_000_000
             _, writer = await watching(port)
             cast(asyncio.ReadTransport, writer.transport).pause_reading()
             for _ in range(20):
                 made.change()
-                await asyncio.sleep(stream.GATHER)
+                await asyncio.sleep(stream.BATCH_DELAY)
             await until(lambda: not made._connections)
             writer.close()
 
@@ -218,7 +218,7 @@ def test_a_viewer_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
 def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with serving() as (made, port):
-            made._site._answers = {"/": lambda _request: cast(Response, 1 / 0)}
+            made._site._routes = {"/": lambda _request: cast(PageResponse, 1 / 0)}
             assert await said(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b""
             assert b"404" in await said(port, b"GET /nosuch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
@@ -228,10 +228,10 @@ def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_port_that_is_taken_is_tried_again(
+def test_a_port_that_is_taken_is_retried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server, "RETRY_MIN", 0.05)
+    monkeypatch.setattr(server, "MIN_RETRY_DELAY", 0.05)
 
     async def story() -> None:
         with socket.create_server((LOCAL, 0)) as taken:

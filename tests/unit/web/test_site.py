@@ -15,16 +15,16 @@ from tests.unit.web.views import service, view
 from vipagent.core.words import StoreState
 from vipagent.telemetry.view import AgentView
 from vipagent.web.page import load
-from vipagent.web.site import Request, Response, Site, locals_only
+from vipagent.web.site import PageRequest, PageResponse, Site, local_hosts_only
 
 PATHS = ("/", "/events", "/metrics", "/healthz", "/status.json")
 
 
 def answered(
     path: str, method: str = "GET", headers: Mapping[str, str] | None = None, seen: AgentView | None = None
-) -> Response:
-    async def ask() -> Response:
-        return Site(lambda: seen or view()).answer(Request(method, path, headers or {}))
+) -> PageResponse:
+    async def ask() -> PageResponse:
+        return Site(lambda: seen or view()).answer(PageRequest(method, path, headers or {}))
 
     return asyncio.run(ask())
 
@@ -38,7 +38,7 @@ def test_the_status_has_the_shape_of_vipagent_status_json() -> None:
     ("ending", "status"), [(False, HTTPStatus.OK), (True, HTTPStatus.SERVICE_UNAVAILABLE)]
 )
 def test_health_is_the_agent_s_own(ending: bool, status: HTTPStatus) -> None:
-    """A store that is away is no reason to start an agent anew: it would lose what it knows (L1)."""
+    """A store that is away is no reason to start an agent again: it would lose what it knows (L1)."""
     response = answered("/healthz", seen=view(ending=ending, store=StoreState.LOST))
     assert response.status is status
     assert json.loads(response.body) == {
@@ -59,14 +59,14 @@ def test_nothing_can_be_changed(method: str, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/nosuch", "//", "/../etc/passwd", "/page.html", "", "*", "http://x/metrics"]
 )
-def test_nothing_else_is_there(path: str) -> None:
+def test_other_paths_are_not_found(path: str) -> None:
     response = answered(path)
     assert response.status is HTTPStatus.NOT_FOUND
-    assert response.body == b"there are /, /events, /metrics, /healthz, /status.json\n"
+    assert response.body == b"not found; valid paths: /, /events, /metrics, /healthz, /status.json\n"
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nosuch"])
-def test_every_answer_is_locked_up(path: str) -> None:
+def test_every_response_has_a_strict_policy(path: str) -> None:
     headers = dict(answered(path).headers)
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
@@ -100,12 +100,12 @@ def test_the_page_needs_nothing_but_itself() -> None:
     ],
 )
 def test_a_loopback_address_is_known_by_no_other_name(host: str, welcome: bool) -> None:
-    assert locals_only(host) is welcome
+    assert local_hosts_only(host) is welcome
 
 
-def test_who_is_not_welcome_learns_nothing() -> None:
-    async def ask(path: str) -> Response:
-        return Site(view, locals_only).answer(Request("GET", path, {"host": "rebound.example"}))
+def test_a_rejected_host_learns_nothing() -> None:
+    async def ask(path: str) -> PageResponse:
+        return Site(view, local_hosts_only).answer(PageRequest("GET", path, {"host": "rebound.example"}))
 
     for path in PATHS:
         response = asyncio.run(ask(path))

@@ -31,7 +31,7 @@ def run(story: Callable[[Stream, Drawn], Coroutine[None, None, None]]) -> None:
     asyncio.run(told())
 
 
-def test_the_status_comes_at_once_and_again_after_changes() -> None:
+def test_the_status_comes_immediately_and_again_after_changes() -> None:
     async def story(stream: Stream, drawn: Drawn) -> None:
         async with aclosing(stream.events()) as events:
             assert await anext(events) == b"event: status\ndata: 1\n\n"
@@ -71,8 +71,8 @@ def test_without_viewers_nothing_is_done() -> None:
     run(story)
 
 
-def test_quiet_is_not_death(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "ALIVE", 0.05)
+def test_an_idle_stream_sends_keepalives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "KEEPALIVE_INTERVAL", 0.05)
 
     async def story(stream: Stream, drawn: Drawn) -> None:
         async with aclosing(stream.events()) as events:
@@ -84,7 +84,7 @@ def test_quiet_is_not_death(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_viewers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST_VIEWERS", 1)
+    monkeypatch.setattr(stream, "MAX_VIEWERS", 1)
 
     async def story(stream: Stream, _drawn: Drawn) -> None:
         async with aclosing(stream.events()) as events:

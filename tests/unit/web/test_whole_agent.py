@@ -50,7 +50,7 @@ def test_a_thousand_scrapes_leave_it_as_small_as_it_was(agent: ByHand) -> None:
     assert max(memory) < MOST_MEMORY
 
 
-def test_it_shows_what_the_store_says_of_everybody(agent: ByHand) -> None:
+def test_it_shows_all_nodes_from_the_store(agent: ByHand) -> None:
     operator = agent.operator()
     operator.write(key(Kind.MAINTENANCE, WHOLE_SERVICE), Maintenance("upgrade", "me", "").dump(), 5.0)
     maintained = 'vipagent_maintenance{scope="service",service="apex"}'
@@ -89,7 +89,7 @@ def test_a_refused_configuration_is_a_metric(agent: ByHand) -> None:
     assert metric(agent, 'vipagent_config_reloads_total{result="refused"}') == 1
 
 
-def test_a_taken_port_keeps_nobody_from_serving(tmp_path: Path) -> None:
+def test_a_port_in_use_does_not_affect_the_agent(tmp_path: Path) -> None:
     agent = ByHand(tmp_path)
     with socket.create_server(("127.0.0.1", agent.port)):
         agent.start()

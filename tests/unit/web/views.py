@@ -41,7 +41,7 @@ def snapshots() -> dict[Kind, Snapshot]:
 
 def service(name: str = "apex") -> ServiceView:
     counters = ServiceCounters()
-    counters.carried_out(Publish(report()))
+    counters.executed(Publish(report()))
     return ServiceView(name, report(), counters, summarize(name, snapshots(), VIPS))
 
 

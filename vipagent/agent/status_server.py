@@ -1,4 +1,4 @@
-"""Lets people and machines look at the agent by HTTP, if it is asked for (`--listen`)."""
+"""Lifecycle of the status server (`--listen`)."""
 
 import logging
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from vipagent.net.endpoint import Endpoint
 log = logging.getLogger(__name__)
 
 
-class Showing:
-    """Serves what there is to see of an agent, at one address or nowhere.
+class StatusServer:
+    """Starts and stops the status server of an agent.
 
     Args:
         agent: the agent.
@@ -21,8 +21,8 @@ class Showing:
         self._at: str | None = None
         self._close: Callable[[], None] = lambda: None
 
-    def at(self, listen: str | None) -> None:
-        """Listen there, and no longer where it was before; what goes wrong is logged (E6)."""
+    def listen_on(self, listen: str | None) -> None:
+        """Listen on a new address instead of the previous one; errors are logged (E6)."""
         if listen == self._at:
             return
         self._close()
@@ -33,7 +33,7 @@ class Showing:
             from vipagent.web.server import Server  # noqa: PLC0415 - 2 MB that most agents do without
 
             server = Server(Endpoint.parse(listen, 0), lambda: self._agent.view)
-        except Exception:  # the agent's work does not depend on it
-            log.exception("internal error: nothing is shown")
+        except Exception:  # the agent does not depend on it
+            log.exception("could not start the status server")
         else:
             self._close, self._agent.on_change = server.close, server.change

@@ -17,16 +17,16 @@ from kazoo.protocol.states import Callback, EventType, KazooState, KeeperState, 
 from kazoo.retry import KazooRetry
 
 from vipagent.store.driver import Disconnected
+from vipagent_zookeeper.connecting import ConnectionFactory
+from vipagent_zookeeper.errors import explain, explain_connection
 from vipagent_zookeeper.options import Hosts, ZooKeeperOptions
-from vipagent_zookeeper.refusals import explain, explain_connection
-from vipagent_zookeeper.wire import Wire
 
 if TYPE_CHECKING:
-    from vipagent_zookeeper.connection import Connection
+    from vipagent_zookeeper.connection import ZooKeeperConnection
 
 log = logging.getLogger(__name__)
 
-GONE = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
+SESSION_LOST_ERRORS = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
 EXPIRED = "the session has expired"
 LIFE = "negotiated session timeout"
 CLOSED = "it closed the connection"
@@ -39,11 +39,16 @@ Touched = Callable[[str], None]
 """Called on the loop with the path of a znode that has changed."""
 
 
-class Link:
+class KazooSession:
     """One session, from the first attempt to connect until it is over. To be made on the loop."""
 
     def __init__(
-        self, hosts: Hosts, life: float, options: ZooKeeperOptions, owner: "Connection", touched: Touched
+        self,
+        hosts: Hosts,
+        life: float,
+        options: ZooKeeperOptions,
+        owner: "ZooKeeperConnection",
+        on_watch_event: Touched,
     ) -> None:
         """Prepare; nothing is connected.
 
@@ -52,7 +57,7 @@ class Link:
             life: seconds of the session's life to ask for.
             options: credentials, ACLs, TLS.
             owner: told what happens.
-            touched: called when a watch says that a znode has changed.
+            on_watch_event: called when a watch says that a znode has changed.
 
         Raises:
             StoreConfigError: a secret's file or variable is missing now.
@@ -60,7 +65,7 @@ class Link:
         self.life = life
         self._options = options
         self._owner = owner
-        self._touched = touched
+        self._on_watch_event = on_watch_event
         self._loop = asyncio.get_running_loop()
         self._reason = ""
         self._abandoned = False
@@ -68,14 +73,14 @@ class Link:
         self._awaited: set[asyncio.Future[Any]] = set()
         self._begun: dict[str, IAsyncResult] = {}
         """By directory, the listing that was asked for when its watch fired, until it is wanted."""
-        self._wire = Wire((name for name, _ in hosts), options, self._dialled)
+        self._connections = ConnectionFactory((name for name, _ in hosts), options, self._on_connect)
         self.client = KazooClient(
             hosts=",".join(map(str, hosts)),
             timeout=life,
-            handler=_handler(self._wire),
+            handler=_handler(self._connections),
             connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.6),  # 40 % jitter: up to 0.84 s
             default_acl=options.acls(),
-            logger=KazooLog(self._blame, self._negotiated),
+            logger=KazooLog(self._on_error, self._negotiated),
             auth_data=options.digest_logins(),
             sasl_options=options.sasl_login(),
         )
@@ -84,7 +89,7 @@ class Link:
     @property
     def peer(self) -> str:
         """`HOST:PORT` of the present or last attempt."""
-        return self._wire.peer
+        return self._connections.peer
 
     def start(self) -> None:
         """Connect, and go on trying."""
@@ -105,7 +110,7 @@ class Link:
             request(*args, **options).rawlink(lambda result: self._post(_settle, future, result))
             try:
                 return await future
-            except GONE as error:
+            except SESSION_LOST_ERRORS as error:
                 raise Disconnected(type(error).__name__) from error
             finally:
                 self._awaited.discard(future)
@@ -130,9 +135,9 @@ class Link:
         # One that nobody has wanted yet is older than this event, or nobody follows the directory any more.
         if event.type == EventType.CHILD and self._begun.pop(path, None) is None:
             self._begun[path] = begun = self._begin(path)
-            begun.rawlink(lambda _: self._tell(self._touched, path))
+            begun.rawlink(lambda _: self._tell(self._on_watch_event, path))
         else:
-            self._tell(self._touched, path)
+            self._tell(self._on_watch_event, path)
 
     def _begin(self, directory: str) -> IAsyncResult:
         return self.client.get_children_async(directory, watch=self.watch)
@@ -146,35 +151,35 @@ class Link:
         for scheme, login in self._options.digest_logins() - self.client.auth_data:
             self.client.add_auth_async(scheme, login)
 
-    def hang_up(self, reason: str) -> None:
+    def reset_connection(self, reason: str) -> None:
         """End the connection; kazoo makes another, on another host if there is one."""
         self._reason = reason
-        self._wire.hang_up()
+        self._connections.reset_connection()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End the connection and make no other: whoever waits in `stop` need not wait for the server."""
-        self._wire.close()
+        self._connections.close()
 
     def stop(self) -> None:
-        """End the session and all threads: milliseconds if the server answers or after `cut`. Blocks."""
+        """End the session and all threads: milliseconds if the server answers or after `abort`. Blocks."""
         self.client.stop()
         self.client.close()
 
-    def abandon(self, *, cut: bool = True) -> threading.Thread:
+    def abandon(self, *, abort: bool = True) -> threading.Thread:
         """End all without waiting; nothing more is told to the owner.
 
         Args:
-            cut: without the server; else the session is ended there, for which the server may take its time.
+            abort: whether to skip closing the session on the server, which may be slow.
 
         Returns:
-            The thread that sees to it; after a `cut` it needs a fraction of a second.
+            The thread that sees to it; after a `abort` it needs a fraction of a second.
         """
         self._abandoned = True
         for future in self._awaited:  # kazoo may drop what is under way while it stops
             if not future.done():
                 future.set_exception(ConnectionClosedError())
-        if cut:
-            self.cut()
+        if abort:
+            self.abort()
         undertaker = threading.Thread(target=self.stop, name="vipagent-zookeeper-end", daemon=True)
         undertaker.start()
         return undertaker
@@ -183,20 +188,20 @@ class Link:
         """Take a change of state from kazoo, on its connection's thread."""
         if state == KazooState.CONNECTED:
             number, _ = self.client.client_id
-            self._tell(self._owner.up, number)
+            self._tell(self._owner.on_session, number)
         elif state == KazooState.SUSPENDED:
-            self._tell(self._owner.down)
+            self._tell(self._owner.on_disconnect)
         else:
             expired = self.client.client_state == KeeperState.EXPIRED_SESSION
-            self._tell(self._owner.over, EXPIRED if expired else "")
+            self._tell(self._owner.on_session_end, EXPIRED if expired else "")
 
-    def _dialled(self) -> None:
+    def _on_connect(self) -> None:
         self._reason = ""
-        self._tell(self._owner.dialled)
+        self._tell(self._owner.on_connect)
 
-    def _blame(self, peer: str, cause: str) -> None:
+    def _on_error(self, peer: str, cause: str) -> None:
         reason, self._reason = self._reason, ""
-        self._tell(self._owner.blamed, peer or self.peer, reason or cause)
+        self._tell(self._owner.on_error, peer or self.peer, reason or cause)
 
     def _negotiated(self, life: float) -> None:
         self.life = life
@@ -224,7 +229,7 @@ def _settle(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:
         future.set_result(result.value)
 
 
-def _handler(wire: Wire) -> SequentialThreadingHandler:
+def _handler(connections: ConnectionFactory) -> SequentialThreadingHandler:
     """Return a handler for kazoo that calls back at once, on the connection's thread, and has no others.
 
     Nothing that is called does more than to ask or to post.
@@ -232,7 +237,7 @@ def _handler(wire: Wire) -> SequentialThreadingHandler:
     handler = SequentialThreadingHandler()
     handler.start = handler.stop = lambda: None
     handler.dispatch_callback = _call
-    handler.create_connection = wire.dial
+    handler.create_connection = connections.connect
     handler.spawn = _spawn
     return handler
 
@@ -269,7 +274,7 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
             negotiated: told the session's life in seconds.
         """
         super().__init__(logging.getLogger(__name__), {})
-        self._blame = blame
+        self._on_error = blame
         self._negotiated = negotiated
 
     def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
@@ -281,13 +286,13 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
             return
         self.logger.debug(text, *args, exc_info=kwargs.get("exc_info"))
         if text.startswith("Cannot resolve"):
-            self._blame(str(args[0]), getattr(args[1], "strerror", None) or str(args[1]))
+            self._on_error(str(args[0]), getattr(args[1], "strerror", None) or str(args[1]))
         elif kwargs.get("exc_info"):
-            self._blame("", explain(sys.exception()))
+            self._on_error("", explain(sys.exception()))
         elif text.startswith("AUTH_FAILED") and isinstance(args[0], Exception):
-            self._blame("", explain(args[0]))
+            self._on_error("", explain(args[0]))
         elif args:
-            self._blame("", _in_plain_words(args[0]))
+            self._on_error("", _in_plain_words(args[0]))
 
 
 def _in_plain_words(said: object) -> str:

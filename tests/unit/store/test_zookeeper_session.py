@@ -1,4 +1,4 @@
-"""How a link with ZooKeeper reads a directory again: asked for by the watch, with a client moved by hand."""
+"""A watch event makes the session list the directory again."""
 
 import asyncio
 from typing import Any, cast
@@ -10,30 +10,32 @@ from kazoo.protocol.states import EventType, KeeperState, WatchedEvent
 
 from tests.unit.store.looped import looped
 from vipagent.store.access import parse_options
-from vipagent_zookeeper.connection import Connection
-from vipagent_zookeeper.link import Link
+from vipagent_zookeeper.connection import ZooKeeperConnection
 from vipagent_zookeeper.options import ZooKeeperOptions, parse_servers
+from vipagent_zookeeper.session import KazooSession
 
 DIRECTORY = "/exabgp/service/apex"
 
 
 class Linked:
-    """A link that is never started; a test answers its requests."""
+    """A session that is never started; a test answers its requests."""
 
     def __init__(self) -> None:
-        self.touched: list[str] = []
+        self.on_watch_event: list[str] = []
         self.asked: list[IAsyncResult] = []
         options = parse_options(ZooKeeperOptions, {})
-        self.link = Link(parse_servers(()), 6.0, options, cast("Connection", None), self.touched.append)
-        self.link.client.get_children_async = self._ask
+        self.session = KazooSession(
+            parse_servers(()), 6.0, options, cast("ZooKeeperConnection", None), self.on_watch_event.append
+        )
+        self.session.client.get_children_async = self._ask
 
     def changes(self, path: str = DIRECTORY, kind: str = EventType.CHILD) -> None:
         """Let a watch fire."""
-        self.link.watch(WatchedEvent(kind, KeeperState.CONNECTED, path))
+        self.session.watch(WatchedEvent(kind, KeeperState.CONNECTED, path))
 
     def _ask(self, _directory: str, watch: object) -> Any:
-        assert watch == self.link.watch
-        self.asked.append(self.link.client.handler.async_result())
+        assert watch == self.session.watch
+        self.asked.append(self.session.client.handler.async_result())
         return self.asked[-1]
 
 
@@ -47,11 +49,11 @@ async def test_a_changed_directory_is_told_with_its_new_names() -> None:
     linked = Linked()
     linked.changes()
     await _turn()
-    assert (len(linked.asked), linked.touched) == (1, [])
+    assert (len(linked.asked), linked.on_watch_event) == (1, [])
     linked.asked[0].set(["10.0.0.1"])
     await _turn()
-    assert linked.touched == [DIRECTORY]
-    assert await linked.link.children(DIRECTORY) == ["10.0.0.1"]
+    assert linked.on_watch_event == [DIRECTORY]
+    assert await linked.session.children(DIRECTORY) == ["10.0.0.1"]
     assert len(linked.asked) == 1
 
 
@@ -60,8 +62,8 @@ async def test_names_are_used_once() -> None:
     linked = Linked()
     linked.changes()
     linked.asked[0].set(["10.0.0.1"])
-    await linked.link.children(DIRECTORY)
-    again = asyncio.ensure_future(linked.link.children(DIRECTORY))
+    await linked.session.children(DIRECTORY)
+    again = asyncio.ensure_future(linked.session.children(DIRECTORY))
     await _turn()
     linked.asked[1].set([])
     assert await again == []
@@ -74,8 +76,8 @@ async def test_names_that_are_older_than_a_change_are_not_used() -> None:
     linked.asked[0].set(["10.0.0.1"])
     linked.changes()
     await _turn()
-    assert linked.touched == [DIRECTORY, DIRECTORY]
-    reading = asyncio.ensure_future(linked.link.children(DIRECTORY))
+    assert linked.on_watch_event == [DIRECTORY, DIRECTORY]
+    reading = asyncio.ensure_future(linked.session.children(DIRECTORY))
     await _turn()
     linked.asked[-1].set([])
     assert await reading == []
@@ -97,8 +99,8 @@ async def test_what_could_not_be_read_is_asked_for_again() -> None:
     linked.changes()
     linked.asked[0].set_exception(NoNodeError())
     await _turn()
-    assert linked.touched == [DIRECTORY]
-    reading = asyncio.ensure_future(linked.link.children(DIRECTORY))
+    assert linked.on_watch_event == [DIRECTORY]
+    reading = asyncio.ensure_future(linked.session.children(DIRECTORY))
     await _turn()
     linked.asked[1].set_exception(NoNodeError())
     with pytest.raises(NoNodeError):
@@ -110,4 +112,4 @@ async def test_a_changed_value_is_told_at_once() -> None:
     linked = Linked()
     linked.changes(f"{DIRECTORY}/10.0.0.1", EventType.CHANGED)
     await _turn()
-    assert (linked.asked, linked.touched) == ([], [f"{DIRECTORY}/10.0.0.1"])
+    assert (linked.asked, linked.on_watch_event) == ([], [f"{DIRECTORY}/10.0.0.1"])

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from vipagent.agent import changes
-from vipagent.agent.changes import Changes
+from vipagent.agent import config_watcher
+from vipagent.agent.config_watcher import ConfigWatcher
 from vipagent.testing.slowness import allowed
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(config_watcher, "POLL_INTERVAL", 0.01)
 
 
 def replaced(path: Path) -> None:
@@ -30,14 +30,12 @@ def replaced(path: Path) -> None:
     ],
     ids=["replaced", "written", "mode", "gone"],
 )
-def test_any_change_of_the_file_calls_for_an_attempt(
-    tmp_path: Path, change: Callable[[Path], object]
-) -> None:
+def test_any_change_of_the_file_triggers_a_retry(tmp_path: Path, change: Callable[[Path], object]) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("a")
 
     async def run() -> None:
-        seen = Changes(path)
+        seen = ConfigWatcher(path)
         seen.reading()
         due = asyncio.create_task(seen.due())
         done, _ = await asyncio.wait([due], timeout=0.1)
@@ -48,9 +46,9 @@ def test_any_change_of_the_file_calls_for_an_attempt(
     asyncio.run(run())
 
 
-def test_a_file_that_comes_into_being_calls_for_an_attempt(tmp_path: Path) -> None:
+def test_a_created_file_triggers_a_retry(tmp_path: Path) -> None:
     async def run() -> None:
-        seen = Changes(tmp_path / "agent.yaml")
+        seen = ConfigWatcher(tmp_path / "agent.yaml")
         seen.reading()
         (tmp_path / "agent.yaml").touch()
         await asyncio.wait_for(seen.due(), allowed(10))
@@ -58,39 +56,39 @@ def test_a_file_that_comes_into_being_calls_for_an_attempt(tmp_path: Path) -> No
     asyncio.run(run())
 
 
-def test_what_comes_while_the_configuration_is_read_is_not_missed(tmp_path: Path) -> None:
+def test_changes_during_a_read_are_not_missed(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("a")
 
     async def run() -> None:
-        seen = Changes(path)
+        seen = ConfigWatcher(path)
         seen.reading()
         replaced(path)  # reading goes on, and fails, before anybody waits
         await asyncio.wait_for(seen.due(), allowed(10))
         seen.reading()
-        seen.hung_up.set()
+        seen.reload_requested.set()
         await asyncio.wait_for(seen.due(), allowed(10))
 
     asyncio.run(run())
 
 
-def test_a_sighup_does_not_wait_for_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "LOOK_EVERY", 60.0)
+def test_sighup_does_not_wait_for_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_watcher, "POLL_INTERVAL", 60.0)
 
     async def run() -> None:
-        seen = Changes(None)
+        seen = ConfigWatcher(None)
         seen.reading()
-        asyncio.get_running_loop().call_later(0.05, seen.hung_up.set)
+        asyncio.get_running_loop().call_later(0.05, seen.reload_requested.set)
         await asyncio.wait_for(seen.due(), allowed(10))
 
     asyncio.run(run())
 
 
-def test_without_any_change_another_attempt_is_due_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "TRY_EVERY", 0.2)
+def test_without_a_change_a_retry_is_due_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_watcher, "RETRY_INTERVAL", 0.2)
 
     async def run() -> float:
-        seen = Changes(None)
+        seen = ConfigWatcher(None)
         seen.reading()
         started = time.monotonic()
         await asyncio.wait_for(seen.due(), allowed(10))
