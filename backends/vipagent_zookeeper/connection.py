@@ -87,7 +87,7 @@ class ZooKeeperConnection:
             self._session.start()
         elif self._is_up:
             self.on_disconnect()
-            self._session.reset_connection("no answer in time")
+            self._session.reset_connection("no response in time")
         await self._opening
 
     async def broken(self) -> Never:

@@ -1,4 +1,4 @@
-"""One session with ZooKeeper: a client of kazoo's, given up together with its session."""
+"""One session with ZooKeeper: a kazoo client that is discarded with its session."""
 
 import asyncio
 import contextlib
@@ -31,12 +31,10 @@ EXPIRED = "the session has expired"
 LIFE = "negotiated session timeout"
 CLOSED = "it closed the connection"
 REQUESTS = 64
-"""Requests on their way at once. kazoo's thread is woken through a socket that holds a few hundred wake-ups,
-and asks itself, too: it must never wait for room in it."""
-
-
+"""Maximum number of concurrent requests. kazoo's thread is woken through a socket that buffers a few hundred
+wake-ups. The thread sends requests itself, so it must never block on this socket."""
 Touched = Callable[[str], None]
-"""Called on the loop with the path of a znode that has changed."""
+"""Called on the loop with the path of a changed znode."""
 
 
 class KazooSession:
@@ -50,14 +48,14 @@ class KazooSession:
         owner: "ZooKeeperConnection",
         on_watch_event: Touched,
     ) -> None:
-        """Prepare; nothing is connected.
+        """Initialize.
 
         Args:
             hosts: names and ports.
-            life: seconds of the session's life to ask for.
+            life: requested session timeout in seconds.
             options: credentials, ACLs, TLS.
             owner: told what happens.
-            on_watch_event: called when a watch says that a znode has changed.
+            on_watch_event: called with the path of a changed znode.
 
         Raises:
             StoreConfigError: a secret's file or variable is missing now.
@@ -71,8 +69,7 @@ class KazooSession:
         self._abandoned = False
         self._requests = asyncio.Semaphore(REQUESTS)
         self._awaited: set[asyncio.Future[Any]] = set()
-        self._begun: dict[str, IAsyncResult] = {}
-        """By directory, the listing that was asked for when its watch fired, until it is wanted."""
+        self._begun: dict[str, IAsyncResult] = {}  # listings requested when their watch fired, by directory
         self._connections = ConnectionFactory((name for name, _ in hosts), options, self._on_connect)
         self.client = KazooClient(
             hosts=",".join(map(str, hosts)),

@@ -19,7 +19,7 @@ def readings(each: float = 0.0, noise: float = 0.0, jump: float = 0.0, spike: fl
 
 def test_a_leak_is_found_in_noise_of_many_times_its_size() -> None:
     assert growth.slope(readings(each=20, noise=60)) == pytest.approx(20, rel=0.5)
-    with pytest.raises(AssertionError, match=r"KiB: \d+\.?\d* more at each reading, 10 are too many: \["):
+    with pytest.raises(AssertionError, match=r"KiB: grows by \d+\.?\d* per reading, limit 10: \["):
         growth.check("KiB", readings(each=20, noise=60), 10)
 
 

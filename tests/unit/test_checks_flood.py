@@ -31,7 +31,7 @@ async def main():
             turns += 1
     other = asyncio.create_task(turn())
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-    outcome = await check_for(CheckSettings(check=url, timeout=time_limit)).run()
+    outcome = await check_for(CheckSettings(check=url, timeout=timeout)).run()
     return {
         "good": outcome.good,
         "detail": outcome.detail,

@@ -24,16 +24,16 @@ class Hooks:
             VIPAGENT_SERVICE and VIPAGENT_NODE in its environment.
         service: the service's name.
         node: the node's name.
-        timeout: timeout of a command in seconds; then it is killed.
+        time_limit: timeout of a command in seconds; then it is killed.
     """
 
     def __init__(
-        self, settings: HookSettings, service: str, node: str, timeout: float = HOOK_TIMEOUT
+        self, settings: HookSettings, service: str, node: str, time_limit: float = HOOK_TIMEOUT
     ) -> None:
         self._settings = settings
         self._service = service
         self._env = {"VIPAGENT_SERVICE": service, "VIPAGENT_NODE": node}
-        self._time_limit = timeout
+        self._time_limit = time_limit
         self._waiting: CheckState | None = None
         self._task: asyncio.Task[None] | None = None
 

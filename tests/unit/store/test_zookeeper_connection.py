@@ -4,11 +4,11 @@ import asyncio
 from typing import cast
 
 import pytest
-from vipagent_zookeeper.session import KazooSession
 
 from tests.unit.store.looped import looped
 from vipagent.store.driver import Disconnected
 from vipagent_zookeeper.connection import ERROR_SETTLE_TIME, ZooKeeperConnection
+from vipagent_zookeeper.session import KazooSession
 
 SESSION = 7
 
