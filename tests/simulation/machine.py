@@ -146,7 +146,7 @@ class Machine:
         """SIGSTOP ExaBGP; returns who is to be continued.
 
         Without replies nobody notices: what piles up meanwhile goes out in one flush, possibly in the wrong
-        order, which is repaired only when all is said again (`vipagent.exabgp.speaker.RECONCILE`).
+        order, which is repaired only when all is said again (`vipagent.exabgp.commands.RESEND_INTERVAL`).
         """
         exabgp = self.exabgp
         if exabgp is None or exabgp.stalled or not exabgp.acks:

@@ -24,7 +24,7 @@ async def wait_for_better(
     """
     for line in describe(error.problems).splitlines():
         log.error("%s", line)
-    pipe = Pipe(reader, writer, on_lines=lambda _lines: None, on_room=lambda: None, on_end=stop)
+    pipe = Pipe(reader, writer, on_lines=lambda _lines: None, on_drained=lambda: None, on_eof=stop)
     pipe.open()  # ExaBGP blocks if nobody reads what it says
     try:
         await changes.due()

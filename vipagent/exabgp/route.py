@@ -1,4 +1,4 @@
-"""A route as ExaBGP is asked for it, and the two commands that ask (A3, A5)."""
+"""Route attributes, and the ExaBGP commands that announce and withdraw a route (A3, A5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from ipaddress import ip_network
 from vipagent.core.actions import Preference
 
 GRACEFUL_SHUTDOWN = "65535:0"
-"""RFC 8326: the neighbours are to prefer any other path."""
+"""RFC 8326: neighbours should prefer any other path."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleAttributes:
-    """What is sent along with the routes of one role: `primary` (rank 0) or `standby` (all others)."""
+    """Attributes of the routes of one role: `primary` (rank 0) or `standby` (all others)."""
 
     communities: tuple[str, ...] = ()
     large_communities: tuple[str, ...] = ()
@@ -22,18 +22,18 @@ class RoleAttributes:
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
-    """How a service's routes look. Validated: nothing here can break a command (A5)."""
+    """Attributes of a service's routes. Validated, so that no value can break a command (A5)."""
 
     med: int = 100
     med_step: int = 100
     prepend: int = 0
-    """How many times the own AS is put in front of the path, per rank."""
+    """Number of times that the local AS is prepended, per rank."""
     local_as: int | None = None
     next_hop4: str = "self"
     next_hop6: str = "self"
     path_id: int | None = None
     neighbors: tuple[str, ...] = ()
-    """The neighbours that get the routes; empty: all."""
+    """The neighbours that receive the routes; empty: all."""
     primary: RoleAttributes = RoleAttributes()
     standby: RoleAttributes = RoleAttributes()
 
@@ -50,24 +50,28 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
     if role.local_preference is not None:
         words.append(f"local-preference {role.local_preference}")
     if settings.local_as is not None and settings.prepend and preference.rank:
-        # An explicit path replaces ExaBGP's default one: the own AS stands in it once more than prepended.
-        words.append(_listed("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1)))
-    words += [_listed("community", communities)] if communities else []
-    words += [_listed("large-community", role.large_communities)] if role.large_communities else []
-    words += [_listed("extended-community", role.extended_communities)] if role.extended_communities else []
-    return f"{_addressed(settings)}announce route {_route(settings, vip)} {' '.join(words)}"
+        # An explicit path replaces ExaBGP's default path, so it needs the local AS once more than prepended.
+        words.append(
+            _attribute("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1))
+        )
+    words += [_attribute("community", communities)] if communities else []
+    words += [_attribute("large-community", role.large_communities)] if role.large_communities else []
+    words += (
+        [_attribute("extended-community", role.extended_communities)] if role.extended_communities else []
+    )
+    return f"{_neighbor_selector(settings)}announce route {_prefix(settings, vip)} {' '.join(words)}"
 
 
 def withdraw(settings: RouteSettings, vip: str) -> str:
-    """Return the command that withdraws `vip`, whatever its attributes were."""
-    return f"{_addressed(settings)}withdraw route {_route(settings, vip)}"
+    """Return the command that withdraws `vip` with any attributes."""
+    return f"{_neighbor_selector(settings)}withdraw route {_prefix(settings, vip)}"
 
 
-def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the neighbours for which a prepended path would be a loop: iBGP, with the very AS (N10).
+def looping_neighbors(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the iBGP neighbours, which reject a path with their own AS as a loop (N10).
 
     Args:
-        settings: how the routes look.
+        settings: the attributes of the routes.
         asns: the AS number of each neighbour.
     """
     if not settings.prepend or settings.local_as is None:
@@ -77,19 +81,19 @@ def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:
-    """Say whether an announcement with `new` takes the place of one with `old`: else both would be there."""
+    """Return whether an announcement with `new` replaces one with `old`; otherwise both would coexist."""
     return (new.path_id, new.neighbors) == (old.path_id, old.neighbors)
 
 
-def _route(settings: RouteSettings, vip: str) -> str:
+def _prefix(settings: RouteSettings, vip: str) -> str:
     path = "" if settings.path_id is None else f" path-information {settings.path_id}"
     return f"{ip_network(vip)}{path}"
 
 
-def _addressed(settings: RouteSettings) -> str:
+def _neighbor_selector(settings: RouteSettings) -> str:
     neighbors = ", ".join(f"neighbor {neighbor}" for neighbor in settings.neighbors)
     return f"{neighbors} " if neighbors else ""
 
 
-def _listed(attribute: str, values: tuple[str, ...]) -> str:
-    return f"{attribute} [ {' '.join(values)} ]"
+def _attribute(name: str, values: tuple[str, ...]) -> str:
+    return f"{name} [ {' '.join(values)} ]"

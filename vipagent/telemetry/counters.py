@@ -7,7 +7,7 @@ from typing import assert_never
 
 from vipagent.core import actions, events
 from vipagent.core.words import CheckResult, Reason, StoreState
-from vipagent.exabgp.speaker import Outcome
+from vipagent.exabgp.commands import CommandResult
 
 CHECK_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: from a TCP connection on this host to a slow command."""
@@ -103,7 +103,7 @@ class AgentCounters:
         """Count a new state of the store's session."""
         self.connections += state is StoreState.CONNECTED
 
-    def settled(self, outcome: Outcome) -> None:
+    def settled(self, outcome: CommandResult) -> None:
         """Count what became of a command."""
         if outcome.error:
             self.command_errors += 1

@@ -1,4 +1,4 @@
-"""One node under random events: core, speaker and a modelled ExaBGP together (the contract's invariants).
+"""One node under random events: core, command queue and a modelled ExaBGP (the contract's invariants).
 
 `tests/properties.py` says how to try more than CI does.
 """

@@ -14,7 +14,7 @@ from vipagent.core.service import Service
 from vipagent.core.verdict import Facts, Verdict
 from vipagent.core.view import View
 from vipagent.core.words import Reason, StoreState
-from vipagent.exabgp.speaker import Speaker
+from vipagent.exabgp.commands import CommandQueue
 
 SEEDS, FAULTS = 40, 30
 
@@ -97,13 +97,13 @@ def no_timer(patch: pytest.MonkeyPatch) -> None:
 
 def no_second_word(patch: pytest.MonkeyPatch) -> None:
     """E2, A6: ExaBGP is taken at its word after a session came up."""
-    patch.setattr(Speaker, "neighbor_up", lambda _self, _now: None)
-    patch.setattr("vipagent.exabgp.speaker.REPEAT_WITHDRAW", 1e9)
+    patch.setattr(CommandQueue, "neighbor_up", lambda _self, _now: None)
+    patch.setattr("vipagent.exabgp.commands.WITHDRAW_REPEAT_DELAY", 1e9)
 
 
 def no_reconciliation_after_up(patch: pytest.MonkeyPatch) -> None:
     """A6: as if the engine did not say that a neighbour came up."""
-    patch.setattr(Speaker, "neighbor_up", lambda _self, _now: None)
+    patch.setattr(CommandQueue, "neighbor_up", lambda _self, _now: None)
 
 
 @pytest.mark.parametrize(
