@@ -118,7 +118,7 @@ class Client:
         if self.session:
             (self._server.heartbeats_stopped if self._cut else self._server.close)(self.session)
 
-    def die(self) -> None:
+    def kill(self) -> None:
         """Stop without closing the session."""
         self._cancel_all()
         if self.session:

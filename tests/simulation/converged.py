@@ -51,8 +51,8 @@ def is_registered(machine: Machine) -> bool:
 
 def expected_ranks(machines: list[Machine]) -> dict[str, dict[str, int]]:
     """Return the expected rank of each route, by machine and VIP."""
-    members_up = [machine for machine in machines if is_registered(machine)]
-    members = {vip for machine in members_up for vip in machine.settings.owned}
+    registered = [machine for machine in machines if is_registered(machine)]
+    members = {vip for machine in registered for vip in machine.settings.owned}
     return {
         machine.name: {}
         if machine.impairments.reasons & WITHDRAWN_BY

@@ -64,7 +64,7 @@ class Faults:
         machine.stop_exabgp(agent_dies=True)
         return lambda: self._restore_power(machine)
 
-    def exabgp_death(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
+    def exabgp_killed(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
         """Kill ExaBGP; its agent detects EOF."""
         machine.power_faults += 1
         machine.stop_exabgp(agent_dies=False)
@@ -74,7 +74,7 @@ class Faults:
         machine.power_faults -= 1
         machine.start_exabgp()
 
-    def agent_death(self, machine: Machine, _fault: Fault) -> None:
+    def agent_killed(self, machine: Machine, _fault: Fault) -> None:
         """Kill the agent; ExaBGP restarts it."""
         machine.kill_agent()
 
@@ -212,7 +212,7 @@ class Faults:
 
         return end
 
-    def erasure(self, machine: Machine, fault: Fault) -> None:
+    def deletion(self, machine: Machine, fault: Fault) -> None:
         """Delete a registration."""
         if machine.settings.owned and self.environment.server.up:
             self.environment.server.remove(member_name(_choose(machine.settings.owned, fault)))
@@ -265,8 +265,8 @@ def _choose(items: Sequence[T], fault: Fault) -> T:
 
 _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | None]] = {
     FaultKind.CRASH: Faults.power_cut,
-    FaultKind.EXABGP_DEATH: Faults.exabgp_death,
-    FaultKind.AGENT_DEATH: Faults.agent_death,
+    FaultKind.EXABGP_KILLED: Faults.exabgp_killed,
+    FaultKind.AGENT_KILLED: Faults.agent_killed,
     FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
     FaultKind.AGENT_STOPPED: Faults.agent_stopped,
     FaultKind.EXABGP_STOPPED: Faults.exabgp_stopped,
@@ -282,6 +282,6 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.NODE_MAINTENANCE: Faults.node_maintenance,
     FaultKind.SERVICE_MAINTENANCE: Faults.service_maintenance,
     FaultKind.FOREIGN: Faults.foreign,
-    FaultKind.ERASURE: Faults.erasure,
+    FaultKind.DELETION: Faults.deletion,
     FaultKind.GARBAGE: Faults.garbage,
 }

@@ -154,7 +154,7 @@ class Invariants:
         if settings.takeover is Takeover.ONE:
             min_age = settings.settle + settings.release_delay
             assert owner_registered or any(
-                self._registered_for(taker, now) >= min_age for taker in self._members
+                self._registered_for(candidate, now) >= min_age for candidate in self._members
             ), "H1"
         else:
             assert owner_registered, "H1: handed back too early"

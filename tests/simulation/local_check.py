@@ -30,7 +30,7 @@ class LocalCheck:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._hindrances = impairments
+        self._impairments = impairments
         self._on_result = on_result
         self._failures: list[CheckResult] = []
         self._last = CheckResult.GOOD
@@ -45,7 +45,7 @@ class LocalCheck:
     def fail(self, failure: CheckResult) -> None:
         """Add a failure."""
         self._failures.append(failure)
-        self._hindrances.add(Impairment.CHECK, self._clock.now)
+        self._impairments.add(Impairment.CHECK, self._clock.now)
         self.schedule()
 
     def recover(self, failure: CheckResult) -> None:
@@ -56,7 +56,7 @@ class LocalCheck:
     def restart(self) -> None:
         """Restart for a new agent."""
         self._streak = 0
-        self._hindrances.add(Impairment.CHECK, self._clock.now)
+        self._impairments.add(Impairment.CHECK, self._clock.now)
         self.schedule()
 
     def schedule(self) -> None:
@@ -72,6 +72,6 @@ class LocalCheck:
         self._streak = self._streak + 1 if result is self._last else 1
         self._last = result
         if result is CheckResult.GOOD and self._streak >= self._settings.rise:
-            self._hindrances.clear(Impairment.CHECK, self._clock.now)
+            self._impairments.clear(Impairment.CHECK, self._clock.now)
         if self._streak < max(self._settings.rise, self._settings.fall):
             self.schedule()

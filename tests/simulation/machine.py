@@ -262,7 +262,7 @@ class Machine:
     def _remove_agent(self) -> None:
         """Remove the agent and the lines that ExaBGP has not read yet."""
         if self.agent:
-            self.agent.client.die()
+            self.agent.client.kill()
             self.agent.exabgp.pipe, self.agent.exabgp.process_at = [], None
         self.agent = None
         self.impairments.add(Impairment.AGENT, self._clock.now)

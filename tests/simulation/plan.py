@@ -15,31 +15,31 @@ class FaultKind(StrEnum):
     """Kinds of faults of a machine, the store or its entries."""
 
     CRASH = "power cut"
-    EXABGP_DEATH = "death of ExaBGP"
-    AGENT_DEATH = "death of the agent"
+    EXABGP_KILLED = "ExaBGP killed"
+    AGENT_KILLED = "agent killed"
     AGENT_TERMINATED = "SIGTERM to the agent"
     AGENT_STOPPED = "agent stopped"
     EXABGP_STOPPED = "ExaBGP stopped"
-    CUT = "cut from the store"
+    CUT = "store unreachable"
     EXPIRY = "session ended by the store"
-    LATE = "late notifications"
+    LATE = "notifications delayed"
     OUTAGE = "store restarted"
     FREEZE = "store frozen"
     CHECK_FAILS = "check fails"
     DISABLED = "check disabled"
     BGP_LOSS = "BGP session lost"
-    REFUSAL = "route refused by ExaBGP"
+    REFUSAL = "route rejected by ExaBGP"
     NODE_MAINTENANCE = "maintenance of the node"
     SERVICE_MAINTENANCE = "maintenance of the service"
     FOREIGN = "foreign registration"
-    ERASURE = "registration erased"
-    GARBAGE = "hostile content"
+    DELETION = "registration deleted"
+    GARBAGE = "invalid entries"
 
 
 WEIGHTS = {
     FaultKind.CRASH: 4,
-    FaultKind.EXABGP_DEATH: 2,
-    FaultKind.AGENT_DEATH: 2,
+    FaultKind.EXABGP_KILLED: 2,
+    FaultKind.AGENT_KILLED: 2,
     FaultKind.AGENT_TERMINATED: 2,
     FaultKind.AGENT_STOPPED: 3,
     FaultKind.EXABGP_STOPPED: 1,
@@ -55,7 +55,7 @@ WEIGHTS = {
     FaultKind.NODE_MAINTENANCE: 2,
     FaultKind.SERVICE_MAINTENANCE: 1,
     FaultKind.FOREIGN: 1,
-    FaultKind.ERASURE: 1,
+    FaultKind.DELETION: 1,
     FaultKind.GARBAGE: 1,
 }
 PERSISTENT_KINDS = frozenset(

@@ -87,13 +87,13 @@ class Simulator:
             check(event, todo, now)
         for action in todo:
             if isinstance(action, Withdraw) and action.reason is Reason.STANDBY:
-                self._check_handback(action.vip)
+                self._check_hand_back(action.vip)
 
     def routes_changed(self) -> None:
         """Update the served VIPs after routes may have changed."""
         self._outages.update(self.clock.now)
 
-    def _check_handback(self, vip: str) -> None:
+    def _check_hand_back(self, vip: str) -> None:
         """Check that the owner announces a VIP before another node hands it back (H1, G1)."""
         owner, entry = self._owners[vip], self.server.members.get(member_name(vip))
         able = owner.impairments.able_since

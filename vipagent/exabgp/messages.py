@@ -50,7 +50,7 @@ def parse(line: str) -> Message:
     if text == "done":
         return Reply()
     if text == "error":
-        return Reply(error="refused by ExaBGP")
+        return Reply(error="rejected by ExaBGP")
     if text.startswith("{"):
         return _json_event(text)
     return _text_line(text.split())

@@ -24,7 +24,7 @@ class Session:
     def __init__(self, poll_interval: float = float("inf")) -> None:
         self.now = 0.0
         self.queue = CommandQueue(poll_interval=poll_interval)
-        self._results: list[CommandResult] = []
+        self.pending_results: list[CommandResult] = []
 
     def request(self, *commands: str) -> list[str]:
         """Set the desired commands; return the lines written immediately."""
@@ -38,7 +38,7 @@ class Session:
         return self._reply("", times)
 
     def error(self) -> list[str]:
-        return self._reply("refused by ExaBGP", 1)
+        return self._reply("rejected by ExaBGP", 1)
 
     def answer(self) -> list[str]:
         """Answer the query and acknowledge it; return the lines written after that."""
@@ -56,22 +56,22 @@ class Session:
         return lines
 
     def written(self) -> list[str]:
-        self._results += self.queue.handle_timeouts(self.now)
+        self.pending_results += self.queue.handle_timeouts(self.now)
         return self.queue.next_lines(self.now)
 
     def results(self) -> list[str]:
         """Return the results since the last call: `+a ok`, `+a failed`, `+a outdated`."""
         results = [
             f"{result.line} {'failed' if result.error else 'ok' if result.is_current else 'outdated'}"
-            for result in self._results
+            for result in self.pending_results
         ]
-        self._results.clear()
+        self.pending_results.clear()
         return results
 
     def _reply(self, error: str, times: int) -> list[str]:
         for _ in range(times):
             result = self.queue.reply_received(error, self.now)
-            self._results += [result] if result else []
+            self.pending_results += [result] if result else []
         return self.written()
 
 
@@ -288,7 +288,7 @@ def test_e4_no_expired_deadline_while_pipe_is_full() -> None:
         due = session.queue.deadline()
         assert due is not None
         session.now = due
-        session._results += session.queue.handle_timeouts(session.now)
+        session.pending_results += session.queue.handle_timeouts(session.now)
         after = session.queue.deadline()
         assert after is None or after > session.now
 
@@ -487,7 +487,7 @@ def test_e4_polls_do_not_accumulate_while_pipe_is_full() -> None:
         due = session.queue.deadline()
         assert due is not None
         session.now = due
-        session._results += session.queue.handle_timeouts(session.now)
+        session.pending_results += session.queue.handle_timeouts(session.now)
         after = session.queue.deadline()
         assert after is None or after > session.now
     assert session.written() == [SHOW_NEIGHBORS]

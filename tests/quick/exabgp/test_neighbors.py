@@ -97,14 +97,14 @@ def test_failed_summary_is_discarded() -> None:
     scenario = Scenario()
     scenario.answer(up(ONE))
     scenario.query()
-    assert scenario.receive(SummaryHeader(), Reply("refused by ExaBGP")) == []
+    assert scenario.receive(SummaryHeader(), Reply("rejected by ExaBGP")) == []
     assert scenario.established == 1
 
 
 def test_n2_failed_summary_ends_the_hang() -> None:
     scenario = Scenario()
     scenario.receive(up(ONE))
-    failed = (SummaryHeader(), Reply("refused by ExaBGP"))
+    failed = (SummaryHeader(), Reply("rejected by ExaBGP"))
     scenario.receive(*failed)
     scenario.query()
     scenario.wait(60)
