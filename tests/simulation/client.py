@@ -116,13 +116,13 @@ class Client:
         """Close the session, which removes its entries if the store is reachable."""
         self._cancel_all()
         if self.session:
-            (self._server.heartbeats_stopped if self._cut else self._server.close)(self.session)
+            (self._server.stop_heartbeats if self._cut else self._server.close)(self.session)
 
     def kill(self) -> None:
         """Stop without closing the session."""
         self._cancel_all()
         if self.session:
-            self._server.heartbeats_stopped(self.session)
+            self._server.stop_heartbeats(self.session)
 
     def cut(self) -> None:
         """Cut the network path to the store; the next request detects it."""
@@ -131,7 +131,7 @@ class Client:
         self._cut = True
         self._reset_requests()
         if self.session:
-            self._server.heartbeats_stopped(self.session)
+            self._server.stop_heartbeats(self.session)
 
     def repair(self) -> None:
         """Repair the network path. Earlier messages are lost, but the connection may have survived."""
@@ -153,7 +153,7 @@ class Client:
         """Pause together with the process."""
         self._deferred = []
         if self.session and not self._cut:
-            self._server.heartbeats_stopped(self.session)
+            self._server.stop_heartbeats(self.session)
 
     def resume(self) -> None:
         """Resume; first process what receive during the pause, even if it is outdated."""
@@ -221,7 +221,7 @@ class Client:
         self._reset_requests()
         self._reconciler.disconnected()
         if self.session:
-            self._server.heartbeats_stopped(self.session)
+            self._server.stop_heartbeats(self.session)
         self._deliver()
         self._call_later(self._state.next_attempt - self._clock.now, self._connect, self._connection)
 

@@ -29,8 +29,8 @@ class ExaBGP:
     delay: float = 0.01
     """Seconds until it processes all lines in its pipe, in one flush."""
     established: bool = True
-    stalled: bool = False
-    """Whether it is stopped, as by SIGSTOP; lines stay in the pipe."""
+    paused: bool = False
+    """Whether it is paused, as by SIGSTOP; lines stay in the pipe."""
     refused: set[str] = field(default_factory=set)
     """The prefixes whose announcements it rejects."""
     pipe: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class ExaBGP:
     def write(self, lines: list[str], now: float) -> None:
         """Write lines to its pipe."""
         self.pipe += lines
-        if self.pipe and self.process_at is None and not self.stalled:
+        if self.pipe and self.process_at is None and not self.paused:
             self.process_at = now + self.delay
 
     def process(self, now: float) -> list[str]:
@@ -65,13 +65,13 @@ class ExaBGP:
         self._send(flush, now)
         return output
 
-    def stall(self) -> None:
-        """Stop the process, as SIGSTOP does."""
-        self.stalled, self.process_at = True, None
+    def pause(self) -> None:
+        """Pause the process, as SIGSTOP does."""
+        self.paused, self.process_at = True, None
 
     def resume(self, now: float) -> None:
         """Resume the process."""
-        self.stalled = False
+        self.paused = False
         self.write([], now)
 
     def set_session(self, now: float, *, established: bool) -> list[str]:

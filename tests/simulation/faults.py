@@ -61,13 +61,13 @@ class Faults:
     def power_cut(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
         """Cut the power of the machine."""
         machine.power_faults += 1
-        machine.stop_exabgp(agent_dies=True)
+        machine.terminate_exabgp(agent_dies=True)
         return lambda: self._restore_power(machine)
 
     def exabgp_killed(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
         """Kill ExaBGP; its agent detects EOF."""
         machine.power_faults += 1
-        machine.stop_exabgp(agent_dies=False)
+        machine.terminate_exabgp(agent_dies=False)
         return lambda: self._restore_power(machine)
 
     def _restore_power(self, machine: Machine) -> None:
@@ -87,15 +87,15 @@ class Faults:
         machine.impairments.add(Impairment.AGENT, self.environment.clock.now)
         agent.handle_now(inputs.StopAsked())
 
-    def agent_stopped(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
+    def agent_paused(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Pause the agent."""
-        agent = machine.stop_agent()
-        return (lambda: machine.continue_agent(agent, fault.seconds)) if agent else None
+        agent = machine.pause_agent()
+        return (lambda: machine.resume_agent(agent, fault.seconds)) if agent else None
 
-    def exabgp_stopped(self, machine: Machine, _fault: Fault) -> Callable[[], None] | None:
-        """Stop ExaBGP."""
-        exabgp = machine.stall_exabgp()
-        return (lambda: machine.continue_exabgp(exabgp)) if exabgp else None
+    def exabgp_paused(self, machine: Machine, _fault: Fault) -> Callable[[], None] | None:
+        """Pause ExaBGP."""
+        exabgp = machine.pause_exabgp()
+        return (lambda: machine.resume_exabgp(exabgp)) if exabgp else None
 
     def cut(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
         """Cut the network between one machine and the store."""
@@ -199,8 +199,8 @@ class Faults:
         server, name = self.environment.server, member_name(_choose(machine.settings.owned, fault))
         if not server.up:
             return None
-        impostors = (Registration("foreign", "x").dump(), b"", Registration(machine.name, "x").dump())
-        server.put(name, impostors[fault.choice % len(impostors)], None)
+        values = (Registration("foreign", "x").dump(), b"", Registration(machine.name, "x").dump())
+        server.put(name, values[fault.choice % len(values)], None)
 
         def end() -> None:
             if not server.up:
@@ -268,8 +268,8 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.EXABGP_KILLED: Faults.exabgp_killed,
     FaultKind.AGENT_KILLED: Faults.agent_killed,
     FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
-    FaultKind.AGENT_STOPPED: Faults.agent_stopped,
-    FaultKind.EXABGP_STOPPED: Faults.exabgp_stopped,
+    FaultKind.AGENT_PAUSED: Faults.agent_paused,
+    FaultKind.EXABGP_PAUSED: Faults.exabgp_paused,
     FaultKind.CUT: Faults.cut,
     FaultKind.EXPIRY: Faults.expiry,
     FaultKind.LATE: Faults.notifications_delayed,

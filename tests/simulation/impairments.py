@@ -9,10 +9,10 @@ class Impairment(StrEnum):
     POWER = "no power"
     EXABGP = "no ExaBGP"
     BGP = "no BGP session"
-    STALLED = "ExaBGP is stopped"
+    EXABGP_PAUSED = "ExaBGP is paused"
     REFUSED = "ExaBGP rejects a route"
     AGENT = "no agent"
-    PAUSED = "the agent is paused"
+    AGENT_PAUSED = "the agent is paused"
     CHECK = "the service fails"
     NODE_MAINTENANCE = "maintenance of the node"
     SERVICE_MAINTENANCE = "maintenance of the service"
@@ -22,7 +22,7 @@ class Impairment(StrEnum):
 
 REQUIRED_FOR_TAKEOVER_ONLY = frozenset({Impairment.STORE, Impairment.LATE})
 """A node serves its own VIPs without the store (A1)."""
-UNDETECTED = frozenset({Impairment.BGP, Impairment.STALLED, Impairment.REFUSED})
+UNDETECTED = frozenset({Impairment.BGP, Impairment.EXABGP_PAUSED, Impairment.REFUSED})
 """Impairments that the agent does not detect without the BGP gate, so that it stays registered."""
 
 

@@ -23,7 +23,7 @@ RESTART_DELAY = 3.0
 MAX_SESSION_DELAY = 2.0
 """Maximum time in seconds to establish a BGP session."""
 HOLD_TIME = 9.0
-"""BGP hold time in seconds: the neighbour then drops the session of a stopped ExaBGP."""
+"""BGP hold time in seconds: the neighbour then drops the session of a paused ExaBGP."""
 WATCHDOG_TIMEOUT = 10.0
 """Seconds of a pause after which the agent may exit when it resumes (E7)."""
 MIN_LATENCY = 0.0005
@@ -82,8 +82,8 @@ class Machine:
         self._start_agent(self.exabgp)
         self.connect_soon()
 
-    def stop_exabgp(self, *, agent_dies: bool) -> None:
-        """Stop ExaBGP, which removes its routes.
+    def terminate_exabgp(self, *, agent_dies: bool) -> None:
+        """Terminate ExaBGP, which removes its routes.
 
         Args:
             agent_dies: whether the agent is killed, too; otherwise it detects EOF and exits regularly (E3).
@@ -92,7 +92,7 @@ class Machine:
             return
         self._log("power cut" if agent_dies else "ExaBGP exits")
         self.exabgp = None
-        for reason in (Impairment.STALLED, Impairment.REFUSED):
+        for reason in (Impairment.EXABGP_PAUSED, Impairment.REFUSED):
             self.impairments.clear(reason, self._clock.now)
         self.impairments.add(Impairment.EXABGP, self._clock.now)
         self.impairments.add(Impairment.BGP, self._clock.now)
@@ -114,27 +114,27 @@ class Machine:
         self._remove_agent()
         if len(self._exits) == MAX_RESPAWNS and now < self._exits[0] + RESPAWN_WINDOW:
             self._exits.clear()
-            self.stop_exabgp(agent_dies=True)
+            self.terminate_exabgp(agent_dies=True)
             self._clock.after(RESTART_DELAY, self.start_exabgp)
             return
         self._exits.append(now)
         self._clock.after(RESPAWN_DELAY, lambda: self._start_agent(exabgp))
 
-    def stop_agent(self) -> Agent | None:
+    def pause_agent(self) -> Agent | None:
         """Pause the agent (SIGSTOP); return it, or None if it is not running."""
         if self.agent is None or self.agent.paused:
             return None
         self._log("the agent is paused")
-        self.impairments.add(Impairment.PAUSED, self._clock.now)
+        self.impairments.add(Impairment.AGENT_PAUSED, self._clock.now)
         self.agent.pause()
         self.schedule()
         return self.agent
 
-    def continue_agent(self, agent: Agent, paused_for: float) -> None:
+    def resume_agent(self, agent: Agent, paused_for: float) -> None:
         """Resume the agent (SIGCONT); after a long pause, its watchdog may terminate it."""
         if self.agent is not agent:
             return
-        self.impairments.clear(Impairment.PAUSED, self._clock.now)
+        self.impairments.clear(Impairment.AGENT_PAUSED, self._clock.now)
         if paused_for > WATCHDOG_TIMEOUT and self._environment.rng.random() < 0.5:
             self.kill_agent()
             return
@@ -142,30 +142,30 @@ class Machine:
         agent.resume()
         self.check.schedule()
 
-    def stall_exabgp(self) -> ExaBGP | None:
-        """Stop ExaBGP (SIGSTOP); return it, or None if it cannot be stopped.
+    def pause_exabgp(self) -> ExaBGP | None:
+        """Pause ExaBGP (SIGSTOP); return it, or None if it cannot be paused.
 
-        Only with acknowledgements: without them, the agent cannot detect the stop, and the commands written
+        Only with acknowledgements: without them, the agent cannot detect the pause, and the commands written
         meanwhile are sent in one flush, possibly in the wrong order, which only the periodic resend repairs
         (`vipagent.exabgp.commands.RESEND_INTERVAL`).
         """
         exabgp = self.exabgp
-        if exabgp is None or exabgp.stalled or not exabgp.acks:
+        if exabgp is None or exabgp.paused or not exabgp.acks:
             return None
-        self._log("ExaBGP is stopped")
-        exabgp.stall()
-        self.impairments.add(Impairment.STALLED, self._clock.now)
+        self._log("ExaBGP is paused")
+        exabgp.pause()
+        self.impairments.add(Impairment.EXABGP_PAUSED, self._clock.now)
         self._clock.after(HOLD_TIME, lambda: self._hold_timer_expired(exabgp))
         return exabgp
 
-    def continue_exabgp(self, exabgp: ExaBGP) -> None:
+    def resume_exabgp(self, exabgp: ExaBGP) -> None:
         """Resume ExaBGP (SIGCONT)."""
         if self.exabgp is not exabgp:
             return
         self._log("ExaBGP resumes")
         exabgp.resume(self._clock.now)
         self._start_agent(exabgp)
-        self.impairments.clear(Impairment.STALLED, self._clock.now)
+        self.impairments.clear(Impairment.EXABGP_PAUSED, self._clock.now)
         self._set_session(established=exabgp.established and Impairment.BGP not in self.impairments.reasons)
         self.connect_soon()
         self.schedule()
@@ -200,7 +200,7 @@ class Machine:
         exabgp = self.exabgp
 
         def connect() -> None:
-            if exabgp and self.exabgp is exabgp and not exabgp.stalled and not self.bgp_faults:
+            if exabgp and self.exabgp is exabgp and not exabgp.paused and not self.bgp_faults:
                 self.impairments.clear(Impairment.BGP, self._clock.now)
                 self._set_session(established=True)
 
@@ -234,7 +234,7 @@ class Machine:
         self.schedule()
 
     def _start_agent(self, exabgp: ExaBGP) -> None:
-        if self.exabgp is not exabgp or self.agent is not None or exabgp.stalled:
+        if self.exabgp is not exabgp or self.agent is not None or exabgp.paused:
             return
         self._agent_runs += 1
         self._log(f"the agent starts, run {self._agent_runs}")
@@ -266,10 +266,10 @@ class Machine:
             self.agent.exabgp.pipe, self.agent.exabgp.process_at = [], None
         self.agent = None
         self.impairments.add(Impairment.AGENT, self._clock.now)
-        self.impairments.clear(Impairment.PAUSED, self._clock.now)
+        self.impairments.clear(Impairment.AGENT_PAUSED, self._clock.now)
 
     def _hold_timer_expired(self, exabgp: ExaBGP) -> None:
-        if self.exabgp is exabgp and exabgp.stalled:
+        if self.exabgp is exabgp and exabgp.paused:
             self._log("the BGP session is closed: hold timer expired")
             exabgp.wire = {}
             self.impairments.add(Impairment.BGP, self._clock.now)
@@ -280,7 +280,7 @@ class Machine:
         exabgp = self.exabgp
         if exabgp is None:
             return
-        if exabgp.stalled:
+        if exabgp.paused:
             exabgp.wire = {}
         else:
             output = exabgp.set_session(self._clock.now, established=established)

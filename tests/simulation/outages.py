@@ -17,7 +17,7 @@ survivor with     the sum of both waits, since the last change of any machine or
 
 "Immediately" means within `Outages.delay`, the latency of the messages involved. All session timeouts start
 again when the store restarts. There is no deadline if another client has registered the VIP (G3), or if the
-owner cannot detect its failure: the BGP session is down and there is no BGP gate, or ExaBGP is stopped.
+owner cannot detect its failure: the BGP session is down and there is no BGP gate, or ExaBGP is paused.
 """
 
 from tests.simulation.environment import Timing
@@ -157,7 +157,7 @@ class Outages:
         if any(self._contested(vip) for vip in machine.settings.owned):
             return True
         reasons = machine.impairments.reasons
-        detected = {Impairment.BGP, Impairment.STALLED} if self._settings.require_bgp else set()
+        detected = {Impairment.BGP, Impairment.EXABGP_PAUSED} if self._settings.require_bgp else set()
         if machine.agent is not None and machine.agent.report.neighbors is None:
-            detected.discard(Impairment.STALLED)  # without any answer, the agent cannot detect a hang
+            detected.discard(Impairment.EXABGP_PAUSED)  # without any answer, the agent cannot detect a hang
         return bool(reasons & UNDETECTED - detected) and Impairment.AGENT not in reasons

@@ -18,8 +18,8 @@ class FaultKind(StrEnum):
     EXABGP_KILLED = "ExaBGP killed"
     AGENT_KILLED = "agent killed"
     AGENT_TERMINATED = "SIGTERM to the agent"
-    AGENT_STOPPED = "agent stopped"
-    EXABGP_STOPPED = "ExaBGP stopped"
+    AGENT_PAUSED = "agent paused"
+    EXABGP_PAUSED = "ExaBGP paused"
     CUT = "store unreachable"
     EXPIRY = "session ended by the store"
     LATE = "notifications delayed"
@@ -41,8 +41,8 @@ WEIGHTS = {
     FaultKind.EXABGP_KILLED: 2,
     FaultKind.AGENT_KILLED: 2,
     FaultKind.AGENT_TERMINATED: 2,
-    FaultKind.AGENT_STOPPED: 3,
-    FaultKind.EXABGP_STOPPED: 1,
+    FaultKind.AGENT_PAUSED: 3,
+    FaultKind.EXABGP_PAUSED: 1,
     FaultKind.CUT: 3,
     FaultKind.EXPIRY: 2,
     FaultKind.LATE: 2,
@@ -98,7 +98,7 @@ class Plan:
         return Random(self.seed + 1)
 
 
-def draw(seed: int, faults: int) -> Plan:
+def generate(seed: int, faults: int) -> Plan:
     """Generate a plan with a number of faults; deterministic for the same arguments."""
     rng = Random(seed)
     session_timeout = rng.choice((2.0, 4.0, 6.0, 10.0))
@@ -152,8 +152,8 @@ def _faults(
             now += rng.expovariate(1 / gap)
             burst.append(_fault(rng, now, machines, session_timeout))
         persistent = [fault for fault in burst if fault.kind in PERSISTENT_KINDS and rng.random() < 0.2]
-        over = max((fault.at + fault.seconds for fault in burst if fault not in persistent), default=now)
-        now = max(over, now) + quiet_time
+        last_end = max((fault.at + fault.seconds for fault in burst if fault not in persistent), default=now)
+        now = max(last_end, now) + quiet_time
         quiet_times.append(now)
         for fault in burst:
             seconds = now - fault.at if fault in persistent else fault.seconds

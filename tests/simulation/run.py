@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tests.simulation.plan import Fault, Plan, draw
+from tests.simulation.plan import Fault, Plan, generate
 from tests.simulation.simulator import Simulator
 from tests.simulation.timeline import Timeline
 
@@ -24,7 +24,7 @@ class Failure:
         return "\n".join(
             [
                 f"seed {self.plan.seed}: {self.violation}",
-                f"{settings}\nsession life {self.plan.session_timeout:g} s, {self.plan.timing}",
+                f"{settings}\nsession timeout {self.plan.session_timeout:g} s, {self.plan.timing}",
                 "faults:",
                 *(
                     f"{fault.at:10.3f}  node{fault.node}  {fault.kind}, {fault.seconds:.3f} s"
@@ -38,12 +38,12 @@ class Failure:
 
 def fails(seed: int, faults: int) -> bool:
     """Return whether a run violates an invariant."""
-    return _violation(draw(seed, faults)) is not None
+    return _violation(generate(seed, faults)) is not None
 
 
 def run(seed: int, faults: int) -> Failure | None:
     """Run one seed with a number of faults; return the violation with a minimal set of faults."""
-    plan = draw(seed, faults)
+    plan = generate(seed, faults)
     if _violation(plan) is None:
         return None
     return explain(plan)

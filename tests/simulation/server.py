@@ -72,7 +72,7 @@ class Server:
         for name in [name for name, entry in self.members.items() if entry.session is session]:
             self.remove(name)
 
-    def heartbeats_stopped(self, session: Session) -> None:
+    def stop_heartbeats(self, session: Session) -> None:
         """Stop a session's heartbeats, so that it expires."""
         if session.alive and not session.expiring:
             session.expiring = True
@@ -111,7 +111,7 @@ class Server:
         """Resume answering.
 
         Args:
-            sessions_expired: whether silent sessions expire now; otherwise their timeouts start again.
+            sessions_expired: whether expiring sessions end now; otherwise their timeouts start again.
         """
         self.up, self.up_since = True, self._clock.now
         for session in list(self._sessions):

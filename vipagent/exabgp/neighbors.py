@@ -25,7 +25,7 @@ HANG_TIMEOUT = 3.0
 MIN_ANSWER_TIMEOUT = 2.0
 """Minimum timeout of an answer in seconds, however long ExaBGP was idle before the query."""
 MAX_TIMER_DELAY = 1.0
-"""Maximum delay of `handle_timeouts` in seconds; if it is later, the agent was paused and cannot tell."""
+"""Maximum delay of `handle_timeouts` in seconds; a longer delay means that the agent was paused."""
 SUMMARY_IDLE_TIMEOUT = 1.0
 """Seconds after the last line at which a summary is complete if acknowledgements are disabled."""
 MAX_PEERS = 256

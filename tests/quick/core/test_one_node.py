@@ -166,17 +166,17 @@ class OneNode(RuleBasedStateMachine):
 
     @rule()
     def exabgp_stops_or_goes_on(self) -> None:
-        if self.exabgp.stalled:
+        if self.exabgp.paused:
             self.exabgp.resume(self.node.now)
         else:
             self.node.wait(max(DELAYS))  # it has answered at least once
-            self.exabgp.stall()
+            self.exabgp.pause()
 
     @rule(settings=settings_of_a_service)
     def reconfigure(self, settings: ServiceSettings) -> None:
         self._feed(events.Reconfigured(settings))
 
-    @precondition(lambda self: not self.exabgp.stalled)
+    @precondition(lambda self: not self.exabgp.paused)
     @rule(serving=st.booleans())
     def agent_dies_and_exabgp_starts_it_again(self, serving: bool) -> None:
         self.exabgp.pipe, self.exabgp.process_at = [], None
@@ -184,7 +184,7 @@ class OneNode(RuleBasedStateMachine):
         if serving:
             self._serve()
 
-    @precondition(lambda self: self.node.now > 60 and not self.exabgp.stalled)
+    @precondition(lambda self: self.node.now > 60 and not self.exabgp.paused)
     @rule(serving=st.booleans())
     def agent_is_asked_to_stop_and_exabgp_starts_it_again(self, serving: bool) -> None:
         settled = self.exabgp.established and self.node.now > self.exabgp.up_at + SETTLED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.plan import FaultKind, draw
+from tests.simulation.plan import FaultKind, generate
 from tests.simulation.run import run
 from tests.simulation.simulator import Simulator
 from vipagent.core.words import Standby, Takeover
@@ -33,7 +33,7 @@ def test_regressions(seed: int, faults: int) -> None:
 
 
 def test_plans_contain_all_faults_and_policies() -> None:
-    plans = [draw(seed, FAULTS) for seed in range(SEEDS)]
+    plans = [generate(seed, FAULTS) for seed in range(SEEDS)]
     assert {fault.kind for plan in plans for fault in plan.faults} == set(FaultKind)
     policies = {(plan.machines[0].takeover, plan.machines[0].standby) for plan in plans}
     assert policies == {(takeover, standby) for takeover in Takeover for standby in Standby}
@@ -63,5 +63,5 @@ def test_run_is_deterministic() -> None:
 
 def timeline(seed: int) -> list[str]:
     lines: list[str] = []
-    Simulator(draw(seed, 20), lambda entry: lines.append(str(entry))).run()
+    Simulator(generate(seed, 20), lambda entry: lines.append(str(entry))).run()
     return lines
