@@ -43,23 +43,23 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
     network = ip_network(vip)
     role = settings.primary if preference.rank == 0 else settings.standby
     communities = (*role.communities, GRACEFUL_SHUTDOWN) if preference.draining else role.communities
-    words = [
+    attributes = [
         f"next-hop {settings.next_hop4 if network.version == 4 else settings.next_hop6}",  # noqa: PLR2004
         f"med {settings.med + settings.med_step * preference.rank}",
     ]
     if role.local_preference is not None:
-        words.append(f"local-preference {role.local_preference}")
+        attributes.append(f"local-preference {role.local_preference}")
     if settings.local_as is not None and settings.prepend and preference.rank:
         # An explicit path replaces ExaBGP's default path, so it needs the local AS once more than prepended.
-        words.append(
-            _attribute("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1))
+        attributes.append(
+            _format("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1))
         )
-    words += [_attribute("community", communities)] if communities else []
-    words += [_attribute("large-community", role.large_communities)] if role.large_communities else []
-    words += (
-        [_attribute("extended-community", role.extended_communities)] if role.extended_communities else []
+    attributes += [_format("community", communities)] if communities else []
+    attributes += [_format("large-community", role.large_communities)] if role.large_communities else []
+    attributes += (
+        [_format("extended-community", role.extended_communities)] if role.extended_communities else []
     )
-    return f"{_neighbor_selector(settings)}announce route {_prefix(settings, vip)} {' '.join(words)}"
+    return f"{_neighbor_selector(settings)}announce route {_prefix(settings, vip)} {' '.join(attributes)}"
 
 
 def withdraw(settings: RouteSettings, vip: str) -> str:
@@ -95,5 +95,5 @@ def _neighbor_selector(settings: RouteSettings) -> str:
     return f"{neighbors} " if neighbors else ""
 
 
-def _attribute(name: str, values: tuple[str, ...]) -> str:
+def _format(name: str, values: tuple[str, ...]) -> str:
     return f"{name} [ {' '.join(values)} ]"
