@@ -1,6 +1,6 @@
-"""Agents of the real engine in virtual time, under faults drawn from a seed (Shape 2).
+"""Simulation of agents in virtual time, with faults generated from a seed (Shape 2).
 
-`python -m tests.simulation --seeds 10000 --faults 100` searches for a broken rule, and tells the seed, the
-faults that it takes, and what happened. Real is the engine, as the agent runs it; modelled are the store,
-ExaBGP, the machines and the clock.
+`python -m tests.simulation --seeds 10000 --faults 100` searches for violations and prints the seed, a minimal
+set of faults and the timeline of each. The engine is the real one; the store, ExaBGP, the machines and the
+clock are models.
 """

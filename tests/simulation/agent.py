@@ -1,12 +1,12 @@
-"""A running agent of a simulated machine: a node, its session with the store, and what waits for both."""
+"""Agent process of a simulated machine: a node and its store session, which can be paused together."""
 
 from collections.abc import Callable
 
 from tests.simulation.client import Client
+from tests.simulation.environment import Environment
 from tests.simulation.exabgp import ExaBGP
-from tests.simulation.hindrances import Hindrances
+from tests.simulation.impairments import Impairments
 from tests.simulation.node import NEVER, Node
-from tests.simulation.surroundings import Surroundings
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
@@ -16,103 +16,108 @@ from vipagent.store.layout import Kind
 
 
 class Agent(Node):
-    """One life of an agent.
+    """One agent process.
 
     Args:
-        settings: its service.
-        exabgp: whose process it is.
-        around: what all machines share.
-        instance: names this life.
-        hop: draws how long a message to or from the store takes.
-        hindrances: its machine's.
-        woken: called when the time at which something is due may be another.
-        over: called when it has ended by itself.
+        settings: the settings of its service.
+        exabgp: the ExaBGP that started it.
+        environment: the objects shared by all machines.
+        instance: the unique name of this process.
+        latency: returns the random latency of a message to or from the store, in seconds.
+        impairments: the impairments of its machine.
+        on_reschedule: called when the time of the next event may have changed.
+        on_exit: called when the agent has exited regularly.
     """
 
     def __init__(
         self,
         settings: ServiceSettings,
         exabgp: ExaBGP,
-        around: Surroundings,
+        environment: Environment,
         *,
         instance: str,
-        hop: Callable[[], float],
-        hindrances: Hindrances,
-        woken: Callable[[], None],
-        over: Callable[["Agent"], None],
+        latency: Callable[[], float],
+        impairments: Impairments,
+        on_reschedule: Callable[[], None],
+        on_exit: Callable[["Agent"], None],
     ) -> None:
-        self.stopped = False
+        self.paused = False
         self._backlog: list[str] = []
-        self._around = around
-        self._woken = woken
-        self._over = over
+        self._environment = environment
+        self._on_reschedule = on_reschedule
+        self._on_exit = on_exit
         self.client = Client(
-            settings, around, instance=instance, hop=hop, hindrances=hindrances, give=self.take
+            settings,
+            environment,
+            instance=instance,
+            latency=latency,
+            impairments=impairments,
+            on_input=self.handle_now,
         )
-        around.witness.begun(settings)
-        super().__init__(settings, exabgp, around.clock.now, self._witnessed, instance)
+        environment.observer.agent_started(settings)
+        super().__init__(settings, exabgp, environment.clock.now, self._observe, instance)
 
-    def take(self, given: Input) -> None:
-        """Give the engine an input, now."""
-        self.now = self._around.clock.now
-        self.give(given)
-        self._woken()
+    def handle_now(self, received: Input) -> None:
+        """Process an input at the current time."""
+        self.now = self._environment.clock.now
+        self.handle(received)
+        self._on_reschedule()
 
-    def hear(self, lines: list[str]) -> None:
-        """Take what ExaBGP says; it waits in the pipe while the agent is stopped."""
-        if self.stopped:
+    def receive_lines(self, lines: list[str]) -> None:
+        """Process lines from ExaBGP, or buffer them while the agent is paused."""
+        if self.paused:
             self._backlog += lines
         else:
-            super().hear(lines)
+            super().receive_lines(lines)
 
-    def turn(self) -> None:
-        """Do what is due now."""
-        self.now = self._around.clock.now
-        if self.stopped:
-            self.hear(self.exabgp.turn(self.now))
+    def run_due(self) -> None:
+        """Process all events that are due."""
+        self.now = self._environment.clock.now
+        if self.paused:
+            self.receive_lines(self.exabgp.process(self.now))
         else:
-            super().turn()
+            super().run_due()
 
-    def fire(self) -> None:
-        """Let the engine's timer fire; as in the agent, what there is to read comes first (N2)."""
+    def fire_timer(self) -> None:
+        """Fire the engine's timer, after processing all available input, as the agent does (N2)."""
         if self._backlog:
-            self._read()
-        super().fire()
+            self._process_backlog()
+        super().fire_timer()
 
-    def next_at(self) -> float:
-        """Return when something is going to happen here."""
-        if not self.stopped:
-            return super().next_at()
-        return NEVER if self.exabgp.turn_at is None else self.exabgp.turn_at
+    def next_event_at(self) -> float:
+        """Return the time of the next event."""
+        if not self.paused:
+            return super().next_event_at()
+        return NEVER if self.exabgp.process_at is None else self.exabgp.process_at
 
-    def stop(self) -> None:
-        """Stand still, as after SIGSTOP."""
-        self.stopped = True
-        self.client.freeze()
+    def pause(self) -> None:
+        """Pause the process, as SIGSTOP does."""
+        self.paused = True
+        self.client.pause()
 
-    def go_on(self) -> None:
-        """Run again: what ExaBGP said, what the store said and what the clock says, in any order."""
-        self.stopped = False
-        self.now = self._around.clock.now
-        todo = [self._read, self.client.thaw, self.fire]
-        for call in self._around.rng.sample(todo, len(todo)):
+    def resume(self) -> None:
+        """Resume the process; buffered input from ExaBGP and the store and the timer run in random order."""
+        self.paused = False
+        self.now = self._environment.clock.now
+        calls = [self._process_backlog, self.client.resume, self.fire_timer]
+        for call in self._environment.rng.sample(calls, len(calls)):
             call()
-        self.turn()
-        self._woken()
+        self.run_due()
+        self._on_reschedule()
 
-    def _read(self) -> None:
+    def _process_backlog(self) -> None:
         backlog, self._backlog = self._backlog, []
-        self.hear(backlog)
+        self.receive_lines(backlog)
 
-    def _witnessed(self, event: events.Event, todo: list[Action], _now: float) -> None:
-        self._around.witness.decided(self.settings.node, event, todo)
+    def _observe(self, event: events.Event, todo: list[Action], _now: float) -> None:
+        self._environment.observer.decided(self.settings.node, event, todo)
 
-    def _end(self) -> None:
-        super()._end()
-        self._over(self)
+    def _exit(self) -> None:
+        super()._exit()
+        self._on_exit(self)
 
-    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
-        super()._carry_out_in_store(effect)
+    def _execute_in_store(self, effect: effects.ToStore) -> None:
+        super()._execute_in_store(effect)
         match effect:
             case effects.Register(key, value):
                 self.client.register(key.name, value)

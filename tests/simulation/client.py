@@ -1,13 +1,13 @@
-"""One agent's session with the modelled store: the real reconciler and session over a modelled driver."""
+"""Store session of one agent: the real reconciler and session on a simulated driver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-from tests.simulation.hindrances import Hindrance, Hindrances
-from tests.simulation.server import Held, Session
-from tests.simulation.surroundings import Surroundings
+from tests.simulation.environment import Environment
+from tests.simulation.impairments import Impairment, Impairments
+from tests.simulation.server import MemberEntry, Session
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
 from vipagent.store import session as store_session
@@ -16,180 +16,186 @@ from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_na
 from vipagent.store.reconciler import Reconciler
 from vipagent.store.registration import Delete, Look, Put, Request
 
-EARLIEST_ATTEMPT = 0.25
-"""Seconds, at most, from an agent's start until it asks for a session."""
+MAX_CONNECT_DELAY = 0.25
+"""Maximum delay in seconds between the start of an agent and its first connection attempt."""
 KINDS = (Kind.MEMBERS, Kind.MAINTENANCE)
 
 Call = Callable[[], None]
 
 
 @dataclass(slots=True)
-class _Bond:
-    """What calls depend on: they are void once it is broken."""
+class _Scope:
+    """Scope of scheduled calls, which are dropped once it is cancelled."""
 
-    holds: bool = True
+    active: bool = True
 
 
 @dataclass(slots=True)
-class _Reading:
-    """How far the news of a directory have come: a hint comes, the directory is read, the answer comes."""
+class _DirectoryRead:
+    """State of reading a directory: notification, request, response."""
 
-    under_way: bool = False
+    in_progress: bool = False
     changed: bool = False
-    """Whether it changed after it was read."""
-    told: bool = False
-    """Whether it was handed over since the (re)connection."""
+    """Whether it has changed since the request was served."""
+    delivered: bool = False
+    """Whether a listing was delivered since the last (re)connection."""
 
 
 class Client:
-    """One session, and its successors when it is lost.
+    """One store client, which opens a new session when its session is lost.
 
     Args:
-        settings: the service, as its node has it.
-        around: what all machines share.
-        instance: names this run of the agent.
-        hop: draws how long a message takes, in seconds.
-        hindrances: what is in the way of this client's machine.
-        give: takes what is learnt to the engine.
+        settings: the settings of the service on this node.
+        environment: the objects shared by all machines.
+        instance: the unique name of this agent process.
+        latency: returns the random latency of a message, in seconds.
+        impairments: the impairments of this client's machine.
+        on_input: called with each input for the engine.
     """
 
     def __init__(
         self,
         settings: ServiceSettings,
-        around: Surroundings,
+        environment: Environment,
         *,
         instance: str,
-        hop: Callable[[], float],
-        hindrances: Hindrances,
-        give: Callable[[Input], object],
+        latency: Callable[[], float],
+        impairments: Impairments,
+        on_input: Callable[[Input], object],
     ) -> None:
         self.session: Session | None = None
         self._node = settings.node
         self._directories = {kind: Directory(kind, settings.name) for kind in KINDS}
-        self._server = around.server
-        self._clock = around.clock
-        self._rng = around.rng
-        self._hop = hop
-        self._hindrances = hindrances
-        self._give = give
+        self._server = environment.server
+        self._clock = environment.clock
+        self._rng = environment.rng
+        self._latency = latency
+        self._impairments = impairments
+        self._on_input = on_input
         self._reconciler = Reconciler(settings.node, instance, self._rng.uniform)
         self._reconciler.watch(self._directories[Kind.MEMBERS], frozenset(map(member_name, settings.owned)))
         self._reconciler.watch(self._directories[Kind.MAINTENANCE], None)
-        self._state = store_session.Session(("the store",), self._server.life, uniform=self._rng.uniform)
-        self._alive = Alive(self._server.life, "")
+        self._state = store_session.Session(
+            ("the store",), self._server.session_timeout, uniform=self._rng.uniform
+        )
+        self._alive = Alive(self._server.session_timeout, "")
         self._request_timeout = self._state.request_timeout
-        self._readings = {kind: _Reading() for kind in KINDS}
-        self._life = _Bond()
-        self._connection = _Bond()
-        """What belongs to an earlier one is void."""
-        self._way = _Bond()
-        """To the store: what was on an earlier one when it was cut is lost. None outlives its connection."""
+        self._reads = {kind: _DirectoryRead() for kind in KINDS}
+        self._process = _Scope()
+        self._connection = _Scope()
+        """Replaced with each connection."""
+        self._network_path = _Scope()
+        """Replaced when the network is cut or repaired, which loses messages, and with each connection."""
         self._connected = False
-        self._pumping = False
+        self._request_scheduled = False
         self._cut = False
-        self._held: list[tuple[Call, _Bond]] | None = None
-        """What waits for a stopped process; None: it runs."""
+        self._deferred: list[tuple[Call, _Scope]] | None = None
+        """Calls deferred until the paused process resumes; None: it is running."""
 
     def open(self, *, cut: bool) -> None:
-        """Start to connect."""
+        """Connect after a random delay.
+
+        Args:
+            cut: whether the store is unreachable.
+        """
         self._cut = cut
-        self._hindrances.add(Hindrance.STORE, self._clock.now)
-        self._later(self._rng.uniform(0, EARLIEST_ATTEMPT), self._connect, self._life)
+        self._impairments.add(Impairment.STORE, self._clock.now)
+        self._call_later(self._rng.uniform(0, MAX_CONNECT_DELAY), self._connect, self._process)
 
     def register(self, name: str, value: bytes) -> None:
-        """Keep an entry."""
+        """Register an entry."""
         self._reconciler.register(Key(self._directories[Kind.MEMBERS], name), value)
         self._request_soon()
 
     def deregister(self, name: str) -> None:
-        """Remove an entry."""
+        """Deregister an entry."""
         self._reconciler.deregister(Key(self._directories[Kind.MEMBERS], name))
         self._request_soon()
 
     def close(self) -> None:
-        """End well: the entries go, if the store is in reach."""
-        self._break_all()
+        """Close the session, which removes its entries if the store is reachable."""
+        self._cancel_all()
         if self.session:
-            (self._server.fell_silent if self._cut else self._server.close)(self.session)
+            (self._server.stop_heartbeats if self._cut else self._server.close)(self.session)
 
-    def die(self) -> None:
-        """End without a word."""
-        self._break_all()
+    def kill(self) -> None:
+        """Stop without closing the session."""
+        self._cancel_all()
         if self.session:
-            self._server.fell_silent(self.session)
+            self._server.stop_heartbeats(self.session)
 
     def cut(self) -> None:
-        """Lose the way to the store; it is noticed by the next request."""
-        if self._cut or not self._life.holds:
+        """Cut the network path to the store; the next request detects it."""
+        if self._cut or not self._process.active:
             return
         self._cut = True
-        self._begin_anew()
+        self._reset_requests()
         if self.session:
-            self._server.fell_silent(self.session)
+            self._server.stop_heartbeats(self.session)
 
-    def mend(self) -> None:
-        """Have a way again; what was on the old one is lost, but the connection may stand."""
-        if not self._cut or not self._life.holds:
+    def repair(self) -> None:
+        """Repair the network path. Earlier messages are lost, but the connection may have survived."""
+        if not self._cut or not self._process.active:
             return
         self._cut = False
-        self._begin_anew()
+        self._reset_requests()
         if self._connected:
             self._read_all()
 
     def expire(self) -> None:
-        """Have the session ended by the store, though it is heard of."""
-        if self.session and self.session.lives and not self._cut and self._life.holds:
+        """Expire the session at the store in spite of heartbeats."""
+        if self.session and self.session.alive and not self._cut and self._process.active:
             self._server.close(self.session)
-            self._begin_anew()
-            self._message(self._ended)
+            self._reset_requests()
+            self._message(self._on_session_end)
 
-    def freeze(self) -> None:
-        """Stop with the process."""
-        self._held = []
+    def pause(self) -> None:
+        """Pause together with the process."""
+        self._deferred = []
         if self.session and not self._cut:
-            self._server.fell_silent(self.session)
+            self._server.stop_heartbeats(self.session)
 
-    def thaw(self) -> None:
-        """Go on; what arrived meanwhile is taken first, old as it may be."""
-        held, self._held = self._held or [], None
-        if self.session and not self.session.lives:
-            self._hindrances.add(Hindrance.STORE, self._clock.now)
-        for call, bond in held:
-            self._due(call, bond)
+    def resume(self) -> None:
+        """Resume; first process what receive during the pause, even if it is outdated."""
+        deferred, self._deferred = self._deferred or [], None
+        if self.session and not self.session.alive:
+            self._impairments.add(Impairment.STORE, self._clock.now)
+        for call, scope in deferred:
+            self._run_or_defer(call, scope)
 
-    # The session.
+    # Session
 
     def _connect(self) -> None:
-        asked = self._clock.now
-        self._ask(self._let_in, lambda: self._confirmed(asked, first=True))
+        sent_at = self._clock.now
+        self._send_request(self._open_session, lambda: self._on_keep_alive(sent_at, first=True))
 
-    def _let_in(self) -> bool:
-        """Resume the session at the server, or begin another."""
-        if self.session and self.session.lives:
-            self._server.heard(self.session)
+    def _open_session(self) -> bool:
+        """Resume the session at the server, or open a new one."""
+        if self.session and self.session.alive:
+            self._server.heartbeat(self.session)
         else:
             self.session = Session(self._changed)
             self._server.open(self.session)
         return True
 
     def _keep_alive(self) -> None:
-        asked = self._clock.now
-        if asked >= self._state.expires:
-            self._failed("no keep-alive was confirmed")
+        sent_at = self._clock.now
+        if sent_at >= self._state.expires:
+            self._on_failure("no keep-alive was confirmed")
         else:
-            self._ask(self._heard, lambda: self._confirmed(asked))
+            self._send_request(self._renew_session, lambda: self._on_keep_alive(sent_at))
 
-    def _heard(self) -> bool:
-        if self.session is None or not self.session.lives:
+    def _renew_session(self) -> bool:
+        if self.session is None or not self.session.alive:
             return False
-        self._server.heard(self.session)
+        self._server.heartbeat(self.session)
         return True
 
-    def _confirmed(self, asked: float, *, first: bool = False) -> None:
-        self._state.confirmed(asked, self._alive)
+    def _on_keep_alive(self, sent_at: float, *, first: bool = False) -> None:
+        self._state.confirmed(sent_at, self._alive)
         now = self._clock.now
-        self._later(self._state.next_keep_alive - now, self._keep_alive, self._connection)
-        self._later(self._state.expires - now, self._check, self._life)
+        self._call_later(self._state.next_keep_alive - now, self._keep_alive, self._connection)
+        self._call_later(self._state.expires - now, self._check, self._process)
         if first:
             self._connected = True
             self._reconciler.connected()
@@ -198,35 +204,35 @@ class Client:
     def _check(self) -> None:
         if not self._state.is_serving:
             self._state.check(self._clock.now)
-            self._tell()
+            self._deliver()
 
-    def _failed(self, cause: str) -> None:
+    def _on_failure(self, cause: str) -> None:
         self._state.failed(self._clock.now, cause)
-        self._disconnected()
+        self._disconnect()
 
-    def _ended(self) -> None:
+    def _on_session_end(self) -> None:
         self._state.ended(self._clock.now, "the session has expired")
-        self._disconnected()
+        self._disconnect()
 
-    def _disconnected(self) -> None:
-        self._connection.holds = False
-        self._connection = _Bond()
+    def _disconnect(self) -> None:
+        self._connection.active = False
+        self._connection = _Scope()
         self._connected = False
-        self._begin_anew()
+        self._reset_requests()
         self._reconciler.disconnected()
         if self.session:
-            self._server.fell_silent(self.session)
-        self._tell()
-        self._later(self._state.next_attempt - self._clock.now, self._connect, self._connection)
+            self._server.stop_heartbeats(self.session)
+        self._deliver()
+        self._call_later(self._state.next_attempt - self._clock.now, self._connect, self._connection)
 
-    def _begin_anew(self) -> None:
-        """Forget what is under way: it is lost with the way to the store."""
-        self._way.holds = False
-        self._way = _Bond()
-        self._readings = {kind: _Reading() for kind in KINDS}
-        self._hindrances.add(Hindrance.STORE, self._clock.now)
+    def _reset_requests(self) -> None:
+        """Drop all messages in transit and all reads in progress."""
+        self._network_path.active = False
+        self._network_path = _Scope()
+        self._reads = {kind: _DirectoryRead() for kind in KINDS}
+        self._impairments.add(Impairment.STORE, self._clock.now)
 
-    # What is read.
+    # Reading
 
     def _read_all(self) -> None:
         for kind in self._rng.sample(KINDS, len(KINDS)):
@@ -234,151 +240,151 @@ class Client:
         self._request_soon()
 
     def _changed(self, kind: Kind) -> None:
-        reading = self._readings[kind]
-        if self._cut or not self._connected or not self._life.holds:
+        reading = self._reads[kind]
+        if self._cut or not self._connected or not self._process.active:
             return
-        if reading.under_way:
+        if reading.in_progress:
             reading.changed = True
         else:
-            reading.under_way = True
+            reading.in_progress = True
             self._message(partial(self._read, kind))
 
     def _read(self, kind: Kind) -> None:
-        self._readings[kind].changed = False
+        self._reads[kind].changed = False
         listing: Listing
         if kind is Kind.MEMBERS:
-            listing = {name: self._found(held) for name, held in self._server.members.items()}
+            listing = {name: self._to_found(entry) for name, entry in self._server.members.items()}
         else:
             listing = {name: Found(value, value) for name, value in self._server.maintenance.items()}
         self._message(partial(self._listed, kind, listing))
 
-    def _found(self, held: Held) -> Found:
-        ours = held.session is not None and held.session is self.session
-        return Found(held.value, held, Holder.OURS if ours else Holder.OTHER)
+    def _to_found(self, entry: MemberEntry) -> Found:
+        ours = entry.session is not None and entry.session is self.session
+        return Found(entry.value, entry, Holder.OURS if ours else Holder.OTHER)
 
     def _listed(self, kind: Kind, listing: Listing) -> None:
-        reading = self._readings[kind]
-        reading.under_way, reading.told = False, True
+        reading = self._reads[kind]
+        reading.in_progress, reading.delivered = False, True
         self._reconciler.listed(self._directories[kind], listing)
         self._state.serves()
-        self._tell()
+        self._deliver()
         if kind is Kind.MAINTENANCE:
-            self._know_the_end(listing)
+            self._clear_finished_maintenance(listing)
         if reading.changed:
             self._changed(kind)
-        if all(reading.told for reading in self._readings.values()):
-            self._hindrances.clear(Hindrance.STORE, self._clock.now)
+        if all(reading.delivered for reading in self._reads.values()):
+            self._impairments.clear(Impairment.STORE, self._clock.now)
         self._request_soon()
 
-    def _know_the_end(self, seen: Listing) -> None:
-        """Note that a maintenance which is over is known to be over."""
+    def _clear_finished_maintenance(self, seen: Listing) -> None:
+        """Clear the maintenance impairments once the client has read that the maintenance is over."""
         keys, now = self._server.maintenance, self._clock.now
         if self._node not in seen and self._node not in keys:
-            self._hindrances.clear(Hindrance.NODE_MAINTENANCE, now)
+            self._impairments.clear(Impairment.NODE_MAINTENANCE, now)
         if WHOLE_SERVICE not in seen and WHOLE_SERVICE not in keys:
-            self._hindrances.clear(Hindrance.SERVICE_MAINTENANCE, now)
+            self._impairments.clear(Impairment.SERVICE_MAINTENANCE, now)
 
-    def _tell(self) -> None:
+    def _deliver(self) -> None:
         for state, _ in self._state.news():
-            self._give(StoreSession(state, ""))
+            self._on_input(StoreSession(state, ""))
         if self._state.is_serving:
             for directory, snapshot in self._reconciler.snapshots():
-                self._give(SnapshotRead(directory, snapshot))
+                self._on_input(SnapshotRead(directory, snapshot))
 
-    # What is requested.
+    # Requests
 
     def _request_soon(self) -> None:
-        if not self._pumping and self._life.holds:
-            self._pumping = True
-            self._later(0.0, self._request, self._life)
+        if not self._request_scheduled and self._process.active:
+            self._request_scheduled = True
+            self._call_later(0.0, self._request, self._process)
 
     def _request(self) -> None:
-        self._pumping = False
+        self._request_scheduled = False
         for request in self._reconciler.requests(self._clock.now):
-            self._carry_out(request)
+            self._execute(request)
         if (due := self._reconciler.due) is not None and due > self._clock.now:
-            self._later(due - self._clock.now, self._request_soon, self._life)
+            self._call_later(due - self._clock.now, self._request_soon, self._process)
 
-    def _carry_out(self, request: Request) -> None:
-        outcome: list[Found | None] = []
+    def _execute(self, request: Request) -> None:
+        result: list[Found | None] = []
 
-        def act() -> bool:
-            if self.session is None or not self.session.lives:
+        def action() -> bool:
+            if self.session is None or not self.session.alive:
                 return False
-            held = self._server.members.get(request.key.name)
-            outcome.extend(self._act(request, held, self.session))
+            entry = self._server.members.get(request.key.name)
+            result.extend(self._apply(request, entry, self.session))
             return True
 
-        def done() -> None:
-            if outcome:
-                self._reconciler.done(request, outcome[0])
+        def on_response() -> None:
+            if result:
+                self._reconciler.done(request, result[0])
             else:
                 self._reconciler.overtaken(request, self._clock.now)
             self._request_soon()
 
-        self._ask(act, done)
+        self._send_request(action, on_response)
 
-    def _act(self, request: Request, held: Held | None, session: Session) -> list[Found | None]:
-        """Do it at the server; return what is there then, and nothing if somebody was quicker."""
+    def _apply(self, request: Request, entry: MemberEntry | None, session: Session) -> list[Found | None]:
+        """Apply a request at the server; return the resulting entry, or an empty list on a conflict."""
         match request:
             case Look():
-                return [None if held is None else self._found(held)]
+                return [None if entry is None else self._to_found(entry)]
             case Put(key, value, instead):
-                if held is not (instead and instead.version):
+                if entry is not (instead and instead.version):
                     return []
                 self._server.put(key.name, value, session)
-                return [self._found(self._server.members[key.name])]
+                return [self._to_found(self._server.members[key.name])]
             case Delete(key, found):
-                if held is not found.version:
+                if entry is not found.version:
                     return []
                 self._server.remove(key.name)
                 return [None]
             case _:
                 assert_never(request)
 
-    # Time, and the way to the store.
+    # Time and network
 
-    def _ask(self, at_server: Callable[[], bool], answered: Call) -> None:
-        """Have something done at the server, and take its answer, or give it up after a while.
+    def _send_request(self, action: Callable[[], bool], on_response: Call) -> None:
+        """Send a request to the server and process its response or timeout.
 
         Args:
-            at_server: returns whether the session still lives.
-            answered: called when the answer has come.
+            action: runs at the server; returns whether the session is still alive.
+            on_response: called when the response has receive.
         """
         waiting, alive = True, False
 
-        def give_up() -> None:
+        def time_out() -> None:
             if waiting:
-                self._failed("no answer")
+                self._on_failure("no answer")
 
-        def arrived() -> None:
+        def receive() -> None:
             nonlocal waiting
             waiting = False
-            (answered if alive else self._ended)()
+            (on_response if alive else self._on_session_end)()
 
         def serve() -> None:
             nonlocal alive
-            alive = at_server()
-            self._message(arrived)
+            alive = action()
+            self._message(receive)
 
         if not self._cut:
             self._message(serve)
-        self._later(self._request_timeout, give_up, self._connection)
+        self._call_later(self._request_timeout, time_out, self._connection)
 
     def _message(self, call: Call) -> None:
-        """Have a message arrive, unless the way is cut meanwhile."""
-        self._clock.after(self._hop(), partial(self._due, call, self._way))
+        """Deliver a message after the latency, unless the network path is cut before."""
+        self._clock.after(self._latency(), partial(self._run_or_defer, call, self._network_path))
 
-    def _later(self, seconds: float, call: Call, bond: _Bond) -> None:
-        """Call back, as long as a bond holds; a stopped process has to run again first."""
-        self._clock.after(seconds, partial(self._due, call, bond))
+    def _call_later(self, seconds: float, call: Call, scope: _Scope) -> None:
+        """Schedule a call in a scope; a paused process runs it when it resumes."""
+        self._clock.after(seconds, partial(self._run_or_defer, call, scope))
 
-    def _due(self, call: Call, bond: _Bond) -> None:
-        if self._held is not None:
-            self._held.append((call, bond))
-        elif bond.holds:
+    def _run_or_defer(self, call: Call, scope: _Scope) -> None:
+        if self._deferred is not None:
+            self._deferred.append((call, scope))
+        elif scope.active:
             call()
 
-    def _break_all(self) -> None:
-        for bond in (self._life, self._connection, self._way):
-            bond.holds = False
+    def _cancel_all(self) -> None:
+        for scope in (self._process, self._connection, self._network_path):
+            scope.active = False

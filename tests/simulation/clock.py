@@ -1,4 +1,4 @@
-"""Virtual time: what is due next happens next, and nothing takes any time."""
+"""Virtual time: calls run in the order of their times, and take no time."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -6,44 +6,48 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Alarm:
-    """A call at a time; those of one time go in the order in which they were set."""
+class ScheduledCall:
+    """A scheduled call. Calls for the same time run in the order in which they were scheduled."""
 
     at: float
     call: Callable[[], None] | None
 
     def cancel(self) -> None:
-        """Never call."""
+        """Cancel the call."""
         self.call = None
 
 
 class Clock:
-    """The time, in seconds, and what is due later."""
+    """The current time and the scheduled calls.
+
+    Args:
+        now: the start time, in seconds.
+    """
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
-        self._alarms: list[tuple[float, int, Alarm]] = []
+        self._calls: list[tuple[float, int, ScheduledCall]] = []
         self._count = 0
 
-    def at(self, when: float, call: Callable[[], None]) -> Alarm:
-        """Call back at a time; one that has passed is now."""
-        return self._set(when if when > self.now else self.now, call)
+    def at(self, when: float, call: Callable[[], None]) -> ScheduledCall:
+        """Schedule a call at a time; a time in the past means now."""
+        return self._schedule(when if when > self.now else self.now, call)
 
-    def after(self, seconds: float, call: Callable[[], None]) -> Alarm:
-        """Call back in so many seconds, or now."""
-        return self._set(self.now + seconds if seconds > 0 else self.now, call)
+    def after(self, seconds: float, call: Callable[[], None]) -> ScheduledCall:
+        """Schedule a call after a delay in seconds; a negative delay means now."""
+        return self._schedule(self.now + seconds if seconds > 0 else self.now, call)
 
-    def _set(self, when: float, call: Callable[[], None]) -> Alarm:
+    def _schedule(self, when: float, call: Callable[[], None]) -> ScheduledCall:
         self._count += 1
-        alarm = Alarm(when, call)
-        heapq.heappush(self._alarms, (when, self._count, alarm))
-        return alarm
+        scheduled = ScheduledCall(when, call)
+        heapq.heappush(self._calls, (when, self._count, scheduled))
+        return scheduled
 
     def calls(self, until: float) -> Iterator[Callable[[], None]]:
-        """Move on to each call that is due by then, and yield it; in the end, move on to then."""
-        alarms = self._alarms
-        while alarms and alarms[0][0] <= until:
-            self.now, _, alarm = heapq.heappop(alarms)
-            if alarm.call is not None:
-                yield alarm.call
+        """Advance to each scheduled call and yield it; finally advance to `until`."""
+        calls = self._calls
+        while calls and calls[0][0] <= until:
+            self.now, _, scheduled = heapq.heappop(calls)
+            if scheduled.call is not None:
+                yield scheduled.call
         self.now = until

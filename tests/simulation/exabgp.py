@@ -1,4 +1,4 @@
-"""A modelled ExaBGP in virtual time: it reorders, skips and forgets as the real ones were measured to."""
+"""Simulated ExaBGP in virtual time; reorders and drops changes like the real one (measured)."""
 
 import json
 import re
@@ -13,11 +13,11 @@ COMMAND = re.compile(
     r"|withdraw route (?P<withdrawn>\S+)"
 )
 WITHDRAWN = "withdrawn"
-DEFAULT = " origin igp"
-"""Spelled out or not: the same to a neighbour, but not to ExaBGP."""
+FORCE_RESEND = " origin igp"
+"""Default attribute: the route is the same with and without it, but ExaBGP sends it again."""
 
 FIRST_FLUSH = 0.5
-"""Seconds after a session came up in which withdrawals are skipped."""
+"""Seconds after a session comes up during which withdrawals are skipped."""
 
 
 @dataclass
@@ -25,68 +25,68 @@ class ExaBGP:
     """One ExaBGP with one neighbour."""
 
     acks: bool = True
-    """Whether it replies at all."""
+    """Whether it acknowledges commands."""
     delay: float = 0.01
-    """Seconds until it takes what waits in its pipe: all in one turn, and in one flush."""
+    """Seconds until it processes all lines in its pipe, in one flush."""
     established: bool = True
-    stalled: bool = False
-    """Stopped, as by SIGSTOP: what is written waits in the pipe."""
+    paused: bool = False
+    """Whether it is paused, as by SIGSTOP; lines stay in the pipe."""
     refused: set[str] = field(default_factory=set)
-    """The prefixes whose announcements it refuses."""
+    """The prefixes whose announcements it rejects."""
     pipe: list[str] = field(default_factory=list)
     table: dict[str, str] = field(default_factory=dict)
-    """What it has acknowledged: attributes by prefix."""
+    """The acknowledged routes: attributes by prefix."""
     wire: dict[str, str] = field(default_factory=dict)
-    """What its neighbour has."""
-    turn_at: float | None = None
-    _forgotten: dict[str, str] = field(default_factory=dict)
-    """Announced while the session was down; comes up with it, withdrawn or not."""
+    """The routes that its neighbour has received."""
+    process_at: float | None = None
+    _announced_while_down: dict[str, str] = field(default_factory=dict)
+    """Routes announced while the session was down; sent when it comes up, even if withdrawn since."""
     up_at: float = -FIRST_FLUSH
 
     def write(self, lines: list[str], now: float) -> None:
-        """Put lines into its pipe."""
+        """Write lines to its pipe."""
         self.pipe += lines
-        if self.pipe and self.turn_at is None and not self.stalled:
-            self.turn_at = now + self.delay
+        if self.pipe and self.process_at is None and not self.paused:
+            self.process_at = now + self.delay
 
-    def turn(self, now: float) -> list[str]:
-        """Take what waits, flush, and return what it says."""
-        lines, self.pipe, self.turn_at = self.pipe, [], None
-        said: list[str] = []
+    def process(self, now: float) -> list[str]:
+        """Process the lines in the pipe, flush the changes, and return the output."""
+        lines, self.pipe, self.process_at = self.pipe, [], None
+        output: list[str] = []
         flush = _Flush(self.table)
         for line in lines:
             if line == SHOW_NEIGHBORS:
-                said += self._summary()
+                output += self._summary()
                 reply = "done"
             else:
-                reply = self._take(line, flush)
+                reply = self._execute(line, flush)
             if self.acks:
-                said.append(reply)
+                output.append(reply)
         self._send(flush, now)
-        return said
+        return output
 
-    def stall(self) -> None:
-        """Stop to read, as if stopped by a signal."""
-        self.stalled, self.turn_at = True, None
+    def pause(self) -> None:
+        """Pause the process, as SIGSTOP does."""
+        self.paused, self.process_at = True, None
 
     def resume(self, now: float) -> None:
-        """Go on after a stop."""
-        self.stalled = False
+        """Resume the process."""
+        self.paused = False
         self.write([], now)
 
-    def session(self, now: float, *, established: bool) -> list[str]:
-        """Bring the BGP session up or take it down; return what it says about that."""
+    def set_session(self, now: float, *, established: bool) -> list[str]:
+        """Bring the BGP session up or down; return the output."""
         if established == self.established:
             return []
         self.established = established
-        sent = {prefix: attributes.removesuffix(DEFAULT) for prefix, attributes in self.table.items()}
-        self.wire = self._forgotten | sent if established else {}
-        self._forgotten, self.up_at = {}, now
+        sent = {prefix: attributes.removesuffix(FORCE_RESEND) for prefix, attributes in self.table.items()}
+        self.wire = self._announced_while_down | sent if established else {}
+        self._announced_while_down, self.up_at = {}, now
         return [state_line("up" if established else "down")]
 
-    def _take(self, line: str, flush: "_Flush") -> str:
+    def _execute(self, line: str, flush: "_Flush") -> str:
         command = COMMAND.fullmatch(line)
-        assert command, f"no command: {line!r}"
+        assert command, f"invalid command: {line!r}"
         prefix = command["announced"] or command["withdrawn"]
         if command["announced"] and prefix in self.refused:
             return "error"
@@ -94,12 +94,12 @@ class ExaBGP:
         return "done"
 
     def _send(self, flush: "_Flush", now: float) -> None:
-        for prefix, attributes in flush.in_order():
+        for prefix, attributes in flush.reordered():
             if not self.established:
                 if attributes != WITHDRAWN:
-                    self._forgotten[prefix] = attributes.removesuffix(DEFAULT)
+                    self._announced_while_down[prefix] = attributes.removesuffix(FORCE_RESEND)
             elif attributes != WITHDRAWN:
-                self.wire[prefix] = attributes.removesuffix(DEFAULT)
+                self.wire[prefix] = attributes.removesuffix(FORCE_RESEND)
             elif now >= self.up_at + FIRST_FLUSH:
                 self.wire.pop(prefix, None)
 
@@ -112,7 +112,7 @@ class ExaBGP:
 
 
 class _Flush:
-    """What goes out together: grouped by attributes, so changes of one prefix may change places."""
+    """Changes sent together, grouped by attributes, which may reorder changes to one prefix."""
 
     def __init__(self, table: dict[str, str]) -> None:
         self._table = table
@@ -130,11 +130,11 @@ class _Flush:
         self._groups.setdefault(attributes, {})[prefix] = None
         self._latest[prefix] = attributes
 
-    def in_order(self) -> list[tuple[str, str]]:
+    def reordered(self) -> list[tuple[str, str]]:
         return [(prefix, attributes) for attributes, group in self._groups.items() for prefix in group]
 
 
 def state_line(state: str, peer: str = PEER) -> str:
-    """Return the line that tells a neighbour's state."""
+    """Return the event line of a neighbour's state."""
     neighbor = {"address": {"local": "192.0.2.2", "peer": peer}, "state": state}
     return json.dumps({"exabgp": "5.0.0", "type": "state", "neighbor": neighbor})

@@ -1,25 +1,25 @@
-"""What each fault does, and how it ends."""
+"""Injection of the faults of a plan."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tests.simulation.hindrances import Hindrance
-from tests.simulation.leaving import terminate
+from tests.simulation.environment import Environment
+from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
 from tests.simulation.plan import Fault, FaultKind
-from tests.simulation.surroundings import Surroundings
 from vipagent.core.words import CheckResult
+from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
 
 T = TypeVar("T")
 
-LATENESS = (0.3, 3.0)
-"""Seconds by which late notifications are late."""
-AT_LEAST = 6.0
-"""Seconds at most that notifications are late, or a route refused."""
+EXTRA_LATENCY = (0.3, 3.0)
+"""Range of the additional latency of delayed notifications, in seconds."""
+MAX_DURATION = 6.0
+"""Maximum duration of delayed notifications and of rejected routes, in seconds."""
 VALUES = (
     b"",
     b"\xff\xfe\x00",
@@ -44,228 +44,235 @@ NAMES = (
 
 @dataclass
 class Faults:
-    """Carries faults out."""
+    """Injects faults."""
 
     machines: list[Machine]
-    around: Surroundings
+    environment: Environment
     outages: int = field(default=0)
 
-    def begin(self, fault: Fault) -> None:
-        """Begin one, and see to it that it ends."""
+    def start(self, fault: Fault) -> None:
+        """Start a fault and schedule its end."""
         machine = self.machines[fault.node]
-        self.around.witness.noted(machine.name, f"*** {fault.kind}, {fault.seconds:.2f} s")
+        self.environment.observer.log(machine.name, f"*** {fault.kind}, {fault.seconds:.2f} s")
         end = _KINDS[fault.kind](self, machine, fault)
         if end is not None:
-            self.around.clock.after(fault.seconds, end)
+            self.environment.clock.after(fault.seconds, end)
 
     def power_cut(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """The machine is gone at one stroke, and starts later."""
-        machine.off += 1
-        machine.lose_exabgp(agent_dies=True)
-        return lambda: self._power_back(machine)
+        """Cut the power of the machine."""
+        machine.power_faults += 1
+        machine.terminate_exabgp(agent_dies=True)
+        return lambda: self._restore_power(machine)
 
-    def exabgp_death(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """ExaBGP dies; its agent notices."""
-        machine.off += 1
-        machine.lose_exabgp(agent_dies=False)
-        return lambda: self._power_back(machine)
+    def exabgp_killed(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
+        """Kill ExaBGP; its agent detects EOF."""
+        machine.power_faults += 1
+        machine.terminate_exabgp(agent_dies=False)
+        return lambda: self._restore_power(machine)
 
-    def _power_back(self, machine: Machine) -> None:
-        machine.off -= 1
+    def _restore_power(self, machine: Machine) -> None:
+        machine.power_faults -= 1
         machine.start_exabgp()
 
-    def agent_death(self, machine: Machine, _fault: Fault) -> None:
-        """The agent dies, and is started anew."""
+    def agent_killed(self, machine: Machine, _fault: Fault) -> None:
+        """Kill the agent; ExaBGP restarts it."""
         machine.kill_agent()
 
     def agent_terminated(self, machine: Machine, _fault: Fault) -> None:
-        """The agent is told to stop, and is started anew."""
-        terminate(machine, self.around)
+        """Terminate the agent (SIGTERM): it withdraws after the others have announced (E3), and restarts."""
+        agent = machine.agent
+        if agent is None or agent.paused or Impairment.AGENT in machine.impairments.reasons:
+            return
+        self.environment.observer.log(machine.name, "the agent receives SIGTERM")
+        machine.impairments.add(Impairment.AGENT, self.environment.clock.now)
+        agent.handle_now(inputs.StopAsked())
 
-    def agent_stopped(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
-        """The agent stands still."""
-        agent = machine.stop_agent()
-        return (lambda: machine.continue_agent(agent, fault.seconds)) if agent else None
+    def agent_paused(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
+        """Pause the agent."""
+        agent = machine.pause_agent()
+        return (lambda: machine.resume_agent(agent, fault.seconds)) if agent else None
 
-    def exabgp_stopped(self, machine: Machine, _fault: Fault) -> Callable[[], None] | None:
-        """ExaBGP stands still."""
-        exabgp = machine.stall_exabgp()
-        return (lambda: machine.continue_exabgp(exabgp)) if exabgp else None
+    def exabgp_paused(self, machine: Machine, _fault: Fault) -> Callable[[], None] | None:
+        """Pause ExaBGP."""
+        exabgp = machine.pause_exabgp()
+        return (lambda: machine.resume_exabgp(exabgp)) if exabgp else None
 
     def cut(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """One machine does not reach the store."""
+        """Cut the network between one machine and the store."""
         self._cut([machine])
-        return lambda: self._mend([machine])
+        return lambda: self._repair([machine])
 
     def store_restarted(self, _machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """Nobody reaches the store; the sessions' time stands still."""
-        self._store_goes()
-        return lambda: self._store_comes_back(thawed=False)
+        """Stop the store; session timeouts start again when it is back."""
+        self._stop_store()
+        return lambda: self._start_store(sessions_expired=False)
 
     def store_frozen(self, _machine: Machine, fault: Fault) -> Callable[[], None]:
-        """Nobody reaches the store, and the sessions' time runs."""
-        self._store_goes()
-        return lambda: self._store_comes_back(thawed=fault.seconds > self.around.server.life)
+        """Freeze the store; sessions may expire meanwhile."""
+        self._stop_store()
+        return lambda: self._start_store(
+            sessions_expired=fault.seconds > self.environment.server.session_timeout
+        )
 
     def expiry(self, machine: Machine, _fault: Fault) -> None:
-        """The store ends a session that is well."""
+        """Expire a healthy session."""
         if machine.agent:
             machine.agent.client.expire()
 
-    def late(self, machine: Machine, fault: Fault) -> None:
-        """What the store has to say comes late."""
-        if machine.late:
+    def notifications_delayed(self, machine: Machine, fault: Fault) -> None:
+        """Delay the messages of the store."""
+        if machine.extra_latency:
             return
-        low, high = LATENESS
-        machine.late = low + fault.choice % 100 / 100 * (high - low)
-        machine.hindrances.add(Hindrance.LATE, self.around.clock.now)
-        seconds = min(fault.seconds, AT_LEAST)
-        self.around.clock.after(seconds, lambda: self._in_time(machine))
+        low, high = EXTRA_LATENCY
+        machine.extra_latency = low + fault.choice % 100 / 100 * (high - low)
+        machine.impairments.add(Impairment.LATE, self.environment.clock.now)
+        seconds = min(fault.seconds, MAX_DURATION)
+        self.environment.clock.after(seconds, lambda: self._end_delay(machine))
 
-    def _in_time(self, machine: Machine) -> None:
-        on_its_way, machine.late = 3 * machine.late, 0.0
-        clock = self.around.clock
+    def _end_delay(self, machine: Machine) -> None:
+        in_transit, machine.extra_latency = 3 * machine.extra_latency, 0.0
+        clock = self.environment.clock
 
-        def over() -> None:
-            if not machine.late:
-                machine.hindrances.clear(Hindrance.LATE, clock.now)
+        def clear() -> None:
+            if not machine.extra_latency:
+                machine.impairments.clear(Impairment.LATE, clock.now)
 
-        clock.after(on_its_way, over)
+        clock.after(in_transit, clear)
 
     def check_fails(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """The local service fails."""
+        """Make the local service fail."""
         machine.check.fail(CheckResult.BAD)
         return lambda: machine.check.recover(CheckResult.BAD)
 
     def disabled(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """Somebody disables the local service."""
+        """Disable the local service."""
         machine.check.fail(CheckResult.DISABLED)
         return lambda: machine.check.recover(CheckResult.DISABLED)
 
     def bgp_loss(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """The BGP session goes down."""
-        machine.unplugged += 1
+        """Keep the BGP session down."""
+        machine.bgp_faults += 1
         machine.disconnect()
-        return lambda: self._plug_in(machine)
+        return lambda: self._restore_bgp(machine)
 
-    def _plug_in(self, machine: Machine) -> None:
-        machine.unplugged -= 1
+    def _restore_bgp(self, machine: Machine) -> None:
+        machine.bgp_faults -= 1
         machine.connect_soon()
 
     def refusal(self, machine: Machine, fault: Fault) -> None:
-        """ExaBGP refuses one of the routes."""
-        exabgp = machine.refuse(prefix(_one(machine.settings.pool, fault)))
+        """Make ExaBGP reject one route."""
+        exabgp = machine.refuse(prefix(_choose(machine.settings.pool, fault)))
         if exabgp:
-            self.around.clock.after(min(fault.seconds, AT_LEAST), lambda: machine.accept(exabgp))
+            self.environment.clock.after(min(fault.seconds, MAX_DURATION), lambda: machine.accept(exabgp))
 
     def node_maintenance(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
-        """An operator drains a node."""
-        return self._maintain(machine.name, [machine], Hindrance.NODE_MAINTENANCE, fault)
+        """Set the maintenance of a node."""
+        return self._maintain(machine.name, [machine], Impairment.NODE_MAINTENANCE, fault)
 
     def service_maintenance(self, _machine: Machine, fault: Fault) -> Callable[[], None] | None:
-        """An operator takes the whole service down."""
-        return self._maintain(WHOLE_SERVICE, self.machines, Hindrance.SERVICE_MAINTENANCE, fault)
+        """Set the maintenance of the service."""
+        return self._maintain(WHOLE_SERVICE, self.machines, Impairment.SERVICE_MAINTENANCE, fault)
 
     def _maintain(
-        self, name: str, machines: list[Machine], hindrance: Hindrance, fault: Fault
+        self, name: str, machines: list[Machine], impairment: Impairment, fault: Fault
     ) -> Callable[[], None] | None:
-        server, clock = self.around.server, self.around.clock
+        server, clock = self.environment.server, self.environment.clock
         if not server.up or name in server.maintenance:
             return None
-        server.maintain(name, _one(VALUES, fault))
+        server.set_maintenance(name, _choose(VALUES, fault))
         for machine in machines:
-            machine.hindrances.add(hindrance, clock.now)
+            machine.impairments.add(impairment, clock.now)
 
         def end() -> None:
             if not server.up:
                 clock.after(1.0, end)
                 return
-            self.around.witness.noted("operator", f"ends the maintenance of {name}")
-            server.maintain(name, None)
+            self.environment.observer.log("operator", f"ends the maintenance of {name}")
+            server.set_maintenance(name, None)
 
         return end
 
     def foreign(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
-        """Somebody else registers a VIP: another node, nobody known, or one that says it is the owner."""
+        """Register a VIP as another node, as an unknown node, or under the owner's name."""
         if not machine.settings.owned:
             return None
-        server, name = self.around.server, member_name(_one(machine.settings.owned, fault))
+        server, name = self.environment.server, member_name(_choose(machine.settings.owned, fault))
         if not server.up:
             return None
-        impostors = (Registration("somebody", "x").dump(), b"", Registration(machine.name, "x").dump())
-        server.put(name, impostors[fault.choice % len(impostors)], None)
+        values = (Registration("foreign", "x").dump(), b"", Registration(machine.name, "x").dump())
+        server.put(name, values[fault.choice % len(values)], None)
 
         def end() -> None:
             if not server.up:
-                self.around.clock.after(1.0, end)
+                self.environment.clock.after(1.0, end)
                 return
-            held = server.members.get(name)
-            if held is not None and held.session is None:
+            entry = server.members.get(name)
+            if entry is not None and entry.session is None:
                 server.remove(name)
 
         return end
 
-    def erasure(self, machine: Machine, fault: Fault) -> None:
-        """Somebody erases a registration."""
-        if machine.settings.owned and self.around.server.up:
-            self.around.server.remove(member_name(_one(machine.settings.owned, fault)))
+    def deletion(self, machine: Machine, fault: Fault) -> None:
+        """Delete a registration."""
+        if machine.settings.owned and self.environment.server.up:
+            self.environment.server.remove(member_name(_choose(machine.settings.owned, fault)))
 
     def garbage(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
-        """Somebody writes nonsense."""
-        server, name = self.around.server, _one(NAMES, fault)
+        """Write invalid entries."""
+        server, name = self.environment.server, _choose(NAMES, fault)
         if not server.up:
             return None
         server.put(name, VALUES[fault.choice % len(VALUES)], None)
         own = [member_name(vip) for vip in machine.settings.owned if member_name(vip) in server.members]
-        for held in own:
-            server.put(held, VALUES[fault.choice % len(VALUES)], server.members[held].session)
-        server.maintain(f"not {name}", _one(VALUES, fault))
+        for entry in own:
+            server.put(entry, VALUES[fault.choice % len(VALUES)], server.members[entry].session)
+        server.set_maintenance(f"not {name}", _choose(VALUES, fault))
 
         def end() -> None:
             server.remove(name)
-            server.maintain(f"not {name}", None)
+            server.set_maintenance(f"not {name}", None)
 
         return end
 
     def _cut(self, machines: list[Machine]) -> None:
         for machine in machines:
-            machine.cuts += 1
+            machine.store_faults += 1
             if machine.agent:
                 machine.agent.client.cut()
 
-    def _mend(self, machines: list[Machine]) -> None:
+    def _repair(self, machines: list[Machine]) -> None:
         for machine in machines:
-            machine.cuts -= 1
-            if machine.agent and not machine.cuts:
-                machine.agent.client.mend()
+            machine.store_faults -= 1
+            if machine.agent and not machine.store_faults:
+                machine.agent.client.repair()
 
-    def _store_goes(self) -> None:
+    def _stop_store(self) -> None:
         self.outages += 1
-        self.around.server.go_down()
+        self.environment.server.go_down()
         self._cut(self.machines)
 
-    def _store_comes_back(self, *, thawed: bool) -> None:
+    def _start_store(self, *, sessions_expired: bool) -> None:
         self.outages -= 1
         if not self.outages:
-            self.around.witness.noted("store", "is back")
-            self.around.server.come_back(thawed=thawed)
-        self._mend(self.machines)
+            self.environment.observer.log("store", "is back")
+            self.environment.server.come_back(sessions_expired=sessions_expired)
+        self._repair(self.machines)
 
 
-def _one(items: Sequence[T], fault: Fault) -> T:
+def _choose(items: Sequence[T], fault: Fault) -> T:
     return items[fault.choice // 7 % len(items)]
 
 
 _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | None]] = {
     FaultKind.CRASH: Faults.power_cut,
-    FaultKind.EXABGP_DEATH: Faults.exabgp_death,
-    FaultKind.AGENT_DEATH: Faults.agent_death,
+    FaultKind.EXABGP_KILLED: Faults.exabgp_killed,
+    FaultKind.AGENT_KILLED: Faults.agent_killed,
     FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
-    FaultKind.AGENT_STOPPED: Faults.agent_stopped,
-    FaultKind.EXABGP_STOPPED: Faults.exabgp_stopped,
+    FaultKind.AGENT_PAUSED: Faults.agent_paused,
+    FaultKind.EXABGP_PAUSED: Faults.exabgp_paused,
     FaultKind.CUT: Faults.cut,
     FaultKind.EXPIRY: Faults.expiry,
-    FaultKind.LATE: Faults.late,
+    FaultKind.LATE: Faults.notifications_delayed,
     FaultKind.OUTAGE: Faults.store_restarted,
     FaultKind.FREEZE: Faults.store_frozen,
     FaultKind.CHECK_FAILS: Faults.check_fails,
@@ -275,6 +282,6 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.NODE_MAINTENANCE: Faults.node_maintenance,
     FaultKind.SERVICE_MAINTENANCE: Faults.service_maintenance,
     FaultKind.FOREIGN: Faults.foreign,
-    FaultKind.ERASURE: Faults.erasure,
+    FaultKind.DELETION: Faults.deletion,
     FaultKind.GARBAGE: Faults.garbage,
 }

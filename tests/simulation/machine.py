@@ -1,65 +1,65 @@
-"""One load balancer: its power, its ExaBGP, its agent, and all that can befall them."""
+"""Simulated load balancer: power, ExaBGP, agent, and the faults of each."""
 
 from collections import deque
 
 from tests.simulation.agent import Agent
-from tests.simulation.clock import Alarm
+from tests.simulation.clock import ScheduledCall
+from tests.simulation.environment import Environment
 from tests.simulation.exabgp import ExaBGP
-from tests.simulation.health import Check
-from tests.simulation.hindrances import Hindrance, Hindrances
+from tests.simulation.impairments import Impairment, Impairments
+from tests.simulation.local_check import LocalCheck
 from tests.simulation.node import NEVER
-from tests.simulation.surroundings import Surroundings
 from vipagent.core.events import Checked
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
 
-RESPAWN = 0.04
-"""Seconds until ExaBGP starts a dead agent anew."""
-DEATHS, DEATHS_WINDOW = 5, 64.0
-"""ExaBGP ends itself when its agent dies more often than that in so many seconds."""
-RESTART = 3.0
-"""Seconds until the init system starts ExaBGP again."""
-SESSION_UP = 2.0
-"""Seconds at most until a BGP session is established, once it can be."""
-HOLD = 9.0
-"""Seconds after which a neighbour gives up an ExaBGP that says nothing."""
-WATCHDOG = 10.0
-"""Seconds of standing still after which an agent may end itself when it runs again (E7)."""
-SHORTEST_HOP = 0.0005
-"""Seconds that a message to or from the store takes at least."""
-LEFT_OVER = 40.0
-"""Seconds in which a route that was refused is asked for again."""
+RESPAWN_DELAY = 0.04
+"""Seconds until ExaBGP restarts an agent that has exited."""
+MAX_RESPAWNS, RESPAWN_WINDOW = 5, 64.0
+"""Number of agent exits, and seconds; ExaBGP exits when its agent exits more often within that time."""
+RESTART_DELAY = 3.0
+"""Seconds until the init system restarts ExaBGP."""
+MAX_SESSION_DELAY = 2.0
+"""Maximum time in seconds to establish a BGP session."""
+HOLD_TIME = 9.0
+"""BGP hold time in seconds: the neighbour then drops the session of a paused ExaBGP."""
+WATCHDOG_TIMEOUT = 10.0
+"""Seconds of a pause after which the agent may exit when it resumes (E7)."""
+MIN_LATENCY = 0.0005
+"""Minimum latency in seconds of a message to or from the store."""
+MAX_RETRY_DELAY = 40.0
+"""Seconds within which the agent retries a rejected route."""
 
 
 class Machine:
     """One load balancer.
 
     Args:
-        settings: its service.
-        around: what it shares with the others.
+        settings: the settings of its service.
+        environment: the objects shared by all machines.
     """
 
-    def __init__(self, settings: ServiceSettings, around: Surroundings) -> None:
+    def __init__(self, settings: ServiceSettings, environment: Environment) -> None:
         self.settings = settings
         self.exabgp: ExaBGP | None = None
         self.agent: Agent | None = None
-        self.off = 0
-        """How many faults keep it without power or ExaBGP."""
-        self.cuts = 0
-        """How many faults keep it from the store, the store's own included."""
-        self.unplugged = 0
-        """How many faults keep it from its BGP neighbour."""
-        self.late = 0.0
-        """Seconds by which the store's messages are late at most."""
-        self._around = around
-        self._clock = around.clock
-        self._lives = 0
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
-        self._alarm: Alarm | None = None
-        missing = (Hindrance.EXABGP, Hindrance.AGENT, Hindrance.BGP)
-        self.hindrances = Hindrances(self._clock.now, *missing)
-        self.check = Check(settings, self._clock, self.hindrances, self._checked)
+        self.power_faults = 0
+        """Number of active faults that keep power or ExaBGP off."""
+        self.store_faults = 0
+        """Number of active faults that make the store unreachable, including outages of the store."""
+        self.bgp_faults = 0
+        """Number of active faults that keep the BGP session down."""
+        self.extra_latency = 0.0
+        """Maximum additional latency in seconds of messages from the store."""
+        self._environment = environment
+        self._clock = environment.clock
+        self._agent_runs = 0
+        self._exits: deque[float] = deque(maxlen=MAX_RESPAWNS)
+        self._scheduled: ScheduledCall | None = None
+        missing = (Impairment.EXABGP, Impairment.AGENT, Impairment.BGP)
+        self.impairments = Impairments(self._clock.now, *missing)
+        self.check = LocalCheck(settings, self._clock, self.impairments, self._deliver_check)
 
     @property
     def name(self) -> str:
@@ -68,233 +68,233 @@ class Machine:
 
     @property
     def wire(self) -> dict[str, str]:
-        """The attributes of the routes that its neighbour has, by prefix."""
+        """The routes that its neighbour has received: attributes by prefix."""
         return self.exabgp.wire if self.exabgp else {}
 
     def start_exabgp(self) -> None:
-        """Start ExaBGP, and with it the agent, unless something is in the way."""
-        if self.off or self.exabgp:
+        """Start ExaBGP and the agent, unless a fault prevents it."""
+        if self.power_faults or self.exabgp:
             return
-        pace = self._around.pace
-        self.exabgp = ExaBGP(acks=pace.acks, delay=pace.exabgp, established=False)
-        self.hindrances.clear(Hindrance.EXABGP, self._clock.now)
-        self._note("ExaBGP starts")
+        timing = self._environment.timing
+        self.exabgp = ExaBGP(acks=timing.acks, delay=timing.exabgp_delay, established=False)
+        self.impairments.clear(Impairment.EXABGP, self._clock.now)
+        self._log("ExaBGP starts")
         self._start_agent(self.exabgp)
         self.connect_soon()
 
-    def lose_exabgp(self, *, agent_dies: bool) -> None:
-        """End ExaBGP and all its routes.
+    def terminate_exabgp(self, *, agent_dies: bool) -> None:
+        """Terminate ExaBGP, which removes its routes.
 
         Args:
-            agent_dies: at the same stroke; else it notices the end of its pipe, and ends well (E3).
+            agent_dies: whether the agent is killed, too; otherwise it detects EOF and exits regularly (E3).
         """
         if self.exabgp is None:
             return
-        self._note("no power" if agent_dies else "ExaBGP ends")
+        self._log("power cut" if agent_dies else "ExaBGP exits")
         self.exabgp = None
-        for reason in (Hindrance.STALLED, Hindrance.REFUSED):
-            self.hindrances.clear(reason, self._clock.now)
-        self.hindrances.add(Hindrance.EXABGP, self._clock.now)
-        self.hindrances.add(Hindrance.BGP, self._clock.now)
-        self._around.witness.rewired()
-        if self.agent and not agent_dies and not self.agent.stopped:
-            self.agent.take(inputs.PipeEnded())
-        self._lose_agent()
+        for reason in (Impairment.EXABGP_PAUSED, Impairment.REFUSED):
+            self.impairments.clear(reason, self._clock.now)
+        self.impairments.add(Impairment.EXABGP, self._clock.now)
+        self.impairments.add(Impairment.BGP, self._clock.now)
+        self._environment.observer.routes_changed()
+        if self.agent and not agent_dies and not self.agent.paused:
+            self.agent.handle_now(inputs.PipeEnded())
+        self._remove_agent()
 
     def kill_agent(self) -> None:
-        """`kill -9` the agent: ExaBGP keeps its routes, and starts it anew; but not for ever."""
+        """Kill the agent (SIGKILL). ExaBGP keeps its routes and restarts the agent."""
         if self.exabgp is None or self.agent is None:
             return
-        self._note("the agent dies")
+        self._log("the agent is killed")
         self.respawn(self.exabgp)
 
     def respawn(self, exabgp: ExaBGP) -> None:
-        """Lose the agent; ExaBGP starts another one, unless too many have ended."""
+        """Remove the agent. ExaBGP restarts it, or exits after too many restarts."""
         now = self._clock.now
-        self._lose_agent()
-        if len(self._deaths) == DEATHS and now < self._deaths[0] + DEATHS_WINDOW:
-            self._deaths.clear()
-            self.lose_exabgp(agent_dies=True)
-            self._clock.after(RESTART, self.start_exabgp)
+        self._remove_agent()
+        if len(self._exits) == MAX_RESPAWNS and now < self._exits[0] + RESPAWN_WINDOW:
+            self._exits.clear()
+            self.terminate_exabgp(agent_dies=True)
+            self._clock.after(RESTART_DELAY, self.start_exabgp)
             return
-        self._deaths.append(now)
-        self._clock.after(RESPAWN, lambda: self._start_agent(exabgp))
+        self._exits.append(now)
+        self._clock.after(RESPAWN_DELAY, lambda: self._start_agent(exabgp))
 
-    def stop_agent(self) -> Agent | None:
-        """SIGSTOP; returns who is to be continued."""
-        if self.agent is None or self.agent.stopped:
+    def pause_agent(self) -> Agent | None:
+        """Pause the agent (SIGSTOP); return it, or None if it is not running."""
+        if self.agent is None or self.agent.paused:
             return None
-        self._note("the agent stands still")
-        self.hindrances.add(Hindrance.PAUSED, self._clock.now)
-        self.agent.stop()
-        self.arm()
+        self._log("the agent is paused")
+        self.impairments.add(Impairment.AGENT_PAUSED, self._clock.now)
+        self.agent.pause()
+        self.schedule()
         return self.agent
 
-    def continue_agent(self, agent: Agent, stopped_for: float) -> None:
-        """SIGCONT; the agent's watchdog may find that it hung for too long."""
+    def resume_agent(self, agent: Agent, paused_for: float) -> None:
+        """Resume the agent (SIGCONT); after a long pause, its watchdog may terminate it."""
         if self.agent is not agent:
             return
-        self.hindrances.clear(Hindrance.PAUSED, self._clock.now)
-        if stopped_for > WATCHDOG and self._around.rng.random() < 0.5:
+        self.impairments.clear(Impairment.AGENT_PAUSED, self._clock.now)
+        if paused_for > WATCHDOG_TIMEOUT and self._environment.rng.random() < 0.5:
             self.kill_agent()
             return
-        self._note("the agent goes on")
-        agent.go_on()
-        self.check.go_on()
+        self._log("the agent resumes")
+        agent.resume()
+        self.check.schedule()
 
-    def stall_exabgp(self) -> ExaBGP | None:
-        """SIGSTOP ExaBGP; returns who is to be continued.
+    def pause_exabgp(self) -> ExaBGP | None:
+        """Pause ExaBGP (SIGSTOP); return it, or None if it cannot be paused.
 
-        Without replies nobody notices: what piles up meanwhile goes out in one flush, possibly in the wrong
-        order, which is repaired only when all is said again (`vipagent.exabgp.speaker.RECONCILE`).
+        Only with acknowledgements: without them, the agent cannot detect the pause, and the commands written
+        meanwhile are sent in one flush, possibly in the wrong order, which only the periodic resend repairs
+        (`vipagent.exabgp.commands.RESEND_INTERVAL`).
         """
         exabgp = self.exabgp
-        if exabgp is None or exabgp.stalled or not exabgp.acks:
+        if exabgp is None or exabgp.paused or not exabgp.acks:
             return None
-        self._note("ExaBGP stands still")
-        exabgp.stall()
-        self.hindrances.add(Hindrance.STALLED, self._clock.now)
-        self._clock.after(HOLD, lambda: self._hold_time_is_over(exabgp))
+        self._log("ExaBGP is paused")
+        exabgp.pause()
+        self.impairments.add(Impairment.EXABGP_PAUSED, self._clock.now)
+        self._clock.after(HOLD_TIME, lambda: self._hold_timer_expired(exabgp))
         return exabgp
 
-    def continue_exabgp(self, exabgp: ExaBGP) -> None:
-        """SIGCONT ExaBGP."""
+    def resume_exabgp(self, exabgp: ExaBGP) -> None:
+        """Resume ExaBGP (SIGCONT)."""
         if self.exabgp is not exabgp:
             return
-        self._note("ExaBGP goes on")
+        self._log("ExaBGP resumes")
         exabgp.resume(self._clock.now)
         self._start_agent(exabgp)
-        self.hindrances.clear(Hindrance.STALLED, self._clock.now)
-        self._show_session(established=exabgp.established and Hindrance.BGP not in self.hindrances.reasons)
+        self.impairments.clear(Impairment.EXABGP_PAUSED, self._clock.now)
+        self._set_session(established=exabgp.established and Impairment.BGP not in self.impairments.reasons)
         self.connect_soon()
-        self.arm()
+        self.schedule()
 
     def refuse(self, prefix: str) -> ExaBGP | None:
-        """Let ExaBGP refuse a route; returns who does. Where no replies come, nobody could ever know."""
+        """Make ExaBGP reject a route; return it, or None if acknowledgements are disabled."""
         if self.exabgp is None or self.exabgp.refused or not self.exabgp.acks:
             return None
-        self._note(f"ExaBGP refuses {prefix}")
+        self._log(f"ExaBGP rejects {prefix}")
         self.exabgp.refused.add(prefix)
-        self.hindrances.add(Hindrance.REFUSED, self._clock.now)
+        self.impairments.add(Impairment.REFUSED, self._clock.now)
         return self.exabgp
 
     def accept(self, exabgp: ExaBGP) -> None:
-        """Let ExaBGP take what it refused; it is asked again some time later."""
+        """Make ExaBGP accept all routes again; the agent retries them later."""
         exabgp.refused.clear()
 
-        def forgotten() -> None:
+        def clear() -> None:
             if self.exabgp is exabgp and not exabgp.refused:
-                self.hindrances.clear(Hindrance.REFUSED, self._clock.now)
+                self.impairments.clear(Impairment.REFUSED, self._clock.now)
 
-        self._clock.after(LEFT_OVER, forgotten)
+        self._clock.after(MAX_RETRY_DELAY, clear)
 
     def disconnect(self) -> None:
-        """Take the BGP session down."""
-        self.hindrances.add(Hindrance.BGP, self._clock.now)
-        self._note("the BGP session goes")
-        self._show_session(established=False)
+        """Close the BGP session."""
+        self.impairments.add(Impairment.BGP, self._clock.now)
+        self._log("the BGP session is closed")
+        self._set_session(established=False)
 
     def connect_soon(self) -> None:
-        """Bring the BGP session up in a while, if nothing is in the way then."""
+        """Establish the BGP session after a random delay, unless a fault prevents it."""
         exabgp = self.exabgp
 
         def connect() -> None:
-            up = exabgp is not None and self.exabgp is exabgp and not exabgp.stalled and not self.unplugged
-            if up:
-                self.hindrances.clear(Hindrance.BGP, self._clock.now)
-                self._show_session(established=True)
+            if exabgp and self.exabgp is exabgp and not exabgp.paused and not self.bgp_faults:
+                self.impairments.clear(Impairment.BGP, self._clock.now)
+                self._set_session(established=True)
 
-        self._clock.after(self._around.rng.uniform(0.1, SESSION_UP), connect)
+        self._clock.after(self._environment.rng.uniform(0.1, MAX_SESSION_DELAY), connect)
 
-    def hop(self) -> float:
-        """Draw how long a message to or from the store takes."""
-        random = self._around.rng.random
-        return SHORTEST_HOP + (self._around.pace.hop - SHORTEST_HOP) * random() + self.late * random()
+    def latency(self) -> float:
+        """Return the random latency of a message to or from the store, in seconds."""
+        random, max_latency = self._environment.rng.random, self._environment.timing.latency
+        return MIN_LATENCY + (max_latency - MIN_LATENCY) * random() + self.extra_latency * random()
 
-    def arm(self) -> None:
-        """See to it that what is due next happens."""
+    def schedule(self) -> None:
+        """Schedule the agent's next event."""
         if self.agent is None:
             return
-        at = self.agent.next_at()
-        if self._alarm is None or at < self._alarm.at:
-            if self._alarm:
-                self._alarm.cancel()
-            self._alarm = None if at == NEVER else self._clock.at(at, self._wake)
+        at = self.agent.next_event_at()
+        if self._scheduled is None or at < self._scheduled.at:
+            if self._scheduled:
+                self._scheduled.cancel()
+            self._scheduled = None if at == NEVER else self._clock.at(at, self._run_agent)
 
-    def _wake(self) -> None:
-        self._alarm = None
+    def _run_agent(self) -> None:
+        self._scheduled = None
         agent = self.agent
         if agent is None:
             return
-        if agent.next_at() <= self._clock.now:
+        if agent.next_event_at() <= self._clock.now:
             before = agent.exabgp.wire.copy()
-            agent.turn()
+            agent.run_due()
             if agent.exabgp.wire != before:
-                self._around.witness.rewired()
-        self.arm()
+                self._environment.observer.routes_changed()
+        self.schedule()
 
     def _start_agent(self, exabgp: ExaBGP) -> None:
-        if self.exabgp is not exabgp or self.agent is not None or exabgp.stalled:
+        if self.exabgp is not exabgp or self.agent is not None or exabgp.paused:
             return
-        self._lives += 1
-        self._note(f"the agent starts, life {self._lives}")
-        self.hindrances.clear(Hindrance.AGENT, self._clock.now)
+        self._agent_runs += 1
+        self._log(f"the agent starts, run {self._agent_runs}")
+        self.impairments.clear(Impairment.AGENT, self._clock.now)
         self.agent = Agent(
             self.settings,
             exabgp,
-            self._around,
-            instance=f"{self.name}, life {self._lives}",
-            hop=self.hop,
-            hindrances=self.hindrances,
-            woken=self.arm,
-            over=self._over,
+            self._environment,
+            instance=f"{self.name}, run {self._agent_runs}",
+            latency=self.latency,
+            impairments=self.impairments,
+            on_reschedule=self.schedule,
+            on_exit=self._on_agent_exit,
         )
-        self.arm()
-        self.agent.client.open(cut=self.cuts > 0)
-        self.check.begin()
+        self.schedule()
+        self.agent.client.open(cut=self.store_faults > 0)
+        self.check.restart()
 
-    def _over(self, agent: Agent) -> None:
-        """See an agent end by itself; ExaBGP, if it is there, starts another one."""
+    def _on_agent_exit(self, agent: Agent) -> None:
+        """Close the session of an agent that has exited; ExaBGP, if running, restarts it."""
         agent.client.close()
         if self.exabgp is agent.exabgp:
             self.respawn(agent.exabgp)
 
-    def _lose_agent(self) -> None:
-        """Drop the agent, and what it wrote that ExaBGP has not read."""
+    def _remove_agent(self) -> None:
+        """Remove the agent and the lines that ExaBGP has not read yet."""
         if self.agent:
-            self.agent.client.die()
-            self.agent.exabgp.pipe, self.agent.exabgp.turn_at = [], None
+            self.agent.client.kill()
+            self.agent.exabgp.pipe, self.agent.exabgp.process_at = [], None
         self.agent = None
-        self.hindrances.add(Hindrance.AGENT, self._clock.now)
-        self.hindrances.clear(Hindrance.PAUSED, self._clock.now)
+        self.impairments.add(Impairment.AGENT, self._clock.now)
+        self.impairments.clear(Impairment.AGENT_PAUSED, self._clock.now)
 
-    def _hold_time_is_over(self, exabgp: ExaBGP) -> None:
-        if self.exabgp is exabgp and exabgp.stalled:
-            self._note("the BGP session goes: hold time")
+    def _hold_timer_expired(self, exabgp: ExaBGP) -> None:
+        if self.exabgp is exabgp and exabgp.paused:
+            self._log("the BGP session is closed: hold timer expired")
             exabgp.wire = {}
-            self.hindrances.add(Hindrance.BGP, self._clock.now)
-            self._around.witness.rewired()
+            self.impairments.add(Impairment.BGP, self._clock.now)
+            self._environment.observer.routes_changed()
 
-    def _show_session(self, *, established: bool) -> None:
-        """Have ExaBGP know, and tell, what has become of the BGP session."""
+    def _set_session(self, *, established: bool) -> None:
+        """Set the state of the BGP session and deliver ExaBGP's event to the agent."""
         exabgp = self.exabgp
         if exabgp is None:
             return
-        if exabgp.stalled:
+        if exabgp.paused:
             exabgp.wire = {}
         else:
-            said = exabgp.session(self._clock.now, established=established)
-            if self.agent and said:
+            output = exabgp.set_session(self._clock.now, established=established)
+            if self.agent and output:
                 self.agent.now = self._clock.now
-                self.agent.hear(said)
-                self.arm()
-        self._around.witness.rewired()
+                self.agent.receive_lines(output)
+                self.schedule()
+        self._environment.observer.routes_changed()
 
-    def _checked(self, result: CheckResult) -> bool:
-        if self.agent is None or self.agent.stopped:
+    def _deliver_check(self, result: CheckResult) -> bool:
+        if self.agent is None or self.agent.paused:
             return False
-        self.agent.take(inputs.CheckRan(self.settings.name, Checked(result)))
+        self.agent.handle_now(inputs.CheckRan(self.settings.name, Checked(result)))
         return True
 
-    def _note(self, what: str) -> None:
-        self._around.witness.noted(self.name, what)
+    def _log(self, what: str) -> None:
+        self._environment.observer.log(self.name, what)

@@ -1,4 +1,4 @@
-"""A node in virtual time: the engine as the agent runs it, and a modelled ExaBGP."""
+"""Node in virtual time: the real engine and a simulated ExaBGP."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,36 +19,36 @@ from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Kind, member_vip
 
 ROUTES = route.RouteSettings()
-TIME_OF_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""What every clock says: it is for people only."""
+WALL_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
+"""The wall clock of all nodes; used for display only."""
 
 NEVER = float("inf")
 
-Watch = Callable[[events.Event, list[actions.Action], float], None]
+DecisionCallback = Callable[[events.Event, list[actions.Action], float], None]
 
 
 def prefix(vip: str) -> str:
-    """Return a VIP as ExaBGP writes it."""
+    """Return a VIP as a prefix in ExaBGP's notation."""
     return f"{vip}/32"
 
 
-class Core(Service):
-    """The real core, which keeps what it has decided."""
+class RecordingCore(Service):
+    """The real core, with a record of its decisions."""
 
     def __init__(self, settings: ServiceSettings, now: float) -> None:
         super().__init__(settings, now)
         self.decided: list[tuple[events.Event, list[actions.Action]]] = []
-        """The events that it took, and what came out of each."""
+        """The processed events and the resulting actions."""
 
     def handle(self, event: events.Event, now: float) -> list[actions.Action]:
-        """Decide, and keep that."""
+        """Process an event and record the decision."""
         todo = super().handle(event, now)
         self.decided.append((event, todo))
         return todo
 
     @property
     def requested(self) -> dict[str, actions.Preference | None]:
-        """What ExaBGP was last asked for, by VIP."""
+        """The last requested route of each VIP."""
         return self._facts.told
 
 
@@ -56,11 +56,11 @@ class Node:
     """One agent with one service, and its ExaBGP.
 
     Args:
-        settings: the service.
-        exabgp: survives this node, if it is a later life of the agent's.
-        now: the time to begin at.
-        watch: is told of every event that the core took, and of what came out.
-        instance: names this life.
+        settings: the settings of the service.
+        exabgp: its ExaBGP, which may already have routes of an earlier agent process.
+        now: the start time.
+        on_decision: called with each event, the resulting actions and the time.
+        instance: the unique name of this agent process.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Node:
         settings: ServiceSettings,
         exabgp: ExaBGP,
         now: float = 0.0,
-        watch: Watch | None = None,
+        on_decision: DecisionCallback | None = None,
         instance: str = "this run",
     ) -> None:
         self.now = now
@@ -76,107 +76,107 @@ class Node:
         self.registered: set[str] = set()
         self.timer: float | None = None
         self.ended = False
-        """Whether the agent has nothing more to do."""
-        self._watch = watch
+        """Whether the agent has exited."""
+        self._on_decision = on_decision
         self._store = StoreSettings(settings.node, instance)
-        self.core = Core(settings, now)
-        self.engine = Engine(self._config(settings), lambda: TIME_OF_DAY, lambda _settings, _now: self.core)
-        self.give(inputs.Started())
+        self.core = RecordingCore(settings, now)
+        self.engine = Engine(self._config(settings), lambda: WALL_CLOCK, lambda _settings, _now: self.core)
+        self.handle(inputs.Started())
 
     @property
     def settings(self) -> ServiceSettings:
-        """The configuration in force."""
+        """The current settings."""
         return self.core.settings
 
     @property
     def requested(self) -> dict[str, actions.Preference | None]:
-        """What the core last asked for, by VIP."""
+        """The last requested route of each VIP."""
         return self.core.requested
 
     @property
     def core_timer(self) -> float | None:
-        """When the core wants to decide again, whatever happens."""
+        """The time of the core's next timer."""
         return min(
             (service.timer for service in self.engine.services.values() if service.timer), default=None
         )
 
     @property
     def report(self) -> actions.Report:
-        """What the node says of itself."""
+        """The node's last report."""
         assert self.core.report is not None
         return self.core.report
 
-    def give(self, given: Input) -> list[actions.Action]:
-        """Give the engine an input, carry out what it asks for, and return what the core decided first."""
-        for effect in self.engine.handle(given, self.now):
-            self._carry_out(effect)
+    def handle(self, received: Input) -> list[actions.Action]:
+        """Process an input, execute the effects, and return the actions of the core's first decision."""
+        for effect in self.engine.handle(received, self.now):
+            self._execute(effect)
         decided, self.core.decided = self.core.decided, []
-        if self._watch:
+        if self._on_decision:
             for event, todo in decided:
-                self._watch(event, todo, self.now)
+                self._on_decision(event, todo, self.now)
         return decided[0][1] if decided else []
 
     def reconfigure(self, settings: ServiceSettings) -> list[actions.Action]:
-        """Give it another configuration."""
-        return self.give(inputs.Configured(self._config(settings)))
+        """Apply a new configuration."""
+        return self.handle(inputs.Configured(self._config(settings)))
 
-    def bgp(self, *, established: bool) -> None:
-        """Bring the BGP session of the node's ExaBGP up, or take it down."""
-        self.hear(self.exabgp.session(self.now, established=established))
+    def set_bgp_session(self, *, established: bool) -> None:
+        """Bring the node's BGP session up or down."""
+        self.receive_lines(self.exabgp.set_session(self.now, established=established))
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, and all happen that falls into it."""
+        """Advance the time, processing all events on time."""
         end = self.now + seconds
-        while (at := self.next_at()) <= end:
+        while (at := self.next_event_at()) <= end:
             self.now = max(self.now, at)
-            self.turn()
+            self.run_due()
         self.now = end
 
-    def next_at(self) -> float:
-        """Return when something is going to happen here."""
-        at = earliest(self.timer, self.exabgp.turn_at)
+    def next_event_at(self) -> float:
+        """Return the time of the next event."""
+        at = earliest(self.timer, self.exabgp.process_at)
         return NEVER if at is None else at
 
-    def turn(self) -> None:
-        """Do what is due now."""
-        if self.exabgp.turn_at is not None and self.now >= self.exabgp.turn_at:
-            self.hear(self.exabgp.turn(self.now))
-        self.fire()
+    def run_due(self) -> None:
+        """Process all events that are due."""
+        if self.exabgp.process_at is not None and self.now >= self.exabgp.process_at:
+            self.receive_lines(self.exabgp.process(self.now))
+        self.fire_timer()
 
-    def fire(self) -> None:
-        """Let the engine's timer fire, if it is due."""
+    def fire_timer(self) -> None:
+        """Fire the engine's timer if it is due."""
         if self.timer is not None and self.now >= self.timer:
             self.timer = None
-            self.give(inputs.TimerFired())
+            self.handle(inputs.TimerFired())
 
-    def hear(self, lines: list[str]) -> None:
-        """Take what ExaBGP says in one go."""
+    def receive_lines(self, lines: list[str]) -> None:
+        """Process the lines of one read from ExaBGP."""
         if lines:
-            self.give(inputs.LinesRead(lines))
+            self.handle(inputs.LinesRead(lines))
 
     def _config(self, settings: ServiceSettings) -> AgentConfig:
-        return AgentConfig("modelled", self._store, (ServiceConfig(settings),))
+        return AgentConfig("simulated", self._store, (ServiceConfig(settings),))
 
-    def _carry_out(self, effect: Effect) -> None:
+    def _execute(self, effect: Effect) -> None:
         match effect:
             case effects.Write(lines):
                 self.exabgp.write(lines, self.now)
             case effects.SetTimer(at):
                 self.timer = at
             case effects.End():
-                self._end()
+                self._exit()
             case effects.Log():
                 if effect.raised:
                     raise effect.raised
             case effects.StartService() | effects.StopService() | effects.RunHook() | effects.ViewChanged():
                 pass
             case _:
-                self._carry_out_in_store(effect)
+                self._execute_in_store(effect)
 
-    def _end(self) -> None:
+    def _exit(self) -> None:
         self.ended = True
 
-    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
+    def _execute_in_store(self, effect: effects.ToStore) -> None:
         match effect:
             case effects.Register(key):
                 self.registered.add(member_vip(key.name))

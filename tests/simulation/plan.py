@@ -1,48 +1,48 @@
-"""What is drawn from a seed: a pool, its policies, how fast things are, and which faults come when."""
+"""Plan of a run, generated from a seed: pool, settings, delays and faults."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from tests.simulation.surroundings import Pace
+from tests.simulation.environment import Timing
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
 from vipagent.store.session import request_timeout
 
 
 class FaultKind(StrEnum):
-    """What can befall a machine, the store, or what lies in it."""
+    """Kinds of faults of a machine, the store or its entries."""
 
     CRASH = "power cut"
-    EXABGP_DEATH = "death of ExaBGP"
-    AGENT_DEATH = "death of the agent"
+    EXABGP_KILLED = "ExaBGP killed"
+    AGENT_KILLED = "agent killed"
     AGENT_TERMINATED = "SIGTERM to the agent"
-    AGENT_STOPPED = "agent stopped"
-    EXABGP_STOPPED = "ExaBGP stopped"
-    CUT = "cut from the store"
+    AGENT_PAUSED = "agent paused"
+    EXABGP_PAUSED = "ExaBGP paused"
+    CUT = "store unreachable"
     EXPIRY = "session ended by the store"
-    LATE = "late notifications"
+    LATE = "notifications delayed"
     OUTAGE = "store restarted"
     FREEZE = "store frozen"
     CHECK_FAILS = "check fails"
     DISABLED = "check disabled"
     BGP_LOSS = "BGP session lost"
-    REFUSAL = "route refused by ExaBGP"
+    REFUSAL = "route rejected by ExaBGP"
     NODE_MAINTENANCE = "maintenance of the node"
     SERVICE_MAINTENANCE = "maintenance of the service"
     FOREIGN = "foreign registration"
-    ERASURE = "registration erased"
-    GARBAGE = "hostile content"
+    DELETION = "registration deleted"
+    GARBAGE = "invalid entries"
 
 
 WEIGHTS = {
     FaultKind.CRASH: 4,
-    FaultKind.EXABGP_DEATH: 2,
-    FaultKind.AGENT_DEATH: 2,
+    FaultKind.EXABGP_KILLED: 2,
+    FaultKind.AGENT_KILLED: 2,
     FaultKind.AGENT_TERMINATED: 2,
-    FaultKind.AGENT_STOPPED: 3,
-    FaultKind.EXABGP_STOPPED: 1,
+    FaultKind.AGENT_PAUSED: 3,
+    FaultKind.EXABGP_PAUSED: 1,
     FaultKind.CUT: 3,
     FaultKind.EXPIRY: 2,
     FaultKind.LATE: 2,
@@ -55,63 +55,65 @@ WEIGHTS = {
     FaultKind.NODE_MAINTENANCE: 2,
     FaultKind.SERVICE_MAINTENANCE: 1,
     FaultKind.FOREIGN: 1,
-    FaultKind.ERASURE: 1,
+    FaultKind.DELETION: 1,
     FaultKind.GARBAGE: 1,
 }
-LASTING = frozenset({FaultKind.CRASH, FaultKind.CHECK_FAILS, FaultKind.BGP_LOSS, FaultKind.NODE_MAINTENANCE})
-"""What may last until all else is quiet: the steady state with some of the nodes is worth a look, too."""
-SHORTEST_CALM = 60.0
-"""Seconds in which retries, delays and holds that do not depend on the session's life come to their end."""
+PERSISTENT_KINDS = frozenset(
+    {FaultKind.CRASH, FaultKind.CHECK_FAILS, FaultKind.BGP_LOSS, FaultKind.NODE_MAINTENANCE}
+)
+"""Kinds that can continue into a quiet time, to check convergence with a part of the nodes."""
+MIN_QUIET_TIME = 60.0
+"""Seconds until all retries and delays that do not depend on the session timeout are over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that happens."""
+    """One fault."""
 
     at: float
-    """Seconds after the beginning."""
+    """Seconds since the start of the run."""
     kind: FaultKind
     node: int
-    """The number of the machine that is meant."""
+    """Index of the affected machine."""
     seconds: float
-    """Until it is over."""
+    """Duration."""
     choice: int
-    """Tells apart what several of a kind do."""
+    """Random number that selects a variant of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run."""
+    """Plan of one run."""
 
     seed: int
     machines: tuple[ServiceSettings, ...]
-    session_life: float
-    pace: Pace
+    session_timeout: float
+    timing: Timing
     faults: tuple[Fault, ...]
-    calms: tuple[float, ...]
-    """The times at which all has been quiet for so long that the state must be the steady one."""
+    quiet_times: tuple[float, ...]
+    """The times at which the state must have converged."""
 
-    def chance(self) -> Random:
-        """Return what delays are drawn from in this run."""
+    def new_rng(self) -> Random:
+        """Return the random generator for the delays of this run."""
         return Random(self.seed + 1)
 
 
-def draw(seed: int, faults: int) -> Plan:
-    """Draw a run with so many faults; the same one for the same arguments, for ever."""
+def generate(seed: int, faults: int) -> Plan:
+    """Generate a plan with a number of faults; deterministic for the same arguments."""
     rng = Random(seed)
-    life = rng.choice((2.0, 4.0, 6.0, 10.0))
+    session_timeout = rng.choice((2.0, 4.0, 6.0, 10.0))
     acks = rng.random() < 0.8
-    pace = Pace(
-        hop=min(rng.choice((0.01, 0.05, 0.3)), request_timeout(life) / 3),  # there and back
-        exabgp=rng.choice((0.002, 0.02, 0.2) if acks else (0.002, 0.02)),
+    timing = Timing(
+        latency=min(rng.choice((0.01, 0.05, 0.3)), request_timeout(session_timeout) / 3),  # round trip
+        exabgp_delay=rng.choice((0.002, 0.02, 0.2) if acks else (0.002, 0.02)),
         acks=acks,
     )
-    machines = tuple(_machines(rng, life))
-    planned, calms = _faults(rng, faults, len(machines), life)
-    return Plan(seed, machines, life, pace, planned, calms)
+    machines = tuple(_machines(rng, session_timeout))
+    planned, quiet_times = _faults(rng, faults, len(machines), session_timeout)
+    return Plan(seed, machines, session_timeout, timing, planned, quiet_times)
 
 
-def _machines(rng: Random, life: float) -> Iterator[ServiceSettings]:
+def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:
     sizes = [rng.choice((1, 1, 1, 2, 3)) for _ in range(rng.choice((2, 3, 3, 3, 4, 5)))]
     owned = [tuple(f"10.0.{seat}.{number}" for number in range(size)) for seat, size in enumerate(sizes)]
     flat = tuple((vip,) for vips in owned for vip in vips)
@@ -123,7 +125,7 @@ def _machines(rng: Random, life: float) -> Iterator[ServiceSettings]:
         "standby": rng.choice((Standby.COLD, Standby.COLD, Standby.HOT)),
         "on_store_loss": rng.choice((OnStoreLoss.KEEP, OnStoreLoss.KEEP, *OnStoreLoss)),
         "start_grace": rng.choice((3.0, 10.0)),
-        "settle": life,
+        "settle": session_timeout,
         "release_delay": rng.choice((0.5, 2.0)),
         "drain_delay": rng.choice((1.0, 5.0)),
         "require_bgp": rng.choice((0, 1)),
@@ -136,33 +138,33 @@ def _machines(rng: Random, life: float) -> Iterator[ServiceSettings]:
 
 
 def _faults(
-    rng: Random, count: int, machines: int, life: float
+    rng: Random, count: int, machines: int, session_timeout: float
 ) -> tuple[tuple[Fault, ...], tuple[float, ...]]:
-    """Draw bursts of faults, and a calm after each: with the lasting ones, and again when they are over."""
-    calm = SHORTEST_CALM + 4 * life
-    now = calm
-    calms = [now]
+    """Generate bursts of faults, each followed by a quiet time with the persistent ones and one without."""
+    quiet_time = MIN_QUIET_TIME + 4 * session_timeout
+    now = quiet_time
+    quiet_times = [now]
     faults: list[Fault] = []
     while len(faults) < count:
         gap = rng.choice((0.2, 2.0, 8.0))
         burst: list[Fault] = []
         for _ in range(min(rng.randint(1, 10), count - len(faults))):
             now += rng.expovariate(1 / gap)
-            burst.append(_fault(rng, now, machines, life))
-        lasting = [fault for fault in burst if fault.kind in LASTING and rng.random() < 0.2]
-        over = max((fault.at + fault.seconds for fault in burst if fault not in lasting), default=now)
-        now = max(over, now) + calm
-        calms.append(now)
+            burst.append(_fault(rng, now, machines, session_timeout))
+        persistent = [fault for fault in burst if fault.kind in PERSISTENT_KINDS and rng.random() < 0.2]
+        last_end = max((fault.at + fault.seconds for fault in burst if fault not in persistent), default=now)
+        now = max(last_end, now) + quiet_time
+        quiet_times.append(now)
         for fault in burst:
-            seconds = now - fault.at if fault in lasting else fault.seconds
+            seconds = now - fault.at if fault in persistent else fault.seconds
             faults.append(Fault(fault.at, fault.kind, fault.node, seconds, fault.choice))
-        if lasting:
-            now += calm
-            calms.append(now)
-    return tuple(faults), tuple(calms)
+        if persistent:
+            now += quiet_time
+            quiet_times.append(now)
+    return tuple(faults), tuple(quiet_times)
 
 
-def _fault(rng: Random, at: float, machines: int, life: float) -> Fault:
+def _fault(rng: Random, at: float, machines: int, session_timeout: float) -> Fault:
     kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    short, long = rng.choice(((0.01, 1.0), (1.0, life), (life, 3 * life)))
+    short, long = rng.choice(((0.01, 1.0), (1.0, session_timeout), (session_timeout, 3 * session_timeout)))
     return Fault(at, kind, rng.randrange(machines), rng.uniform(short, long), rng.randrange(1 << 16))

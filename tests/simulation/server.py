@@ -1,98 +1,102 @@
-"""The modelled store: entries, sessions that end when nothing is heard of them, and outages."""
+"""Simulated store: entries, sessions with a timeout, and outages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.simulation.clock import Alarm, Clock
+from tests.simulation.clock import Clock, ScheduledCall
 from vipagent.store.layout import Kind
 
-EARLIEST, LATEST = 0.67, 1.1
-"""When a session ends that nothing is heard of, in session lives: the last sign of life may be a while ago,
-and servers round up."""
+MIN_EXPIRY, MAX_EXPIRY = 0.67, 1.1
+"""Range of a session's expiry after the connection is lost, in session timeouts: the last heartbeat may be a
+while ago, and servers round up."""
 
 
 class Session:
-    """One client's session. It lives until nothing was heard for its life, or it is closed."""
+    """One client's session. It ends by a timeout without heartbeats, or when it is closed.
+
+    Args:
+        changed: called when a directory has changed, if the client is reachable.
+    """
 
     def __init__(self, changed: Callable[[Kind], None]) -> None:
         self.changed = changed
-        """Called when a directory changed, if the client can be reached."""
-        self.lives = True
-        self.silent = False
-        """Whether nothing is heard of it."""
-        self.end: Alarm | None = None
+        self.alive = True
+        self.expiring = False
+        """Whether its heartbeats have stopped."""
+        self.expiry: ScheduledCall | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Held:
-    """A member's entry, another one after each change, and whose it is; None: a foreign client's."""
+class MemberEntry:
+    """The entry of a member. Each change creates a new one."""
 
     value: bytes
     session: Session | None
+    """The owner's session; None: created by a foreign client."""
 
 
 class Server:
     """The store.
 
     Args:
-        clock: the time.
-        rng: what the exact time of a session's end is drawn from.
-        life: seconds that a session lives without a sign of life.
+        clock: the virtual time.
+        rng: the random generator for the exact time of a session's expiry.
+        session_timeout: seconds without heartbeats after which a session ends.
     """
 
-    def __init__(self, clock: Clock, rng: Random, life: float) -> None:
-        self.life = life
+    def __init__(self, clock: Clock, rng: Random, session_timeout: float) -> None:
+        self.session_timeout = session_timeout
         self.up = True
         self.up_since = 0.0
-        self.members: dict[str, Held] = {}
-        self.gone_since: dict[str, float] = {}
-        """When a member's entry vanished last."""
+        self.members: dict[str, MemberEntry] = {}
+        self.removed_at: dict[str, float] = {}
+        """The time of each member's last removal."""
         self.maintenance: dict[str, bytes] = {}
-        self.changed_at = 0.0
-        """When a member came or went last."""
+        self.members_changed_at = 0.0
+        """The time of the last change to a member."""
         self._sessions: dict[Session, None] = {}
         self._clock = clock
         self._rng = rng
 
     def open(self, session: Session) -> None:
-        """Begin a session."""
+        """Open a session."""
         self._sessions[session] = None
 
     def close(self, session: Session) -> None:
-        """End a session and remove its entries."""
-        session.lives = False
+        """Close a session and remove its entries."""
+        session.alive = False
         self._sessions.pop(session, None)
-        if session.end:
-            session.end.cancel()
-        for name in [name for name, held in self.members.items() if held.session is session]:
+        if session.expiry:
+            session.expiry.cancel()
+        for name in [name for name, entry in self.members.items() if entry.session is session]:
             self.remove(name)
 
-    def fell_silent(self, session: Session) -> None:
-        """Hear no more of a session: it ends in a while."""
-        if session.lives and not session.silent:
-            session.silent = True
-            self._let_end(session, self._rng.uniform(EARLIEST, LATEST))
+    def stop_heartbeats(self, session: Session) -> None:
+        """Stop a session's heartbeats, so that it expires."""
+        if session.alive and not session.expiring:
+            session.expiring = True
+            self._schedule_expiry(session, self._rng.uniform(MIN_EXPIRY, MAX_EXPIRY))
 
-    def heard(self, session: Session) -> None:
-        """Hear of a session again."""
-        session.silent = False
-        if session.end:
-            session.end.cancel()
+    def heartbeat(self, session: Session) -> None:
+        """Renew a session."""
+        session.expiring = False
+        if session.expiry:
+            session.expiry.cancel()
 
     def put(self, name: str, value: bytes, session: Session | None) -> None:
-        """Make or replace a member's entry."""
-        self.members[name] = Held(value, session)
+        """Create or replace a member's entry."""
+        self.members[name] = MemberEntry(value, session)
         self._changed(Kind.MEMBERS)
 
     def remove(self, name: str) -> None:
-        """Remove a member's entry, whoever holds it."""
+        """Remove a member's entry, regardless of its owner."""
         if self.members.pop(name, None):
-            self.gone_since[name] = self._clock.now
+            self.removed_at[name] = self._clock.now
             self._changed(Kind.MEMBERS)
 
-    def maintain(self, name: str, value: bytes | None) -> None:
-        """Set a maintenance key, or erase it."""
+    def set_maintenance(self, name: str, value: bytes | None) -> None:
+        """Set a maintenance key, or delete it if the value is None."""
         if value is None:
             self.maintenance.pop(name, None)
         else:
@@ -100,31 +104,33 @@ class Server:
         self._changed(Kind.MAINTENANCE)
 
     def go_down(self) -> None:
-        """Stop to answer; no session ends meanwhile."""
+        """Stop answering. No session expires until the store is back."""
         self.up = False
 
-    def come_back(self, *, thawed: bool) -> None:
-        """Answer again.
+    def come_back(self, *, sessions_expired: bool) -> None:
+        """Resume answering.
 
         Args:
-            thawed: it was frozen, so that sessions have ended meanwhile; else their lives start anew.
+            sessions_expired: whether expiring sessions end now; otherwise their timeouts start again.
         """
         self.up, self.up_since = True, self._clock.now
         for session in list(self._sessions):
-            if session.silent:
-                self._let_end(session, 0.0 if thawed else self._rng.uniform(1.0, LATEST))
+            if session.expiring:
+                self._schedule_expiry(
+                    session, 0.0 if sessions_expired else self._rng.uniform(1.0, MAX_EXPIRY)
+                )
 
-    def _let_end(self, session: Session, lives: float) -> None:
-        if session.end:
-            session.end.cancel()
-        session.end = self._clock.after(lives * self.life, lambda: self._end(session))
+    def _schedule_expiry(self, session: Session, timeouts: float) -> None:
+        if session.expiry:
+            session.expiry.cancel()
+        session.expiry = self._clock.after(timeouts * self.session_timeout, lambda: self._expire(session))
 
-    def _end(self, session: Session) -> None:
+    def _expire(self, session: Session) -> None:
         if self.up:
             self.close(session)
 
     def _changed(self, kind: Kind) -> None:
         if kind is Kind.MEMBERS:
-            self.changed_at = self._clock.now
+            self.members_changed_at = self._clock.now
         for session in list(self._sessions):
             session.changed(kind)

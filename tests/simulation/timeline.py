@@ -1,4 +1,4 @@
-"""What happened in a run, to be read by people."""
+"""Readable timeline of a run."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,32 +6,32 @@ from enum import Enum
 from vipagent.core import actions, events
 from vipagent.core.actions import Action
 
-SHOWN = (actions.Announce, actions.Withdraw, actions.Register, actions.Deregister)
+SHOWN_ACTIONS = (actions.Announce, actions.Withdraw, actions.Register, actions.Deregister)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: something befell somebody, or a core decided something."""
+    """One message or one decision of a core."""
 
     at: float
-    who: str
-    what: str | events.Event
+    source: str
+    event: str | events.Event
     todo: tuple[Action, ...] = ()
 
     def __str__(self) -> str:
-        if isinstance(self.what, str):
-            return f"{self.at:10.3f}  {self.who:8}  {self.what}"
-        followed = "".join(f"\n{'':22}=> {_told(action)}" for action in self.todo)
-        return f"{self.at:10.3f}  {self.who:8}  {_told(self.what)}{followed}"
+        if isinstance(self.event, str):
+            return f"{self.at:10.3f}  {self.source:8}  {self.event}"
+        actions_text = "".join(f"\n{'':22}=> {_format(action)}" for action in self.todo)
+        return f"{self.at:10.3f}  {self.source:8}  {_format(self.event)}{actions_text}"
 
 
-def _told(thing: object) -> str:
-    """Return an event or an action in short: `MembersSeen 10.0.0.0 10.0.1.0`."""
-    fields = [getattr(thing, name) for name in getattr(thing, "__slots__", ())]
-    return " ".join([type(thing).__name__, *filter(None, map(_word, fields))])
+def _format(item: object) -> str:
+    """Format an event or an action: `MembersSeen 10.0.0.0 10.0.1.0`."""
+    fields = [getattr(item, name) for name in getattr(item, "__slots__", ())]
+    return " ".join([type(item).__name__, *filter(None, map(_format_value, fields))])
 
 
-def _word(value: object) -> str:
+def _format_value(value: object) -> str:
     match value:
         case dict():
             return " ".join(
@@ -49,17 +49,17 @@ def _word(value: object) -> str:
 
 
 class Timeline:
-    """Takes down all that happens."""
+    """Records entries."""
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
 
     def add(self, entry: Entry) -> None:
-        """Take down what happened; of what a core does, only what others would notice."""
-        todo = tuple(action for action in entry.todo if isinstance(action, SHOWN))
-        if todo or not isinstance(entry.what, events.TimerFired | events.Checked | events.RouteAccepted):
-            self._entries.append(Entry(entry.at, entry.who, entry.what, todo))
+        """Add an entry, without the actions that other nodes cannot observe."""
+        todo = tuple(action for action in entry.todo if isinstance(action, SHOWN_ACTIONS))
+        if todo or not isinstance(entry.event, events.TimerFired | events.Checked | events.RouteAccepted):
+            self._entries.append(Entry(entry.at, entry.source, entry.event, todo))
 
-    def tell(self, since: float) -> str:
-        """Return the lines from a time on."""
+    def format(self, since: float) -> str:
+        """Format the entries since a time."""
         return "\n".join(str(entry) for entry in self._entries if entry.at >= since)

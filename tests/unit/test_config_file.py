@@ -8,7 +8,7 @@ from vipagent.config.load import load_file
 from vipagent.config.settings import LogSettings
 from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.core.words import CheckState, OnStoreLoss, Standby, Takeover
-from vipagent.exabgp.route import Attributes, Roles, RouteSettings
+from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")
@@ -105,16 +105,16 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
         extended_community=("target:64500:1",),
         local_preference=100,
         roles=Roles(
-            primary=Attributes(community=("64500:2", "64500:1")),
-            standby=Attributes(local_preference=50, large_community=("64500:9:9",)),
+            primary=RoleAttributes(community=("64500:2", "64500:1")),
+            standby=RoleAttributes(local_preference=50, large_community=("64500:9:9",)),
         ),
         path_id=7,
         neighbor=("192.0.2.254",),
     )
-    assert apex.routes.attributes(0) == Attributes(
+    assert apex.routes.attributes(0) == RoleAttributes(
         ("64500:1", "64500:2"), ("64500:1:2", "64500:1:3"), ("target:64500:1",), local_preference=100
     )
-    assert apex.routes.attributes(1) == Attributes(
+    assert apex.routes.attributes(1) == RoleAttributes(
         ("64500:1",), ("64500:1:2", "64500:1:3", "64500:9:9"), ("target:64500:1",), local_preference=50
     )
     assert apex.check == CheckSettings(

@@ -93,7 +93,9 @@ class Agent:
     def __init__(self, config: AgentConfig, backend: BackendFactory, reader: int, writer: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._engine = Engine(config)
-        self._pipe = Pipe(reader, writer, on_lines=self._on_lines, on_room=self._on_room, on_end=self._on_eof)
+        self._pipe = Pipe(
+            reader, writer, on_lines=self._on_lines, on_drained=self._on_room, on_eof=self._on_eof
+        )
         self._backend = backend(config.store, Inbox(self._loop, self._on_session, self._on_snapshot))
         self._tasks: dict[str, ServiceTasks] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -176,7 +178,7 @@ class Agent:
 
     def _on_timer(self, at: float) -> None:
         self._timer = None
-        self._pipe.read_waiting()  # after a pause, process pending replies first (N2)
+        self._pipe.read_available()  # after a pause, process pending replies first (N2)
         self._dispatch(inputs.TimerFired(), at)
 
     def _dispatch(self, given: Input, at: float = 0.0) -> None:

@@ -22,7 +22,7 @@ from vipagent.agent.waiting import wait_for_valid_config
 from vipagent.agent.watchdog import Watchdog
 from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
-from vipagent.exabgp.pipe import take_over_stdio
+from vipagent.exabgp.pipe import detach_stdio
 from vipagent.store.backend import BackendFactory
 from vipagent.store.plugins import load as load_backend
 
@@ -56,7 +56,7 @@ def run(load: Load, source: Path | None) -> None:
     logs.configure(LogSettings())
     if not run_by_exabgp():
         _validate_or_exit(load)
-    reader, writer = take_over_stdio()
+    reader, writer = detach_stdio()
     with contextlib.suppress(asyncio.CancelledError):  # stopped before the agent was started
         asyncio.run(_run(load, source, reader, writer))
 

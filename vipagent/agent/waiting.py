@@ -24,7 +24,7 @@ async def wait_for_valid_config(
     """
     for line in describe(error.problems).splitlines():
         log.error("%s", line)
-    pipe = Pipe(reader, writer, on_lines=lambda _lines: None, on_room=lambda: None, on_end=stop)
+    pipe = Pipe(reader, writer, on_lines=lambda _lines: None, on_drained=lambda: None, on_eof=stop)
     pipe.open()  # ExaBGP blocks if its output is not read
     try:
         await changes.due()

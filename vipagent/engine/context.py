@@ -5,7 +5,7 @@ from datetime import datetime
 
 from vipagent.config.settings import AgentConfig
 from vipagent.engine.gate import Gate
-from vipagent.exabgp.speaker import Speaker
+from vipagent.exabgp.commands import CommandQueue
 
 
 class Context:
@@ -13,18 +13,18 @@ class Context:
 
     Args:
         config: the agent's, as it starts.
-        speaker: is asked for routes.
+        commands: the queue of ExaBGP commands.
         gate: knows the neighbours.
         wall_clock: tells the time of day, in UTC, for people.
     """
 
     def __init__(
-        self, config: AgentConfig, speaker: Speaker, gate: Gate, wall_clock: Callable[[], datetime]
+        self, config: AgentConfig, commands: CommandQueue, gate: Gate, wall_clock: Callable[[], datetime]
     ) -> None:
         self.instance = config.store.instance
         """This run of the agent."""
         self.watches_all = config.listen is not None
         """Whether people may look on: then all that the store has is followed, not only what decides."""
-        self.speaker = speaker
+        self.commands = commands
         self.gate = gate
         self.wall_clock = wall_clock

@@ -23,7 +23,7 @@ from vipagent.engine.history import utc_now
 from vipagent.engine.inputs import Input
 from vipagent.engine.service import ServiceRuntime
 from vipagent.engine.viewer import Viewer
-from vipagent.exabgp.speaker import Outcome
+from vipagent.exabgp.commands import CommandResult
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
 
@@ -48,7 +48,7 @@ class Engine:
         self._config = config
         self._core = core
         self._exabgp = Conversation()
-        self._context = Context(config, self._exabgp.speaker, self._exabgp.gate, wall_clock)
+        self._context = Context(config, self._exabgp.commands, self._exabgp.gate, wall_clock)
         self._ending = Ending()
         self._viewer = Viewer(self.counters)
         self._by_vip: dict[str, ServiceRuntime] = {}
@@ -172,7 +172,7 @@ class Engine:
 
     def _take_news(self, news: News) -> None:
         match news:
-            case Outcome():
+            case CommandResult():
                 self._settled(news)
             case GateChange():
                 self._reports.append(news.logs)
@@ -188,13 +188,13 @@ class Engine:
             case _:
                 assert_never(news)
 
-    def _settled(self, outcome: Outcome) -> None:
+    def _settled(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             self._reports.append([Log.error("command failed, to be tried again", **fields)])
         service = self._by_vip.get(outcome.vip)
-        if service and outcome.wished and outcome.announced:
+        if service and outcome.is_current and outcome.announced:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
             self._agenda.tell(service, kind(outcome.vip))
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from vipagent.core.moment import earliest
 from vipagent.engine.effects import Log
-from vipagent.exabgp.asking import SILENCE
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
+from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,16 @@ class Gate:
     def asked(self, now: float) -> None:
         """Count a question that was written."""
         if not self._asked:
-            self._asked, self._warn_at = True, now + SILENCE
-        self._neighbors.asked(now)
+            self._asked, self._warn_at = True, now + FIRST_ANSWER_TIMEOUT
+        self._neighbors.query_sent(now)
 
     def heard(self, message: Message, now: float) -> GateChange | None:
         """Process a line of ExaBGP's; return what it has changed, if anything."""
-        return self._change(self._neighbors.heard(message, now))
+        return self._change(self._neighbors.message_received(message, now))
 
     def overdue(self, now: float) -> GateChange | None:
         """Judge by the time that has passed; what there was to read must have been read before."""
-        changed = self._change(self._neighbors.overdue(now))
+        changed = self._change(self._neighbors.handle_timeouts(now))
         if self._warn_at is None or now < self._warn_at:
             return changed
         self._warn_at = None

@@ -27,7 +27,7 @@ MAX_RETRY = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a service asks for, once its routes are with the speaker."""
+    """What a service asks for, once its routes are in the command queue."""
 
     deregistrations: list[Effect]
     """To be carried out before the routes (G2, H2)."""
@@ -89,7 +89,7 @@ class ServiceRuntime:
             yield effects.Watch(directory, needed[kind]) if kind in needed else effects.Unwatch(directory)
 
     def dispatch(self, event: events.Event, now: float) -> Decision:
-        """Let the core decide, and ask the speaker for the routes; never raises (E6)."""
+        """Let the core decide, and queue the commands for the routes; never raises (E6)."""
         if self.stopped:
             return Decision([], [], [])
         if isinstance(event, events.TimerFired):
@@ -159,14 +159,14 @@ class ServiceRuntime:
         self._names = vips_by_name(config.core.pool)
 
     def reannounce(self) -> Iterable[Effect]:
-        """Ask the speaker once more for what is announced: it may look different, or have another service.
+        """Queue the announcements again: it may look different, or have another service.
 
         Returns:
             What to report; it never raises (E6).
         """
         try:
             for vip, preference in self._announced.items():
-                self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+                self._context.commands.announce(vip, route.announce(self._routes, vip, preference))
         except Exception as error:  # noqa: BLE001 - as in `dispatch`
             return self._reporter.internal_error(events.Reconfigured(self.config.core), error)
         return ()
@@ -182,7 +182,7 @@ class ServiceRuntime:
         Returns:
             What to log if they are others now; else None.
         """
-        found = route.loops(self.config.routes, self._context.gate.asns)
+        found = route.looping_neighbors(self.config.routes, self._context.gate.asns)
         if found == self._reporter.loops:
             return None
         self._reporter.loops = found
@@ -207,10 +207,10 @@ class ServiceRuntime:
         match action:
             case actions.Announce(vip, preference):
                 self._announced[vip] = preference
-                self._context.speaker.announce(vip, route.announce(self._routes, vip, preference))
+                self._context.commands.announce(vip, route.announce(self._routes, vip, preference))
             case actions.Withdraw(vip):
                 self._announced.pop(vip, None)
-                self._context.speaker.withdraw(vip, route.withdraw(self.config.routes, vip))
+                self._context.commands.withdraw(vip, route.withdraw(self.config.routes, vip))
             case actions.SetTimer(at):
                 self.timer = at
             case actions.Register() | actions.Deregister() | actions.Publish() | actions.RunHook():

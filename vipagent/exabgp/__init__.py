@@ -1,1 +1,1 @@
-"""ExaBGP as its API process sees it: commands out, replies and neighbour states in (E1-E5)."""
+"""ExaBGP's API as seen by its process: commands out, replies and neighbour states in (E1-E5)."""

@@ -1,4 +1,4 @@
-"""What ExaBGP writes to its API process: replies, neighbour states, and what we need not know (E1, E5)."""
+"""Parser of the lines that ExaBGP writes to its API process: replies and neighbour states (E1, E5)."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 SHOW_NEIGHBORS = "show neighbor summary"
-"""The one question that 4.2 and 5 both answer at any time: a line a neighbour, then `done`."""
+"""The only query that both 4.2 and 5 always answer: a header, one line per neighbour, then `done`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,40 +16,41 @@ class Reply:
     """The reply to a command."""
 
     error: str = ""
+    """Empty if the command succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeighborState:
-    """A BGP session came up or went down."""
+    """State of a BGP session."""
 
     peer: str
     established: bool
     asn: int | None = None
-    """The neighbour's AS number, where the line has it."""
-    listed: bool = False
-    """Whether an answer says so, not an event."""
+    """The neighbour's AS number, if the line contains it."""
+    from_summary: bool = False
+    """Whether the line is part of a summary, rather than an event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to the question begins; a reply comes at its end, if replies are on."""
+class SummaryHeader:
+    """First line of a summary. With acknowledgements enabled, a reply marks the summary's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """ExaBGP is about to end, and has ended its BGP sessions already (E3)."""
+    """ExaBGP is shutting down and has already closed its BGP sessions (E3)."""
 
 
-Message = Reply | NeighborState | Answer | Shutdown | None
+Message = Reply | NeighborState | SummaryHeader | Shutdown | None
 
 
 def parse(line: str) -> Message:
-    """Return what a line says; None for what is no business of ours. Never raises."""
+    """Parse a line; return None for an unknown or irrelevant one. Never raises."""
     text = line.strip()
     if text == "done":
         return Reply()
     if text == "error":
-        return Reply(error="refused by ExaBGP")
+        return Reply(error="rejected by ExaBGP")
     if text.startswith("{"):
         return _json_event(text)
     return _text_line(text.split())
@@ -57,7 +58,7 @@ def parse(line: str) -> Message:
 
 def _json_event(text: str) -> NeighborState | Shutdown | None:
     try:
-        message = _loaded(text)
+        message = _load_json(text)
         if message["type"] == "notification" and message.get("notification") == "shutdown":
             return Shutdown()
         if message["type"] != "state":
@@ -70,17 +71,17 @@ def _json_event(text: str) -> NeighborState | Shutdown | None:
         return None
 
 
-def _loaded(text: str) -> dict[str, Any]:
-    """Parse an event; 5.0 writes the unknown AS number of a neighbour with `peer-as auto` as Python does.
+def _load_json(text: str) -> dict[str, Any]:
+    """Parse a JSON event. With `peer-as auto`, 5.0 writes an unknown AS number as `None` instead of `null`.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the text is not valid JSON.
     """
     try:
-        loaded: dict[str, Any] = json.loads(text)
+        event: dict[str, Any] = json.loads(text)
     except ValueError:
-        loaded = json.loads(text.replace('"peer": None', '"peer": null'))
-    return loaded
+        event = json.loads(text.replace('"peer": None', '"peer": null'))
+    return event
 
 
 def _json_asn(asn: object) -> int | None:
@@ -89,15 +90,15 @@ def _json_asn(asn: object) -> int | None:
 
 
 def _text_line(words: list[str]) -> Message:
-    """Read an event of the text encoder, the summary's head, or a neighbour's line of it.
+    """Parse an event of the text encoder, or the header or a neighbour's line of a summary.
 
-    The summary has peer, AS, time up, state, sent, received. The time may be `down`, `0:00:03`, or the three
-    words `1 day, 0:00:03`; the AS may be `n/a`.
+    Columns of the summary: peer, AS, uptime, state, sent, received. The uptime is `down`, `0:00:03` or
+    `1 day, 0:00:03` (three words); the AS may be `n/a`.
     """
     with contextlib.suppress(ValueError):
         match words:
             case ["Peer", "AS", *_]:
-                return Answer()
+                return SummaryHeader()
             case ["shutdown", pid, parent] if (pid + parent).isdecimal():
                 return Shutdown()
             case ["neighbor", peer, "up"]:
@@ -106,15 +107,15 @@ def _text_line(words: list[str]) -> Message:
                 return NeighborState(_address(peer), established=False)
             case [peer, asn, _, *_, state, sent, received] if (sent + received).isdecimal():
                 number = int(asn) if asn.isdecimal() else None
-                return NeighborState(_address(peer), state == "established", number, listed=True)
+                return NeighborState(_address(peer), state == "established", number, from_summary=True)
     return None
 
 
 @lru_cache
 def _address(word: str) -> str:
-    """Return an address in its one spelling; the same few come with every answer.
+    """Return an address in canonical form; cached, because every summary repeats the same addresses.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the word is not an IP address.
     """
     return str(ip_address(word))

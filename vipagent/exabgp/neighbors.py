@@ -1,193 +1,198 @@
-"""Which BGP neighbours of ExaBGP are established, and whether ExaBGP answers at all (E5, N1, N2), sans-I/O.
+"""Established BGP neighbours of ExaBGP, and detection of a hung ExaBGP (E5, N1, N2), sans-I/O.
 
-Two sources say which neighbours are established: events, where `neighbor-changes` is configured, and the
-answer to a question that is asked every few seconds. 4.2 lists only established neighbours, so an answer,
-once it is complete, replaces all that was known. Until a source has said something, nothing is known.
+Two sources report established neighbours: events, if `neighbor-changes` is configured, and the summary, which
+is queried every few seconds. 4.2 lists only established neighbours, so a complete summary replaces the
+previous state. The state is unknown until one source has reported it.
 
-Several sessions may lead to one peer address. One of them suffices, and an event does not tell them apart: if
-the last answer listed several (5), or one that is established though an event took the peer down (4.2), only
-the next answer can say that the peer is gone.
+Several sessions may use the same peer address. One established session is sufficient, and an event does not
+identify its session. If the last summary listed several sessions (5), or still lists a session as established
+after a `down` event of its peer (4.2), only the next summary can report the peer as down.
 
-An ExaBGP that hangs ends its sessions without a word: its neighbours' hold timers expire. So while a question
-is open and nothing at all is read for a while, it counts as hung: no neighbours. Any line is a sign of life,
-because a busy ExaBGP answers late. One that goes on after a hang counts again once it has answered a question
-that was asked since: its earlier answers may come before it looks at its sessions.
+A hung ExaBGP loses its sessions without an event: its neighbours' hold timers expire. If a query is
+unanswered and ExaBGP writes no line for a while, it counts as hung, without neighbours. Any line shows that
+it is alive, because a busy ExaBGP answers late. After a hang, its neighbours count again once it has answered
+a query that was sent since it resumed: it may write earlier answers before it has checked its sessions.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from vipagent.core.moment import earliest
-from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown
+from vipagent.exabgp.messages import Message, NeighborState, Reply, Shutdown, SummaryHeader
 
-SILENCE = 3.0
-"""Seconds without any line after which an ExaBGP that owes an answer counts as hung."""
-PATIENCE = 2.0
-"""Seconds that it has for an answer at least, however long it had nothing to say before."""
-LATE = 1.0
-"""Seconds by which `overdue` may be late; if it is later, the agent itself was paused, and cannot judge."""
-END_OF_ANSWER = 1.0
-"""Seconds after its last line at which an answer is complete where no replies come."""
+HANG_TIMEOUT = 3.0
+"""Seconds without any line, while a query is unanswered, after which ExaBGP counts as hung."""
+MIN_ANSWER_TIMEOUT = 2.0
+"""Minimum timeout of an answer in seconds, however long ExaBGP was idle before the query."""
+MAX_TIMER_DELAY = 1.0
+"""Maximum delay of `handle_timeouts` in seconds; a longer delay means that the agent was paused."""
+SUMMARY_IDLE_TIMEOUT = 1.0
+"""Seconds after the last line at which a summary is complete if acknowledgements are disabled."""
 MAX_PEERS = 256
-"""Neighbours whose AS numbers are kept after their sessions have ended, too."""
+"""Maximum number of neighbours whose AS number is kept, including those that are down."""
 
 
 class Neighbors:
-    """The established neighbours, as far as ExaBGP has said."""
+    """Established neighbours according to events and summaries."""
 
     def __init__(self) -> None:
         self.hung = False
-        """Whether ExaBGP owes an answer and says nothing at all."""
+        """Whether a query is unanswered and ExaBGP writes nothing."""
         self.asns: Mapping[str, int] = {}
-        """The AS number of each neighbour that is, or was, established."""
+        """The AS number of each neighbour that is or was established."""
         self._established: set[str] = set()
         self._known = False
-        self._listed: set[str] | None = None
-        """Those established by the answer that is being read."""
-        self._once: set[str] = set()
-        """Peers that this answer lists."""
-        self._twice: set[str] = set()
-        """Peers that it lists more than once: several sessions lead to them."""
-        self._several: set[str] = set()
-        """Established peers to which more than one session leads."""
-        self._taken_down: set[str] = set()
-        """Peers that were established until an event, and no answer has come since."""
-        self._listed_at = 0.0
-        self._replies = False
-        """Whether replies come at all: then one ends each answer."""
-        self._answers = False
-        """Whether a question was ever answered."""
-        self._open = 0
-        """Questions that are not answered yet."""
-        self._asked_at = 0.0
-        self._heard_at = 0.0
-        self._alive = False
-        """Whether a hung ExaBGP has said something since."""
-        self._earlier: int | None = None
-        """Answers before the one that ends the hang; None: not asked since the sign of life."""
-        self._counts = False
-        """Whether the answer that is being read ends a hang."""
-        self._answered = False
-        """Whether an answer has come since the last question."""
+        """Whether an event or a summary has reported the state."""
+        self._summary: set[str] | None = None
+        """The established neighbours of the summary that is being received."""
+        self._summary_peers: set[str] = set()
+        """All peers listed in this summary."""
+        self._summary_duplicates: set[str] = set()
+        """Peers listed more than once in this summary, one line per session."""
+        self._multi_session: set[str] = set()
+        """Established peers with more than one session."""
+        self._down_since_summary: set[str] = set()
+        """Peers that went down by an event since the last complete summary."""
+        self._last_summary_line_at = 0.0
+        self._acks_enabled = False
+        """Whether ExaBGP sends replies, so that a reply ends each summary."""
+        self._ever_answered = False
+        """Whether ExaBGP ever answered a query."""
+        self._unanswered = 0
+        """Number of unanswered queries."""
+        self._waiting_since = 0.0
+        self._last_line_at = 0.0
+        self._resumed = False
+        """Whether ExaBGP has written a line since it was considered hung."""
+        self._answers_to_skip: int | None = None
+        """Number of answers before the one that ends the hang; None: no query was sent since it resumed."""
+        self._summary_ends_hang = False
+        """Whether the summary that is being received ends the hang."""
+        self._answered_since_query = False
+        """Whether an answer has started since the last query."""
 
     @property
     def established(self) -> int | None:
-        """How many neighbours are established; None: unknown."""
+        """Number of established neighbours; None: unknown."""
         if self.hung:
             return 0
         return len(self._established) if self._known else None
 
-    def asked(self, now: float) -> None:
-        """Count a question that was written."""
-        if self._answered:  # ExaBGP answers in order: the other answers are lost
-            self._open = 0
-            self._earlier = self._earlier and 0
-        if not self._open:
-            self._asked_at = now
-        if self._alive and self._earlier is None:
-            self._earlier = self._open
-        self._open += 1
-        self._answered = False
+    def query_sent(self, now: float) -> None:
+        """Record that a query was sent."""
+        if self._answered_since_query:  # ExaBGP answers in order, so older unanswered queries are lost
+            self._unanswered = 0
+            self._answers_to_skip = self._answers_to_skip and 0
+        if not self._unanswered:
+            self._waiting_since = now
+        if self._resumed and self._answers_to_skip is None:
+            self._answers_to_skip = self._unanswered
+        self._unanswered += 1
+        self._answered_since_query = False
 
-    def heard(self, message: Message, now: float) -> list[NeighborState]:
-        """Process a line; return which neighbours came up or went down by it."""
-        self._heard_at = now
-        self._alive = self.hung
+    def message_received(self, message: Message, now: float) -> list[NeighborState]:
+        """Process a message; return the neighbours that came up or went down."""
+        self._last_line_at = now
+        self._resumed = self.hung
         match message:
-            case Answer():
-                self._begin(now)
+            case SummaryHeader():
+                self._start_summary(now)
             case Reply(error):
-                self._replies = True
-                return self._give_up() if error else self._complete()
+                self._acks_enabled = True
+                return self._discard_summary() if error else self._complete_summary()
             case NeighborState():
-                return self._state(message, now)
+                return self._update(message, now)
             case Shutdown() | None:
                 pass
             case _:
                 assert_never(message)
         return []
 
-    def overdue(self, now: float) -> list[NeighborState]:
-        """Do what is due; all that there is to read must have been read before.
+    def handle_timeouts(self, now: float) -> list[NeighborState]:
+        """Process all deadlines up to `now`. Requires that all available input has been processed.
 
         Returns:
-            Which neighbours came up or went down by it. If ExaBGP counts as hung from now on, none is named.
+            The neighbours that came up or went down; empty if ExaBGP is considered hung from now on.
         """
-        if self._ends_at is not None and now >= self._ends_at:
-            return self._complete()
+        if self._summary_ends_at is not None and now >= self._summary_ends_at:
+            return self._complete_summary()
         if self._hangs_at is not None and now >= self._hangs_at:
-            if now > self._hangs_at + LATE:
-                self._asked_at = now
+            if now > self._hangs_at + MAX_TIMER_DELAY:
+                self._waiting_since = now
             else:
-                self._hang()
+                self._start_hang()
         return []
 
     def deadline(self) -> float | None:
-        """Return when `overdue` has something to do."""
-        return earliest(self._ends_at, self._hangs_at)
+        """Return when `handle_timeouts` must be called next."""
+        return earliest(self._summary_ends_at, self._hangs_at)
 
     @property
-    def _ends_at(self) -> float | None:
-        """When the answer that is being read is complete, if no reply is going to say so."""
-        return None if self._listed is None or self._replies else self._listed_at + END_OF_ANSWER
+    def _summary_ends_at(self) -> float | None:
+        """When the current summary is complete if acknowledgements are disabled."""
+        if self._summary is None or self._acks_enabled:
+            return None
+        return self._last_summary_line_at + SUMMARY_IDLE_TIMEOUT
 
     @property
     def _hangs_at(self) -> float | None:
-        if self.hung or not self._answers or not self._open:
+        if self.hung or not self._ever_answered or not self._unanswered:
             return None
-        return max(self._heard_at + SILENCE, self._asked_at + PATIENCE)
+        return max(self._last_line_at + HANG_TIMEOUT, self._waiting_since + MIN_ANSWER_TIMEOUT)
 
-    def _hang(self) -> None:
-        self.hung, self._alive, self._earlier = True, False, None
-        self._established, self._listed, self._taken_down = set(), None, set()
+    def _start_hang(self) -> None:
+        self.hung, self._resumed, self._answers_to_skip = True, False, None
+        self._established, self._summary, self._down_since_summary = set(), None, set()
 
-    def _begin(self, now: float) -> None:
-        self._answers = self._answered = True
-        self._open, self._asked_at = max(0, self._open - 1), now
-        self._listed, self._once, self._twice, self._listed_at = set(), set(), set(), now
-        self._counts = self._earlier == 0
-        if self._earlier:
-            self._earlier -= 1
+    def _start_summary(self, now: float) -> None:
+        self._ever_answered = self._answered_since_query = True
+        self._unanswered, self._waiting_since = max(0, self._unanswered - 1), now
+        self._summary, self._summary_peers, self._summary_duplicates = set(), set(), set()
+        self._last_summary_line_at = now
+        self._summary_ends_hang = self._answers_to_skip == 0
+        if self._answers_to_skip:
+            self._answers_to_skip -= 1
 
-    def _state(self, state: NeighborState, now: float) -> list[NeighborState]:
+    def _update(self, state: NeighborState, now: float) -> list[NeighborState]:
         peer, established = state.peer, state.established
         if established and state.asn is not None and self.asns.get(peer) != state.asn:
             kept = list(self.asns.items())[1 - MAX_PEERS :]
             self.asns = {**dict(kept), peer: state.asn}
-        if state.listed and self._listed is not None:
-            (self._twice if peer in self._once else self._once).add(peer)
-            self._listed_at = now
-        if not established and (state.listed or peer in self._several):
+        if state.from_summary and self._summary is not None:
+            (self._summary_duplicates if peer in self._summary_peers else self._summary_peers).add(peer)
+            self._last_summary_line_at = now
+        if not established and (state.from_summary or peer in self._multi_session):
             return []
-        if self._listed is not None:
-            (self._listed.add if established else self._listed.discard)(peer)
+        if self._summary is not None:
+            (self._summary.add if established else self._summary.discard)(peer)
         self._known = True
         if established == (peer in self._established):
-            another = established and not state.listed and peer in self._several
+            another = established and not state.from_summary and peer in self._multi_session
             return [state] if another and not self.hung else []
         (self._established.add if established else self._established.discard)(peer)
-        if not state.listed:
-            (self._taken_down.discard if established else self._taken_down.add)(peer)
+        if not state.from_summary:
+            (self._down_since_summary.discard if established else self._down_since_summary.add)(peer)
         return [] if self.hung else [state]
 
-    def _complete(self) -> list[NeighborState]:
-        """Let the answer replace what was known."""
-        if self._listed is None:
+    def _complete_summary(self) -> list[NeighborState]:
+        """Replace the previous state with the summary."""
+        if self._summary is None:
             return []
-        before, self._established, self._listed = self._established, self._listed, None
-        self._several = (self._several | self._taken_down | self._twice) & self._established
-        self._taken_down = set()
+        before, self._established, self._summary = self._established, self._summary, None
+        candidates = self._multi_session | self._down_since_summary | self._summary_duplicates
+        self._multi_session = candidates & self._established
+        self._down_since_summary = set()
         self._known = True
         if not self.hung:
             return [NeighborState(peer, established=False) for peer in sorted(before - self._established)]
-        self.hung = not self._counts
+        self.hung = not self._summary_ends_hang
         return [] if self.hung else _up(self._established)
 
-    def _give_up(self) -> list[NeighborState]:
-        """Drop an answer that ExaBGP could not complete (5, with `peer-as auto`): absence says nothing."""
-        if self._listed is not None:
-            self._listed = None
-            self.hung = self.hung and not self._counts
+    def _discard_summary(self) -> list[NeighborState]:
+        """Discard an incomplete summary (5, with `peer-as auto`): a missing neighbour may be established."""
+        if self._summary is not None:
+            self._summary = None
+            self.hung = self.hung and not self._summary_ends_hang
         return []
 
 

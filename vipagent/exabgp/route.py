@@ -1,4 +1,4 @@
-"""A route as ExaBGP is asked for it, and the two commands that ask (A3, A5)."""
+"""Route attributes, and the ExaBGP commands that announce and withdraw a route (A3, A5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from vipagent.config.values import (
 from vipagent.core.actions import Preference
 
 GRACEFUL_SHUTDOWN = "65535:0"
-"""RFC 8326: the neighbours are to prefer any other path."""
+"""RFC 8326: neighbours should prefer any other path."""
 
 
 @dataclass(frozen=True)
-class Attributes(Section):
-    """What is sent along with the routes of one role, on top of what all routes have (A3)."""
+class RoleAttributes(Section):
+    """Attributes of the routes of one role, in addition to the common ones (A3)."""
 
     community: Annotated[Communities, "Communities of this role alone."] = ()
     large_community: Annotated[LargeCommunities, "Large communities of this role alone."] = ()
@@ -37,49 +37,50 @@ class Attributes(Section):
 class Roles(Section):
     """`roles:` (A3)."""
 
-    primary: Annotated[Attributes, "What the owner (rank 0) sends along."] = Attributes()
-    standby: Annotated[Attributes, "What all others send along."] = Attributes()
+    primary: Annotated[RoleAttributes, "Attributes of the owner's routes (rank 0)."] = RoleAttributes()
+    standby: Annotated[RoleAttributes, "Attributes of all other routes."] = RoleAttributes()
 
 
 @dataclass(frozen=True)
 class RouteSettings(Section):
-    """How a service's routes look. Validated: nothing here can break a command (A5)."""
+    """Attributes of a service's routes. Validated, so that no value can break a command (A5)."""
 
     med: Annotated[Number32, "MED of the owner's route.", Unit("MED")] = 100
-    med_step: Annotated[Number32, "What each rank adds to the MED.", Unit("MED")] = 100
+    med_step: Annotated[Number32, "Increment of the MED per rank.", Unit("MED")] = 100
     prepend: Annotated[
         Count,
-        "How many times per rank the own AS is put in front of the AS path. Needs local_as; ignored with "
-        "iBGP neighbours, for which the path would be a loop.",
+        "Number of times that the local AS is prepended to the AS path, per rank. Requires local_as; ignored "
+        "with iBGP neighbours, which would reject the path as a loop.",
     ] = 0
-    local_as: Annotated[ASN | None, "The own AS number, for prepend."] = None
+    local_as: Annotated[ASN | None, "Local AS number, for prepend."] = None
     next_hop: Annotated[
         NextHops,
-        "Next hop of the routes, one per address family; by default ExaBGP's own address (self).",
+        "Next hop of the routes, one per address family; by default ExaBGP's local address (self).",
     ] = ()
-    community: Annotated[Communities, "Community sent along with the routes. May be several."] = ()
+    community: Annotated[Communities, "Community of the routes. May be given several times."] = ()
     large_community: Annotated[
-        LargeCommunities, "Large community sent along with the routes. May be several."
+        LargeCommunities, "Large community of the routes. May be given several times."
     ] = ()
     extended_community: Annotated[
-        ExtendedCommunities, "Extended community sent along with the routes. May be several."
+        ExtendedCommunities, "Extended community of the routes. May be given several times."
     ] = ()
     local_preference: Annotated[Number32 | None, "Local preference of the routes (iBGP)."] = None
     roles: Annotated[
         Roles,
-        "Communities and local preference of the owner (primary) and of all others (standby), on top of "
-        "the common ones.",
+        "Communities and local preference of the owner's routes (primary) and of all others (standby), in "
+        "addition to the common ones.",
     ] = Roles()
     path_id: Annotated[Number32 | None, "Path identifier (ADD-PATH)."] = None
     neighbor: Annotated[
         Neighbors,
-        "BGP neighbour that gets the routes, as in exabgp.conf. May be several; by default all.",
+        "BGP neighbour that receives the routes, as in exabgp.conf. May be given several times; by default "
+        "all.",
     ] = ()
 
-    def attributes(self, rank: int) -> Attributes:
-        """Return all that the routes of this rank send along: what is common, then what is its role's."""
+    def attributes(self, rank: int) -> RoleAttributes:
+        """Return the attributes of the routes of this rank: the common ones, then those of the role."""
         own = self.roles.primary if rank == 0 else self.roles.standby
-        return Attributes(
+        return RoleAttributes(
             _joined(self.community, own.community),
             _joined(self.large_community, own.large_community),
             _joined(self.extended_community, own.extended_community),
@@ -92,31 +93,33 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
     network = ip_network(vip)
     role = settings.attributes(preference.rank)
     communities = (*role.community, GRACEFUL_SHUTDOWN) if preference.draining else role.community
-    words = [
+    attributes = [
         f"next-hop {_next_hop(settings, network.version)}",
         f"med {settings.med + settings.med_step * preference.rank}",
     ]
     if role.local_preference is not None:
-        words.append(f"local-preference {role.local_preference}")
+        attributes.append(f"local-preference {role.local_preference}")
     if settings.local_as is not None and settings.prepend and preference.rank:
-        # An explicit path replaces ExaBGP's default one: the own AS stands in it once more than prepended.
-        words.append(_listed("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1)))
-    words += [_listed("community", communities)] if communities else []
-    words += [_listed("large-community", role.large_community)] if role.large_community else []
-    words += [_listed("extended-community", role.extended_community)] if role.extended_community else []
-    return f"{_addressed(settings)}announce route {_route(settings, vip)} {' '.join(words)}"
+        # An explicit path replaces ExaBGP's default path, so it needs the local AS once more than prepended.
+        attributes.append(
+            _format("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1))
+        )
+    attributes += [_format("community", communities)] if communities else []
+    attributes += [_format("large-community", role.large_community)] if role.large_community else []
+    attributes += [_format("extended-community", role.extended_community)] if role.extended_community else []
+    return f"{_neighbor_selector(settings)}announce route {_prefix(settings, vip)} {' '.join(attributes)}"
 
 
 def withdraw(settings: RouteSettings, vip: str) -> str:
-    """Return the command that withdraws `vip`, whatever its attributes were."""
-    return f"{_addressed(settings)}withdraw route {_route(settings, vip)}"
+    """Return the command that withdraws `vip` with any attributes."""
+    return f"{_neighbor_selector(settings)}withdraw route {_prefix(settings, vip)}"
 
 
-def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the neighbours for which a prepended path would be a loop: iBGP, with the very AS (N10).
+def looping_neighbors(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the iBGP neighbours, which reject a path with their own AS as a loop (N10).
 
     Args:
-        settings: how the routes look.
+        settings: the attributes of the routes.
         asns: the AS number of each neighbour.
     """
     if not settings.prepend or settings.local_as is None:
@@ -126,7 +129,7 @@ def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:
-    """Say whether an announcement with `new` takes the place of one with `old`: else both would be there."""
+    """Return whether an announcement with `new` replaces one with `old`; otherwise both would coexist."""
     return (new.path_id, new.neighbor) == (old.path_id, old.neighbor)
 
 
@@ -139,15 +142,15 @@ def _joined(common: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*common, *own)))
 
 
-def _route(settings: RouteSettings, vip: str) -> str:
+def _prefix(settings: RouteSettings, vip: str) -> str:
     path = "" if settings.path_id is None else f" path-information {settings.path_id}"
     return f"{ip_network(vip)}{path}"
 
 
-def _addressed(settings: RouteSettings) -> str:
+def _neighbor_selector(settings: RouteSettings) -> str:
     neighbors = ", ".join(f"neighbor {neighbor}" for neighbor in settings.neighbor)
     return f"{neighbors} " if neighbors else ""
 
 
-def _listed(attribute: str, values: tuple[str, ...]) -> str:
-    return f"{attribute} [ {' '.join(values)} ]"
+def _format(name: str, values: tuple[str, ...]) -> str:
+    return f"{name} [ {' '.join(values)} ]"

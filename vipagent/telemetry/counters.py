@@ -7,7 +7,7 @@ from typing import assert_never
 
 from vipagent.core import actions, events
 from vipagent.core.words import CheckResult, Reason, StoreState
-from vipagent.exabgp.speaker import Outcome
+from vipagent.exabgp.commands import CommandResult
 
 CHECK_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Bucket bounds in seconds: from a local TCP connection to a slow command."""
@@ -103,7 +103,7 @@ class AgentCounters:
         """Count a state change of the store session."""
         self.connections += state is StoreState.CONNECTED
 
-    def completed(self, outcome: Outcome) -> None:
+    def completed(self, outcome: CommandResult) -> None:
         """Count the outcome of a command."""
         if outcome.error:
             self.command_errors += 1

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from tests.quick.core.pools import service
 from tests.simulation.exabgp import ExaBGP
-from tests.simulation.node import Node, Watch, prefix
-from tests.simulation.oracle import Oracle
+from tests.simulation.invariants import Invariants
+from tests.simulation.node import DecisionCallback, Node, prefix
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.words import StoreState
@@ -23,7 +23,9 @@ SESSION_TIMEOUT = 6.0
 class Peer(Node):
     """One node with a session of its own; what the store says reaches it a little later."""
 
-    def __init__(self, settings: ServiceSettings, exabgp: ExaBGP, cluster: "Cluster", watch: Watch) -> None:
+    def __init__(
+        self, settings: ServiceSettings, exabgp: ExaBGP, cluster: "Cluster", watch: DecisionCallback
+    ) -> None:
         self._latency = cluster.latency
         self._mail: deque[tuple[float, Input]] = deque()
         run = StoreSettings(settings.node, instance=f"since {cluster.now}")
@@ -39,16 +41,16 @@ class Peer(Node):
         """Take a directory from the store."""
         self._mail.append((self.now + self._latency, inputs.SnapshotRead(directory, entries)))
 
-    def next_at(self) -> float:
-        return min(super().next_at(), self._mail[0][0] if self._mail else float("inf"))
+    def next_event_at(self) -> float:
+        return min(super().next_event_at(), self._mail[0][0] if self._mail else float("inf"))
 
-    def turn(self) -> None:
-        super().turn()
+    def run_due(self) -> None:
+        super().run_due()
         while self._mail and self.now >= self._mail[0][0]:
-            self.give(self._mail.popleft()[1])
+            self.handle(self._mail.popleft()[1])
 
-    def _carry_out_in_store(self, effect: effects.ToStore) -> None:
-        super()._carry_out_in_store(effect)
+    def _execute_in_store(self, effect: effects.ToStore) -> None:
+        super()._execute_in_store(effect)
         match effect:
             case effects.Register(key, value):
                 self.backend.register(key, value)
@@ -94,11 +96,11 @@ class Cluster:
     def start(self, seat: int, exabgp: ExaBGP | None = None) -> Peer:
         """Start a node, with an ExaBGP that survived its agent or with a new one."""
         settings = service(node=f"node{seat}", owned=self.seats[seat], seats=self.seats, **self._changes)
-        oracle = Oracle(settings, self.now)
+        invariants = Invariants(settings, self.now)
 
         def watch(event: events.Event, todo: list[actions.Action], now: float) -> None:
             self.events += 1
-            oracle.saw(event, todo, now)
+            invariants.check_event(event, todo, now)
 
         peer = Peer(settings, exabgp or ExaBGP(), self, watch)
         self.peers[seat] = peer
@@ -109,7 +111,7 @@ class Cluster:
         peer = self.peers.pop(seat)
         peer.backend.cut()
         self.dying.append((self.now + SESSION_TIMEOUT, peer))
-        peer.exabgp.pipe, peer.exabgp.turn_at = [], None
+        peer.exabgp.pipe, peer.exabgp.process_at = [], None
         return peer.exabgp
 
     def maintain(self, name: str, *, wanted: bool) -> None:
@@ -127,7 +129,7 @@ class Cluster:
             self._now(max(self.now, at))
             self._end_sessions()
             for peer in self.peers.values():
-                peer.turn()
+                peer.run_due()
             self._looked()
         self._now(end)
 
@@ -149,7 +151,7 @@ class Cluster:
             peer.now = now
 
     def _next_at(self) -> float:
-        times = [peer.next_at() for peer in self.peers.values()] + [at for at, _ in self.dying]
+        times = [peer.next_event_at() for peer in self.peers.values()] + [at for at, _ in self.dying]
         return min(times, default=float("inf"))
 
     def _end_sessions(self) -> None:

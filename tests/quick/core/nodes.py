@@ -12,16 +12,16 @@ Told = (
 )
 
 
-class ToldNode(Node):
+class EventNode(Node):
     """One node."""
 
     def tell(self, event: Told) -> list[actions.Action]:
         """Tell it an event; return what its core asks for because of it."""
         match event:
             case events.Checked():
-                return self.give(inputs.CheckRan(self.settings.name, event))
+                return self.handle(inputs.CheckRan(self.settings.name, event))
             case events.StoreChanged(state):
-                return self.give(inputs.StoreSession(state, ""))
+                return self.handle(inputs.StoreSession(state, ""))
             case events.MembersSeen(members):
                 return self._snapshot(
                     Kind.MEMBERS, {member_name(vip): _entry(members[vip]) for vip in members}
@@ -32,7 +32,7 @@ class ToldNode(Node):
                 return self.reconfigure(settings)
 
     def _snapshot(self, kind: Kind, entries: dict[str, Entry]) -> list[actions.Action]:
-        return self.give(inputs.SnapshotRead(Directory(kind, self.settings.name), entries))
+        return self.handle(inputs.SnapshotRead(Directory(kind, self.settings.name), entries))
 
     def _keys(self, seen: events.MaintenanceSeen) -> list[tuple[str, Entry]]:
         of_service = [(WHOLE_SERVICE, Entry())] if seen.service else []

@@ -110,7 +110,9 @@ class SomeNodes(RuleBasedStateMachine):
     @rule(seat=some_seat)
     def bgp_goes_or_comes(self, seat: int) -> None:
         if seat in self.cluster.peers:
-            self.cluster.peers[seat].bgp(established=not self.cluster.peers[seat].exabgp.established)
+            self.cluster.peers[seat].set_bgp_session(
+                established=not self.cluster.peers[seat].exabgp.established
+            )
             self._let_all_see()
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 2.1, 4.0, 7.0]))
@@ -134,7 +136,7 @@ class SomeNodes(RuleBasedStateMachine):
     def _check(self, seat: int, result: CheckResult) -> None:
         if seat in self.cluster.peers:
             (self.good.add if result is CheckResult.GOOD else self.good.discard)(seat)
-            self.cluster.peers[seat].give(inputs.CheckRan("apex", events.Checked(result)))
+            self.cluster.peers[seat].handle(inputs.CheckRan("apex", events.Checked(result)))
 
     def _settles_unseen(self) -> None:
         """With `one`, the others rely on a taker that has been restarted, though it settles first (L3)."""

@@ -1,4 +1,4 @@
-"""One node under random events: core, speaker and a modelled ExaBGP together (the contract's invariants).
+"""One node under random events: core, command queue and a modelled ExaBGP (the contract's invariants).
 
 `tests/properties.py` says how to try more than CI does.
 """
@@ -15,11 +15,11 @@ from hypothesis.stateful import (
 )
 
 from tests.properties import examples
-from tests.quick.core.nodes import Told, ToldNode
+from tests.quick.core.nodes import EventNode, Told
 from tests.quick.core.pools import service
 from tests.simulation.exabgp import ExaBGP
+from tests.simulation.invariants import Invariants, visible_actions
 from tests.simulation.node import ROUTES, prefix
-from tests.simulation.oracle import Oracle, touches_routes
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import FlapHold, ServiceSettings
@@ -66,7 +66,7 @@ settings_of_a_service = st.builds(
 
 
 class OneNode(RuleBasedStateMachine):
-    """Anything may happen, in any order; `Oracle` and `teardown` say what must hold."""
+    """Anything may happen, in any order; `Invariants` and `teardown` say what must hold."""
 
     tried = 0
 
@@ -92,25 +92,25 @@ class OneNode(RuleBasedStateMachine):
         self.check(CheckResult.GOOD, times=3)
 
     def _live(self, settings: ServiceSettings, now: float) -> None:
-        self.oracle = Oracle(settings, now)
-        self.node = ToldNode(settings, self.exabgp, now, self._saw)
+        self.checker = Invariants(settings, now)
+        self.node = EventNode(settings, self.exabgp, now, self._saw)
 
     def _saw(self, event: events.Event, todo: list[Action], now: float) -> None:
         OneNode.tried += 1
-        self.oracle.saw(event, todo, now)
+        self.checker.check_event(event, todo, now)
         if self.exabgp.acks:
-            for vip in self.oracle.served:
+            for vip in self.checker.served:
                 assert prefix(vip) in self.exabgp.table, "G1: registered without a route"
 
     @invariant()
     def what_is_registered_is_what_the_core_asked_for(self) -> None:
         if hasattr(self, "node"):
-            assert self.oracle.registered == self.node.registered
+            assert self.checker.registered == self.node.registered
 
     def _feed(self, event: Told) -> None:
         """Feed an event, and again: what is level-triggered does not care how often it is told (A6)."""
         self.node.tell(event)
-        again = touches_routes(self.node.tell(event))
+        again = visible_actions(self.node.tell(event))
         assert not again, f"A6: {again} for an event that says nothing new"
 
     @rule(
@@ -152,7 +152,7 @@ class OneNode(RuleBasedStateMachine):
 
     @rule()
     def session_flaps(self) -> None:
-        self.node.bgp(established=not self.exabgp.established)
+        self.node.set_bgp_session(established=not self.exabgp.established)
 
     @precondition(lambda self: self.exabgp.acks)
     @rule(vip=st.sampled_from(VIPS))
@@ -166,30 +166,30 @@ class OneNode(RuleBasedStateMachine):
 
     @rule()
     def exabgp_stops_or_goes_on(self) -> None:
-        if self.exabgp.stalled:
+        if self.exabgp.paused:
             self.exabgp.resume(self.node.now)
         else:
             self.node.wait(max(DELAYS))  # it has answered at least once
-            self.exabgp.stall()
+            self.exabgp.pause()
 
     @rule(settings=settings_of_a_service)
     def reconfigure(self, settings: ServiceSettings) -> None:
         self._feed(events.Reconfigured(settings))
 
-    @precondition(lambda self: not self.exabgp.stalled)
+    @precondition(lambda self: not self.exabgp.paused)
     @rule(serving=st.booleans())
     def agent_dies_and_exabgp_starts_it_again(self, serving: bool) -> None:
-        self.exabgp.pipe, self.exabgp.turn_at = [], None
+        self.exabgp.pipe, self.exabgp.process_at = [], None
         self._live(self.node.settings, self.node.now)
         if serving:
             self._serve()
 
-    @precondition(lambda self: self.node.now > 60 and not self.exabgp.stalled)
+    @precondition(lambda self: self.node.now > 60 and not self.exabgp.paused)
     @rule(serving=st.booleans())
     def agent_is_asked_to_stop_and_exabgp_starts_it_again(self, serving: bool) -> None:
         settled = self.exabgp.established and self.node.now > self.exabgp.up_at + SETTLED
         quick = self.exabgp.delay < max(DELAYS[:2]) and settled
-        self.node.give(inputs.StopAsked())
+        self.node.handle(inputs.StopAsked())
         self.node.wait(STOPPED)
         assert self.node.ended
         assert self.node.registered == set()
@@ -205,7 +205,7 @@ class OneNode(RuleBasedStateMachine):
         self.exabgp.refused.clear()
         self.exabgp.delay = 0.01
         self.exabgp.resume(self.node.now)
-        self.node.bgp(established=True)
+        self.node.set_bgp_session(established=True)
         self.node.wait(LONG)
         for vip, preference in self.node.requested.items():
             line = route.announce(ROUTES, vip, preference) if preference else None

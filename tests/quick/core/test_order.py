@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from tests.quick.core.nodes import Told, ToldNode
+from tests.quick.core.nodes import EventNode, Told
 from tests.quick.core.pools import SEATS, members, service
 from tests.simulation.exabgp import ExaBGP
 from vipagent.core import events
@@ -45,15 +45,15 @@ def facts(draw: st.DrawFn) -> list[News]:
     ]
 
 
-def tell(node: ToldNode, event: Told | events.NeighborsChanged) -> None:
+def tell(node: EventNode, event: Told | events.NeighborsChanged) -> None:
     """Tell the node; of its neighbours its ExaBGP does, which is asked about them all the time."""
     if isinstance(event, events.NeighborsChanged):
-        node.bgp(established=bool(event.established))
+        node.set_bgp_session(established=bool(event.established))
     else:
         node.tell(event)
 
 
-def end(node: ToldNode) -> tuple[dict[str, Preference], set[str]]:
+def end(node: EventNode) -> tuple[dict[str, Preference], set[str]]:
     """Return what the node announces and registers."""
     return {vip: wish for vip, wish in node.requested.items() if wish}, node.registered
 
@@ -66,7 +66,7 @@ def test_the_end_does_not_depend_on_the_order(
 ) -> None:
     ends = []
     for order in (told, data.draw(st.permutations(told))):
-        node = ToldNode(settings, ExaBGP(established=False))
+        node = EventNode(settings, ExaBGP(established=False))
         for news in order:
             for event in news:
                 tell(node, event)

@@ -1,4 +1,4 @@
-"""The contract's rules, chapter "ExaBGP", as far as the core is concerned; the rest is the speaker's."""
+"""The contract's rules, chapter "ExaBGP", for the core; `test_commands.py` tests the command queue."""
 
 from dataclasses import replace
 

@@ -17,8 +17,8 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.ending import LEAVING, WITHDRAWING
 from vipagent.engine.inputs import Input
 from vipagent.exabgp import route
+from vipagent.exabgp.commands import MIN_REJECTED_DELAY, REPLY_TIMEOUT
 from vipagent.exabgp.route import RouteSettings
-from vipagent.exabgp.speaker import REPLY_TIMEOUT, RETRY_MIN
 from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import Registration
@@ -231,7 +231,7 @@ def test_e1_exabgp_has_not_taken_a_withdrawal_that_it_has_refused() -> None:
     driven.written.clear()
     driven.read("error")
     assert not driven.engine.flushed
-    driven.live(RETRY_MIN)
+    driven.live(MIN_REJECTED_DELAY)
     assert driven.engine.flushed
 
 

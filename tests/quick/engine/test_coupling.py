@@ -10,9 +10,9 @@ from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.words import CheckResult, StoreState
 from vipagent.engine import effects, inputs
-from vipagent.exabgp.asking import ASK_EVERY, SILENCE
+from vipagent.exabgp.commands import MIN_REJECTED_DELAY, RESEND_DELAY_AFTER_UP
+from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL
 from vipagent.exabgp.route import RouteSettings
-from vipagent.exabgp.speaker import AFTER_UP, RETRY_MIN
 
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100"
 WITHDRAWN = f"withdraw route {OWN}/32"
@@ -28,7 +28,7 @@ def test_a6_all_is_said_again_once_a_neighbour_has_come_up() -> None:
     driven.live(3)
     driven.peers = (PEER,)
     driven.read(established())
-    said = driven.live(AFTER_UP)
+    said = driven.live(RESEND_DELAY_AFTER_UP)
     assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(said)
 
 
@@ -37,7 +37,7 @@ def test_a6_a_neighbour_that_an_answer_lists_has_come_up_too() -> None:
     driven.peers = ()
     driven.live(3)
     driven.peers = (PEER,)
-    said = driven.live(2 + AFTER_UP)
+    said = driven.live(2 + RESEND_DELAY_AFTER_UP)
     assert f"{ANNOUNCED} origin igp" in said
 
 
@@ -78,16 +78,16 @@ def test_e5_a_hung_exabgp_is_asked_again_soon_and_again_when_it_says_something()
     driven = serving()
     while "ExaBGP does not answer, closing the BGP gate" not in driven.logs():
         driven.wait(0.1)
-    assert driven.wait(ASK_EVERY) == ["show"]
-    assert driven.wait(3 * ASK_EVERY) == []
+    assert driven.wait(POLL_INTERVAL) == ["show"]
+    assert driven.wait(3 * POLL_INTERVAL) == []
     driven.read("what nobody knows")
-    assert driven.wait(ASK_EVERY) == ["show"]
+    assert driven.wait(POLL_INTERVAL) == ["show"]
 
 
 def test_e5_a_gate_that_cannot_see_says_so() -> None:
     driven = Driven()
     driven.start()
-    assert not [line for line in driven.wait(SILENCE - 0.1) if "BGP unknown" in line]
+    assert not [line for line in driven.wait(FIRST_ANSWER_TIMEOUT - 0.1) if "BGP unknown" in line]
     assert [line for line in driven.wait(0.1) if "BGP unknown" in line]
     assert not [line for line in driven.wait(100) if "BGP unknown" in line], "it is said once"
 
@@ -110,7 +110,7 @@ def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> N
     assert "log command failed, to be tried again" in refused
     assert driven.engine.counters.command_errors == 1
     driven.written.clear()
-    assert driven.wait(RETRY_MIN) == [f"announce route {OWN}/32 next-hop self med 7"]
+    assert driven.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7"]
     assert driven.reply() == [REGISTERED, "log register"]
 
 
@@ -222,7 +222,9 @@ def test_e3_services_may_swap_their_vips() -> None:
     driven.reconfigure(replace(swapped[0], routes=cheap), replace(swapped[1], routes=dear))
     driven.live(60)
     assert driven.engine.view.services[0].report is not None
-    said = {slot.line for slot in driven.engine._exabgp.speaker._slots.values() if not slot.withdrawn}
+    said = {
+        prefix.line for prefix in driven.engine._exabgp.commands._prefixes.values() if not prefix.withdrawn
+    }
     assert {
         "announce route 10.0.0.9/32 next-hop self med 8",
         f"announce route {OWN}/32 next-hop self med 9",

@@ -13,7 +13,7 @@ from vipagent.core.words import CheckResult, Claim, OnStoreLoss, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.engine import Engine
 from vipagent.engine.inputs import Input
-from vipagent.exabgp.speaker import WINDOW
+from vipagent.exabgp.commands import MAX_IN_FLIGHT
 from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind, member_name
 
@@ -124,10 +124,13 @@ def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[st
     driven.check(name="s0")
     decisions.clear()
     for _ in range(4):
-        assert len(driven.written) == WINDOW
+        assert len(driven.written) == MAX_IN_FLIGHT
         driven.written.clear()
         driven.read(
-            *["done"] * (WINDOW // 2), established(up=False), established(), *["done"] * (WINDOW // 2)
+            *["done"] * (MAX_IN_FLIGHT // 2),
+            established(up=False),
+            established(),
+            *["done"] * (MAX_IN_FLIGHT // 2),
         )
     assert decisions == {"s0": 4, "s1": 4}
     decisions.clear()

@@ -1,4 +1,4 @@
-"""What ExaBGP was seen to write, 4.2.25 and 5.0.15, and what it never should."""
+"""Lines recorded from ExaBGP 4.2.25 and 5.0.15, and malformed lines."""
 
 import json
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.simulation.exabgp import state_line
-from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown, parse
+from vipagent.exabgp.messages import Message, NeighborState, Reply, Shutdown, SummaryHeader, parse
 
 
 @pytest.mark.parametrize("line", ["done", " done ", "done\r"])
@@ -21,9 +21,9 @@ def test_error() -> None:
     assert message.error
 
 
-def test_the_summary_s_head() -> None:
-    head = "Peer            AS        up/down state       |     #sent     #recvd"
-    assert parse(head) == Answer()
+def test_summary_header() -> None:
+    header = "Peer            AS        up/down state       |     #sent     #recvd"
+    assert parse(header) == SummaryHeader()
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_the_summary_s_head() -> None:
         ("127.0.0.101     n/a       0:00:01 established           3          2", "127.0.0.101", True),
     ],
 )
-def test_a_neighbour_s_line_of_the_summary(line: str, peer: str, established: bool) -> None:
+def test_neighbor_line_of_summary(line: str, peer: str, established: bool) -> None:
     message = parse(line)
     assert isinstance(message, NeighborState)
-    assert (message.peer, message.established, message.listed) == (peer, established, True)
+    assert (message.peer, message.established, message.from_summary) == (peer, established, True)
     assert message.asn == (None if "n/a" in line else 65000)
 
 
@@ -53,7 +53,7 @@ def test_a_neighbour_s_line_of_the_summary(line: str, peer: str, established: bo
         ("neighbor 192.0.2.1 down - peer reset, message () error(the TCP connection was closed)", False),
     ],
 )
-def test_a_neighbour_s_state_by_the_text_encoder(line: str, established: bool) -> None:
+def test_neighbor_state_by_text_encoder(line: str, established: bool) -> None:
     assert parse(line) == NeighborState("192.0.2.1", established)
 
 
@@ -65,7 +65,7 @@ def test_a_neighbour_s_state_by_the_text_encoder(line: str, established: bool) -
         '{ "exabgp": "4.0.1", "pid" : 7, "ppid" : 1, "type": "notification", "notification": "shutdown"}',
     ],
 )
-def test_exabgp_says_that_it_ends(line: str) -> None:
+def test_shutdown_notification(line: str) -> None:
     assert parse(line) == Shutdown()
 
 
@@ -77,14 +77,14 @@ def test_exabgp_says_that_it_ends(line: str) -> None:
         ('{ "local": 65001, "peer": None }', None),
     ],
 )
-def test_a_neighbour_s_as_number(asn: str, number: int | None) -> None:
+def test_as_number_of_neighbor(asn: str, number: int | None) -> None:
     neighbor = f'"address": {{ "peer": "192.0.2.1" }}, "asn": {asn}, "state": "up"'
     line = f'{{ "type": "state", "neighbor": {{ {neighbor} }} }}'
     assert parse(line) == NeighborState("192.0.2.1", established=True, asn=number)
 
 
 @pytest.mark.parametrize(("state", "established"), [("up", True), ("connected", False), ("down", False)])
-def test_a_neighbour_s_state(state: str, established: bool) -> None:
+def test_neighbor_state(state: str, established: bool) -> None:
     assert parse(state_line(state)) == NeighborState("192.0.2.1", established)
 
 
@@ -94,7 +94,7 @@ def test_a_neighbour_s_state(state: str, established: bool) -> None:
         "",
         "exabgp 5.0.15",
         "neighbor 127.0.0.100 receive update start",
-        "neighbor nobody up",
+        "neighbor invalid up",
         "shutdown",
         '{ "type": "notification", "notification": null }',
         '{ "type": "notification", "notification": "open" }',
@@ -112,12 +112,12 @@ def test_a_neighbour_s_state(state: str, established: bool) -> None:
         "127.0.0.101 65000 0:00:03 established 3 x",
     ],
 )
-def test_anything_else_is_no_business_of_ours(line: str) -> None:
+def test_other_lines_are_ignored(line: str) -> None:
     assert parse(line) is None
 
 
-def known(message: Message) -> bool:
-    return message is None or isinstance(message, Reply | NeighborState | Answer | Shutdown)
+def is_message(message: Message) -> bool:
+    return message is None or isinstance(message, Reply | NeighborState | SummaryHeader | Shutdown)
 
 
 nested = st.recursive(
@@ -132,10 +132,10 @@ nested = st.recursive(
 
 
 @given(line=st.text())
-def test_no_line_raises(line: str) -> None:
-    assert known(parse(line))
+def test_parse_never_raises(line: str) -> None:
+    assert is_message(parse(line))
 
 
 @given(value=st.fixed_dictionaries({"type": st.just("state"), "neighbor": nested}))
-def test_no_state_raises(value: object) -> None:
-    assert known(parse(json.dumps(value)))
+def test_parse_never_raises_on_state_events(value: object) -> None:
+    assert is_message(parse(json.dumps(value)))

@@ -1,12 +1,19 @@
-"""Which neighbours are established, unknown, or none because ExaBGP hangs (E5, N1, N2)."""
+"""Established neighbours: known, unknown, or none because ExaBGP hangs (E5, N1, N2)."""
 
 import pytest
 
-from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply
-from vipagent.exabgp.neighbors import END_OF_ANSWER, LATE, MAX_PEERS, PATIENCE, SILENCE, Neighbors
+from vipagent.exabgp.messages import Message, NeighborState, Reply, SummaryHeader
+from vipagent.exabgp.neighbors import (
+    HANG_TIMEOUT,
+    MAX_PEERS,
+    MAX_TIMER_DELAY,
+    MIN_ANSWER_TIMEOUT,
+    SUMMARY_IDLE_TIMEOUT,
+    Neighbors,
+)
 
 ONE, TWO = "192.0.2.1", "192.0.2.2"
-CROWD = MAX_PEERS + 10
+PEER_COUNT = MAX_PEERS + 10
 
 
 def up(peer: str, asn: int | None = None) -> NeighborState:
@@ -17,35 +24,37 @@ def down(peer: str) -> NeighborState:
     return NeighborState(peer, established=False)
 
 
-def listed(peer: str, *, established: bool) -> NeighborState:
-    """A line of an answer."""
-    return NeighborState(peer, established, listed=True)
+def summary_line(peer: str, *, established: bool) -> NeighborState:
+    """Return a neighbour's line of a summary."""
+    return NeighborState(peer, established, from_summary=True)
 
 
-class Watched:
-    """Neighbours, and a clock."""
+class Scenario:
+    """Neighbours in virtual time."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.neighbors = Neighbors()
 
-    def hear(self, *messages: Message) -> list[NeighborState]:
-        return [change for message in messages for change in self.neighbors.heard(message, self.now)]
+    def receive(self, *messages: Message) -> list[NeighborState]:
+        return [
+            change for message in messages for change in self.neighbors.message_received(message, self.now)
+        ]
 
-    def ask(self) -> None:
-        self.neighbors.asked(self.now)
+    def query(self) -> None:
+        self.neighbors.query_sent(self.now)
 
-    def answer(self, *states: NeighborState, replies: bool = True) -> list[NeighborState]:
-        """Ask, and let ExaBGP answer."""
-        self.ask()
-        return self.hear(Answer(), *states, *([Reply()] if replies else []))
+    def answer(self, *states: NeighborState, acks: bool = True) -> list[NeighborState]:
+        """Send a query and receive its answer."""
+        self.query()
+        return self.receive(SummaryHeader(), *states, *([Reply()] if acks else []))
 
     def wait(self, seconds: float) -> list[NeighborState]:
-        """Let time pass, as the agent's loop does when nothing is in its way."""
+        """Advance the time, processing all deadlines on time."""
         end, changes = self.now + seconds, []
         while (at := self.neighbors.deadline()) is not None and at <= end:
             self.now = at
-            changes += self.neighbors.overdue(self.now)
+            changes += self.neighbors.handle_timeouts(self.now)
         self.now = end
         return changes
 
@@ -54,273 +63,275 @@ class Watched:
         return self.neighbors.established
 
 
-def test_nothing_is_known_before_exabgp_has_said_something() -> None:
-    watched = Watched()
-    watched.ask()
-    watched.wait(100)
-    assert watched.established is None
-    assert not watched.neighbors.hung, "it may not know the question"
+def test_state_is_unknown_before_the_first_message() -> None:
+    scenario = Scenario()
+    scenario.query()
+    scenario.wait(100)
+    assert scenario.established is None
+    assert not scenario.neighbors.hung, "it may not support the query"
 
 
-def test_events_are_counted_and_what_is_repeated_is_no_news() -> None:
-    watched = Watched()
-    assert watched.hear(down(ONE)) == [], "`down` comes at every retry"
-    assert watched.established == 0
-    assert watched.hear(up(ONE), up(ONE), up(TWO)) == [up(ONE), up(TWO)]
-    assert watched.established == 2
-    assert watched.hear(down(ONE)) == [down(ONE)]
-    assert watched.established == 1
+def test_repeated_events_cause_no_change() -> None:
+    scenario = Scenario()
+    assert scenario.receive(down(ONE)) == [], "every retry sends `down`"
+    assert scenario.established == 0
+    assert scenario.receive(up(ONE), up(ONE), up(TWO)) == [up(ONE), up(TWO)]
+    assert scenario.established == 2
+    assert scenario.receive(down(ONE)) == [down(ONE)]
+    assert scenario.established == 1
 
 
-def test_an_answer_replaces_what_was_known_once_it_is_complete() -> None:
-    """4.2 names only those that are established, so the absence of a name is what it says."""
-    watched = Watched()
-    watched.answer(up(ONE), up(TWO))
-    assert watched.established == 2
-    watched.ask()
-    assert watched.hear(Answer(), up(TWO)) == []
-    assert watched.established == 2, "the answer may go on"
-    assert watched.hear(Reply()) == [down(ONE)]
-    assert watched.established == 1
-    assert watched.answer() == [down(TWO)]
-    assert watched.established == 0
+def test_complete_summary_replaces_the_state() -> None:
+    """4.2 lists only established neighbours, so a missing one is down."""
+    scenario = Scenario()
+    scenario.answer(up(ONE), up(TWO))
+    assert scenario.established == 2
+    scenario.query()
+    assert scenario.receive(SummaryHeader(), up(TWO)) == []
+    assert scenario.established == 2, "the summary may be incomplete"
+    assert scenario.receive(Reply()) == [down(ONE)]
+    assert scenario.established == 1
+    assert scenario.answer() == [down(TWO)]
+    assert scenario.established == 0
 
 
-def test_an_answer_that_ends_in_an_error_replaces_nothing() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    assert watched.hear(Answer(), Reply("refused by ExaBGP")) == []
-    assert watched.established == 1
+def test_failed_summary_is_discarded() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    assert scenario.receive(SummaryHeader(), Reply("rejected by ExaBGP")) == []
+    assert scenario.established == 1
 
 
-def test_n2_an_answer_that_ends_in_an_error_is_a_sign_of_life() -> None:
-    watched = Watched()
-    watched.hear(up(ONE))
-    failed = (Answer(), Reply("refused by ExaBGP"))
-    watched.hear(*failed)
-    watched.ask()
-    watched.wait(60)
-    assert watched.neighbors.hung
-    watched.hear(*failed)
-    watched.ask()
-    watched.hear(*failed)
-    assert not watched.neighbors.hung
+def test_n2_failed_summary_ends_the_hang() -> None:
+    scenario = Scenario()
+    scenario.receive(up(ONE))
+    failed = (SummaryHeader(), Reply("rejected by ExaBGP"))
+    scenario.receive(*failed)
+    scenario.query()
+    scenario.wait(60)
+    assert scenario.neighbors.hung
+    scenario.receive(*failed)
+    scenario.query()
+    scenario.receive(*failed)
+    assert not scenario.neighbors.hung
 
 
-def test_an_answer_without_names_is_an_answer() -> None:
-    watched = Watched()
-    watched.answer()
-    assert watched.established == 0
+def test_empty_summary_means_no_neighbors() -> None:
+    scenario = Scenario()
+    scenario.answer()
+    assert scenario.established == 0
 
 
-def test_an_answer_that_no_reply_ends_is_complete_a_moment_later() -> None:
-    watched = Watched()
-    watched.answer(up(ONE), replies=False)
-    watched.wait(1)
-    assert watched.answer(replies=False) == []
-    assert watched.wait(END_OF_ANSWER) == [down(ONE)]
+def test_summary_without_reply_is_complete_after_timeout() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE), acks=False)
+    scenario.wait(1)
+    assert scenario.answer(acks=False) == []
+    assert scenario.wait(SUMMARY_IDLE_TIMEOUT) == [down(ONE)]
 
 
-def test_a_session_that_comes_up_while_an_answer_is_read_stays() -> None:
-    watched = Watched()
-    watched.answer()
-    watched.ask()
-    watched.hear(Answer(), up(ONE))
-    assert watched.hear(Reply()) == []
-    assert watched.established == 1
+def test_session_that_comes_up_during_a_summary_stays() -> None:
+    scenario = Scenario()
+    scenario.answer()
+    scenario.query()
+    scenario.receive(SummaryHeader(), up(ONE))
+    assert scenario.receive(Reply()) == []
+    assert scenario.established == 1
 
 
-def test_n1_one_of_several_sessions_to_a_peer_suffices_whatever_their_order() -> None:
-    watched = Watched()
-    up_line, idle_line = listed(ONE, established=True), listed(ONE, established=False)
+def test_n1_one_established_session_per_peer_is_sufficient() -> None:
+    scenario = Scenario()
+    up_line, idle_line = summary_line(ONE, established=True), summary_line(ONE, established=False)
     for lines in ([up_line, idle_line], [idle_line, up_line]):
-        watched.answer(*lines)
-        assert watched.established == 1
-        assert watched.hear(down(ONE)) == [], "the idle one tries again, and again"
-        assert watched.established == 1
-    assert watched.answer(idle_line, idle_line) == [down(ONE)]
-    assert watched.established == 0
+        scenario.answer(*lines)
+        assert scenario.established == 1
+        assert scenario.receive(down(ONE)) == [], "the idle session retries"
+        assert scenario.established == 1
+    assert scenario.answer(idle_line, idle_line) == [down(ONE)]
+    assert scenario.established == 0
 
 
-def test_n1_an_idle_session_closes_the_gate_once_at_most_where_answers_do_not_list_it() -> None:
-    """4.2 lists the established ones alone; the other one tries again and again."""
-    watched = Watched()
-    line = listed(ONE, established=True)
-    watched.answer(line)
-    watched.hear(down(ONE))
+def test_n1_unlisted_idle_session_closes_the_gate_at_most_once() -> None:
+    """4.2 lists only the established session; the other one keeps retrying."""
+    scenario = Scenario()
+    line = summary_line(ONE, established=True)
+    scenario.answer(line)
+    scenario.receive(down(ONE))
     for _ in range(3):
-        watched.answer(line)
-        assert watched.hear(down(ONE)) == []
-        assert watched.established == 1
-    watched.answer()
-    assert watched.established == 0
+        scenario.answer(line)
+        assert scenario.receive(down(ONE)) == []
+        assert scenario.established == 1
+    scenario.answer()
+    assert scenario.established == 0
 
 
-def test_n1_a_session_that_flaps_is_one_session() -> None:
-    watched = Watched()
+def test_n1_flapping_session_counts_as_one_session() -> None:
+    scenario = Scenario()
     for _ in range(3):
-        watched.answer(listed(ONE, established=True))
-        assert watched.hear(down(ONE), up(ONE)) == [down(ONE), up(ONE)]
-    watched.answer(listed(ONE, established=True))
-    assert watched.hear(down(ONE)) == [down(ONE)]
+        scenario.answer(summary_line(ONE, established=True))
+        assert scenario.receive(down(ONE), up(ONE)) == [down(ONE), up(ONE)]
+    scenario.answer(summary_line(ONE, established=True))
+    assert scenario.receive(down(ONE)) == [down(ONE)]
 
 
-def test_n1_of_two_established_sessions_to_a_peer_one_may_end() -> None:
-    watched = Watched()
-    line = listed(ONE, established=True)
-    watched.answer(line, line)
-    assert watched.hear(down(ONE)) == []
-    assert watched.established == 1
-    assert watched.hear(up(ONE)) == [up(ONE)], "its routes are to be said again"
-    watched.hear(down(ONE))
-    watched.answer(line)
-    assert watched.established == 1
-    watched.answer()
-    assert watched.established == 0
+def test_n1_one_of_two_established_sessions_may_go_down() -> None:
+    scenario = Scenario()
+    line = summary_line(ONE, established=True)
+    scenario.answer(line, line)
+    assert scenario.receive(down(ONE)) == []
+    assert scenario.established == 1
+    assert scenario.receive(up(ONE)) == [up(ONE)], "its routes must be sent again"
+    scenario.receive(down(ONE))
+    scenario.answer(line)
+    assert scenario.established == 1
+    scenario.answer()
+    assert scenario.established == 0
 
 
-def test_a_line_of_an_answer_that_says_idle_is_no_event() -> None:
-    watched = Watched()
-    watched.answer(listed(ONE, established=True))
-    watched.hear(listed(ONE, established=False))
-    assert watched.established == 1
+def test_idle_line_of_a_summary_is_not_an_event() -> None:
+    scenario = Scenario()
+    scenario.answer(summary_line(ONE, established=True))
+    scenario.receive(summary_line(ONE, established=False))
+    assert scenario.established == 1
 
 
-def test_n2_an_exabgp_that_owes_an_answer_and_says_nothing_is_hung() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.wait(2)
-    watched.ask()
-    watched.wait(PATIENCE - 0.1)
-    assert watched.established == 1
-    assert watched.wait(0.1) == [], "no neighbour has said that it is down"
-    assert (watched.established, watched.neighbors.hung) == (0, True)
+def test_n2_exabgp_hangs_if_it_neither_answers_nor_writes() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.wait(2)
+    scenario.query()
+    scenario.wait(MIN_ANSWER_TIMEOUT - 0.1)
+    assert scenario.established == 1
+    assert scenario.wait(0.1) == [], "no event reported a neighbour as down"
+    assert (scenario.established, scenario.neighbors.hung) == (0, True)
 
 
-def test_n2_one_that_owes_nothing_is_not() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.wait(1000)
-    assert watched.established == 1
+def test_n2_no_hang_without_unanswered_query() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.wait(1000)
+    assert scenario.established == 1
 
 
-def test_n2_any_line_is_a_sign_of_life_however_late_the_answers_are() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
+def test_n2_any_line_prevents_a_hang_while_answers_are_late() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
     for _ in range(30):
-        watched.wait(SILENCE - 0.1)
-        watched.hear(None)
-    assert watched.established == 1
+        scenario.wait(HANG_TIMEOUT - 0.1)
+        scenario.receive(None)
+    assert scenario.established == 1
 
 
-def test_n2_a_hung_one_counts_again_once_it_has_answered_a_question_that_was_asked_since() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.wait(60)
-    assert watched.hear(Answer(), up(ONE), Reply()) == []
-    assert watched.established == 0, "it may not have looked at its sessions yet"
-    assert watched.hear(up(TWO)) == []
-    assert watched.established == 0
-    assert watched.answer(up(ONE), up(TWO)) == [up(ONE), up(TWO)]
-    assert watched.established == 2
+def test_n2_hang_ends_with_answer_to_a_new_query() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.wait(60)
+    assert scenario.receive(SummaryHeader(), up(ONE), Reply()) == []
+    assert scenario.established == 0, "it may not have checked its sessions yet"
+    assert scenario.receive(up(TWO)) == []
+    assert scenario.established == 0
+    assert scenario.answer(up(ONE), up(TWO)) == [up(ONE), up(TWO)]
+    assert scenario.established == 2
 
 
-def test_n2_one_that_goes_on_without_a_session_has_none() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.wait(60)
-    watched.hear(Answer(), up(ONE), Reply(), down(ONE))
-    assert watched.answer() == []
-    assert (watched.established, watched.neighbors.hung) == (0, False)
+def test_n2_no_neighbors_after_a_hang_without_session() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.wait(60)
+    scenario.receive(SummaryHeader(), up(ONE), Reply(), down(ONE))
+    assert scenario.answer() == []
+    assert (scenario.established, scenario.neighbors.hung) == (0, False)
 
 
-def test_n2_who_was_paused_itself_does_not_judge_at_once() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.now = SILENCE + LATE + 10
-    watched.neighbors.overdue(watched.now)
-    assert watched.established == 1, "both may have been paused, as when the machine was"
-    watched.wait(PATIENCE)
-    assert watched.neighbors.hung
+def test_n2_paused_agent_does_not_detect_a_hang_immediately() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.now = HANG_TIMEOUT + MAX_TIMER_DELAY + 10
+    scenario.neighbors.handle_timeouts(scenario.now)
+    assert scenario.established == 1, "both may have been paused, for example by a suspended VM"
+    scenario.wait(MIN_ANSWER_TIMEOUT)
+    assert scenario.neighbors.hung
 
 
 @pytest.mark.parametrize(("late", "established"), [(1.0, 0), (1.125, 1)])
-def test_n2_who_looks_a_second_late_at_most_still_judges(late: float, established: int) -> None:
-    watched = Watched()
-    watched.now = 0.25
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.now += SILENCE + late
-    watched.neighbors.overdue(watched.now)
-    assert watched.established == established
+def test_n2_a_timer_up_to_a_second_late_still_counts(late: float, established: int) -> None:
+    scenario = Scenario()
+    scenario.now = 0.25
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.now += HANG_TIMEOUT + late
+    scenario.neighbors.handle_timeouts(scenario.now)
+    assert scenario.established == established
 
 
-def test_n2_answers_to_questions_from_before_its_first_sign_of_life_do_not_count() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.ask()
-    watched.wait(60)
-    watched.hear(None)
-    watched.ask()
+def test_n2_answers_to_queries_before_the_hang_ended_are_ignored() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.query()
+    scenario.wait(60)
+    scenario.receive(None)
+    scenario.query()
     for _ in range(2):
-        watched.hear(Answer(), up(ONE), Reply())
-        assert watched.established == 0
-    watched.hear(Answer(), up(ONE), Reply())
-    assert watched.established == 1
+        scenario.receive(SummaryHeader(), up(ONE), Reply())
+        assert scenario.established == 0
+    scenario.receive(SummaryHeader(), up(ONE), Reply())
+    assert scenario.established == 1
 
 
-def test_n2_many_lost_answers_cost_one_more_question() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
+def test_n2_many_lost_answers_cost_one_extra_query() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
     for _ in range(30):
-        watched.ask()
-    watched.wait(60)
-    watched.hear(None)
-    watched.answer(up(ONE))
-    watched.answer(up(ONE))
-    assert watched.established == 1
+        scenario.query()
+    scenario.wait(60)
+    scenario.receive(None)
+    scenario.answer(up(ONE))
+    scenario.answer(up(ONE))
+    assert scenario.established == 1
 
 
-def test_n2_a_lost_answer_does_not_close_the_gate_for_ever() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.wait(60)
-    assert watched.neighbors.hung
-    watched.hear(None)
-    watched.ask()
-    watched.hear(Answer(), up(ONE), Reply())
-    assert watched.answer(up(ONE)) == [up(ONE)]
-    watched.wait(1000)
-    assert watched.established == 1, "none is open any more"
+def test_n2_lost_answer_does_not_keep_the_gate_closed() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.wait(60)
+    assert scenario.neighbors.hung
+    scenario.receive(None)
+    scenario.query()
+    scenario.receive(SummaryHeader(), up(ONE), Reply())
+    assert scenario.answer(up(ONE)) == [up(ONE)]
+    scenario.wait(1000)
+    assert scenario.established == 1, "no query is unanswered any more"
 
 
-def test_two_open_questions_need_two_answers() -> None:
-    watched = Watched()
-    watched.answer(up(ONE))
-    watched.ask()
-    watched.ask()
-    watched.hear(Answer(), up(ONE), Reply())
-    watched.wait(SILENCE)
-    assert watched.neighbors.hung
+def test_two_unanswered_queries_need_two_answers() -> None:
+    scenario = Scenario()
+    scenario.answer(up(ONE))
+    scenario.query()
+    scenario.query()
+    scenario.receive(SummaryHeader(), up(ONE), Reply())
+    scenario.wait(HANG_TIMEOUT)
+    assert scenario.neighbors.hung
 
 
-def test_n10_as_numbers_are_remembered_for_longer_than_the_session() -> None:
-    watched = Watched()
-    watched.hear(up(ONE, 65000), down(ONE), up(TWO), NeighborState("192.0.2.3", established=False, asn=65001))
-    assert watched.neighbors.asns == {ONE: 65000}
-    watched.answer(up(TWO, 65002))
-    assert watched.neighbors.asns == {ONE: 65000, TWO: 65002}
+def test_n10_as_numbers_are_kept_after_the_session() -> None:
+    scenario = Scenario()
+    scenario.receive(
+        up(ONE, 65000), down(ONE), up(TWO), NeighborState("192.0.2.3", established=False, asn=65001)
+    )
+    assert scenario.neighbors.asns == {ONE: 65000}
+    scenario.answer(up(TWO, 65002))
+    assert scenario.neighbors.asns == {ONE: 65000, TWO: 65002}
 
 
-def test_no_more_of_them_are_kept_than_one_could_want() -> None:
-    watched = Watched()
-    for number in range(CROWD):
-        watched.hear(up(f"2001:db8::{number:x}", number))
-    assert list(watched.neighbors.asns.values()) == list(range(CROWD - MAX_PEERS, CROWD))
+def test_number_of_kept_as_numbers_is_limited() -> None:
+    scenario = Scenario()
+    for number in range(PEER_COUNT):
+        scenario.receive(up(f"2001:db8::{number:x}", number))
+    assert list(scenario.neighbors.asns.values()) == list(range(PEER_COUNT - MAX_PEERS, PEER_COUNT))

@@ -1,4 +1,4 @@
-"""Routes in, commands out (A3, A5, H2)."""
+"""Commands for routes (A3, A5, H2)."""
 
 import re
 
@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.actions import Preference
-from vipagent.exabgp.route import Attributes, Roles, RouteSettings, announce, loops, withdraw
+from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings, announce, looping_neighbors, withdraw
 
-OWNER, TAKER, THIRD = Preference(0), Preference(1), Preference(2)
+OWNER, SECOND, THIRD = Preference(0), Preference(1), Preference(2)
 DRAINING = Preference(2, draining=True)
-STYLED = RouteSettings(
+CUSTOM = RouteSettings(
     roles=Roles(
-        primary=Attributes(community=("65001:1",), local_preference=200),
-        standby=Attributes(
+        primary=RoleAttributes(community=("65001:1",), local_preference=200),
+        standby=RoleAttributes(
             community=("65001:2", "65001:3"),
             large_community=("65001:0:1",),
             extended_community=("target:65001:1",),
@@ -27,7 +27,7 @@ STYLED = RouteSettings(
     ("vip", "preference", "line"),
     [
         ("10.0.0.1", OWNER, "announce route 10.0.0.1/32 next-hop self med 100"),
-        ("10.0.0.1", TAKER, "announce route 10.0.0.1/32 next-hop self med 200"),
+        ("10.0.0.1", SECOND, "announce route 10.0.0.1/32 next-hop self med 200"),
         ("10.0.0.1", THIRD, "announce route 10.0.0.1/32 next-hop self med 300"),
         ("10.0.0.0/24", OWNER, "announce route 10.0.0.0/24 next-hop self med 100"),
         ("2001:db8::1", OWNER, "announce route 2001:db8::1/128 next-hop self med 100"),
@@ -35,11 +35,11 @@ STYLED = RouteSettings(
         ("10.0.0.1", DRAINING, "announce route 10.0.0.1/32 next-hop self med 300 community [ 65535:0 ]"),
     ],
 )
-def test_a3_exazk_s_med_by_default(vip: str, preference: Preference, line: str) -> None:
+def test_a3_default_med_equals_exazk(vip: str, preference: Preference, line: str) -> None:
     assert announce(RouteSettings(), vip, preference) == line
 
 
-def test_a3_med_and_its_step() -> None:
+def test_a3_med_and_med_step() -> None:
     line = announce(RouteSettings(med=10, med_step=5), "10.0.0.1", THIRD)
     assert line == "announce route 10.0.0.1/32 next-hop self med 20"
 
@@ -48,46 +48,44 @@ def test_a3_med_and_its_step() -> None:
     ("preference", "path"),
     [
         (OWNER, ""),
-        (TAKER, " as-path [ 65001 65001 65001 ]"),
+        (SECOND, " as-path [ 65001 65001 65001 ]"),
         (THIRD, " as-path" + " [ 65001 65001 65001 65001 65001 ]"),
     ],
 )
-def test_a3_an_explicit_path_has_the_own_as_once_more_than_prepended(
-    preference: Preference, path: str
-) -> None:
+def test_a3_as_path_contains_local_as_once_plus_prepends(preference: Preference, path: str) -> None:
     line = announce(RouteSettings(prepend=2, local_as=65001, med_step=0), "10.0.0.1", preference)
     assert line == f"announce route 10.0.0.1/32 next-hop self med 100{path}"
 
 
 def test_a3_attributes_by_role() -> None:
-    assert announce(STYLED, "10.0.0.1", OWNER) == (
+    assert announce(CUSTOM, "10.0.0.1", OWNER) == (
         "announce route 10.0.0.1/32 next-hop self med 100 local-preference 200 community [ 65001:1 ]"
     )
-    assert announce(STYLED, "10.0.0.1", TAKER) == (
+    assert announce(CUSTOM, "10.0.0.1", SECOND) == (
         "announce route 10.0.0.1/32 next-hop self med 200 community [ 65001:2 65001:3 ]"
         " large-community [ 65001:0:1 ] extended-community [ target:65001:1 ]"
     )
 
 
-def test_h2_a_draining_route_keeps_its_communities() -> None:
-    assert "community [ 65001:2 65001:3 65535:0 ]" in announce(STYLED, "10.0.0.1", DRAINING)
+def test_h2_draining_route_keeps_its_communities() -> None:
+    assert "community [ 65001:2 65001:3 65535:0 ]" in announce(CUSTOM, "10.0.0.1", DRAINING)
 
 
-def test_next_hop_by_family() -> None:
+def test_next_hop_by_address_family() -> None:
     settings = RouteSettings(next_hop=("192.0.2.1", "2001:db8::ff"))
     assert " next-hop 192.0.2.1 " in announce(settings, "10.0.0.1", OWNER)
     assert " next-hop 2001:db8::ff " in announce(settings, "2001:db8::1", OWNER)
 
 
-def test_some_neighbours_only() -> None:
+def test_neighbor_selector() -> None:
     settings = RouteSettings(neighbor=("192.0.2.1", "192.0.2.2"))
     to = "neighbor 192.0.2.1, neighbor 192.0.2.2"
     assert announce(settings, "10.0.0.1", OWNER) == f"{to} announce route 10.0.0.1/32 next-hop self med 100"
     assert withdraw(settings, "10.0.0.1") == f"{to} withdraw route 10.0.0.1/32"
 
 
-def test_a_withdrawal_is_bare_but_for_the_path_s_number_which_is_part_of_the_key() -> None:
-    assert withdraw(STYLED, "10.0.0.1") == "withdraw route 10.0.0.1/32"
+def test_withdrawal_has_no_attributes_except_the_path_id() -> None:
+    assert withdraw(CUSTOM, "10.0.0.1") == "withdraw route 10.0.0.1/32"
     assert withdraw(RouteSettings(path_id=7), "10.0.0.1") == "withdraw route 10.0.0.1/32 path-information 7"
     assert " path-information 7 " in announce(RouteSettings(path_id=7), "10.0.0.1", OWNER)
 
@@ -95,7 +93,7 @@ def test_a_withdrawal_is_bare_but_for_the_path_s_number_which_is_part_of_the_key
 @pytest.mark.parametrize(
     "vip", ["10.0.0.1/24", "0.0.0.0/33", "x", "10.0.0.1\nshutdown", "", "10.0.0.1 med 1"]
 )
-def test_a5_what_is_no_prefix_becomes_no_command(vip: str) -> None:
+def test_a5_invalid_prefix_is_rejected(vip: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         announce(RouteSettings(), vip, OWNER)
     with pytest.raises(ValueError, match=r"."):
@@ -103,10 +101,10 @@ def test_a5_what_is_no_prefix_becomes_no_command(vip: str) -> None:
 
 
 @given(vip=st.ip_addresses().map(str), rank=st.integers(0, 1000), draining=st.booleans())
-def test_a5_every_command_is_one_line_of_known_words(vip: str, rank: int, draining: bool) -> None:
-    words = r"(announce|withdraw) route [0-9a-f:.]+/\d+( next-hop self med \d+( community \[ 65535:0 \])?)?"
+def test_a5_command_is_a_single_line_of_known_tokens(vip: str, rank: int, draining: bool) -> None:
+    pattern = r"(announce|withdraw) route [0-9a-f:.]+/\d+( next-hop self med \d+( community \[ 65535:0 \])?)?"
     for line in (announce(RouteSettings(), vip, Preference(rank, draining)), withdraw(RouteSettings(), vip)):
-        assert re.fullmatch(words, line)
+        assert re.fullmatch(pattern, line)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +118,8 @@ def test_a5_every_command_is_one_line_of_known_words(vip: str, rank: int, draini
         (RouteSettings(prepend=1), ()),
     ],
 )
-def test_n10_a_prepended_path_is_a_loop_for_a_neighbour_of_the_very_as(
+def test_n10_prepended_path_loops_for_ibgp_neighbors(
     settings: RouteSettings, neighbors: tuple[str, ...]
 ) -> None:
     asns = {"192.0.2.3": 65001, "192.0.2.2": 65002, "192.0.2.1": 65001}
-    assert loops(settings, asns) == neighbors
+    assert looping_neighbors(settings, asns) == neighbors

@@ -1,10 +1,10 @@
-"""The simulator finds what it is there to find: these bugs, planted in the real core, within a few seeds."""
+"""The simulator detects these bugs, injected into the real core, within a few seeds."""
 
 from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.simulation.run import breaks, explain, run
+from tests.simulation.run import explain, fails, run
 from vipagent.core import verdict
 from vipagent.core.actions import Action, Deregister, SetTimer
 from vipagent.core.events import Event, Member
@@ -14,20 +14,20 @@ from vipagent.core.service import Service
 from vipagent.core.verdict import Facts, Verdict
 from vipagent.core.view import View
 from vipagent.core.words import Reason, StoreState
-from vipagent.exabgp.speaker import Speaker
+from vipagent.exabgp.commands import CommandQueue
 
 SEEDS, FAULTS = 40, 30
 
-Plant = Callable[[pytest.MonkeyPatch], None]
+Inject = Callable[[pytest.MonkeyPatch], None]
 
 
 def no_settle(patch: pytest.MonkeyPatch) -> None:
-    """L3: whoever is not there is gone."""
+    """Treat every missing member as down immediately (L3)."""
     patch.setattr(View, "presumes", lambda _self, _vip, _moment: False)
 
 
 def withdrawal_before_release(patch: pytest.MonkeyPatch) -> None:
-    """H1: a taker gives up as soon as it sees the owner's registration."""
+    """Hand a VIP back as soon as the owner is registered (H1)."""
 
     def hand_back(facts: Facts, vip: str, moment: Moment) -> Verdict:
         return Verdict(Reason.STANDBY)
@@ -36,7 +36,7 @@ def withdrawal_before_release(patch: pytest.MonkeyPatch) -> None:
 
 
 def registration_before_acceptance(patch: pytest.MonkeyPatch) -> None:
-    """G1: the owner registers when it has asked for its route, not when it has it."""
+    """Register when the route is requested, not when it is accepted (G1)."""
     wanted = Registrations.wanted
 
     def at_once(self: Registrations, facts: Facts, moment: Moment) -> set[str]:
@@ -46,8 +46,8 @@ def registration_before_acceptance(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Registrations, "wanted", at_once)
 
 
-def a_lost_store_is_an_empty_one(patch: pytest.MonkeyPatch) -> None:
-    """Shape 6: a set of members that is unknown is taken for one without any."""
+def lost_store_is_treated_as_empty(patch: pytest.MonkeyPatch) -> None:
+    """Treat unknown members as an empty set (Shape 6)."""
     changed = View.store_changed
 
     def forget(self: View, state: StoreState, now: float) -> None:
@@ -59,23 +59,23 @@ def a_lost_store_is_an_empty_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_deregistration(patch: pytest.MonkeyPatch) -> None:
-    """G2: the registration is left to the session's end."""
+    """Never deregister; leave it to the end of the session (G2)."""
     handle = Service.handle
 
-    def forgetful(self: Service, event: Event, now: float) -> list[Action]:
+    def without_deregistration(self: Service, event: Event, now: float) -> list[Action]:
         return [action for action in handle(self, event, now) if not isinstance(action, Deregister)]
 
-    patch.setattr(Service, "handle", forgetful)
+    patch.setattr(Service, "handle", without_deregistration)
 
 
-def everybody_is_the_one(patch: pytest.MonkeyPatch) -> None:
-    """A2: with `one`, every survivor takes an orphan."""
+def every_candidate_takes_over(patch: pytest.MonkeyPatch) -> None:
+    """With `one`, let every candidate take over an orphan (A2)."""
     for policy in verdict._TAKERS:
         patch.setitem(verdict._TAKERS, policy, lambda *_known: 1)
 
 
-def stale_news(patch: pytest.MonkeyPatch) -> None:
-    """L4: what is read after a reconnection is not believed to be new."""
+def no_snapshots_after_reconnection(patch: pytest.MonkeyPatch) -> None:
+    """Ignore snapshots after a reconnection (L4)."""
     seen = View.seen
 
     def only_the_first(self: View, members: Mapping[str, Member], now: float) -> None:
@@ -86,56 +86,56 @@ def stale_news(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_timer(patch: pytest.MonkeyPatch) -> None:
-    """A6: what is due later is never done, unless something else happens."""
+    """Never set a timer (A6)."""
     handle = Service.handle
 
-    def timeless(self: Service, event: Event, now: float) -> list[Action]:
+    def without_timer(self: Service, event: Event, now: float) -> list[Action]:
         return [action for action in handle(self, event, now) if not isinstance(action, SetTimer)]
 
-    patch.setattr(Service, "handle", timeless)
+    patch.setattr(Service, "handle", without_timer)
 
 
-def no_second_word(patch: pytest.MonkeyPatch) -> None:
-    """E2, A6: ExaBGP is taken at its word after a session came up."""
-    patch.setattr(Speaker, "neighbor_up", lambda _self, _now: None)
-    patch.setattr("vipagent.exabgp.speaker.REPEAT_WITHDRAW", 1e9)
+def no_repetition(patch: pytest.MonkeyPatch) -> None:
+    """Repeat neither withdrawals nor, after a neighbour came up, any command (E2, A6)."""
+    patch.setattr(CommandQueue, "neighbor_up", lambda _self, _now: None)
+    patch.setattr("vipagent.exabgp.commands.WITHDRAW_REPEAT_DELAY", 1e9)
 
 
-def no_reconciliation_after_up(patch: pytest.MonkeyPatch) -> None:
-    """A6: as if the engine did not say that a neighbour came up."""
-    patch.setattr(Speaker, "neighbor_up", lambda _self, _now: None)
+def no_resend_after_neighbor_up(patch: pytest.MonkeyPatch) -> None:
+    """Ignore that a neighbour came up (A6)."""
+    patch.setattr(CommandQueue, "neighbor_up", lambda _self, _now: None)
 
 
 @pytest.mark.parametrize(
-    "plant",
+    "inject",
     [
         no_settle,
         withdrawal_before_release,
         registration_before_acceptance,
-        a_lost_store_is_an_empty_one,
+        lost_store_is_treated_as_empty,
         no_deregistration,
-        everybody_is_the_one,
-        stale_news,
+        every_candidate_takes_over,
+        no_snapshots_after_reconnection,
         no_timer,
-        no_second_word,
-        no_reconciliation_after_up,
+        no_repetition,
+        no_resend_after_neighbor_up,
     ],
 )
-def test_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(monkeypatch)
-    assert any(breaks(seed, FAULTS) for seed in range(SEEDS))
+def test_injected_bug_is_detected(inject: Inject, monkeypatch: pytest.MonkeyPatch) -> None:
+    inject(monkeypatch)
+    assert any(fails(seed, FAULTS) for seed in range(SEEDS))
 
 
-def test_a_failure_is_told_with_the_faults_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_lists_a_minimal_set_of_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = 1
     withdrawal_before_release(monkeypatch)
     failure = run(seed, FAULTS)
     assert failure is not None
-    assert "H1" in failure.broken
+    assert "H1" in failure.violation
     assert len(failure.plan.faults) < FAULTS / 2
-    told = str(failure)
-    assert told.startswith(f"seed {seed}: at ")
+    text = str(failure)
+    assert text.startswith(f"seed {seed}: at ")
     for fault in failure.plan.faults:
-        assert f"{fault.at:10.3f}  node{fault.node}  {fault.kind}" in told
+        assert f"{fault.at:10.3f}  node{fault.node}  {fault.kind}" in text
     assert "=> Withdraw 10.0." in failure.timeline
     assert explain(failure.plan) == failure

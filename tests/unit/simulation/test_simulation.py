@@ -1,4 +1,4 @@
-"""The real engine under faults drawn from seeds; more of them: `python -m tests.simulation`."""
+"""Simulation of the real engine with random faults; for more seeds: `python -m tests.simulation`."""
 
 import subprocess
 import sys
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.plan import FaultKind, draw
+from tests.simulation.plan import FaultKind, generate
 from tests.simulation.run import run
-from tests.simulation.world import World
+from tests.simulation.simulator import Simulator
 from vipagent.core.words import Standby, Takeover
 from vipagent.testing.slowness import allowed
 
 SEEDS, FAULTS = 200, 100
 BATCHES = 8
-FAILED_ONCE = [
+REGRESSIONS = [
     tuple(map(int, line.split()[:2]))
     for line in Path(__file__).with_name("seeds.txt").read_text().splitlines()
     if not line.startswith("#")
@@ -22,18 +22,18 @@ FAILED_ONCE = [
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_many_faults_break_no_rule(batch: int) -> None:
+def test_invariants_hold_with_many_faults(batch: int) -> None:
     for seed in range(batch, SEEDS, BATCHES):
         assert (failure := run(seed, FAULTS)) is None, str(failure)
 
 
-@pytest.mark.parametrize(("seed", "faults"), FAILED_ONCE)
-def test_what_failed_once(seed: int, faults: int) -> None:
+@pytest.mark.parametrize(("seed", "faults"), REGRESSIONS)
+def test_regressions(seed: int, faults: int) -> None:
     assert (failure := run(seed, faults)) is None, str(failure)
 
 
-def test_every_kind_of_fault_and_every_policy_is_drawn() -> None:
-    plans = [draw(seed, FAULTS) for seed in range(SEEDS)]
+def test_plans_contain_all_faults_and_policies() -> None:
+    plans = [generate(seed, FAULTS) for seed in range(SEEDS)]
     assert {fault.kind for plan in plans for fault in plan.faults} == set(FaultKind)
     policies = {(plan.machines[0].takeover, plan.machines[0].standby) for plan in plans}
     assert policies == {(takeover, standby) for takeover in Takeover for standby in Standby}
@@ -42,9 +42,9 @@ def test_every_kind_of_fault_and_every_policy_is_drawn() -> None:
     assert any(len(machine.owned) > 1 for plan in plans for machine in plan.machines)
 
 
-def test_the_command_counts_what_it_did() -> None:
+def test_command_line_prints_totals() -> None:
     command = [sys.executable, "-m", "tests.simulation", "--seeds", "4", "--faults", "10"]
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         capture_output=True,
         text=True,
@@ -52,16 +52,16 @@ def test_the_command_counts_what_it_did() -> None:
         timeout=allowed(120),
         cwd=Path(__file__).parents[3],
     )
-    assert done.stdout.startswith("4 seeds, 40 faults, 0 failures, ")
+    assert completed.stdout.startswith("4 seeds, 40 faults, 0 failures, ")
 
 
-def test_a_seed_is_the_same_run_every_time() -> None:
-    once, again = story(5), story(5)
-    assert len(once) > 100
-    assert once == again
+def test_run_is_deterministic() -> None:
+    first, second = timeline(5), timeline(5)
+    assert len(first) > 100
+    assert first == second
 
 
-def story(seed: int) -> list[str]:
+def timeline(seed: int) -> list[str]:
     lines: list[str] = []
-    World(draw(seed, 20), lambda entry: lines.append(str(entry))).run()
+    Simulator(generate(seed, 20), lambda entry: lines.append(str(entry))).run()
     return lines

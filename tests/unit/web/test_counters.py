@@ -6,7 +6,7 @@ from tests.unit.web.views import OTHERS, OWN, TAKEN, VIPS, report
 from vipagent.core.actions import Announce, Preference, Publish, VipReport, Withdraw
 from vipagent.core.events import Checked
 from vipagent.core.words import CheckResult, Reason, StoreState
-from vipagent.exabgp.speaker import Outcome
+from vipagent.exabgp.commands import CommandResult
 from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounters
 
 
@@ -69,9 +69,9 @@ def test_a_bound_belongs_to_its_bucket() -> None:
 
 def test_commands_of_exabgp() -> None:
     counters = AgentCounters()
-    counters.completed(Outcome(OWN, "announce", latency=0.02))
-    counters.completed(Outcome(OWN, "announce", error="no reply within 5.0 s"))
-    counters.completed(Outcome(OWN, "announce"))  # replies are off
+    counters.completed(CommandResult(OWN, "announce", latency=0.02))
+    counters.completed(CommandResult(OWN, "announce", error="no reply within 5.0 s"))
+    counters.completed(CommandResult(OWN, "announce"))  # replies are off
     assert (counters.commands, counters.command_errors) == (2, 1)
     assert sum(counters.reply_seconds.counts) == 1
 

@@ -1,4 +1,4 @@
-"""What must hold after every event, whatever happened before: the contract, told without the core."""
+"""Invariants that hold after every event (the contract's rules), independent of the core's code."""
 
 from dataclasses import dataclass, field
 
@@ -24,19 +24,19 @@ from vipagent.core.words import (
     Takeover,
 )
 
-ROUTE_WORDS = (Announce, Withdraw, Register, Deregister)
+ROUTE_ACTIONS = (Announce, Withdraw, Register, Deregister)
 OWNER = Preference(0)
 ROUNDING = 1e-6
-"""Seconds."""
+"""Tolerance for rounding errors, in seconds."""
 
 
 @dataclass
-class Oracle:
-    """Watches one life of one core."""
+class Invariants:
+    """Checks every decision of one core, from its start."""
 
     settings: ServiceSettings
     started: float
-    wished: dict[str, Preference | None] = field(default_factory=dict)
+    requested: dict[str, Preference | None] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
     _results: list[CheckResult] = field(default_factory=list)
     _check: CheckState = CheckState.STARTING
@@ -54,24 +54,24 @@ class Oracle:
     _drained_at: float = 0.0
     _timer: float = float("inf")
 
-    def saw(self, event: events.Event, todo: list[Action], now: float) -> None:
-        """Check one event and what the core made of it."""
-        before, overdue = dict(self.wished), now >= self._timer
-        for one in events.each(event):
-            self._learn(one, now)
+    def check_event(self, event: events.Event, todo: list[Action], now: float) -> None:
+        """Check one event and the resulting actions."""
+        before, overdue = dict(self.requested), now >= self._timer
+        for part in events.each(event):
+            self._observe(part, now)
         for action in todo:
-            self._follow(action, now, before)
-        _what_changes_a_route_is_published(todo)
+            self._check_action(action, now, before)
+        _check_published(todo)
         if not overdue:
-            self._loss_of_the_store_changes_nothing(event, todo)
-        self._own_vip_is_announced(now)
-        self._nothing_is_announced_in_maintenance()
-        self._registered_means_served()
+            self._check_store_loss(event, todo)
+        self._check_owned_announced(now)
+        self._check_withdrawn()
+        self._check_registrations()
 
-    def _learn(self, event: events.Event, now: float) -> None:
+    def _observe(self, event: events.Event, now: float) -> None:
         match event:
             case events.Checked(result):
-                self._count(result)
+                self._observe_result(result)
             case events.StoreChanged(state):
                 self._store, self._fresh = state, self._fresh and state is StoreState.CONNECTED
             case events.MembersSeen(seen) if self._store is StoreState.CONNECTED:
@@ -80,7 +80,7 @@ class Oracle:
                 self._since = {vip: self._since.get(vip, now) for vip in seen}
                 self._members_read = self._fresh = True
             case events.MaintenanceSeen():
-                self._take_maintenance(event, now)
+                self._observe_maintenance(event, now)
             case events.NeighborsChanged(established):
                 self._neighbors = established
             case events.RouteAccepted(vip) | events.RouteRefused(vip):
@@ -92,7 +92,7 @@ class Oracle:
             case events.LeaveAsked() | events.StopAsked():
                 self._leaving, self._stopping = True, isinstance(event, events.StopAsked)
 
-    def _take_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
+    def _observe_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
         drained_before = self._maintenance is not None and self._maintenance.node
         if seen.now:
             self._drained_at = now
@@ -100,45 +100,43 @@ class Oracle:
             self._drained_at = now + self.settings.drain_delay
         self._maintenance = seen
 
-    def _count(self, result: CheckResult) -> None:
+    def _observe_result(self, result: CheckResult) -> None:
         self._results.append(result)
         if result is CheckResult.DISABLED:
             self._check = CheckState.DISABLED
-        elif set(self._results[-self.settings.rise :]) == {CheckResult.GOOD} and self._enough(
+        elif set(self._results[-self.settings.rise :]) == {CheckResult.GOOD} and self._has_results(
             self.settings.rise
         ):
             self._check = CheckState.UP
-        elif set(self._results[-self.settings.fall :]) == {CheckResult.BAD} and self._enough(
+        elif set(self._results[-self.settings.fall :]) == {CheckResult.BAD} and self._has_results(
             self.settings.fall
         ):
             self._check = CheckState.DOWN
         elif self._check is CheckState.DISABLED:
             self._check = CheckState.STARTING
 
-    def _enough(self, count: int) -> bool:
+    def _has_results(self, count: int) -> bool:
         return len(self._results) >= count
 
-    def _follow(self, action: Action, now: float, before: dict[str, Preference | None]) -> None:
+    def _check_action(self, action: Action, now: float, before: dict[str, Preference | None]) -> None:
         match action:
             case Announce(vip, preference):
-                assert vip in self.settings.pool, "A5: a prefix that is not configured"
+                assert vip in self.settings.pool, "A5: prefix is not configured"
                 assert vip not in self.registered or preference == OWNER, "H2: deregister first"
-                assert self._check is CheckState.UP, "H4: nothing before `rise` good checks"
+                assert self._check is CheckState.UP, "H4: announced before `rise` successful checks"
                 assert (vip in self.settings.owned) == (preference.rank == 0) or preference.draining, "A3"
-                self.wished[vip] = preference
+                self.requested[vip] = preference
             case Withdraw(vip, reason):
-                assert vip in self.settings.pool or reason is Reason.REMOVED, (
-                    "A5: a prefix that is not configured"
-                )
-                assert vip not in self.registered or self._is_left(vip), "G2: deregister first"
+                assert vip in self.settings.pool or reason is Reason.REMOVED, "A5: prefix is not configured"
+                assert vip not in self.registered or self._is_stale(vip), "G2: deregister first"
                 if before.get(vip) and vip not in self.settings.owned and reason is Reason.STANDBY:
-                    self._may_give_up(vip, now)
+                    self._check_hand_back(vip, now)
                 if before.get(vip) and reason is Reason.MAINTENANCE_NODE:
-                    assert now + ROUNDING >= self._drained_at, "H2: withdrawn before it is drained"
-                self.wished[vip] = None
+                    assert now + ROUNDING >= self._drained_at, "H2: withdrawn before the drain delay"
+                self.requested[vip] = None
                 self._accepted.discard(vip)
                 if reason is Reason.REMOVED:
-                    del self.wished[vip]
+                    del self.requested[vip]
             case Register(vip):
                 assert vip not in self.registered
                 self.registered.add(vip)
@@ -148,32 +146,34 @@ class Oracle:
             case SetTimer(at):
                 self._timer = float("inf") if at is None else at
 
-    def _may_give_up(self, vip: str, now: float) -> None:
-        """H1: only after its owner, or with `one` a taker before us, has been there for long enough."""
-        assert self._fresh, "H1, L1: given up on an old view"
+    def _check_hand_back(self, vip: str, now: float) -> None:
+        """Check that the owner, or with `one` an earlier candidate, was registered for long enough (H1)."""
+        assert self._fresh, "H1, L1: handed back without a current snapshot"
         settings = self.settings
-        owner_is_back = self._lived(vip, now) >= settings.release_delay
+        owner_registered = self._registered_for(vip, now) >= settings.release_delay
         if settings.takeover is Takeover.ONE:
-            surely = settings.settle + settings.release_delay
-            assert owner_is_back or any(self._lived(taker, now) >= surely for taker in self._members), "H1"
+            min_age = settings.settle + settings.release_delay
+            assert owner_registered or any(
+                self._registered_for(candidate, now) >= min_age for candidate in self._members
+            ), "H1"
         else:
-            assert owner_is_back, "H1: given up too early"
+            assert owner_registered, "H1: handed back too early"
 
-    def _lived(self, vip: str, now: float) -> float:
+    def _registered_for(self, vip: str, now: float) -> float:
         return now - self._since[vip] + ROUNDING if vip in self._members else -1.0
 
-    def _loss_of_the_store_changes_nothing(self, event: events.Event, todo: list[Action]) -> None:
+    def _check_store_loss(self, event: events.Event, todo: list[Action]) -> None:
         if not isinstance(event, events.StoreChanged) or event.state is StoreState.CONNECTED:
             return
         if event.state is StoreState.LOST and self.settings.on_store_loss is OnStoreLoss.WITHDRAW:
             return
         for action in todo:
             if self.settings.on_store_loss is OnStoreLoss.OWN and isinstance(action, Withdraw):
-                assert action.vip not in self.settings.owned, "L1: the own VIP stays"
+                assert action.vip not in self.settings.owned, "L1: own VIP withdrawn on store loss"
             else:
-                assert not isinstance(action, ROUTE_WORDS), f"L1: {action} because the store is away"
+                assert not isinstance(action, ROUTE_ACTIONS), f"L1: {action} on store loss"
 
-    def _own_vip_is_announced(self, now: float) -> None:
+    def _check_owned_announced(self, now: float) -> None:
         maintenance = self._maintenance
         read = self._members_read and maintenance is not None
         if self._stopping or self._leaving or self._check is not CheckState.UP:
@@ -186,43 +186,45 @@ class Oracle:
             return
         for vip in self.settings.owned:
             claim = self._members.get(vip, Claim.OURS)
-            if claim is Claim.OURS or self._is_left(vip):
-                assert self.wished.get(vip) == OWNER, f"A1: {vip} is not announced"
+            if claim is Claim.OURS or self._is_stale(vip):
+                assert self.requested.get(vip) == OWNER, f"A1: {vip} is not announced"
             elif claim is Claim.OTHER:
-                assert self.wished.get(vip) != OWNER, f"G3: {vip} is announced, though somebody else holds it"
+                assert self.requested.get(vip) != OWNER, (
+                    f"G3: {vip} is announced, but registered by another node"
+                )
 
-    def _nothing_is_announced_in_maintenance(self) -> None:
+    def _check_withdrawn(self) -> None:
         if self._stopping or (self._maintenance is not None and self._maintenance.service):
-            assert not any(self.wished.values()), "H5, E3: announced in maintenance or after the stop"
-            assert self._check is CheckState.STARTING or set(self.wished) == set(self.settings.pool), "E2"
+            assert not any(self.requested.values()), "H5, E3: announced in maintenance or after the stop"
+            assert self._check is CheckState.STARTING or set(self.requested) == set(self.settings.pool), "E2"
         if self._check in {CheckState.DOWN, CheckState.DISABLED}:
-            assert not any(self.wished.values()), "H3: announced with a failed check"
+            assert not any(self.requested.values()), "H3: announced with a failed check"
 
     @property
     def served(self) -> set[str]:
-        """The registered VIPs without those that an earlier run left, which are made ours only to go (G3)."""
-        return {vip for vip in self.registered if self.wished.get(vip) or not self._is_left(vip)}
+        """The registered VIPs without stale registrations, which are replaced only to delete them (G3)."""
+        return {vip for vip in self.registered if self.requested.get(vip) or not self._is_stale(vip)}
 
-    def _is_left(self, vip: str) -> bool:
+    def _is_stale(self, vip: str) -> bool:
         return self._members.get(vip) is Claim.SAME_NODE and vip not in self._ever_ours
 
-    def _registered_means_served(self) -> None:
+    def _check_registrations(self) -> None:
         for vip in self.served:
-            assert vip in self.settings.owned, "G1: not ours"
-            assert self.wished.get(vip) == OWNER, "G2: registered, but not announced"
-            assert vip in self._accepted, "G1: registered before ExaBGP has accepted the route"
-            assert not self._leaving, "E3: registered on the way out"
+            assert vip in self.settings.owned, "G1: not an own VIP"
+            assert self.requested.get(vip) == OWNER, "G2: registered, but not announced"
+            assert vip in self._accepted, "G1: registered before ExaBGP accepted the route"
+            assert not self._leaving, "E3: registered during shutdown"
         if self.served and self._neighbors is not None:
-            assert self._neighbors >= self.settings.require_bgp, "E5: registered with the gate closed"
+            assert self._neighbors >= self.settings.require_bgp, "E5: registered with a closed BGP gate"
 
 
-def touches_routes(todo: list[Action]) -> list[Action]:
-    """Return those actions that the network or the store would notice."""
-    return [action for action in todo if isinstance(action, (*ROUTE_WORDS, actions.RunHook))]
+def visible_actions(todo: list[Action]) -> list[Action]:
+    """Return the actions that are visible to the network or the store."""
+    return [action for action in todo if isinstance(action, (*ROUTE_ACTIONS, actions.RunHook))]
 
 
-def _what_changes_a_route_is_published(todo: list[Action]) -> None:
-    """Shape 5: the node's record has the decision, so it is written after each one, and once."""
+def _check_published(todo: list[Action]) -> None:
+    """Check that each decision about routes is followed by one publication of the node's record (Shape 5)."""
     routes = [index for index, action in enumerate(todo) if isinstance(action, Announce | Withdraw)]
     published = [index for index, action in enumerate(todo) if isinstance(action, Publish)]
     assert not routes or [routes[-1] < index for index in published] == [True], "Shape 5: not published"

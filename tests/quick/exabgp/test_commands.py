@@ -1,0 +1,504 @@
+"""Rules of the ExaBGP command queue (A6, E1, E4). `+a` announces prefix a, `-a` withdraws it."""
+
+from vipagent.exabgp.commands import (
+    FORCE_RESEND,
+    MAX_IN_FLIGHT,
+    MAX_REJECTED_DELAY,
+    REPLY_TIMEOUT,
+    RESEND_DELAY_AFTER_UP,
+    CommandQueue,
+    CommandResult,
+)
+from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, NO_ACK_DELAY, POLL_INTERVAL, POLL_TIMEOUT
+
+
+class Session:
+    """A command queue in virtual time.
+
+    Args:
+        poll_interval: seconds between two polls; by default no polls are sent.
+    """
+
+    def __init__(self, poll_interval: float = float("inf")) -> None:
+        self.now = 0.0
+        self.queue = CommandQueue(poll_interval=poll_interval)
+        self.pending_results: list[CommandResult] = []
+
+    def request(self, *commands: str) -> list[str]:
+        """Set the desired commands; return the lines written immediately."""
+        for command in commands:
+            set_desired = self.queue.announce if command[0] == "+" else self.queue.withdraw
+            set_desired(command[1], command)
+        return self.written()
+
+    def done(self, times: int = 1) -> list[str]:
+        """Acknowledge the oldest commands; return the lines written after that."""
+        return self._reply("", times)
+
+    def error(self) -> list[str]:
+        return self._reply("rejected by ExaBGP", 1)
+
+    def answer(self) -> list[str]:
+        """Answer the query and acknowledge it; return the lines written after that."""
+        self.queue.answer_started(self.now)
+        return self.done()
+
+    def wait(self, seconds: float) -> list[str]:
+        """Advance the time, calling the queue at its deadlines only; return all written lines."""
+        end, lines = self.now + seconds, []
+        while (at := self.queue.deadline()) is not None and at <= end:
+            assert at >= self.now, "a deadline in the past keeps the loop busy"
+            self.now = at
+            lines += self.written()
+        self.now = end
+        return lines
+
+    def written(self) -> list[str]:
+        self.pending_results += self.queue.handle_timeouts(self.now)
+        return self.queue.next_lines(self.now)
+
+    def results(self) -> list[str]:
+        """Return the results since the last call: `+a ok`, `+a failed`, `+a outdated`."""
+        results = [
+            f"{result.line} {'failed' if result.error else 'ok' if result.is_current else 'outdated'}"
+            for result in self.pending_results
+        ]
+        self.pending_results.clear()
+        return results
+
+    def _reply(self, error: str, times: int) -> list[str]:
+        for _ in range(times):
+            result = self.queue.reply_received(error, self.now)
+            self.pending_results += [result] if result else []
+        return self.written()
+
+
+def ready_session(poll_interval: float = float("inf")) -> Session:
+    """Return a session after the answer to the sync query."""
+    session = Session(poll_interval)
+    assert session.written() == [SHOW_NEIGHBORS]
+    assert session.answer() == []
+    return session
+
+
+def session_without_acks(poll_interval: float = float("inf")) -> Session:
+    """Return a session with acknowledgements disabled."""
+    session = Session(poll_interval)
+    session.written()
+    session.queue.answer_started(session.now)
+    session.wait(NO_ACK_DELAY)
+    assert session.queue.acks_disabled
+    return session
+
+
+def test_sync_query_is_first_line_and_blocks_commands() -> None:
+    session = Session()
+    assert session.request("+a") == [SHOW_NEIGHBORS]
+    assert session.request("+b") == []
+    assert session.answer() == ["+a", "+b"]
+
+
+def test_command_is_written_once_and_reported() -> None:
+    session = ready_session()
+    assert session.request("+a") == ["+a"]
+    assert session.request("+a") + session.done() + session.wait(60) == []
+    assert session.results() == ["+a ok"]
+
+
+def test_a6_one_command_in_flight_per_prefix_then_the_latest() -> None:
+    session = ready_session()
+    assert session.request("+a") == ["+a"]
+    assert session.request("-a") + session.request("+a2"[:2]) + session.request("-a") == []
+    assert session.done() == ["-a"]
+    assert session.results() == ["+a outdated"]
+
+
+def test_a6_reverted_change_is_satisfied_by_command_in_flight() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.request("-a")
+    session.request("+a")
+    assert session.done() == []
+    assert session.results() == ["+a ok"]
+
+
+def test_a6_withdrawal_is_repeated_after_a_second() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.done()
+    assert session.request("-a") == ["-a"]
+    assert session.done() + session.wait(0.9) == []
+    assert session.wait(0.1) == ["-a"]
+    assert session.done() + session.wait(60) == []
+
+
+def test_a6_outdated_withdrawal_is_not_repeated() -> None:
+    session = ready_session()
+    session.request("-a")
+    session.done()
+    assert session.request("+a") == ["+a"]
+    assert session.done() + session.wait(60) == []
+
+
+def test_a6_all_is_resent_after_neighbor_up_withdrawals_first() -> None:
+    session = ready_session()
+    session.request("+a", "-b", "+c")
+    session.done(3)
+    session.wait(2)
+    session.done()
+    session.queue.neighbor_up(session.now)
+    assert session.wait(RESEND_DELAY_AFTER_UP) == ["-b", "+a" + FORCE_RESEND, "+c" + FORCE_RESEND]
+
+
+def test_a6_periodic_resend_alternates_the_attribute() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.done()
+    assert session.wait(300 - 1) == []
+    assert session.wait(1) == ["+a" + FORCE_RESEND]
+    session.done()
+    assert session.wait(300) == ["+a"]
+
+
+def test_e1_rejected_command_is_reported_and_retried_with_backoff() -> None:
+    session = ready_session()
+    session.request("+a")
+    delays = []
+    for _ in range(10):
+        assert session.error() == []
+        assert session.results() == ["+a failed"]
+        since = session.now
+        while not session.wait(0.5):
+            pass
+        delays.append(session.now - since)
+    assert delays == [0.5, 1, 2, 4, 8, 16, *[MAX_REJECTED_DELAY] * 4]
+    session.done()
+    assert session.results() == ["+a ok"]
+
+
+def test_e1_new_command_does_not_wait_for_retry_of_the_old() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.error()
+    assert session.request("-a") == ["-a"]
+
+
+def test_e1_unexpected_reply_is_ignored() -> None:
+    session = ready_session()
+    assert session.done() + session.error() == []
+    assert session.results() == []
+    assert session.request("+a") == ["+a"]
+
+
+def test_e1_answer_without_reply_means_acks_are_disabled() -> None:
+    session = Session()
+    session.request("+a")
+    session.queue.answer_started(session.now)
+    assert session.wait(NO_ACK_DELAY) == ["+a"]
+    assert session.wait(NO_ACK_DELAY) == []
+    assert session.results() == ["+a ok"]
+
+
+def test_e1_missing_first_answer_means_acks_are_disabled() -> None:
+    session = Session()
+    session.request("+a")
+    assert session.wait(FIRST_ANSWER_TIMEOUT - 0.1) == []
+    assert session.wait(0.1) == ["+a"]
+
+
+def test_e1_slow_first_answer_does_not_disable_acks() -> None:
+    session = Session()
+    session.request("+a")
+    assert session.wait(FIRST_ANSWER_TIMEOUT - 0.1) == []
+    assert session.answer() == ["+a"]
+    assert session.wait(1) == []
+    assert session.results() == [], "accepted only after the acknowledgement (G1)"
+
+
+def test_e1_reply_enables_acks_again() -> None:
+    session = session_without_acks()
+    session.request("+a")
+    session.done()
+    session.request("+b")
+    session.wait(1)
+    assert session.results() == ["+a ok"]
+
+
+def test_e1_one_change_per_prefix_in_flight_without_acks() -> None:
+    session = session_without_acks()
+    assert session.request("+a") == ["+a"]
+    assert session.request("-a") == []
+    assert session.wait(NO_ACK_DELAY) == ["-a"]
+
+
+def test_e4_number_of_commands_in_flight_is_limited() -> None:
+    session = ready_session()
+    commands = [f"+{chr(1000 + number)}" for number in range(100)]
+    assert session.request(*commands) == commands[:MAX_IN_FLIGHT]
+    assert session.done(10) == commands[MAX_IN_FLIGHT : MAX_IN_FLIGHT + 10]
+
+
+def test_e3_final_withdrawals_do_not_wait_for_replies() -> None:
+    session = Session()
+    session.written()
+    session.answer()
+    vips = [chr(ord("a") + number) for number in range(26)] + [chr(ord("A") + number) for number in range(26)]
+    assert len(vips) > MAX_IN_FLIGHT
+    lines = session.request(*(f"-{vip}" for vip in vips))
+    lines += session.queue.final_withdrawals(session.now)
+    assert sorted(lines) == sorted(f"-{vip}" for vip in vips)
+    session.done(len(vips))
+    assert not session.queue.busy
+
+
+def test_e3_final_withdrawal_waits_only_for_its_own_prefix() -> None:
+    session = ready_session()
+    session.request("+a", "+b")
+    for vip in "abc":
+        session.queue.withdraw(vip, f"-{vip}")
+    assert session.queue.final_withdrawals(session.now) == ["-c"]
+    assert session.done() == ["-a"]
+    assert session.queue.unanswered_withdrawals() == ["-b"], "a hung ExaBGP reads it when it resumes"
+
+
+def test_e3_all_of_many_routes_are_withdrawn() -> None:
+    session = ready_session()
+    vips = [f"10.0.{number // 256}.{number % 256}" for number in range(1000)]
+    for vip in vips:
+        session.queue.announce(vip, f"+{vip}")
+    announced = session.written()
+    assert len(announced) == MAX_IN_FLIGHT
+    for vip in vips:
+        session.queue.withdraw(vip, f"-{vip}")
+    lines = session.queue.final_withdrawals(session.now) + session.done(MAX_IN_FLIGHT)
+    assert sorted(lines) == sorted(f"-{vip}" for vip in vips)
+    session.done(len(vips))
+    assert not session.queue.busy
+    assert session.queue.unanswered_withdrawals() == []
+
+
+def test_e4_no_expired_deadline_while_pipe_is_full() -> None:
+    """With a full pipe no lines are requested; expired deadlines must not cause a busy loop."""
+    session = ready_session()
+    session.request("+a", "-b")
+    session.error()
+    session.done()
+    for _ in range(20):
+        due = session.queue.deadline()
+        assert due is not None
+        session.now = due
+        session.pending_results += session.queue.handle_timeouts(session.now)
+        after = session.queue.deadline()
+        assert after is None or after > session.now
+
+
+def test_e1_missing_reply_fails_commands_in_flight_and_triggers_sync_query() -> None:
+    session = ready_session()
+    session.request("+a", "+b")
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.results() == ["+a failed", "+b failed"]
+
+
+def test_e1_replies_before_the_sync_answer_are_stale() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.wait(REPLY_TIMEOUT)
+    assert session.done() == [], "a late reply"
+    assert session.results() == ["+a failed"]
+    assert session.request("-a") == [], "both changes would be in the same flush"
+    assert session.answer() == ["-a"]
+
+
+def test_e1_all_prefixes_are_resent_one_at_a_time_after_a_missing_reply() -> None:
+    """4.2 drops `+b` silently, so the reply to `+c` is attributed to `+b`."""
+    session = ready_session()
+    session.request("+a")
+    session.done()
+    session.request("+b", "+c")
+    assert session.done() == []
+    assert session.results() == ["+a ok", "+b ok"], "wrong: `+b` was not acknowledged"
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.results() == ["+c failed"]
+    assert session.answer() == ["+a" + FORCE_RESEND]
+    assert session.done() == ["+b" + FORCE_RESEND]
+    assert session.wait(1) == [SHOW_NEIGHBORS]
+    assert session.results() == ["+a ok", "+b failed"], "now the command without a reply is identified"
+    assert session.answer() == ["+c"]
+    session.done()
+    assert session.results() == ["+c ok"]
+
+
+def test_e1_unanswered_command_delays_others_by_at_most_a_second() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.wait(REPLY_TIMEOUT)
+    session.answer()
+    while not (lines := session.wait(0.1)):
+        pass
+    assert lines == ["+a"], "alone, because it is unconfirmed"
+    assert session.request("-b") == []
+    assert session.wait(1) == [SHOW_NEIGHBORS]
+    assert session.answer() == ["-b"]
+    assert session.request("+c") == ["+c"], "both are confirmed"
+
+
+def test_e1_stopped_exabgp_receives_the_latest_command_once() -> None:
+    session = ready_session()
+    session.request("+a")
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.request("-a") + session.wait(20) + session.request("+a") + session.wait(20) == []
+    session.done()
+    assert session.answer() == ["+a"]
+
+
+def test_e1_repeated_query_and_its_two_answers_are_distinguished() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.wait(REPLY_TIMEOUT)
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    session.done()
+    assert session.answer() == ["+a"]
+    assert session.results() == ["+a failed"]
+    assert session.answer() == [], "the reply to the second query, not to `+a`"
+    assert session.results() == []
+    session.done()
+    assert session.results() == ["+a ok"]
+
+
+def test_e1_exabgp_without_summary_command_is_not_queried_again() -> None:
+    session = Session()
+    session.written()
+    assert session.error() == []
+    assert session.request("+a") == ["+a"]
+    assert session.wait(REPLY_TIMEOUT) == []
+    assert session.results() == ["+a failed"]
+    assert session.wait(0.5) == ["+a"]
+
+
+def test_busy_until_all_commands_are_answered() -> None:
+    session = ready_session()
+    assert not session.queue.busy
+    session.request("+a")
+    assert session.queue.busy
+    session.done()
+    assert not session.queue.busy
+
+
+def test_e5_next_poll_follows_the_answer() -> None:
+    session = ready_session(POLL_INTERVAL)
+    assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+    assert session.wait(POLL_TIMEOUT - 0.1) == []
+    assert session.answer() == []
+    assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+
+
+def test_e5_poll_is_repeated_after_lost_answer() -> None:
+    session = ready_session(POLL_INTERVAL)
+    assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    session.answer()
+    assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+
+
+def test_e5_poll_soon_sends_one_poll() -> None:
+    session = ready_session(POLL_INTERVAL)
+    session.wait(POLL_INTERVAL)
+    session.wait(10)
+    session.queue.poll_soon(session.now)
+    assert session.wait(1) == []
+    session.queue.poll_soon(session.now)
+    assert session.wait(1) == [SHOW_NEIGHBORS]
+    assert session.wait(POLL_TIMEOUT - 0.1) == []
+
+
+def test_e1_sync_query_does_not_wait_for_lost_poll_answer() -> None:
+    session = ready_session(POLL_INTERVAL)
+    session.wait(POLL_INTERVAL)
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    session.answer()
+    assert session.request("+a") == ["+a"]
+    assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+    session.answer()
+    session.wait(1)
+    assert session.wait(REPLY_TIMEOUT - POLL_INTERVAL - 1) == [SHOW_NEIGHBORS] * 2
+    session.answer()
+    session.answer()
+    assert session.wait(1) == ["+a"]
+
+
+def test_e5_commands_do_not_wait_for_polls_and_replies_are_matched() -> None:
+    session = ready_session(POLL_INTERVAL)
+    session.wait(POLL_INTERVAL - 0.1)
+    assert session.request("+a") == ["+a"]
+    assert session.wait(0.1) == [SHOW_NEIGHBORS]
+    assert session.request("+b") == ["+b"]
+    session.done()
+    session.answer()
+    assert session.results() == ["+a ok"]
+    session.error()
+    assert session.results() == ["+b failed"]
+
+
+def test_e5_routes_go_first() -> None:
+    session = ready_session(POLL_INTERVAL)
+    session.request("+a")
+    session.done()
+    session.now += 300
+    assert session.written() == ["+a" + FORCE_RESEND, SHOW_NEIGHBORS]
+
+
+def test_e5_polls_continue_without_acks() -> None:
+    session = session_without_acks(POLL_INTERVAL)
+    for _ in range(3):
+        assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+        session.queue.answer_started(session.now)
+    session.request("+a")
+    session.wait(NO_ACK_DELAY)
+    assert session.results() == ["+a ok"]
+
+
+def test_e5_no_polls_if_exabgp_rejects_the_query() -> None:
+    session = Session(POLL_INTERVAL)
+    session.written()
+    session.error()
+    assert session.wait(1000) == []
+
+
+def test_e1_poll_answer_does_not_complete_sync_query() -> None:
+    """4.2 drops `+a` silently; the reply to `+b` arrives between the two answers."""
+    session = ready_session(3.0)
+    session.request("+a")
+    assert session.wait(3.0) == [SHOW_NEIGHBORS]
+    assert session.request("+b") == ["+b"]
+    assert session.wait(REPLY_TIMEOUT - 3.0) == [SHOW_NEIGHBORS]
+    assert session.results() == ["+a failed", "+b failed"]
+    assert session.answer() == [], "answer to the first query"
+    assert session.done() == [], "reply to `+b`"
+    assert session.answer() == []
+    assert session.wait(1) == ["+a"]
+    session.done()
+    assert session.results() == ["+a ok"]
+
+
+def test_e1_two_earlier_poll_answers_do_not_complete_sync_query() -> None:
+    session = ready_session(POLL_INTERVAL)
+    assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.request("+a") == ["+a"]
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() + session.wait(1) == []
+    assert session.answer() + session.done() + session.wait(0.5) == []
+    assert session.answer() == ["+a"]
+
+
+def test_e4_polls_do_not_accumulate_while_pipe_is_full() -> None:
+    session = ready_session(POLL_INTERVAL)
+    for _ in range(20):
+        due = session.queue.deadline()
+        assert due is not None
+        session.now = due
+        session.pending_results += session.queue.handle_timeouts(session.now)
+        after = session.queue.deadline()
+        assert after is None or after > session.now
+    assert session.written() == [SHOW_NEIGHBORS]

@@ -1,0 +1,85 @@
+"""Check of the converged state: the expected routes and registrations of each machine (A1-A4)."""
+
+from tests.simulation.impairments import Impairment
+from tests.simulation.machine import Machine
+from tests.simulation.node import ROUTES, prefix
+from tests.simulation.server import Server
+from vipagent.core.preference import order
+from vipagent.core.settings import ServiceSettings
+from vipagent.core.words import Standby, Takeover
+from vipagent.store.layout import member_name
+
+WITHDRAWN_BY = frozenset(
+    {
+        Impairment.EXABGP,
+        Impairment.AGENT,
+        Impairment.BGP,
+        Impairment.CHECK,
+        Impairment.NODE_MAINTENANCE,
+        Impairment.SERVICE_MAINTENANCE,
+    }
+)
+"""Impairments with which a machine has no routes."""
+
+
+def check(machines: list[Machine], server: Server) -> None:
+    """Compare all routes and registrations with the expected ones.
+
+    Raises:
+        AssertionError: a route or registration differs.
+    """
+    ranks = expected_ranks(machines)
+    for machine in machines:
+        expected = {
+            prefix(vip): ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks[machine.name].items()
+        }
+        found = {name: int(route.split()[3]) for name, route in machine.wire.items()}
+        assert found == expected, f"converged: {machine.name} has routes {found} instead of {expected}"
+    registered = {
+        member_name(vip) for machine in machines if is_registered(machine) for vip in machine.settings.owned
+    }
+    assert set(server.members) == registered, (
+        f"converged: {sorted(server.members)} are registered instead of {sorted(registered)}"
+    )
+
+
+def is_registered(machine: Machine) -> bool:
+    """Return whether a machine is registered: without the BGP gate, even if its BGP session is down."""
+    undetected = set() if machine.settings.require_bgp else {Impairment.BGP}
+    return not machine.impairments.reasons - undetected
+
+
+def expected_ranks(machines: list[Machine]) -> dict[str, dict[str, int]]:
+    """Return the expected rank of each route, by machine and VIP."""
+    registered = [machine for machine in machines if is_registered(machine)]
+    members = {vip for machine in registered for vip in machine.settings.owned}
+    return {
+        machine.name: {}
+        if machine.impairments.reasons & WITHDRAWN_BY
+        else {
+            vip: rank
+            for vip in machine.settings.pool
+            if (rank := _rank(machine.settings, vip, members)) is not None
+        }
+        for machine in machines
+    }
+
+
+def _rank(settings: ServiceSettings, vip: str, members: set[str]) -> int | None:
+    if vip in settings.owned:
+        return 0
+    if vip in members and settings.standby is Standby.COLD:
+        return None
+    candidates_before = 0
+    for seat in order(settings.seats, vip):
+        candidate = set(settings.seats[seat])
+        if candidate & set(settings.owned):
+            break
+        candidates_before += bool(candidate & members)
+    match settings.takeover:
+        case Takeover.ALL:
+            return 1
+        case Takeover.RANKED:
+            return 1 + candidates_before
+        case Takeover.ONE:
+            return None if candidates_before else 1
