@@ -6,8 +6,8 @@ from tests.simulation.node import ROUTES, prefix
 from tests.simulation.server import Server
 from vipagent.core.preference import order
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Standby, Takeover
 from vipagent.store.layout import member_name
+from vipagent.types import Standby, Takeover
 
 WITHDRAWN_BY = frozenset(
     {
@@ -71,8 +71,8 @@ def _rank(settings: ServiceSettings, vip: str, members: set[str]) -> int | None:
     if vip in members and settings.standby is Standby.COLD:
         return None
     candidates_before = 0
-    for seat in order(settings.seats, vip):
-        candidate = set(settings.seats[seat])
+    for seat in order(settings.owners, vip):
+        candidate = set(settings.owners[seat])
         if candidate & set(settings.owned):
             break
         candidates_before += bool(candidate & members)

@@ -9,10 +9,10 @@ from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
 from tests.simulation.plan import Fault, FaultKind
-from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
+from vipagent.types import CheckResult
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class Faults:
             return
         self.environment.observer.log(machine.name, "the agent receives SIGTERM")
         machine.impairments.add(Impairment.AGENT, self.environment.clock.now)
-        agent.handle_now(inputs.StopAsked())
+        agent.handle_now(inputs.ShutdownRequested())
 
     def agent_paused(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Pause the agent."""

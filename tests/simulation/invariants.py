@@ -14,7 +14,7 @@ from vipagent.core.actions import (
     Withdraw,
 )
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import (
+from vipagent.types import (
     CheckResult,
     CheckState,
     Claim,
@@ -57,7 +57,7 @@ class Invariants:
     def check_event(self, event: events.Event, todo: list[Action], now: float) -> None:
         """Check one event and the resulting actions."""
         before, overdue = dict(self.requested), now >= self._timer
-        for part in events.each(event):
+        for part in events.unbatch(event):
             self._observe(part, now)
         for action in todo:
             self._check_action(action, now, before)
@@ -70,7 +70,7 @@ class Invariants:
 
     def _observe(self, event: events.Event, now: float) -> None:
         match event:
-            case events.Checked(result):
+            case events.CheckFinished(result):
                 self._observe_result(result)
             case events.StoreChanged(state):
                 self._store, self._fresh = state, self._fresh and state is StoreState.CONNECTED
@@ -89,8 +89,8 @@ class Invariants:
                 )
             case events.Reconfigured(settings):
                 self.settings = settings
-            case events.LeaveAsked() | events.StopAsked():
-                self._leaving, self._stopping = True, isinstance(event, events.StopAsked)
+            case events.LeaveRequested() | events.StopRequested():
+                self._leaving, self._stopping = True, isinstance(event, events.StopRequested)
 
     def _observe_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
         drained_before = self._maintenance is not None and self._maintenance.node

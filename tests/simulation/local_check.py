@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.simulation.clock import Clock, ScheduledCall
 from tests.simulation.impairments import Impairment, Impairments
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult
+from vipagent.types import CheckResult
 
 RESULT_INTERVAL = 0.5
 """Seconds between two results; no more are sent once they cannot change the check's state."""

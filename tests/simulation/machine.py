@@ -9,10 +9,10 @@ from tests.simulation.exabgp import ExaBGP
 from tests.simulation.impairments import Impairment, Impairments
 from tests.simulation.local_check import LocalCheck
 from tests.simulation.node import NEVER
-from vipagent.core.events import Checked
+from vipagent.core.events import CheckFinished
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
+from vipagent.types import CheckResult
 
 RESPAWN_DELAY = 0.04
 """Seconds until ExaBGP restarts an agent that has exited."""
@@ -293,7 +293,7 @@ class Machine:
     def _deliver_check(self, result: CheckResult) -> bool:
         if self.agent is None or self.agent.paused:
             return False
-        self.agent.handle_now(inputs.CheckRan(self.settings.name, Checked(result)))
+        self.agent.handle_now(inputs.CheckRan(self.settings.name, CheckFinished(result)))
         return True
 
     def _log(self, what: str) -> None:

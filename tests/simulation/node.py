@@ -118,7 +118,7 @@ class Node:
 
     def reconfigure(self, settings: ServiceSettings) -> list[actions.Action]:
         """Apply a new configuration."""
-        return self.handle(inputs.Configured(self._config(settings)))
+        return self.handle(inputs.ConfigReloaded(self._config(settings)))
 
     def set_bgp_session(self, *, established: bool) -> None:
         """Bring the node's BGP session up or down."""

@@ -26,9 +26,9 @@ from tests.simulation.local_check import RESULT_INTERVAL
 from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
 from tests.simulation.server import MAX_EXPIRY, MemberEntry, Server
-from vipagent.core.words import OnStoreLoss, Standby, Takeover
 from vipagent.store.layout import member_name
 from vipagent.store.records import Registration
+from vipagent.types import OnStoreLoss, Standby, Takeover
 
 TOLERANCE = 1.0
 """Tolerance added to every deadline, in seconds."""

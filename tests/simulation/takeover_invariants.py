@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from vipagent.core import events
 from vipagent.core.actions import Action, Announce, Withdraw
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Reason, StoreState, Takeover
+from vipagent.types import Reason, StoreState, Takeover
 
 
 @dataclass
@@ -66,7 +66,7 @@ class MoveLimit:
 
     def check_event(self, event: events.Event, todo: list[Action], _now: float) -> None:
         """Check one event and the resulting actions."""
-        for part in events.each(event):
+        for part in events.unbatch(event):
             self._observe(part)
         for action in todo:
             if isinstance(action, Announce) and action.vip not in self._announced:

@@ -57,7 +57,9 @@ class Timeline:
     def add(self, entry: Entry) -> None:
         """Add an entry, without the actions that other nodes cannot observe."""
         todo = tuple(action for action in entry.todo if isinstance(action, SHOWN_ACTIONS))
-        if todo or not isinstance(entry.event, events.TimerFired | events.Checked | events.RouteAccepted):
+        if todo or not isinstance(
+            entry.event, events.TimerFired | events.CheckFinished | events.RouteAccepted
+        ):
             self._entries.append(Entry(entry.at, entry.source, entry.event, todo))
 
     def format(self, since: float) -> str:

@@ -7,8 +7,8 @@ from vipagent.checks.settings import CheckSettings, HookSettings
 from vipagent.config.load import load_file
 from vipagent.config.settings import LogSettings
 from vipagent.core.settings import FlapHold, ServiceSettings
-from vipagent.core.words import CheckState, OnStoreLoss, Standby, Takeover
 from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings
+from vipagent.types import CheckState, OnStoreLoss, Standby, Takeover
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")
@@ -81,7 +81,7 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
         name="apex",
         node="node2",
         owned=("10.0.0.2",),
-        seats=(("10.0.0.2",), ("10.0.0.9",), ("10.0.0.10",), ("10.0.1.0/24",), ("2001:db8::1",)),
+        owners=(("10.0.0.2",), ("10.0.0.9",), ("10.0.0.10",), ("10.0.1.0/24",), ("2001:db8::1",)),
         takeover=Takeover.RANKED,
         standby=Standby.HOT,
         on_store_loss=OnStoreLoss.OWN,

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from vipagent.agent.log_handlers import NonBlockingHandler, StderrHandler, SyslogHandler
 from vipagent.agent.logs import BARE, DATED, JsonFormatter, TextFormatter
-from vipagent.core.words import Reason
 from vipagent.testing.slowness import allowed
+from vipagent.types import Reason
 
 TEXT = TextFormatter(DATED)
 JSON = JsonFormatter()

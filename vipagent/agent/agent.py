@@ -11,8 +11,7 @@ from typing import assert_never
 
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
-from vipagent.core.events import Checked
-from vipagent.core.words import StoreState
+from vipagent.core.events import CheckFinished
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -22,6 +21,7 @@ from vipagent.store.backend import BackendFactory, Snapshot
 from vipagent.store.layout import Directory
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
+from vipagent.types import StoreState
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Agent:
 
     def stop(self) -> None:
         """Request that `run` returns."""
-        self._dispatch(inputs.StopAsked())
+        self._dispatch(inputs.ShutdownRequested())
 
     async def wait_flushed(self, within: float) -> bool:
         """Wait at most `within` seconds until ExaBGP has read all commands; return whether it has."""
@@ -156,7 +156,7 @@ class Agent:
 
     def reconfigure(self, config: AgentConfig) -> None:
         """Apply a configuration that passed `check`, without changing unaffected routes (E3)."""
-        self._dispatch(inputs.Configured(config))
+        self._dispatch(inputs.ConfigReloaded(config))
 
     def _on_lines(self, lines: list[str]) -> None:
         self._dispatch(inputs.LinesRead(lines))
@@ -173,7 +173,7 @@ class Agent:
     def _on_snapshot(self, directory: Directory, entries: Snapshot) -> None:
         self._dispatch(inputs.SnapshotRead(directory, entries))
 
-    def _on_checked(self, service: str, result: Checked) -> None:
+    def _on_checked(self, service: str, result: CheckFinished) -> None:
         self._dispatch(inputs.CheckRan(service, result))
 
     def _on_timer(self, at: float) -> None:

@@ -264,8 +264,8 @@ def _verified_check(service: ServiceSection, _node: str) -> Iterator[Finding]:
 
 
 def _lowest_rank(service: ServiceSection) -> int:
-    seats = service.seats()
-    return lowest_rank(ServiceSettings("", "", (), seats, takeover=service.takeover, settle=0.0))
+    owners = service.owners()
+    return lowest_rank(ServiceSettings("", "", (), owners, takeover=service.takeover, settle=0.0))
 
 
 RULES = (

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, StoreState
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckFinished:
     """The local check ran."""
 
     result: CheckResult
@@ -87,7 +87,7 @@ FromExaBGP = NeighborsChanged | RouteAccepted | RouteRefused
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class Batch:
     """What became known at once, in this order: all of it is learnt before anything is decided (A6)."""
 
     events: tuple[FromExaBGP, ...]
@@ -106,29 +106,29 @@ class Reconfigured:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveAsked:
+class LeaveRequested:
     """The agent is going to end once the others have had time to announce (E3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopRequested:
     """The agent ends now."""
 
 
 FromStore = MembersSeen | MaintenanceSeen | StoreChanged
 """What the store says."""
-Asked = LeaveAsked | StopAsked
+Asked = LeaveRequested | StopRequested
 Fact = FromStore | FromExaBGP | AddressesMissing | TimerFired | Asked
 """What changes the state and nothing else; any of it may matter to the decisions."""
-Event = Checked | Reconfigured | Together | Fact
+Event = CheckFinished | Reconfigured | Batch | Fact
 
 
 @overload
-def each(event: Fact | Together) -> tuple[Fact, ...]: ...
+def unbatch(event: Fact | Batch) -> tuple[Fact, ...]: ...
 @overload
-def each(event: Event) -> tuple[Event, ...]: ...
+def unbatch(event: Event) -> tuple[Event, ...]: ...
 
 
-def each(event: Event) -> tuple[Event, ...]:
+def unbatch(event: Event) -> tuple[Event, ...]:
     """Return the events that came together, or the only one."""
-    return event.events if isinstance(event, Together) else (event,)
+    return event.events if isinstance(event, Batch) else (event,)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vipagent.core.preference import order
-from vipagent.core.words import Takeover
+from vipagent.types import Takeover
 
 Seats = tuple[tuple[str, ...], ...]
 EVERYBODY = -1
@@ -49,12 +49,12 @@ class Forecast:
     """One pool under one policy.
 
     Args:
-        seats: the pool, by node.
+        owners: the pool, by node.
         takeover: the policy.
     """
 
-    def __init__(self, seats: Seats, takeover: Takeover) -> None:
-        self._seats = seats
+    def __init__(self, owners: Seats, takeover: Takeover) -> None:
+        self._owners = owners
         self._takeover = takeover
         self._orders: dict[str, tuple[list[int], Iterator[int]]] = {}
         self._dead: frozenset[int] = frozenset()
@@ -65,7 +65,7 @@ class Forecast:
         """Let these nodes be dead, and no other; tell what that does."""
         before, were = self._servers, self._dead
         self._dead = frozenset(dead)
-        now = self._servers = {vip: self._server(vip) for seat in sorted(dead) for vip in self._seats[seat]}
+        now = self._servers = {vip: self._server(vip) for seat in sorted(dead) for vip in self._owners[seat]}
         moved = [vip for vip in before.keys() | now.keys() if before.get(vip) != now.get(vip)]
         stayed_orphans = [vip for vip in moved if vip in before and vip in now]
         needless = [vip for vip in stayed_orphans if before[vip] not in dead and now[vip] not in were]
@@ -86,7 +86,7 @@ class Forecast:
 
     def _takers(self, vip: str) -> Iterator[int]:
         """Yield the survivors that take an orphan, most preferred first; what was worked out is kept."""
-        known, more = self._orders.setdefault(vip, ([], order(self._seats, vip)))
+        known, more = self._orders.setdefault(vip, ([], order(self._owners, vip)))
         for seat in known:
             if seat not in self._dead:
                 yield seat
@@ -101,7 +101,7 @@ class Forecast:
         everybody = len(self._servers) if self._takeover is Takeover.ALL else 0
         return [
             len(vips) + (everybody or taken[seat])
-            for seat, vips in enumerate(self._seats)
+            for seat, vips in enumerate(self._owners)
             if seat not in self._dead
         ]
 

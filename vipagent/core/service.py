@@ -26,7 +26,7 @@ from vipagent.core.registration import Registrations
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.verdict import Facts, Verdict, verdicts
 from vipagent.core.view import View
-from vipagent.core.words import CheckState, Claim, Reason
+from vipagent.types import CheckState, Claim, Reason
 
 HOOKED = frozenset({CheckState.UP, CheckState.DOWN, CheckState.DISABLED})
 
@@ -76,7 +76,7 @@ class Service:
         """
         actions: list[Action] = []
         match event:
-            case events.Checked(result, detail):
+            case events.CheckFinished(result, detail):
                 self.check_detail = detail
                 if not self._facts.health.count(result):
                     return []
@@ -85,7 +85,7 @@ class Service:
             case events.Reconfigured(settings):
                 actions.extend(self._reconfigure(settings, now))
             case _:
-                learnt = event.events if isinstance(event, events.Together) else (event,)
+                learnt = event.events if isinstance(event, events.Batch) else (event,)
                 for one in learnt:
                     self._learn(one, now)
                 if not any(map(self._matters, learnt)):
@@ -102,9 +102,9 @@ class Service:
                 self._learn_of_exabgp(event)
             case events.AddressesMissing(vips):
                 facts.unaddressed = vips
-            case events.LeaveAsked():
+            case events.LeaveRequested():
                 facts.leaving = True
-            case events.StopAsked():
+            case events.StopRequested():
                 facts.leaving = facts.stopping = True
             case events.TimerFired():
                 self._timer = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from vipagent.config.values import Count, Seconds, Section, SomeSeconds, Times
 from vipagent.core.preference import Preferences
-from vipagent.core.words import OnStoreLoss, Standby, Takeover
+from vipagent.types import OnStoreLoss, Standby, Takeover
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ServiceSettings(HealthOptions, CoreOptions):
     node: str
     owned: tuple[str, ...]
     """The VIPs whose authority this node is."""
-    seats: tuple[tuple[str, ...], ...]
+    owners: tuple[tuple[str, ...], ...]
     """The whole pool, the owned ones included, by owner and in the same order on every node."""
     settle: float = field(kw_only=True)
     """The option or, if it is not given, the session timeout."""
@@ -88,12 +88,12 @@ class ServiceSettings(HealthOptions, CoreOptions):
     @cached_property
     def pool(self) -> tuple[str, ...]:
         """Every VIP of the service."""
-        return tuple(vip for seat in self.seats for vip in seat)
+        return tuple(vip for seat in self.owners for vip in seat)
 
     @cached_property
     def preferences(self) -> Preferences:
         """Who takes which orphan before this node does."""
-        return Preferences(self.seats, self.owned)
+        return Preferences(self.owners, self.owned)
 
     @cached_property
     def owned_set(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from vipagent.core.health import Health
 from vipagent.core.moment import Moment
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.view import View
-from vipagent.core.words import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
+from vipagent.types import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
 
 
 class Verdict(NamedTuple):
@@ -84,7 +84,7 @@ class Facts:
 
 
 class Takers:
-    """The seats that may take orphans before this node does: found once for each decision (A2).
+    """The owners that may take orphans before this node does: found once for each decision (A2).
 
     Args:
         settings: the service, as configured.
@@ -100,7 +100,7 @@ class Takers:
         self._registered = registered
 
     def before_us(self, vip: str) -> Iterator[int]:
-        """Return the seats with a node, alive or presumed to be, that take `vip` before we do."""
+        """Return the owners with a node, alive or presumed to be, that take `vip` before we do."""
         return self._settings.preferences.before(vip, self._present, registered=self._registered)
 
     def rank(self, vip: str) -> int:
@@ -118,7 +118,7 @@ class Takers:
         view, moment = self._view, self._moment
         return tuple(
             number
-            for number, seat in enumerate(self._settings.seats)
+            for number, seat in enumerate(self._settings.owners)
             if any(view.lives(taker) or view.presumes(taker, moment) for taker in seat)
         )
 
@@ -152,7 +152,7 @@ def _decision(facts: Facts, moment: Moment) -> Callable[[str], Verdict]:
 
 def lowest_rank(settings: ServiceSettings) -> int:
     """Return the highest number that a rank can have: that of a draining node (H2)."""
-    return len(settings.seats) if settings.takeover is Takeover.RANKED else 2
+    return len(settings.owners) if settings.takeover is Takeover.RANKED else 2
 
 
 def _barred(facts: Facts) -> Reason | None:
@@ -242,7 +242,7 @@ def _rank_of_one(facts: Facts, vip: str, moment: Moment, takers: Takers) -> int 
     Somebody who has just registered settles first (L3), and takes nothing over in that time.
     """
     settings, view = facts.settings, facts.view
-    better = (taker for seat in takers.before_us(vip) for taker in settings.seats[seat])
+    better = (taker for seat in takers.before_us(vip) for taker in settings.owners[seat])
     if facts.told.get(vip) is None:
         others = any(
             view.presumes(taker, moment) or view.lived_for(taker, settings.settle, moment) for taker in better

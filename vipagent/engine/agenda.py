@@ -29,7 +29,7 @@ class Agenda:
     def gather(self) -> None:
         """Let each service decide, once, by all that ExaBGP has said."""
         for service, said in self._told.items():
-            self.add([service], events.Together(tuple(said)))
+            self.add([service], events.Batch(tuple(said)))
         self._told.clear()
 
     def reannounce(self, services: Iterable[ServiceRuntime]) -> None:

@@ -11,7 +11,6 @@ from vipagent.core import events
 from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import StoreState
 from vipagent.engine import effects, inputs, reload
 from vipagent.engine.agenda import Agenda
 from vipagent.engine.context import Context
@@ -26,6 +25,7 @@ from vipagent.engine.viewer import Viewer
 from vipagent.exabgp.commands import CommandResult
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
+from vipagent.types import StoreState
 
 
 class Engine:
@@ -96,7 +96,7 @@ class Engine:
         self._learn(given)
         self._agenda.gather()
         if self._ending.begun and self._ending.withdraws(self._now, exabgp_ends=self._exabgp.ends):
-            self._agenda.add(self.services.values(), events.StopAsked())
+            self._agenda.add(self.services.values(), events.StopRequested())
         yield from self._routes_first()
         yield from self._set_timer()
 
@@ -150,7 +150,7 @@ class Engine:
                 for news in (*self._exabgp.judge(self._now), *self._exabgp.overdue(self._now)):
                     self._take_news(news)
                 self._agenda.add_timers(self._now)
-            case inputs.Started() | inputs.StopAsked() | inputs.Configured():
+            case inputs.Started() | inputs.ShutdownRequested() | inputs.ConfigReloaded():
                 self._obey(given)
             case _:
                 assert_never(given)
@@ -223,9 +223,9 @@ class Engine:
                 self._exabgp.congested = False
                 for service in () if self._ending.begun else self._config.services:
                     self._add(service)
-            case inputs.StopAsked():
+            case inputs.ShutdownRequested():
                 self._stop()
-            case inputs.Configured(config):
+            case inputs.ConfigReloaded(config):
                 self._reconfigure(config)
             case _:
                 assert_never(given)
@@ -233,7 +233,7 @@ class Engine:
     def _stop(self) -> None:
         """Begin to end; the others announce meanwhile, unless all routes go with ExaBGP anyway (E3)."""
         if self._ending.begin(self._now) and not self._exabgp.ends:
-            self._agenda.add(self.services.values(), events.LeaveAsked())
+            self._agenda.add(self.services.values(), events.LeaveRequested())
 
     def _reconfigure(self, config: AgentConfig) -> None:
         """Replace the configuration; routes that stay the same are not touched (E3)."""
@@ -278,7 +278,7 @@ class Engine:
         self._reports.append([effects.StartService(config)])
 
     def _remove(self, name: str) -> None:
-        self._agenda.add([self.services.pop(name)], events.StopAsked())
+        self._agenda.add([self.services.pop(name)], events.StopRequested())
         self._viewer.forget(name)
 
     def _find_loops(self, service: ServiceRuntime) -> bool:

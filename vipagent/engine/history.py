@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from vipagent.core import actions, events
-from vipagent.core.words import RULES, Reason
 from vipagent.engine.effects import Log
 from vipagent.store.records import MAX_EVENTS, Event
+from vipagent.types import RULES, Reason
 
 CAUSES: Mapping[type[events.Event], str] = {
-    events.Checked: "check",
+    events.CheckFinished: "check",
     events.MembersSeen: "members",
     events.MaintenanceSeen: "maintenance",
     events.StoreChanged: "store-session",
@@ -20,15 +20,15 @@ CAUSES: Mapping[type[events.Event], str] = {
     events.RouteRefused: "exabgp-refused",
     events.TimerFired: "timer",
     events.Reconfigured: "reload",
-    events.LeaveAsked: "leave",
-    events.StopAsked: "stop",
+    events.LeaveRequested: "leave",
+    events.StopRequested: "stop",
 }
 """The word for what led to a decision."""
 
 
 def cause_of(event: events.Event) -> str:
     """Return the word for an event; of several at once, the first stands for all."""
-    return CAUSES[type(events.each(event)[0])]
+    return CAUSES[type(events.unbatch(event)[0])]
 
 
 def utc_now() -> datetime:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vipagent.config.settings import AgentConfig
 from vipagent.core import events
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
+from vipagent.types import StoreState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class CheckRan:
     """A service's check has a result."""
 
     service: str
-    result: events.Checked
+    result: events.CheckFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
+class ShutdownRequested:
     """A signal asks the agent to end (E3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
+class ConfigReloaded:
     """The configuration was read anew, and passed `Engine.check` (E3)."""
 
     config: AgentConfig
@@ -85,5 +85,5 @@ class Configured:
 
 FromExaBGP = LinesRead | PipeEnded | PipeCongested
 FromStore = StoreSession | SnapshotRead
-FromOperator = Started | StopAsked | Configured
+FromOperator = Started | ShutdownRequested | ConfigReloaded
 Input = FromExaBGP | FromStore | FromOperator | CheckRan | AddressesMissing | TimerFired

@@ -8,7 +8,6 @@ from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
-from vipagent.core.words import RULES, Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
@@ -16,6 +15,7 @@ from vipagent.engine.history import History, cause_of
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.counters import ServiceCounters
+from vipagent.types import RULES, Reason
 
 
 class Reporter:
@@ -39,7 +39,7 @@ class Reporter:
 
     def report(self, event: events.Event, todo: Iterable[actions.Action]) -> Iterator[Effect]:
         """Report what an event has led to."""
-        if isinstance(event, events.Checked):
+        if isinstance(event, events.CheckFinished):
             self.counters.checked(event)
         for action in todo:
             self.counters.executed(action)
@@ -82,7 +82,7 @@ class Reporter:
             case actions.Publish(report):
                 yield from self.publish(report)
             case actions.RunHook(state):
-                detail = event.detail if isinstance(event, events.Checked) else ""
+                detail = event.detail if isinstance(event, events.CheckFinished) else ""
                 yield Log.info("check", service=service, state=state, detail=detail)
                 yield effects.RunHook(service, state)
             case actions.SetTimer():

@@ -10,7 +10,6 @@ from vipagent.core import actions, events
 from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Claim, Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
@@ -20,6 +19,7 @@ from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name, vips_by_name
 from vipagent.store.records import Maintenance, Registration
 from vipagent.telemetry.counters import ServiceCounters
+from vipagent.types import Claim, Reason
 
 MAX_RETRY = 60.0
 """Seconds, at most, after which a service decides again that a bug has kept from it; the first time, 2."""
@@ -99,7 +99,7 @@ class ServiceRuntime:
             todo = self._core.handle(event, now)
         except Exception as error:  # noqa: BLE001 - a bug in one service must not take the routes of all
             errors.append(self._reporter.internal_error(event, error))
-            todo = list(self._give_up()) if isinstance(event, events.StopAsked) else []
+            todo = list(self._give_up()) if isinstance(event, events.StopRequested) else []
             self._errors += 1
             self.timer = earliest(self.timer, now + min(2.0**self._errors, MAX_RETRY))
         else:
@@ -109,7 +109,7 @@ class ServiceRuntime:
                 self._request(action)
             except Exception as error:  # noqa: BLE001 - nor of one VIP those of all
                 errors.append(self._reporter.internal_error(event, error))
-        if isinstance(event, events.StopAsked):
+        if isinstance(event, events.StopRequested):
             self.stopped, self.timer = True, None
         return Decision(
             [effects.Deregister(self._member(it.vip)) for it in todo if isinstance(it, actions.Deregister)],
@@ -227,7 +227,7 @@ class ServiceRuntime:
             self._started = True
             yield from self.watch()
             yield effects.StartService(self.config)
-        if isinstance(event, events.StopAsked):
+        if isinstance(event, events.StopRequested):
             yield effects.StopService(self.config.name)
             for kind in Kind:
                 yield effects.Unwatch(self._directory(kind))

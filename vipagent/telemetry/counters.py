@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from vipagent.core import actions, events
-from vipagent.core.words import CheckResult, Reason, StoreState
 from vipagent.exabgp.commands import CommandResult
+from vipagent.types import CheckResult, Reason, StoreState
 
 CHECK_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Bucket bounds in seconds: from a local TCP connection to a slow command."""
@@ -51,7 +51,7 @@ class ServiceCounters:
     _taken: set[str] = field(default_factory=set)
     _conflicts: frozenset[str] = frozenset()
 
-    def checked(self, event: events.Checked) -> None:
+    def checked(self, event: events.CheckFinished) -> None:
         """Count a check result."""
         self.results[event.result] += 1
         if event.seconds is not None:

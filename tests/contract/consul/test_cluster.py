@@ -8,13 +8,13 @@ import pytest
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.servers.consul import Cluster, Consul
 from tests.servers.process import wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SnapshotSeen
 from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
+from vipagent.types import Claim, StoreState
 
 ELECTION_GRACE = 10.0
 """Maximum duration of an election in seconds: 2 to 4, and twice that if the first round fails."""

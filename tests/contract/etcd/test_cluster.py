@@ -6,12 +6,12 @@ import pytest
 
 from tests.contract.etcd.under_test import EtcdUnderTest
 from tests.servers.etcd import Cluster, Etcd
-from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
+from vipagent.types import Claim, StoreState
 
 LIFE = 10.0
 """Session timeout in seconds. A member without a leader does not reply to a request: two thirds of the

@@ -9,12 +9,12 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.node import DecisionCallback, Node, prefix
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.types import StoreState
 
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 SESSION_TIMEOUT = 6.0
@@ -68,7 +68,7 @@ class Cluster:
     """The nodes of a pool; each is there, or dead.
 
     Args:
-        seats: the pool; a node is known by the number of its seat.
+        owners: the pool; a node is known by the number of its seat.
         latency: seconds until a node learns what the store says.
         looked: called whenever something may have changed.
         changes: of the service's settings, the same on all nodes.
@@ -76,14 +76,14 @@ class Cluster:
 
     def __init__(
         self,
-        seats: Sequence[tuple[str, ...]],
+        owners: Sequence[tuple[str, ...]],
         latency: float = 0.01,
         looked: Callable[[], None] = lambda: None,
         **changes: object,
     ) -> None:
         self.now = 0.0
         self.store = MemoryStore()
-        self.seats = tuple(seats)
+        self.owners = tuple(owners)
         self.peers: dict[int, Peer] = {}
         self.events = 0
         """How many the cores took, all told."""
@@ -95,7 +95,7 @@ class Cluster:
 
     def start(self, seat: int, exabgp: ExaBGP | None = None) -> Peer:
         """Start a node, with an ExaBGP that survived its agent or with a new one."""
-        settings = service(node=f"node{seat}", owned=self.seats[seat], seats=self.seats, **self._changes)
+        settings = service(node=f"node{seat}", owned=self.owners[seat], owners=self.owners, **self._changes)
         invariants = Invariants(settings, self.now)
 
         def watch(event: events.Event, todo: list[actions.Action], now: float) -> None:
@@ -134,14 +134,14 @@ class Cluster:
         self._now(end)
 
     def served(self) -> dict[str, dict[int, int]]:
-        """Return the MED of each VIP's route, by the seats of those who announce it on the wire."""
+        """Return the MED of each VIP's route, by the owners of those who announce it on the wire."""
         return {
             vip: {
                 seat: int(peer.exabgp.wire[prefix(vip)].split()[3])
                 for seat, peer in sorted(self.peers.items())
                 if prefix(vip) in peer.exabgp.wire
             }
-            for vips in self.seats
+            for vips in self.owners
             for vip in vips
         }
 

@@ -8,7 +8,11 @@ from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
 from vipagent.store.records import Maintenance, Registration
 
 Told = (
-    events.Checked | events.MembersSeen | events.MaintenanceSeen | events.StoreChanged | events.Reconfigured
+    events.CheckFinished
+    | events.MembersSeen
+    | events.MaintenanceSeen
+    | events.StoreChanged
+    | events.Reconfigured
 )
 
 
@@ -18,7 +22,7 @@ class EventNode(Node):
     def tell(self, event: Told) -> list[actions.Action]:
         """Tell it an event; return what its core asks for because of it."""
         match event:
-            case events.Checked():
+            case events.CheckFinished():
                 return self.handle(inputs.CheckRan(self.settings.name, event))
             case events.StoreChanged(state):
                 return self.handle(inputs.StoreSession(state, ""))

@@ -5,7 +5,7 @@ from typing import Any
 from tests.quick.core.pools import OWN, SEATS, members, service
 from vipagent.core import actions, events
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, StoreState
 
 EVERYBODY = tuple(vip for (vip,) in SEATS)
 
@@ -34,13 +34,13 @@ class Story:
         return lines
 
     def good(self) -> list[str]:
-        return self.tell(events.Checked(CheckResult.GOOD))
+        return self.tell(events.CheckFinished(CheckResult.GOOD))
 
     def bad(self) -> list[str]:
-        return self.tell(events.Checked(CheckResult.BAD))
+        return self.tell(events.CheckFinished(CheckResult.BAD))
 
     def disabled(self) -> list[str]:
-        return self.tell(events.Checked(CheckResult.DISABLED))
+        return self.tell(events.CheckFinished(CheckResult.DISABLED))
 
     def store(self, state: StoreState) -> list[str]:
         return self.tell(events.StoreChanged(state))

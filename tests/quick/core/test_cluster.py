@@ -19,9 +19,9 @@ from tests.simulation.node import prefix
 from vipagent.core import events
 from vipagent.core.preference import order
 from vipagent.core.settings import FlapHold
-from vipagent.core.words import CheckResult, Standby, Takeover
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE
+from vipagent.types import CheckResult, Standby, Takeover
 
 POOLS = (
     (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)),
@@ -43,23 +43,23 @@ class SomeNodes(RuleBasedStateMachine):
     tried = 0
 
     @initialize(
-        seats=st.sampled_from(POOLS),
+        owners=st.sampled_from(POOLS),
         takeover=st.sampled_from(Takeover),
         standby=st.sampled_from(Standby),
         require_bgp=st.sampled_from([0, 1]),
         flap_hold=st.sampled_from([FlapHold(), FlapHold(seconds=20.0, count=2, window=60.0)]),
         latency=st.sampled_from([0.0, 0.02, 0.4]),
     )
-    def start(self, seats: tuple[tuple[str, ...], ...], latency: float, **changes: Any) -> None:
+    def start(self, owners: tuple[tuple[str, ...], ...], latency: float, **changes: Any) -> None:
         self.takeover, self.standby = changes["takeover"], changes["standby"]
         self.require_bgp = changes["require_bgp"]
-        self.cluster = Cluster(seats, latency, self._look, **changes)
+        self.cluster = Cluster(owners, latency, self._look, **changes)
         self.good: set[int] = set()
         self.maintained: set[str] = set()
         self.cut: set[int] = set()
         self.known_at = 0.0
         self.last = self.cluster.served()
-        for seat in range(len(seats)):
+        for seat in range(len(owners)):
             self.start_or_kill(seat)
 
     @rule(seat=some_seat, refused=st.sampled_from([0, 0, 0, 1, 2]))
@@ -69,8 +69,8 @@ class SomeNodes(RuleBasedStateMachine):
             self.good.discard(seat)
             self.cut.discard(seat)
             self.cluster.kill(seat)
-        elif seat < len(self.cluster.seats):
-            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.seats[seat][:refused]})
+        elif seat < len(self.cluster.owners):
+            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.owners[seat][:refused]})
             self.cluster.start(seat, exabgp)
             self._check(seat, CheckResult.GOOD)
             self._settles_unseen()
@@ -125,7 +125,7 @@ class SomeNodes(RuleBasedStateMachine):
         """In steady state all agree, and announce what the contract says (A2, A3, A4)."""
         self.wait(LONG)
         if not self.cut:
-            expected = {vip: self._expected(vip) for seat in self.cluster.seats for vip in seat}
+            expected = {vip: self._expected(vip) for seat in self.cluster.owners for vip in seat}
             assert self.cluster.served() == expected
 
     def teardown(self) -> None:
@@ -136,7 +136,7 @@ class SomeNodes(RuleBasedStateMachine):
     def _check(self, seat: int, result: CheckResult) -> None:
         if seat in self.cluster.peers:
             (self.good.add if result is CheckResult.GOOD else self.good.discard)(seat)
-            self.cluster.peers[seat].handle(inputs.CheckRan("apex", events.Checked(result)))
+            self.cluster.peers[seat].handle(inputs.CheckRan("apex", events.CheckFinished(result)))
 
     def _settles_unseen(self) -> None:
         """With `one`, the others rely on a taker that has been restarted, though it settles first (L3)."""
@@ -149,7 +149,7 @@ class SomeNodes(RuleBasedStateMachine):
         self.wait(SEEN)
 
     def _able(self) -> list[int]:
-        """Return the seats of those who could serve."""
+        """Return the owners of those who could serve."""
         if WHOLE_SERVICE in self.maintained:
             return []
         return [
@@ -159,11 +159,11 @@ class SomeNodes(RuleBasedStateMachine):
         ]
 
     def _expected(self, vip: str) -> dict[int, int]:
-        members = {seat for seat in self._able() if set(self.cluster.seats[seat]) - self._refused(seat)}
-        home = next(index for index, seat in enumerate(self.cluster.seats) if vip in seat)
+        members = {seat for seat in self._able() if set(self.cluster.owners[seat]) - self._refused(seat)}
+        home = next(index for index, seat in enumerate(self.cluster.owners) if vip in seat)
         routes = {home: 100} if home in members and vip not in self._refused(home) else {}
         if not routes or self.standby is Standby.HOT:
-            able = [seat for seat in order(self.cluster.seats, vip) if seat in self._able()]
+            able = [seat for seat in order(self.cluster.owners, vip) if seat in self._able()]
             first = [seat for seat in able if seat in members]
             last = [seat for seat in able if seat not in members]
             match self.takeover:

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.forecast import Forecast, pool
-from vipagent.core.words import Takeover
 from vipagent.testing.slowness import allowed
+from vipagent.types import Takeover
 
 policies = st.sampled_from(Takeover)
 
 
 @given(nodes=st.integers(1, 40), more=st.integers(0, 100))
 def test_a_pool_is_shared_out_evenly(nodes: int, more: int) -> None:
-    seats = pool(nodes, nodes + more)
-    sizes = [len(vips) for vips in seats]
-    assert len({vip for vips in seats for vip in vips}) == nodes + more
+    owners = pool(nodes, nodes + more)
+    sizes = [len(vips) for vips in owners]
+    assert len({vip for vips in owners for vip in vips}) == nodes + more
     assert sum(sizes) == nodes + more
     assert max(sizes) - min(sizes) <= 1
 
@@ -48,8 +48,8 @@ def test_one_death_moves_its_own_vips_evenly_and_the_return_moves_them_back(poli
 
 
 def test_who_takes_an_orphan_is_named_by_policy() -> None:
-    seats = pool(4, 4)
-    takers = {policy: Forecast(seats, policy).go_on("", {0}).takers["10.0.0.1"] for policy in Takeover}
+    owners = pool(4, 4)
+    takers = {policy: Forecast(owners, policy).go_on("", {0}).takers["10.0.0.1"] for policy in Takeover}
     assert takers[Takeover.ALL] == ()
     assert len(takers[Takeover.ONE]) == 1
     assert len(takers[Takeover.RANKED]) == 3
@@ -73,10 +73,10 @@ def test_with_all_the_survivors_have_every_orphan() -> None:
 @pytest.mark.slow
 def test_a_thousand_nodes_in_seconds() -> None:
     """Issue-sized: 50 die, 50 more, and all come back; a rack spreads evenly, and chance almost."""
-    seats, rng = pool(1000, 10_000), Random(0)
+    owners, rng = pool(1000, 10_000), Random(0)
     started = time.process_time()
     for dying, bound in ((rng.sample(range(1000), 100), 5), (list(range(300, 400)), 2)):
-        forecast = Forecast(seats, Takeover.RANKED)
+        forecast = Forecast(owners, Takeover.RANKED)
         first = forecast.go_on("50 die", set(dying[:50]))
         second = forecast.go_on("50 more die", set(dying))
         returns = [forecast.go_on("one is back", set(dying[:left])) for left in reversed(range(100))]

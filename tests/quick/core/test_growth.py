@@ -6,7 +6,7 @@ import pytest
 
 from tests.quick.core.story import Story
 from vipagent.core import events
-from vipagent.core.words import StoreState
+from vipagent.types import StoreState
 
 FEW, TIMES = 40, 6
 TOLERANCE = 3.0
@@ -15,11 +15,11 @@ TOLERANCE = 3.0
 
 def survivor(owners: int, takeover: str) -> Story:
     """Return the only node that is left of so many, settled and about to take all over."""
-    seats = tuple((f"10.0.{number // 250}.{number % 250}",) for number in range(1, owners + 1))
-    node = Story(accepted=False, owned=seats[0], seats=seats, takeover=takeover)
+    owners = tuple((f"10.0.{number // 250}.{number % 250}",) for number in range(1, owners + 1))
+    node = Story(accepted=False, owned=owners[0], owners=owners, takeover=takeover)
     node.store(StoreState.CONNECTED)
     node.maintenance()
-    node.members(*seats[0])
+    node.members(*owners[0])
     node.neighbors(1)
     return node
 

@@ -23,9 +23,9 @@ from tests.simulation.node import ROUTES, prefix
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import FlapHold, ServiceSettings
-from vipagent.core.words import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
 from vipagent.engine import inputs
 from vipagent.exabgp import route
+from vipagent.types import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
 
 POOLS = (
     ((("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)), ("10.0.0.1",)),
@@ -51,7 +51,7 @@ LONG = 70.0
 """Seconds in which all that is under way comes to its end: no delay and no retry takes longer."""
 
 settings_of_a_service = st.builds(
-    lambda pool, **fields: service(seats=pool[0], owned=pool[1], **fields),
+    lambda pool, **fields: service(owners=pool[0], owned=pool[1], **fields),
     st.sampled_from(POOLS),
     takeover=st.sampled_from(Takeover),
     standby=st.sampled_from(Standby),
@@ -119,7 +119,7 @@ class OneNode(RuleBasedStateMachine):
     )
     def check(self, result: CheckResult, times: int) -> None:
         for _ in range(times):
-            self.node.tell(events.Checked(result))
+            self.node.tell(events.CheckFinished(result))
 
     @rule(vip=st.sampled_from(VIPS), claim=st.sampled_from(Claim))
     def member_joins_or_leaves(self, vip: str, claim: Claim) -> None:
@@ -189,7 +189,7 @@ class OneNode(RuleBasedStateMachine):
     def agent_is_asked_to_stop_and_exabgp_starts_it_again(self, serving: bool) -> None:
         settled = self.exabgp.established and self.node.now > self.exabgp.up_at + SETTLED
         quick = self.exabgp.delay < max(DELAYS[:2]) and settled
-        self.node.handle(inputs.StopAsked())
+        self.node.handle(inputs.ShutdownRequested())
         self.node.wait(STOPPED)
         assert self.node.ended
         assert self.node.registered == set()

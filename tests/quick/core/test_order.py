@@ -11,7 +11,7 @@ from tests.simulation.exabgp import ExaBGP
 from vipagent.core import events
 from vipagent.core.actions import Preference
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
+from vipagent.types import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
 
 LONG = 70.0
 VIPS = tuple(vip for (vip,) in SEATS)
@@ -38,7 +38,7 @@ def facts(draw: st.DrawFn) -> list[News]:
     )
     lost = (events.StoreChanged(StoreState.LOST),) if draw(st.booleans()) else ()
     return [
-        (events.Checked(draw(st.sampled_from([CheckResult.GOOD] * 3 + [CheckResult.BAD]))),),
+        (events.CheckFinished(draw(st.sampled_from([CheckResult.GOOD] * 3 + [CheckResult.BAD]))),),
         (events.MaintenanceSeen(service=of_service, node=of_node),),
         (events.NeighborsChanged(draw(st.sampled_from([0, 1]))),),
         store + lost,

@@ -6,7 +6,7 @@ from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.core.story import EVERYBODY, reading, serving, taking_over
 from vipagent.core import events
 from vipagent.core.settings import FlapHold
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, StoreState
 
 
 def test_g1_a_node_registers_once_exabgp_has_accepted_its_route() -> None:
@@ -72,11 +72,11 @@ def test_e5_a_gate_that_cannot_see_is_open() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (events.Checked(CheckResult.BAD), "check-down"),
-        (events.Checked(CheckResult.DISABLED), "disabled"),
+        (events.CheckFinished(CheckResult.BAD), "check-down"),
+        (events.CheckFinished(CheckResult.DISABLED), "disabled"),
         (events.MaintenanceSeen(service=True), "maintenance-service"),
         (events.MaintenanceSeen(node=True, now=True), "maintenance-node"),
-        (events.StopAsked(), "stopping"),
+        (events.StopRequested(), "stopping"),
     ],
 )
 def test_g2_it_deregisters_at_once_and_before_it_withdraws(event: events.Event, reason: str) -> None:
@@ -93,8 +93,8 @@ def test_g3_what_an_earlier_run_of_this_node_left_is_replaced() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (events.Checked(CheckResult.BAD), "check-down"),
-        (events.Checked(CheckResult.DISABLED), "disabled"),
+        (events.CheckFinished(CheckResult.BAD), "check-down"),
+        (events.CheckFinished(CheckResult.DISABLED), "disabled"),
         (events.MaintenanceSeen(service=True), "maintenance-service"),
     ],
 )

@@ -8,8 +8,7 @@ from typing import Any, assert_never
 
 from tests.quick.core.pools import OWN, SEATS, service
 from vipagent.config.settings import AgentConfig, ServiceConfig
-from vipagent.core.events import Checked
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.core.events import CheckFinished
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -18,6 +17,7 @@ from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.store.backend import Entry, StoreSettings
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import NodeState, Registration
+from vipagent.types import CheckResult, Claim, StoreState
 
 PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
 ALL = tuple(vip for (vip,) in SEATS)
@@ -81,7 +81,7 @@ class Driven:
         return self.read(*chain.from_iterable(replies))
 
     def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
-        return self.give(inputs.CheckRan(name, Checked(result, "so it says")))
+        return self.give(inputs.CheckRan(name, CheckFinished(result, "so it says")))
 
     def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
         return self.give(inputs.StoreSession(state, "host"))
@@ -102,7 +102,7 @@ class Driven:
 
     def reconfigure(self, *services: ServiceConfig, listen: str | None = None) -> list[str]:
         self.config = replace(self.config, services=services, listen=listen)
-        return self.give(inputs.Configured(self.config))
+        return self.give(inputs.ConfigReloaded(self.config))
 
     def wait(self, seconds: float) -> list[str]:
         """Let time pass; return what the timer brought. ExaBGP says nothing meanwhile."""

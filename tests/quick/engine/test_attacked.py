@@ -12,7 +12,6 @@ from vipagent.core import actions, events
 from vipagent.core.preference import Preferences
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, Claim, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.ending import LEAVING, WITHDRAWING
 from vipagent.engine.inputs import Input
@@ -22,6 +21,7 @@ from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import Registration
+from vipagent.types import CheckResult, Claim, StoreState
 
 WITHDRAWN = f"withdraw route {OWN}/32"
 REGISTERED, DEREGISTERED = f"register /service/apex/{OWN}", f"deregister /service/apex/{OWN}"
@@ -32,7 +32,7 @@ A_WHILE = 3.0
 
 def web(**changes: object) -> ServiceConfig:
     """Return a second service, whose only VIP is this node's own."""
-    return served("web", **{"owned": (WEB_VIP,), "seats": ((WEB_VIP,),), **changes})
+    return served("web", **{"owned": (WEB_VIP,), "owners": ((WEB_VIP,),), **changes})
 
 
 def break_once(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, when: Callable[..., bool]) -> None:
@@ -67,7 +67,7 @@ def test_e3_what_waits_to_be_announced_is_not_written_in_the_end() -> None:
     driven.live(A_WHILE)
     driven.give(inputs.PipeCongested(congested=True))
     driven.check(name="web")
-    driven.give(inputs.StopAsked())
+    driven.give(inputs.ShutdownRequested())
     said = [line for line in driven.wait(LEAVING + WITHDRAWING) if "route" in line]
     assert driven.ended
     assert not [line for line in said if line.startswith("announce")]
@@ -78,7 +78,7 @@ def test_e3_what_waits_to_be_announced_is_not_written_in_the_end() -> None:
 def test_e3_it_ends_though_a_bug_hits_what_is_reported_last(at: type) -> None:
     """E3 and E6: exit within 2 s; a log line or a page that fails must not keep the process for ever."""
     driven = serving()
-    driven.give(inputs.StopAsked())
+    driven.give(inputs.ShutdownRequested())
     driven.wait(LEAVING)
     driven.now += WITHDRAWING
     abandon(driven, inputs.StoreSession(StoreState.UNSURE, "host"), at)
@@ -163,7 +163,7 @@ def test_e3_a_service_with_a_bug_is_withdrawn_and_deregistered_in_the_end(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Service, "handle", broken)
-    driven.give(inputs.StopAsked())
+    driven.give(inputs.ShutdownRequested())
     said = driven.live(LEAVING + WITHDRAWING)
     assert said.index(DEREGISTERED) < said.index(WITHDRAWN)
     assert "stop apex" in said
@@ -175,7 +175,7 @@ def test_e3_a_service_with_a_bug_is_withdrawn_when_a_reload_removes_it(
 ) -> None:
     """E3: what is no longer in the configuration is withdrawn; nobody would ever do it later."""
     driven = serving(served(), web())
-    break_once(monkeypatch, Service, "handle", lambda event, _now: isinstance(event, events.StopAsked))
+    break_once(monkeypatch, Service, "handle", lambda event, _now: isinstance(event, events.StopRequested))
     said = driven.reconfigure(web()) + driven.live(A_WHILE)
     assert {DEREGISTERED, WITHDRAWN, "stop apex", "unwatch /service/apex"} <= set(said)
 
@@ -189,7 +189,7 @@ def test_e3_a_vip_that_passes_to_another_service_and_looks_the_same_is_not_touch
             name: (vip, SECOND) if name == owner else (vip,)
             for name, vip in (("apex", OWN), ("web", WEB_VIP))
         }
-        return [served(name, owned=vips, seats=(vips, (f"{vips[0]}00",))) for name, vips in own.items()]
+        return [served(name, owned=vips, owners=(vips, (f"{vips[0]}00",))) for name, vips in own.items()]
 
     driven = serving(*pools(giver))
     (taker,) = {"apex", "web"} - {giver}
@@ -218,7 +218,7 @@ def test_g2_a_stale_registration_that_is_being_replaced_goes_with_its_service() 
 def test_nothing_is_published_once_the_record_is_gone_whatever_is_learnt_of_the_neighbours() -> None:
     """E3: in the end the record is deregistered; a neighbour's AS number must not bring it back."""
     driven = serving(replace(served(), routes=RouteSettings(prepend=2, local_as=65001)))
-    driven.give(inputs.StopAsked())
+    driven.give(inputs.ShutdownRequested())
     driven.wait(LEAVING)
     assert "publish" not in driven.read(*answer(PEER, asn=65001))
 
@@ -238,8 +238,8 @@ def test_e1_exabgp_has_not_taken_a_withdrawal_that_it_has_refused() -> None:
 def test_a6_what_changes_no_candidate_looks_at_each_vip_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A4, A6: with ranked hot standby the rank of each VIP went over all nodes again at every event."""
     vips = tuple(f"10.2.0.{number}" for number in range(1, 101))
-    seats = tuple((vip,) for vip in vips)
-    driven = Driven(served(owned=vips[:1], seats=seats, takeover="ranked", standby="hot"))
+    owners = tuple((vip,) for vip in vips)
+    driven = Driven(served(owned=vips[:1], owners=owners, takeover="ranked", standby="hot"))
     driven.start()
     driven.live(1)
     driven.store()
@@ -251,9 +251,9 @@ def test_a6_what_changes_no_candidate_looks_at_each_vip_once(monkeypatch: pytest
     driven.live(10)
     before, looks = Preferences.before, []
 
-    def counting(self: Preferences, vip: str, seats: Iterable[int], *, registered: bool = True) -> object:
+    def counting(self: Preferences, vip: str, owners: Iterable[int], *, registered: bool = True) -> object:
         looks.append(vip)
-        return before(self, vip, seats, registered=registered)
+        return before(self, vip, owners, registered=registered)
 
     monkeypatch.setattr(Preferences, "before", counting)
     driven.store(StoreState.UNSURE)

@@ -8,11 +8,11 @@ from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.engine.driven import OTHER_PEER, OTHERS, PEER, Driven, answer, established, served, serving
 from vipagent.core import actions, events
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.exabgp.commands import MIN_REJECTED_DELAY, RESEND_DELAY_AFTER_UP
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL
 from vipagent.exabgp.route import RouteSettings
+from vipagent.types import CheckResult, StoreState
 
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100"
 WITHDRAWN = f"withdraw route {OWN}/32"
@@ -139,7 +139,7 @@ def test_a5_nothing_is_written_before_the_pipes_are_open() -> None:
 
 
 def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    driven = serving(served(), served("web", owned=(SECOND,), seats=((SECOND,),)))
+    driven = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
     handle = Service.handle
 
     def broken(self: Service, event: events.Event, now: float) -> list[actions.Action]:
@@ -199,7 +199,7 @@ def test_e3_a_reload_touches_no_route_that_stays_the_same() -> None:
     dearer = driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
     assert [line for line in dearer if "route" in line] == [f"announce route {OWN}/32 next-hop self med 7"]
     driven.reply()
-    gone = driven.reconfigure(served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    gone = driven.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     assert [line for line in gone if "route" in line] == [WITHDRAWN]
     assert "stop apex" in gone
     assert "start web" in gone
@@ -216,9 +216,9 @@ def test_e3_a_route_that_would_not_be_replaced_is_withdrawn_and_its_service_star
 
 
 def test_e3_services_may_swap_their_vips() -> None:
-    driven = serving(served(), served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    driven = serving(served(), served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     cheap, dear = RouteSettings(med=8), RouteSettings(med=9)
-    swapped = served(owned=("10.0.0.9",), seats=(("10.0.0.9",),)), served("web")
+    swapped = served(owned=("10.0.0.9",), owners=(("10.0.0.9",),)), served("web")
     driven.reconfigure(replace(swapped[0], routes=cheap), replace(swapped[1], routes=dear))
     driven.live(60)
     assert driven.engine.view.services[0].report is not None
@@ -235,7 +235,7 @@ def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
     driven = serving()
     driven.read(established(up=False))
     driven.give(inputs.AddressesMissing({SECOND: "no permission"}))
-    driven.reconfigure(served(), served("web", owned=(SECOND,), seats=((SECOND,),)))
+    driven.reconfigure(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
     driven.members(name="web")
     driven.maintenance(name="web")
     driven.check(name="web")
@@ -247,7 +247,7 @@ def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
 def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back() -> None:
     driven = serving()
     assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [True] * 3
-    driven.reconfigure(served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    driven.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     driven.reconfigure(served())
     assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [False] * 3
 

@@ -9,9 +9,9 @@ import pytest
 from vipagent.core import events
 from vipagent.core.actions import Announce, Preference, Report, VipReport, Withdraw
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import RULES, CheckResult, CheckState, Reason
 from vipagent.engine.history import CAUSES, History
 from vipagent.store.records import MAX_EVENTS, Event
+from vipagent.types import RULES, CheckResult, CheckState, Reason
 
 VIP, OWN = "10.0.0.2", "10.0.0.1"
 OWNER = VipReport(Reason.OWNER, 0, owned=True)
@@ -31,7 +31,7 @@ def undated(happened: tuple[Event, ...]) -> list[Event]:
 
 def test_every_reason_has_a_rule_and_every_event_of_the_core_a_word() -> None:
     assert set(RULES) == set(Reason)
-    single = set(get_args(events.Event)) - {events.Together}
+    single = set(get_args(events.Event)) - {events.Batch}
     assert set(CAUSES) == single, "of several at once, the first gives the word"
     assert len(set(CAUSES.values())) == len(CAUSES)
 
@@ -58,7 +58,7 @@ def test_what_was_is_told_with_the_reason_that_it_had_last() -> None:
         ("rank 1 (releasing)", "withdrawn (standby)"),
         ("withdrawn (maintenance-service)", "rank 1 (takeover)"),
     ]
-    history.note(Withdraw(OWN, Reason.CHECK_DOWN), events.Checked(CheckResult.BAD))
+    history.note(Withdraw(OWN, Reason.CHECK_DOWN), events.CheckFinished(CheckResult.BAD))
     assert history.latest[-1].vip == VIP, "nothing was said to ExaBGP of this one before"
 
 
@@ -85,7 +85,7 @@ def test_the_log_has_the_same_fields() -> None:
 def test_the_sweep_at_the_start_is_logged_but_no_event() -> None:
     """E2: it withdraws what an earlier run may have left; in a large pool it would drown all else."""
     history = History("apex")
-    history.note(HAND_BACK, events.Checked(CheckResult.GOOD))
+    history.note(HAND_BACK, events.CheckFinished(CheckResult.GOOD))
     assert history.latest == ()
 
 

@@ -8,9 +8,9 @@ from tests.quick.core.pools import OWN
 from tests.quick.engine.driven import serving
 from vipagent.core import actions, events
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
 from vipagent.engine.service import MAX_RETRY
+from vipagent.types import CheckResult
 
 WITHDRAWN = f"withdraw route {OWN}/32"
 
