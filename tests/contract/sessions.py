@@ -5,12 +5,12 @@ import re
 import pytest
 
 from tests.servers.process import wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.store.layout import Key
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import PATIENCE
+from vipagent.types import Claim, StoreState
 
 PASSWORD = "s3cret: with a colon"
 NO_KEY_USAGE = (

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.servers.process import wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.layout import Directory, Key
@@ -19,6 +18,7 @@ from vipagent.testing.death import holder
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, member, threads_of
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
+from vipagent.types import Claim, StoreState
 from vipagent_file import FileDriver, locks
 from vipagent_file.changes import Changes
 from vipagent_file.follower import ATTEMPTS, LATER

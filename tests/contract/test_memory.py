@@ -2,7 +2,6 @@
 
 import pytest
 
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import Listener, Snapshot, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
 from vipagent.store.memory import MemoryBackend, MemoryStore
@@ -10,6 +9,7 @@ from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MEMBERS, Peers, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import StoreUnderTest
+from vipagent.types import Claim, StoreState
 
 
 class MemoryUnderTest(StoreUnderTest):

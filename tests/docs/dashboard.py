@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.markdown import ROOT
-from vipagent.core.words import SEVERITIES, Severity
+from vipagent.types import SEVERITIES, Severity
 
 DASHBOARD = ROOT / "conf" / "grafana-dashboard.json"
 PANEL = "Why"

@@ -8,8 +8,8 @@ import yaml
 
 from tests.docs import dashboard
 from tests.markdown import DOCS, ROOT
-from vipagent.core.words import RULES, SEVERITIES, Reason, Severity
 from vipagent.telemetry.summary import ABSENT, NO_AGENT, TROUBLES
+from vipagent.types import RULES, SEVERITIES, Reason, Severity
 from vipagent.web.page import calm_states, load
 
 ALERTS = (ROOT / "conf" / "alerts.yml").read_text()
@@ -24,11 +24,11 @@ ONE_VIP_ONLY = {
 
 
 def test_every_reason_has_a_rule() -> None:
-    assert set(RULES) == set(Reason), "RULES in vipagent/core/words.py"
+    assert set(RULES) == set(Reason), "RULES in vipagent/types.py"
 
 
 def test_every_reason_has_a_severity() -> None:
-    assert set(SEVERITIES) == set(Reason), "SEVERITIES in vipagent/core/words.py"
+    assert set(SEVERITIES) == set(Reason), "SEVERITIES in vipagent/types.py"
 
 
 def test_every_reason_is_the_state_of_a_node_or_of_single_vips() -> None:

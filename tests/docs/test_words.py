@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.markdown import DOCS, ROOT
-from vipagent.core.words import RULES, CheckState, Reason, StoreState
 from vipagent.engine.history import CAUSES
 from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
+from vipagent.types import RULES, CheckState, Reason, StoreState
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
 RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()

@@ -7,9 +7,9 @@ import pytest
 
 from tests.page.browser import Browser
 from tests.unit.web.byhand import ByHand, key
-from vipagent.core.words import CheckState
 from vipagent.store.layout import WHOLE_SERVICE, Kind
 from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
+from vipagent.types import CheckState
 
 SCRIPT = "<script>window.hacked = true</script>"
 IMAGE = "<img src=x onerror='window.hacked = true'>"

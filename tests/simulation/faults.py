@@ -10,9 +10,9 @@ from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
 from tests.simulation.plan import Fault, FaultKind
 from tests.simulation.surroundings import Surroundings
-from vipagent.core.words import CheckResult
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
+from vipagent.types import CheckResult
 
 T = TypeVar("T")
 

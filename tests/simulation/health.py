@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.simulation.clock import Alarm, Clock
 from tests.simulation.hindrances import Hindrance, Hindrances
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult
+from vipagent.types import CheckResult
 
 INTERVAL = 0.5
 """Seconds between two results, while they may still change the verdict; after that they all say the same."""

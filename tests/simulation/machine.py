@@ -11,8 +11,8 @@ from tests.simulation.node import NEVER
 from tests.simulation.surroundings import Surroundings
 from vipagent.core.events import Checked
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
+from vipagent.types import CheckResult
 
 RESPAWN = 0.04
 """Seconds until ExaBGP starts a dead agent anew."""

@@ -14,7 +14,7 @@ from vipagent.core.actions import (
     Withdraw,
 )
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import (
+from vipagent.types import (
     CheckResult,
     CheckState,
     Claim,

@@ -26,9 +26,9 @@ from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
 from tests.simulation.server import LATEST, Held, Server
 from tests.simulation.surroundings import Pace
-from vipagent.core.words import OnStoreLoss, Standby, Takeover
 from vipagent.store.layout import member_name
 from vipagent.store.records import Registration
+from vipagent.types import OnStoreLoss, Standby, Takeover
 
 SLACK = 1.0
 """Seconds added to every deadline."""

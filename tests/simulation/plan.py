@@ -7,8 +7,8 @@ from random import Random
 
 from tests.simulation.surroundings import Pace
 from vipagent.core.settings import FlapHold, ServiceSettings
-from vipagent.core.words import OnStoreLoss, Standby, Takeover
 from vipagent.store.session import request_timeout
+from vipagent.types import OnStoreLoss, Standby, Takeover
 
 
 class FaultKind(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from vipagent.core import events
 from vipagent.core.actions import Action, Announce, Withdraw
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Reason, StoreState, Takeover
+from vipagent.types import Reason, StoreState, Takeover
 
 
 @dataclass

@@ -6,8 +6,8 @@ from tests.simulation.node import ROUTES, prefix
 from tests.simulation.server import Server
 from vipagent.core.preference import order
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Standby, Takeover
 from vipagent.store.layout import member_name
+from vipagent.types import Standby, Takeover
 
 OUT = frozenset(
     {

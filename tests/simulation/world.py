@@ -18,8 +18,8 @@ from tests.simulation.timeline import Entry
 from vipagent.core import events
 from vipagent.core.actions import Action, Withdraw
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Reason
 from vipagent.store.layout import member_name
+from vipagent.types import Reason
 
 Judge = Callable[[events.Event, list[Action], float], None]
 STARTS = 5.0

@@ -13,8 +13,8 @@ from vipagent.checks.runner import CheckRunner
 from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import Checked
 from vipagent.core.health import Health
-from vipagent.core.words import CheckResult, CheckState
 from vipagent.testing.slowness import allowed
+from vipagent.types import CheckResult, CheckState
 
 GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED
 

@@ -10,10 +10,10 @@ from tests.unit.operating import Site, operate, site, vipagent
 from vipagent.cli import status
 from vipagent.cli.session import Latest
 from vipagent.cli.tables import tables
-from vipagent.core.words import StoreState
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.records import Event, Maintenance, VipState
 from vipagent.telemetry.summary import NodeStatus, ServiceStatus, VipStatus
+from vipagent.types import StoreState
 
 __all__ = ["site"]
 ONE, TWO = "10.0.0.1", "10.0.0.2"

@@ -7,8 +7,8 @@ from vipagent.checks.settings import CheckSettings, HookSettings
 from vipagent.config.load import load_file
 from vipagent.config.settings import LogSettings
 from vipagent.core.settings import FlapHold, ServiceSettings
-from vipagent.core.words import CheckState, OnStoreLoss, Standby, Takeover
 from vipagent.exabgp.route import Attributes, Roles, RouteSettings
+from vipagent.types import CheckState, OnStoreLoss, Standby, Takeover
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")

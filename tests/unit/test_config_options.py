@@ -3,9 +3,9 @@ import pytest
 from tests.unit.configured import pretended, refusal
 from vipagent.config import load
 from vipagent.config.load import load_options, load_store
-from vipagent.core.words import Takeover
 from vipagent.net.endpoint import Endpoint
 from vipagent.net.tls import Verify
+from vipagent.types import Takeover
 
 __all__ = ["pretended"]
 pytestmark = pytest.mark.usefixtures("pretended")

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.waiting import eventually, lines, runs
 from vipagent.checks.hooks import Hooks
 from vipagent.checks.settings import HookSettings
-from vipagent.core.words import CheckState
 from vipagent.testing.slowness import allowed
+from vipagent.types import CheckState
 
 UP, DOWN, DISABLED = CheckState.UP, CheckState.DOWN, CheckState.DISABLED
 

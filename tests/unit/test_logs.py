@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from vipagent.agent.logs import BARE, DATED, JsonFormatter, TextFormatter
 from vipagent.agent.outlets import Outlet, StderrHandler, SyslogHandler
-from vipagent.core.words import Reason
 from vipagent.testing.slowness import allowed
+from vipagent.types import Reason
 
 TEXT = TextFormatter(DATED)
 JSON = JsonFormatter()

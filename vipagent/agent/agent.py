@@ -12,7 +12,6 @@ from typing import assert_never
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.events import Checked
-from vipagent.core.words import StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -22,6 +21,7 @@ from vipagent.store.backend import BackendFactory, Snapshot
 from vipagent.store.layout import Directory
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
+from vipagent.types import StoreState
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from vipagent.checks.hooks import Hooks
 from vipagent.checks.runner import CheckRunner
 from vipagent.config.settings import ServiceConfig
 from vipagent.core.events import Checked
-from vipagent.core.words import CheckState
+from vipagent.types import CheckState
 
 
 class ServiceTasks:

@@ -6,7 +6,7 @@ import logging
 from vipagent.checks import process
 from vipagent.checks.command import describe
 from vipagent.checks.settings import HookSettings
-from vipagent.core.words import CheckState
+from vipagent.types import CheckState
 
 log = logging.getLogger(__name__)
 

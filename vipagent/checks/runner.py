@@ -10,7 +10,7 @@ from vipagent.checks.kinds import check_for
 from vipagent.checks.outcome import Check, Outcome
 from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import Checked
-from vipagent.core.words import CheckResult
+from vipagent.types import CheckResult
 
 
 class CheckRunner:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from vipagent.checks.urls import DESCRIBED
 from vipagent.config.values import CheckUrl, Command, Commands, Section, Short, SomeSeconds, Text, Unit
-from vipagent.core.words import CheckState
 from vipagent.net.tls import Verify
+from vipagent.types import CheckState
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from vipagent.config.load import load_file, load_store
 from vipagent.config.problems import ConfigError
 from vipagent.config.settings import AgentConfig
 from vipagent.config.values import name
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Backend, Listener, Snapshot, StoreError
 from vipagent.store.layout import Directory
 from vipagent.store.plugins import load
+from vipagent.types import StoreState
 
 F = TypeVar("F", bound=Callable[..., None])
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vipagent.core.forecast import Forecast, Round, pool
-from vipagent.core.words import Takeover
+from vipagent.types import Takeover
 
 SHOWN = 20
 """Orphans that are named on a terminal; with --json all are."""

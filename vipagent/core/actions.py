@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from vipagent.core.words import CheckState, Reason
+from vipagent.types import CheckState, Reason
 
 
 @dataclass(frozen=True, slots=True)

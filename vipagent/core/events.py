@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, StoreState
 
 
 @dataclass(frozen=True, slots=True)

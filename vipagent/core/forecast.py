@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vipagent.core.preference import order
-from vipagent.core.words import Takeover
+from vipagent.types import Takeover
 
 Seats = tuple[tuple[str, ...], ...]
 EVERYBODY = -1

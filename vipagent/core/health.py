@@ -1,6 +1,6 @@
 """From results of the local check to a verdict: `rise` and `fall`, as in ExaBGP's healthcheck (H4, C1)."""
 
-from vipagent.core.words import CheckResult, CheckState
+from vipagent.types import CheckResult, CheckState
 
 
 class Health:

@@ -7,7 +7,7 @@ from vipagent.core.actions import Preference
 from vipagent.core.moment import Moment
 from vipagent.core.settings import FlapHold
 from vipagent.core.verdict import Facts
-from vipagent.core.words import Claim
+from vipagent.types import Claim
 
 OWNER = Preference(0)
 

@@ -26,7 +26,7 @@ from vipagent.core.registration import Registrations
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.verdict import Facts, Verdict, verdicts
 from vipagent.core.view import View
-from vipagent.core.words import CheckState, Claim, Reason
+from vipagent.types import CheckState, Claim, Reason
 
 HOOKED = frozenset({CheckState.UP, CheckState.DOWN, CheckState.DISABLED})
 

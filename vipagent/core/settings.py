@@ -6,7 +6,7 @@ from typing import Annotated
 
 from vipagent.config.values import Count, Seconds, Section, SomeSeconds, Times
 from vipagent.core.preference import Preferences
-from vipagent.core.words import OnStoreLoss, Standby, Takeover
+from vipagent.types import OnStoreLoss, Standby, Takeover
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vipagent.core.health import Health
 from vipagent.core.moment import Moment
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.view import View
-from vipagent.core.words import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
+from vipagent.types import CheckState, Claim, OnStoreLoss, Reason, Standby, Takeover
 
 
 class Verdict(NamedTuple):

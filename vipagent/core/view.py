@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from vipagent.core.events import Member
 from vipagent.core.moment import Moment
-from vipagent.core.words import StoreState
+from vipagent.types import StoreState
 
 
 class View:

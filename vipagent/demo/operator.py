@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from vipagent.core.words import StoreState
 from vipagent.demo.cluster import SERVICE
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
 from vipagent.store.plugins import load
 from vipagent.store.records import Maintenance
+from vipagent.types import StoreState
 
 TIMEOUT = 5.0
 

@@ -6,9 +6,9 @@ from enum import IntEnum
 from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
-from vipagent.core.words import CheckState
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import NodeState
+from vipagent.types import CheckState
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from vipagent.core import events
 from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import StoreState
 from vipagent.engine import effects, inputs, reload
 from vipagent.engine.agenda import Agenda
 from vipagent.engine.context import Context
@@ -26,6 +25,7 @@ from vipagent.engine.viewer import Viewer
 from vipagent.exabgp.speaker import Outcome
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
+from vipagent.types import StoreState
 
 
 class Engine:

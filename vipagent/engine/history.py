@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from vipagent.core import actions, events
-from vipagent.core.words import RULES, Reason
 from vipagent.engine.effects import Log
 from vipagent.store.records import MAX_EVENTS, Event
+from vipagent.types import RULES, Reason
 
 CAUSES: Mapping[type[events.Event], str] = {
     events.Checked: "check",

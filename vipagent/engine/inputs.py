@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vipagent.config.settings import AgentConfig
 from vipagent.core import events
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
+from vipagent.types import StoreState
 
 
 @dataclass(frozen=True, slots=True)

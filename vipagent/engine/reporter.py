@@ -8,7 +8,6 @@ from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
-from vipagent.core.words import RULES, Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
@@ -16,6 +15,7 @@ from vipagent.engine.history import History, cause_of
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.counters import ServiceCounters
+from vipagent.types import RULES, Reason
 
 
 class Reporter:

@@ -10,7 +10,6 @@ from vipagent.core import actions, events
 from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Claim, Reason
 from vipagent.engine import effects
 from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
@@ -20,6 +19,7 @@ from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name, vips_by_name
 from vipagent.store.records import Maintenance, Registration
 from vipagent.telemetry.counters import ServiceCounters
+from vipagent.types import Claim, Reason
 
 MAX_RETRY = 60.0
 """Seconds, at most, after which a service decides again that a bug has kept from it; the first time, 2."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from vipagent.config.settings import AgentConfig
-from vipagent.core.words import StoreState
 from vipagent.engine.effects import ViewChanged
 from vipagent.engine.inputs import SnapshotRead, StoreSession
 from vipagent.engine.service import ServiceRuntime
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView, Overview, ServiceView
+from vipagent.types import StoreState
 
 
 class Viewer:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from vipagent.config.values import Hosts, Prefix, Section, SomeSeconds
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import DEFAULT_PREFIX, Directory, Key
+from vipagent.types import Claim, StoreState
 
 
 class StoreError(Exception):

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import assert_never
 
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, StoreSettings
 from vipagent.store.driver import Found, Holder
 from vipagent.store.layout import Directory, Key
 from vipagent.store.reconciler import Reconciler
 from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.types import StoreState
 
 REFUSED_NEVER = 0.0
 """The time, where nothing is ever refused."""

@@ -10,11 +10,11 @@ from importlib.metadata import EntryPoint, entry_points
 
 from stevedore.named import NamedExtensionManager
 
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Backend, BackendFactory, Snapshot, StoreConfigError
 from vipagent.store.client import Client
 from vipagent.store.driver import API_VERSION, Driver
 from vipagent.store.layout import Directory
+from vipagent.types import StoreState
 
 NAMESPACE = "vipagent.backends"
 _PAGE = "docs/write-a-backend.md"

@@ -9,13 +9,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vipagent.core.words import Claim
 from vipagent.net import backoff
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Snapshot
 from vipagent.store.driver import Found, Holder, Listing, Names
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import claim_of
 from vipagent.store.registration import Registration, Request
+from vipagent.types import Claim
 
 RETRY = (0.5, 30.0)
 """Seconds until a refused request is made again: at first, and at most."""

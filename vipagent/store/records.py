@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from vipagent.core.words import Claim
 from vipagent.store.backend import MAX_VALUE
+from vipagent.types import Claim
 
 MAX_TEXT = 512
 """Characters of any text that is read from a store; the rest is cut."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
-from vipagent.core.words import Claim
 from vipagent.store.driver import Found, Holder, Listing
 from vipagent.store.layout import Key
+from vipagent.types import Claim
 
 
 class Unknown(Enum):

@@ -8,9 +8,9 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
-from vipagent.core.words import StoreState
 from vipagent.net import backoff
 from vipagent.store.driver import Alive, Driver
+from vipagent.types import StoreState
 
 REQUEST_TIMEOUT = 2.0
 """Seconds that a server has for an answer, at most."""

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 from vipagent.config import addresses
 from vipagent.config.values import node_name
-from vipagent.core.words import Reason
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
+from vipagent.types import Reason
 
 SERVING = "serving"
 """The state of a node about which there is nothing to say."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vipagent.core.actions import Report
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Kind
 from vipagent.telemetry.counters import AgentCounters, ServiceCounters
 from vipagent.telemetry.summary import ServiceStatus, summarize
+from vipagent.types import StoreState
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from vipagent.core.words import Claim
 from vipagent.testing.peers import MEMBERS, Peers, Suite, member
 from vipagent.testing.store import NOTICE, PATIENCE, SharedStore
+from vipagent.types import Claim
 
 
 @contextmanager

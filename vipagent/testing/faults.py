@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import pytest
 
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing import growth
@@ -14,6 +13,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, Suite, eve
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.types import Claim, StoreState
 
 RECOVERY = 2.0
 """Seconds from the server's return until the agent's view is right."""

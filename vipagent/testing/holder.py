@@ -10,13 +10,13 @@ import importlib
 import json
 import sys
 
-from vipagent.core.words import Claim
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Key
 from vipagent.store.plugins import backend_factory
 from vipagent.testing.peers import MEMBERS, Peer
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import PATIENCE
+from vipagent.types import Claim
 
 
 def main(factory: str) -> None:

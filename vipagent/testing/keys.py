@@ -1,10 +1,10 @@
 """Maintenance keys: an operator's, persistent (H5, S2)."""
 
-from vipagent.core.words import StoreState
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.store.records import Maintenance
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, Suite, member
 from vipagent.testing.store import NOTICE, PATIENCE, StoreUnderTest
+from vipagent.types import StoreState
 
 SERVICE = Key(MAINTENANCE, WHOLE_SERVICE)
 NODE = Key(MAINTENANCE, "node1")

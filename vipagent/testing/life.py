@@ -3,11 +3,11 @@
 import threading
 import time
 
-from vipagent.core.words import Claim, StoreState
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, Suite, member, threads_of
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 
 
 class Life(Suite):

@@ -8,13 +8,13 @@ from itertools import count
 
 import pytest
 
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import Backend, Entry
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import Registration
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE, StoreUnderTest
+from vipagent.types import Claim, StoreState
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")

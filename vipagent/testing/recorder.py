@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
 from vipagent.testing.slowness import allowed
+from vipagent.types import StoreState
 
 T = TypeVar("T")
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from vipagent.core.words import Claim
 from vipagent.store.backend import MAX_VALUE
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, Registration, VipState
 from vipagent.testing.peers import MEMBERS, STATES, Peers, Suite, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE, StoreUnderTest
+from vipagent.types import Claim
 
 
 class Registering(Suite):

@@ -1,9 +1,9 @@
 """Watches: whole snapshots, never a missed final state, whatever lies in the store (Shape 4, S1)."""
 
-from vipagent.core.words import Claim
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, Suite, member
 from vipagent.testing.store import NOTICE, PATIENCE, StoreUnderTest
+from vipagent.types import Claim
 
 
 class Watching(Suite):

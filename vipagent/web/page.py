@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from vipagent.core.words import SEVERITIES, Severity
 from vipagent.telemetry.summary import ABSENT, NO_AGENT
+from vipagent.types import SEVERITIES, Severity
 
 CALM_PLACE = "/*calm*/[]"
 """Where the page's script expects the states of `calm_states`."""

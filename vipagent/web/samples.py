@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vipagent import __version__
 from vipagent.core.actions import VipReport
-from vipagent.core.words import CheckResult, CheckState, Reason, StoreState
 from vipagent.telemetry.counters import Histogram
 from vipagent.telemetry.view import AgentView, ServiceView
+from vipagent.types import CheckResult, CheckState, Reason, StoreState
 
 Sample = tuple[tuple[str, ...], float | Histogram]
 """The values of the labels, and the value."""

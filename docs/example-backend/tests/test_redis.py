@@ -15,13 +15,13 @@ import pytest
 import redis
 from vipagent_redis import RedisDriver
 
-from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 from vipagent.testing.recorder import Recorder, SessionSeen
 from vipagent.testing.store import PATIENCE, ServedStore
+from vipagent.types import StoreState
 
 HOST = "127.0.0.1"
 LIFE = 4.0

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmark.stores.served import Served
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
 from vipagent.store.plugins import load
 from vipagent.store.records import NodeState, Registration
+from vipagent.types import Claim, StoreState
 
 SERVICES = (1, 50, 500)
 QUIET = 3.0

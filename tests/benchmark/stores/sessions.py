@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 
-from vipagent.core.words import CheckState, StoreState
 from vipagent.store.backend import Backend, BackendFactory, Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.plugins import load
 from vipagent.store.records import NodeState, Registration
+from vipagent.types import CheckState, StoreState
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")

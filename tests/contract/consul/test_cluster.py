@@ -8,13 +8,13 @@ import pytest
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.servers.consul import Cluster, Consul
 from tests.servers.process import wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SnapshotSeen
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 
 ELECTION = 10.0
 """Seconds that a cluster may take for a new leader: 2 to 4, and twice that if the first round fails."""

@@ -10,7 +10,6 @@ from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.contract.sessions import detail, registered
 from tests.servers.consul import Consul
 from tests.servers.proxy import Proxy
-from vipagent.core.words import Claim, StoreState
 from vipagent.net.http import HttpClient
 from vipagent.net.protocol import Request
 from vipagent.store.layout import Key
@@ -18,6 +17,7 @@ from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_consul import http, queries
 
 

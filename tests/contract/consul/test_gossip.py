@@ -12,12 +12,12 @@ import pytest
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.contract.sessions import registered
 from tests.servers.consul import HOST, Consul
-from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE
+from vipagent.types import Claim, StoreState
 
 GIVEN_UP = 9.5
 """Seconds until the gossip has given up a Consul agent: 5 to 7 between two members; a session's time to live

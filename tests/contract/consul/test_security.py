@@ -11,7 +11,6 @@ from tests.contract.consul.under_test import LIFE, ConsulUnderTest, opened
 from tests.contract.sessions import wait_detail
 from tests.servers.consul import HOST, Consul
 from tests.servers.process import wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.layout import WHOLE_SERVICE, Key
@@ -19,6 +18,7 @@ from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_consul import ConsulDriver
 
 MASTER = "3b1f6a52-0000-4000-8000-000000000001"

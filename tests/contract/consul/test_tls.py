@@ -13,12 +13,12 @@ from tests.contract.sessions import NO_KEY_USAGE, wait_detail, wait_read_refused
 from tests.servers.certificates import Authority
 from tests.servers.consul import HOST, Consul
 from tests.servers.process import free_port, wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.net.tls import Verify, client_context
 from vipagent.store.backend import Entry
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MEMBERS, member
 from vipagent.testing.store import PATIENCE
+from vipagent.types import Claim, StoreState
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from tests.resolving import resolving
 from tests.servers.consul import HOST
 from tests.servers.flood import flood
 from tests.servers.proxy import Proxy
-from vipagent.core.words import Claim, StoreState
 from vipagent.testing import growth
 from vipagent.testing.faults import CLOSED, LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_consul import queries
 
 

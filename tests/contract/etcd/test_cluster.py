@@ -6,12 +6,12 @@ import pytest
 
 from tests.contract.etcd.under_test import EtcdUnderTest
 from tests.servers.etcd import Cluster, Etcd
-from vipagent.core.words import Claim, StoreState
 from vipagent.testing.death import holder
 from vipagent.testing.faults import LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, Peers, member
 from vipagent.testing.recorder import SessionSeen
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 
 LIFE = 10.0
 """Seconds of a session's life. A member without a leader leaves a request unanswered: two thirds of a life,

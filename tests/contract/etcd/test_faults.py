@@ -11,12 +11,12 @@ from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest
 from tests.contract.sessions import detail, registered
 from tests.servers.etcd import Etcd
 from tests.servers.process import wait_for
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.death import holder
 from vipagent.testing.faults import RECOVERY
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peers, eventually, member
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_etcd import follower, listing
 from vipagent_etcd.channel import read_message
 from vipagent_etcd.errors import Refused, Unavailable, Unreachable

@@ -13,13 +13,13 @@ from tests.contract.etcd.access import PREFIX, demanding
 from tests.contract.etcd.fake import FakeEtcd
 from tests.servers.etcd import Etcd
 from tests.servers.realtime import going_first, starting_first
-from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder, SessionSeen
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE
+from vipagent.types import StoreState
 from vipagent_etcd import EtcdDriver
 
 AGENTS = 60

@@ -9,7 +9,6 @@ from tests.contract.etcd.access import demand_passwords, demanding, opened, perm
 from tests.contract.etcd.under_test import RENEWED, EtcdUnderTest
 from tests.contract.sessions import PASSWORD, detail, refused, serves
 from tests.servers.etcd import Etcd
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.testing.contract import BackendContract
@@ -17,6 +16,7 @@ from vipagent.testing.faults import RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_etcd import EtcdDriver
 
 

@@ -14,13 +14,13 @@ from tests.servers.etcd import Etcd
 from tests.servers.flood import flood
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError
 from vipagent.testing import growth
 from vipagent.testing.faults import CLOSED, LATE, RECOVERY
 from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_etcd import follower
 
 FLOODED = 16 * 1024

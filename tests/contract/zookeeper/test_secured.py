@@ -11,7 +11,6 @@ from tests.contract.sessions import NO_KEY_USAGE, PASSWORD, begun, detail, refus
 from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.certificates import Authority
 from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_only
-from vipagent.core.words import Claim
 from vipagent.store import reconciler
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.client import Client
@@ -20,6 +19,7 @@ from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import PATIENCE
+from vipagent.types import Claim
 from vipagent_zookeeper import ZooKeeperDriver
 
 

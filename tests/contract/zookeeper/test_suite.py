@@ -14,7 +14,6 @@ from kazoo.client import KazooClient
 from tests.contract.sessions import detail
 from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
-from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.client import Client
 from vipagent.store.layout import Key
@@ -24,6 +23,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, STATES, Peer, Peers, ev
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import NOTICE, PATIENCE
+from vipagent.types import Claim, StoreState
 from vipagent_zookeeper import ZooKeeperDriver, follower, wire, znodes
 
 LONG = 10.0

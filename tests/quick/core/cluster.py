@@ -9,12 +9,12 @@ from tests.simulation.node import Node, Watch, prefix
 from tests.simulation.oracle import Oracle
 from vipagent.core import actions, events
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.types import StoreState
 
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 SESSION_TIMEOUT = 6.0

@@ -5,7 +5,7 @@ from typing import Any
 
 from vipagent.core.events import Member
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import Claim, OnStoreLoss, Standby, Takeover
+from vipagent.types import Claim, OnStoreLoss, Standby, Takeover
 
 SEATS = (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",))
 """Three nodes, each the owner of one VIP."""

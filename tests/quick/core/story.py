@@ -5,7 +5,7 @@ from typing import Any
 from tests.quick.core.pools import OWN, SEATS, members, service
 from vipagent.core import actions, events
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, StoreState
 
 EVERYBODY = tuple(vip for (vip,) in SEATS)
 

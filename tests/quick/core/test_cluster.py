@@ -19,9 +19,9 @@ from tests.simulation.node import prefix
 from vipagent.core import events
 from vipagent.core.preference import order
 from vipagent.core.settings import FlapHold
-from vipagent.core.words import CheckResult, Standby, Takeover
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE
+from vipagent.types import CheckResult, Standby, Takeover
 
 POOLS = (
     (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)),

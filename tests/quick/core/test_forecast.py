@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.forecast import Forecast, pool
-from vipagent.core.words import Takeover
 from vipagent.testing.slowness import allowed
+from vipagent.types import Takeover
 
 policies = st.sampled_from(Takeover)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.quick.core.story import Story
 from vipagent.core import events
-from vipagent.core.words import StoreState
+from vipagent.types import StoreState
 
 FEW, TIMES = 40, 6
 TOLERANCE = 3.0

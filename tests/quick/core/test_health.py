@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.health import Health
-from vipagent.core.words import CheckResult, CheckState
+from vipagent.types import CheckResult, CheckState
 
 GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED
 

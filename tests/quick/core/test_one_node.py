@@ -23,9 +23,9 @@ from tests.simulation.oracle import Oracle, touches_routes
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import FlapHold, ServiceSettings
-from vipagent.core.words import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
 from vipagent.engine import inputs
 from vipagent.exabgp import route
+from vipagent.types import CheckResult, Claim, OnStoreLoss, Standby, StoreState, Takeover
 
 POOLS = (
     ((("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)), ("10.0.0.1",)),

@@ -11,7 +11,7 @@ from tests.simulation.exabgp import ExaBGP
 from vipagent.core import events
 from vipagent.core.actions import Preference
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
+from vipagent.types import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
 
 LONG = 70.0
 VIPS = tuple(vip for (vip,) in SEATS)

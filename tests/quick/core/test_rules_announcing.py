@@ -5,7 +5,7 @@ import pytest
 from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.core.story import EVERYBODY, Story, reading, serving, taking_over
 from vipagent.core import events
-from vipagent.core.words import StoreState
+from vipagent.types import StoreState
 
 ALL_FOUR = ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")
 FOUR = tuple((vip,) for vip in ALL_FOUR)

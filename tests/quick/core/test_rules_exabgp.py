@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.quick.core.pools import OWN, SEATS, SECOND, THIRD
 from tests.quick.core.story import EVERYBODY, reading, serving, taking_over
 from vipagent.core import events
-from vipagent.core.words import Standby
+from vipagent.types import Standby
 
 
 def test_e2_what_an_earlier_run_may_have_announced_is_withdrawn_unless_it_is_wanted() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.core.story import EVERYBODY, Story, reading, serving, taking_over
-from vipagent.core.words import StoreState
+from vipagent.types import StoreState
 
 
 def test_h1_a_taker_goes_on_for_a_while_when_the_owner_is_back() -> None:

@@ -6,7 +6,7 @@ from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.core.story import EVERYBODY, reading, serving, taking_over
 from vipagent.core import events
 from vipagent.core.settings import FlapHold
-from vipagent.core.words import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, StoreState
 
 
 def test_g1_a_node_registers_once_exabgp_has_accepted_its_route() -> None:

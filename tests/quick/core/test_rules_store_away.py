@@ -4,7 +4,7 @@ import pytest
 
 from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.core.story import EVERYBODY, Story, reading, serving, taking_over
-from vipagent.core.words import StoreState
+from vipagent.types import StoreState
 
 AWAY = (StoreState.UNSURE, StoreState.LOST)
 

@@ -9,7 +9,6 @@ from typing import Any, assert_never
 from tests.quick.core.pools import OWN, SEATS, service
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.events import Checked
-from vipagent.core.words import CheckResult, Claim, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -18,6 +17,7 @@ from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.store.backend import Entry, StoreSettings
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import NodeState, Registration
+from vipagent.types import CheckResult, Claim, StoreState
 
 PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
 ALL = tuple(vip for (vip,) in SEATS)

@@ -12,7 +12,6 @@ from vipagent.core import actions, events
 from vipagent.core.preference import Preferences
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, Claim, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.ending import LEAVING, WITHDRAWING
 from vipagent.engine.inputs import Input
@@ -22,6 +21,7 @@ from vipagent.exabgp.speaker import REPLY_TIMEOUT, RETRY_MIN
 from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import Registration
+from vipagent.types import CheckResult, Claim, StoreState
 
 WITHDRAWN = f"withdraw route {OWN}/32"
 REGISTERED, DEREGISTERED = f"register /service/apex/{OWN}", f"deregister /service/apex/{OWN}"

@@ -8,11 +8,11 @@ from tests.quick.core.pools import OWN, SECOND, THIRD
 from tests.quick.engine.driven import OTHER_PEER, OTHERS, PEER, Driven, answer, established, served, serving
 from vipagent.core import actions, events
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.exabgp.asking import ASK_EVERY, SILENCE
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.speaker import AFTER_UP, RETRY_MIN
+from vipagent.types import CheckResult, StoreState
 
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100"
 WITHDRAWN = f"withdraw route {OWN}/32"

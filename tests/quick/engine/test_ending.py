@@ -4,9 +4,9 @@ import pytest
 
 from tests.quick.core.pools import OWN
 from tests.quick.engine.driven import Driven, established, served, serving
-from vipagent.core.words import CheckResult
 from vipagent.engine import inputs
 from vipagent.engine.ending import LEAVING, WITHDRAWING
+from vipagent.types import CheckResult
 
 LOWEST = f"announce route {OWN}/32 next-hop self med 300 community [ 65535:0 ]"
 WITHDRAWN = f"withdraw route {OWN}/32"

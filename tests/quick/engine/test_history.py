@@ -9,9 +9,9 @@ import pytest
 from vipagent.core import events
 from vipagent.core.actions import Announce, Preference, Report, VipReport, Withdraw
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.words import RULES, CheckResult, CheckState, Reason
 from vipagent.engine.history import CAUSES, History
 from vipagent.store.records import MAX_EVENTS, Event
+from vipagent.types import RULES, CheckResult, CheckState, Reason
 
 VIP, OWN = "10.0.0.2", "10.0.0.1"
 OWNER = VipReport(Reason.OWNER, 0, owned=True)

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.events import Member
-from vipagent.core.words import Claim
 from vipagent.engine.service import maintenance_seen, members_seen, unknown_names
 from vipagent.store.backend import Entry
 from vipagent.store.layout import vips_by_name
 from vipagent.store.records import Maintenance, Registration
+from vipagent.types import Claim
 
 POOL = ("10.0.0.1", "10.0.1.0/24", "2001:db8::1")
 NAMES = vips_by_name(POOL)

@@ -9,13 +9,13 @@ from tests.quick.core.pools import OWN, SECOND
 from tests.quick.engine.driven import OTHERS, Driven, config, established, served, serving
 from vipagent.core import actions, events
 from vipagent.core.service import Service
-from vipagent.core.words import CheckResult, Claim, OnStoreLoss, StoreState
 from vipagent.engine import effects, inputs
 from vipagent.engine.engine import Engine
 from vipagent.engine.inputs import Input
 from vipagent.exabgp.speaker import WINDOW
 from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind, member_name
+from vipagent.types import CheckResult, Claim, OnStoreLoss, StoreState
 
 WITHDRAWN = f"withdraw route {OWN}/32"
 REPORTS = (effects.Log, effects.Publish, effects.RunHook, effects.ViewChanged, effects.StopService)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.quick.migration.importing import Importer
 from tests.unit.configured import pretended
-from vipagent.core.words import Takeover
+from vipagent.types import Takeover
 
 __all__ = ["pretended"]
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.quick.migration.importing import Importer
 from tests.unit.configured import pretended
-from vipagent.core.words import Standby, Takeover
 from vipagent.migration.healthcheck import OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
 from vipagent.testing.slowness import allowed
+from vipagent.types import Standby, Takeover
 
 __all__ = ["pretended"]
 

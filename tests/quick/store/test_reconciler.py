@@ -6,13 +6,13 @@ from itertools import count
 
 import pytest
 
-from vipagent.core.words import Claim
 from vipagent.store.backend import Entry
 from vipagent.store.driver import Found, Holder, Listing
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.reconciler import OVERTAKEN_AT_ONCE, RETRY, Reconciler
 from vipagent.store.records import Registration as Record
 from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.types import Claim
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 KEY = Key(MEMBERS, "10.0.0.1")

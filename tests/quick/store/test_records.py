@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.core.words import Claim
 from vipagent.store.backend import MAX_VALUE
 from vipagent.store.records import (
     MAX_EVENTS,
@@ -21,6 +20,7 @@ from vipagent.store.records import (
     VipState,
     claim_of,
 )
+from vipagent.types import Claim
 
 HOSTILE = [
     b"",

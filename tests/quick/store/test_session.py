@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from vipagent.core.words import StoreState
 from vipagent.net.backoff import MAX_DELAY
 from vipagent.store.driver import Alive
 from vipagent.store.session import REQUEST_TIMEOUT, Session
+from vipagent.types import StoreState
 
 LIFE = 6.0
 SERVERS = ("a:1", "b:1", "c:1")

@@ -5,9 +5,9 @@ import threading
 
 from tests.unit.waiting import eventually
 from vipagent.agent.agent import Inbox
-from vipagent.core.words import StoreState
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Directory, Kind
+from vipagent.types import StoreState
 
 MEMBERS, KEYS = Directory(Kind.MEMBERS, "apex"), Directory(Kind.MAINTENANCE, "apex")
 CONNECTED, UNSURE = StoreState.CONNECTED, StoreState.UNSURE

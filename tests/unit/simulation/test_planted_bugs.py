@@ -13,8 +13,8 @@ from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
 from vipagent.core.verdict import Facts, Verdict
 from vipagent.core.view import View
-from vipagent.core.words import Reason, StoreState
 from vipagent.exabgp.speaker import Speaker
+from vipagent.types import Reason, StoreState
 
 SEEDS, FAULTS = 40, 30
 

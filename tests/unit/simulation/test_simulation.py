@@ -9,8 +9,8 @@ import pytest
 from tests.simulation.plan import FaultKind, draw
 from tests.simulation.run import run
 from tests.simulation.world import World
-from vipagent.core.words import Standby, Takeover
 from vipagent.testing.slowness import allowed
+from vipagent.types import Standby, Takeover
 
 SEEDS, FAULTS = 200, 100
 BATCHES = 8

@@ -8,7 +8,6 @@ from typing import Never
 
 import pytest
 
-from vipagent.core.words import StoreState
 from vipagent.net import backoff
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import Client
@@ -31,6 +30,7 @@ from vipagent.testing.peers import MEMBERS, eventually, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import PATIENCE
+from vipagent.types import StoreState
 
 LIFE = 1.0
 SETTINGS = StoreSettings("node1", "run1", session_timeout=LIFE)

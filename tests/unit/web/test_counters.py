@@ -5,9 +5,9 @@ import pytest
 from tests.unit.web.views import OTHERS, OWN, TAKEN, VIPS, report
 from vipagent.core.actions import Announce, Preference, Publish, VipReport, Withdraw
 from vipagent.core.events import Checked
-from vipagent.core.words import CheckResult, Reason, StoreState
 from vipagent.exabgp.speaker import Outcome
 from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounters
+from vipagent.types import CheckResult, Reason, StoreState
 
 
 def counted(*reasons: Reason) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 from tests.unit.web.views import OTHERS, OWN, TAKEN, report, service, view
 from vipagent import __version__
 from vipagent.core.actions import Report, VipReport
-from vipagent.core.words import CheckResult, CheckState, Reason, StoreState
 from vipagent.telemetry.view import AgentView
+from vipagent.types import CheckResult, CheckState, Reason, StoreState
 from vipagent.web.exposition import Exposition
 from vipagent.web.metrics import METRICS
 from vipagent.web.samples import SAMPLES

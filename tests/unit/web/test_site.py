@@ -12,8 +12,8 @@ from http import HTTPStatus
 import pytest
 
 from tests.unit.web.views import service, view
-from vipagent.core.words import StoreState
 from vipagent.telemetry.view import AgentView
+from vipagent.types import StoreState
 from vipagent.web.page import load
 from vipagent.web.site import Request, Response, Site, locals_only
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from vipagent.core.actions import Publish, Report, VipReport
-from vipagent.core.words import CheckState, Reason, StoreState
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Kind
 from vipagent.store.records import NodeState, Registration, VipState
 from vipagent.telemetry.counters import AgentCounters, ServiceCounters
 from vipagent.telemetry.summary import summarize
 from vipagent.telemetry.view import AgentView, ServiceView
+from vipagent.types import CheckState, Reason, StoreState
 
 OWN, TAKEN, OTHERS = "10.0.0.1", "10.0.0.2", "2001:db8::3"
 VIPS = {
