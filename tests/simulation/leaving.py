@@ -13,4 +13,4 @@ def terminate(machine: Machine, around: Surroundings) -> None:
         return
     around.witness.noted(machine.name, "the agent is asked to stop")
     machine.hindrances.add(Hindrance.AGENT, clock.now)
-    agent.take(inputs.StopAsked())
+    agent.take(inputs.ShutdownRequested())

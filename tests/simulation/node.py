@@ -7,9 +7,9 @@ from typing import assert_never
 from tests.simulation.exabgp import ExaBGP
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
-from vipagent.core.moment import earliest
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
+from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -49,7 +49,7 @@ class Core(Service):
     @property
     def requested(self) -> dict[str, actions.Preference | None]:
         """What ExaBGP was last asked for, by VIP."""
-        return self._facts.told
+        return self._state.requested
 
 
 class Node:
@@ -118,7 +118,7 @@ class Node:
 
     def reconfigure(self, settings: ServiceSettings) -> list[actions.Action]:
         """Give it another configuration."""
-        return self.give(inputs.Configured(self._config(settings)))
+        return self.give(inputs.ConfigReloaded(self._config(settings)))
 
     def bgp(self, *, established: bool) -> None:
         """Bring the BGP session of the node's ExaBGP up, or take it down."""
@@ -147,7 +147,7 @@ class Node:
         """Let the engine's timer fire, if it is due."""
         if self.timer is not None and self.now >= self.timer:
             self.timer = None
-            self.give(inputs.TimerFired())
+            self.give(events.TimerFired())
 
     def hear(self, lines: list[str]) -> None:
         """Take what ExaBGP says in one go."""
@@ -161,14 +161,19 @@ class Node:
         match effect:
             case effects.Write(lines):
                 self.exabgp.write(lines, self.now)
-            case effects.SetTimer(at):
+            case actions.SetTimer(at):
                 self.timer = at
             case effects.End():
                 self._end()
             case effects.Log():
                 if effect.raised:
                     raise effect.raised
-            case effects.StartService() | effects.StopService() | effects.RunHook() | effects.ViewChanged():
+            case (
+                effects.StartService()
+                | effects.StopService()
+                | effects.RunServiceHook()
+                | effects.ViewChanged()
+            ):
                 pass
             case _:
                 self._carry_out_in_store(effect)
@@ -178,12 +183,12 @@ class Node:
 
     def _carry_out_in_store(self, effect: effects.ToStore) -> None:
         match effect:
-            case effects.Register(key):
+            case effects.RegisterEntry(key):
                 self.registered.add(member_vip(key.name))
-            case effects.Deregister(key):
+            case effects.DeregisterEntry(key):
                 if key.directory.kind is Kind.MEMBERS:
                     self.registered.discard(member_vip(key.name))
-            case effects.Publish() | effects.Watch() | effects.Unwatch():
+            case effects.PublishRecord() | effects.Watch() | effects.Unwatch():
                 pass
             case _:
                 assert_never(effect)

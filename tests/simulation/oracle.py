@@ -57,7 +57,7 @@ class Oracle:
     def saw(self, event: events.Event, todo: list[Action], now: float) -> None:
         """Check one event and what the core made of it."""
         before, overdue = dict(self.wished), now >= self._timer
-        for one in events.each(event):
+        for one in events.unbatch(event):
             self._learn(one, now)
         for action in todo:
             self._follow(action, now, before)
@@ -89,8 +89,8 @@ class Oracle:
                 )
             case events.Reconfigured(settings):
                 self.settings = settings
-            case events.LeaveAsked() | events.StopAsked():
-                self._leaving, self._stopping = True, isinstance(event, events.StopAsked)
+            case events.LeaveRequested() | events.StopRequested():
+                self._leaving, self._stopping = True, isinstance(event, events.StopRequested)
 
     def _take_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
         drained_before = self._maintenance is not None and self._maintenance.node

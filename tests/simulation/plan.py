@@ -113,9 +113,9 @@ def draw(seed: int, faults: int) -> Plan:
 
 def _machines(rng: Random, life: float) -> Iterator[ServiceSettings]:
     sizes = [rng.choice((1, 1, 1, 2, 3)) for _ in range(rng.choice((2, 3, 3, 3, 4, 5)))]
-    owned = [tuple(f"10.0.{seat}.{number}" for number in range(size)) for seat, size in enumerate(sizes)]
+    owned = [tuple(f"10.0.{owner}.{number}" for number in range(size)) for owner, size in enumerate(sizes)]
     flat = tuple((vip,) for vips in owned for vip in vips)
-    seats = tuple(owned) if rng.random() < 0.7 else flat
+    owners = tuple(owned) if rng.random() < 0.7 else flat
     if rng.random() < 0.1:
         owned.append(())
     common = {
@@ -132,7 +132,7 @@ def _machines(rng: Random, life: float) -> Iterator[ServiceSettings]:
         "flap_hold": FlapHold(rng.choice((0.0, 0.0, 0.0, 0.0, 10.0))),
     }
     for number, vips in enumerate(owned):
-        yield ServiceSettings(name="apex", node=f"node{number}", owned=vips, seats=seats, **common)
+        yield ServiceSettings(name="apex", node=f"node{number}", owned=vips, owners=owners, **common)
 
 
 def _faults(

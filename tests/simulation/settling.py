@@ -66,7 +66,7 @@ class Moves:
 
     def saw(self, event: events.Event, todo: list[Action], _now: float) -> None:
         """Check one event and what the core made of it."""
-        for one in events.each(event):
+        for one in events.unbatch(event):
             self._learn(one)
         for action in todo:
             if isinstance(action, Announce) and action.vip not in self._announced:

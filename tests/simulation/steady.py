@@ -69,8 +69,8 @@ def _rank(settings: ServiceSettings, vip: str, members: set[str]) -> int | None:
     if vip in members and settings.standby is Standby.COLD:
         return None
     before = 0
-    for seat in order(settings.seats, vip):
-        taker = set(settings.seats[seat])
+    for owner in order(settings.owners, vip):
+        taker = set(settings.owners[owner])
         if taker & set(settings.owned):
             break
         before += bool(taker & members)

@@ -12,7 +12,7 @@ from vipagent.checks.outcome import Outcome
 from vipagent.checks.runner import CheckRunner
 from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import Checked
-from vipagent.core.health import Health
+from vipagent.core.state import Health
 from vipagent.testing.slowness import allowed
 from vipagent.types import CheckResult, CheckState
 

@@ -27,8 +27,8 @@ def test_each_node_owns_its_vip_of_the_same_pool() -> None:
         assert (config.backend, config.store.node) == ("zookeeper", node)
         services += [service.core for service in config.services]
     assert [service.name for service in services] == ["apex"] * 3
-    assert len({service.seats for service in services}) == 1
-    assert tuple(service.owned for service in services) == services[0].seats
+    assert len({service.owners for service in services}) == 1
+    assert tuple(service.owned for service in services) == services[0].owners
 
 
 def test_the_files_differ_in_the_node_alone() -> None:

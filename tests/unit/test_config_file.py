@@ -81,7 +81,7 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
         name="apex",
         node="node2",
         owned=("10.0.0.2",),
-        seats=(("10.0.0.2",), ("10.0.0.9",), ("10.0.0.10",), ("10.0.1.0/24",), ("2001:db8::1",)),
+        owners=(("10.0.0.2",), ("10.0.0.9",), ("10.0.0.10",), ("10.0.1.0/24",), ("2001:db8::1",)),
         takeover=Takeover.RANKED,
         standby=Standby.HOT,
         on_store_loss=OnStoreLoss.OWN,

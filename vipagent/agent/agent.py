@@ -11,7 +11,8 @@ from typing import assert_never
 
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
-from vipagent.core.events import Checked
+from vipagent.core.actions import SetTimer
+from vipagent.core.events import AddressesMissing, Checked, TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -131,7 +132,7 @@ class Agent:
 
     def stop(self) -> None:
         """Ask `run` to return."""
-        self._dispatch(inputs.StopAsked())
+        self._dispatch(inputs.ShutdownRequested())
 
     async def wait_flushed(self, within: float) -> bool:
         """Wait `within` seconds at most until ExaBGP has taken everything; return whether it has."""
@@ -141,8 +142,8 @@ class Agent:
         return self._engine.flushed
 
     def addresses_missing(self, vips: Mapping[str, str]) -> None:
-        """Learn which VIPs cannot be put on the loopback interface, and why: they are not announced."""
-        self._dispatch(inputs.AddressesMissing(vips))
+        """Stop announcing the VIPs that cannot be added to the loopback interface; the error, by VIP."""
+        self._dispatch(AddressesMissing(vips))
 
     def check(self, config: AgentConfig) -> None:
         """Refuse what `reconfigure` cannot take.
@@ -154,7 +155,7 @@ class Agent:
 
     def reconfigure(self, config: AgentConfig) -> None:
         """Take another configuration that passed `check`; routes that stay the same are not touched (E3)."""
-        self._dispatch(inputs.Configured(config))
+        self._dispatch(inputs.ConfigReloaded(config))
 
     def _on_lines(self, lines: list[str]) -> None:
         self._dispatch(inputs.LinesRead(lines))
@@ -177,7 +178,7 @@ class Agent:
     def _on_timer(self, at: float) -> None:
         self._timer = None
         self._pipe.read_waiting()  # if we were paused, what was said meanwhile comes first (N2)
-        self._dispatch(inputs.TimerFired(), at)
+        self._dispatch(TimerFired(), at)
 
     def _dispatch(self, given: Input, at: float = 0.0) -> None:
         """Give an input to the engine, and carry out what follows; one that comes meanwhile waits.
@@ -210,7 +211,7 @@ class Agent:
                 self._pipe.write(lines)
                 if self._pipe.congested:
                     self._waiting.append(inputs.PipeCongested(congested=True))
-            case effects.Log() | effects.ViewChanged() | effects.SetTimer() | effects.End():
+            case effects.Log() | effects.ViewChanged() | SetTimer() | effects.End():
                 self._carry_out_here(effect)
             case _:
                 try:
@@ -227,18 +228,18 @@ class Agent:
                 self._start(config)
             case effects.StopService(service):
                 self._tasks.pop(service).stop()
-            case effects.RunHook(service, state):
+            case effects.RunServiceHook(service, state):
                 self._tasks[service].run_hook(state)
             case _:
                 self._carry_out_in_store(effect)
 
     def _carry_out_in_store(self, effect: effects.ToStore) -> None:
         match effect:
-            case effects.Register(key, value):
+            case effects.RegisterEntry(key, value):
                 self._backend.register(key, value)
-            case effects.Deregister(key):
+            case effects.DeregisterEntry(key):
                 self._backend.deregister(key)
-            case effects.Publish(key, record):
+            case effects.PublishRecord(key, record):
                 self._backend.register(key, record.dump())
             case effects.Watch(directory, values):
                 self._backend.watch(directory, values)
@@ -253,7 +254,7 @@ class Agent:
                 _log(effect)
             case effects.ViewChanged():
                 self.on_change()
-            case effects.SetTimer(at):
+            case SetTimer(at):
                 self._set_timer(at)
             case effects.End():
                 self._ended.set()

@@ -17,7 +17,7 @@ that was asked since: its earlier answers may come before it looks at its sessio
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from vipagent.core.moment import earliest
+from vipagent.core.state import earliest
 from vipagent.exabgp.messages import Answer, Message, NeighborState, Reply, Shutdown
 
 SILENCE = 3.0

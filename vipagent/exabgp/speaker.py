@@ -21,7 +21,7 @@ takes commands in order, so it may be asked with commands in flight: the reply n
 from collections import deque
 from dataclasses import InitVar, dataclass, field, replace
 
-from vipagent.core.moment import earliest
+from vipagent.core.state import earliest
 from vipagent.exabgp.asking import ASK_EVERY, SILENT_DELAY, Asking
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 

@@ -50,15 +50,15 @@ class Peer(Node):
     def _carry_out_in_store(self, effect: effects.ToStore) -> None:
         super()._carry_out_in_store(effect)
         match effect:
-            case effects.Register(key, value):
+            case effects.RegisterEntry(key, value):
                 self.backend.register(key, value)
-            case effects.Deregister(key):
+            case effects.DeregisterEntry(key):
                 self.backend.deregister(key)
             case effects.Watch(directory, values):
                 self.backend.watch(directory, values)
             case effects.Unwatch(directory):
                 self.backend.unwatch(directory)
-            case effects.Publish():
+            case effects.PublishRecord():
                 pass  # nothing here is for people
 
 
@@ -66,7 +66,7 @@ class Cluster:
     """The nodes of a pool; each is there, or dead.
 
     Args:
-        seats: the pool; a node is known by the number of its seat.
+        owners: the pool; a node is known by the number of its owner.
         latency: seconds until a node learns what the store says.
         looked: called whenever something may have changed.
         changes: of the service's settings, the same on all nodes.
@@ -74,14 +74,14 @@ class Cluster:
 
     def __init__(
         self,
-        seats: Sequence[tuple[str, ...]],
+        owners: Sequence[tuple[str, ...]],
         latency: float = 0.01,
         looked: Callable[[], None] = lambda: None,
         **changes: object,
     ) -> None:
         self.now = 0.0
         self.store = MemoryStore()
-        self.seats = tuple(seats)
+        self.owners = tuple(owners)
         self.peers: dict[int, Peer] = {}
         self.events = 0
         """How many the cores took, all told."""
@@ -91,9 +91,9 @@ class Cluster:
         self._looked = looked
         self._changes = changes
 
-    def start(self, seat: int, exabgp: ExaBGP | None = None) -> Peer:
+    def start(self, owner: int, exabgp: ExaBGP | None = None) -> Peer:
         """Start a node, with an ExaBGP that survived its agent or with a new one."""
-        settings = service(node=f"node{seat}", owned=self.seats[seat], seats=self.seats, **self._changes)
+        settings = service(node=f"node{owner}", owned=self.owners[owner], owners=self.owners, **self._changes)
         oracle = Oracle(settings, self.now)
 
         def watch(event: events.Event, todo: list[actions.Action], now: float) -> None:
@@ -101,12 +101,12 @@ class Cluster:
             oracle.saw(event, todo, now)
 
         peer = Peer(settings, exabgp or ExaBGP(), self, watch)
-        self.peers[seat] = peer
+        self.peers[owner] = peer
         return peer
 
-    def kill(self, seat: int) -> ExaBGP:
+    def kill(self, owner: int) -> ExaBGP:
         """End a node without a word; its session goes on for a while. Return the ExaBGP that it had."""
-        peer = self.peers.pop(seat)
+        peer = self.peers.pop(owner)
         peer.backend.cut()
         self.dying.append((self.now + SESSION_TIMEOUT, peer))
         peer.exabgp.pipe, peer.exabgp.turn_at = [], None
@@ -132,14 +132,14 @@ class Cluster:
         self._now(end)
 
     def served(self) -> dict[str, dict[int, int]]:
-        """Return the MED of each VIP's route, by the seats of those who announce it on the wire."""
+        """Return the MED of each VIP's route, by the owners of those who announce it on the wire."""
         return {
             vip: {
-                seat: int(peer.exabgp.wire[prefix(vip)].split()[3])
-                for seat, peer in sorted(self.peers.items())
+                owner: int(peer.exabgp.wire[prefix(vip)].split()[3])
+                for owner, peer in sorted(self.peers.items())
                 if prefix(vip) in peer.exabgp.wire
             }
-            for vips in self.seats
+            for vips in self.owners
             for vip in vips
         }
 

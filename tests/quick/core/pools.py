@@ -7,14 +7,14 @@ from vipagent.core.events import Member
 from vipagent.core.settings import ServiceSettings
 from vipagent.types import Claim, OnStoreLoss, Standby, Takeover
 
-SEATS = (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",))
+OWNERS = (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",))
 """Three nodes, each the owner of one VIP."""
 WORDS: dict[str, Callable[[Any], object]] = {
     "takeover": Takeover,
     "standby": Standby,
     "on_store_loss": OnStoreLoss,
 }
-OWN, SECOND, THIRD = (vip for (vip,) in SEATS)
+OWN, SECOND, THIRD = (vip for (vip,) in OWNERS)
 
 
 def service(**changes: object) -> ServiceSettings:
@@ -23,7 +23,7 @@ def service(**changes: object) -> ServiceSettings:
         "name": "apex",
         "node": "node1",
         "owned": (OWN,),
-        "seats": SEATS,
+        "owners": OWNERS,
         "settle": 6.0,
         "rise": 1,
         "fall": 1,

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tests.quick.core.pools import OWN, SEATS, members, service
+from tests.quick.core.pools import OWN, OWNERS, members, service
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.types import CheckResult, Claim, StoreState
 
-EVERYBODY = tuple(vip for (vip,) in SEATS)
+EVERYBODY = tuple(vip for (vip,) in OWNERS)
 
 
 class Story:

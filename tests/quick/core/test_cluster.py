@@ -34,7 +34,7 @@ SEEN = 1.0
 """Seconds after which all have seen what happened."""
 SETTLED = 9.0
 """Seconds after which a node that was restarted takes over what it should."""
-some_seat = st.integers(0, 3)
+some_owner = st.integers(0, 3)
 
 
 class SomeNodes(RuleBasedStateMachine):
@@ -43,49 +43,49 @@ class SomeNodes(RuleBasedStateMachine):
     tried = 0
 
     @initialize(
-        seats=st.sampled_from(POOLS),
+        owners=st.sampled_from(POOLS),
         takeover=st.sampled_from(Takeover),
         standby=st.sampled_from(Standby),
         require_bgp=st.sampled_from([0, 1]),
         flap_hold=st.sampled_from([FlapHold(), FlapHold(seconds=20.0, count=2, window=60.0)]),
         latency=st.sampled_from([0.0, 0.02, 0.4]),
     )
-    def start(self, seats: tuple[tuple[str, ...], ...], latency: float, **changes: Any) -> None:
+    def start(self, owners: tuple[tuple[str, ...], ...], latency: float, **changes: Any) -> None:
         self.takeover, self.standby = changes["takeover"], changes["standby"]
         self.require_bgp = changes["require_bgp"]
-        self.cluster = Cluster(seats, latency, self._look, **changes)
+        self.cluster = Cluster(owners, latency, self._look, **changes)
         self.good: set[int] = set()
         self.maintained: set[str] = set()
         self.cut: set[int] = set()
         self.known_at = 0.0
         self.last = self.cluster.served()
-        for seat in range(len(seats)):
-            self.start_or_kill(seat)
+        for owner in range(len(owners)):
+            self.start_or_kill(owner)
 
-    @rule(seat=some_seat, refused=st.sampled_from([0, 0, 0, 1, 2]))
-    def start_or_kill(self, seat: int, refused: int = 0) -> None:
+    @rule(owner=some_owner, refused=st.sampled_from([0, 0, 0, 1, 2]))
+    def start_or_kill(self, owner: int, refused: int = 0) -> None:
         """Start a node, whose ExaBGP may refuse some of its VIPs, or kill it."""
-        if seat in self.cluster.peers:
-            self.good.discard(seat)
-            self.cut.discard(seat)
-            self.cluster.kill(seat)
-        elif seat < len(self.cluster.seats):
-            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.seats[seat][:refused]})
-            self.cluster.start(seat, exabgp)
-            self._check(seat, CheckResult.GOOD)
+        if owner in self.cluster.peers:
+            self.good.discard(owner)
+            self.cut.discard(owner)
+            self.cluster.kill(owner)
+        elif owner < len(self.cluster.owners):
+            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.owners[owner][:refused]})
+            self.cluster.start(owner, exabgp)
+            self._check(owner, CheckResult.GOOD)
             self._settles_unseen()
 
-    @rule(seat=some_seat)
-    def restart_the_agent(self, seat: int) -> None:
-        if seat in self.cluster.peers:
-            self.cut.discard(seat)
-            self.cluster.start(seat, self.cluster.kill(seat))
-            self._check(seat, CheckResult.GOOD)
+    @rule(owner=some_owner)
+    def restart_the_agent(self, owner: int) -> None:
+        if owner in self.cluster.peers:
+            self.cut.discard(owner)
+            self.cluster.start(owner, self.cluster.kill(owner))
+            self._check(owner, CheckResult.GOOD)
             self._settles_unseen()
 
-    @rule(seat=some_seat, good=st.booleans())
-    def check(self, seat: int, good: bool) -> None:
-        self._check(seat, CheckResult.GOOD if good else CheckResult.BAD)
+    @rule(owner=some_owner, good=st.booleans())
+    def check(self, owner: int, good: bool) -> None:
+        self._check(owner, CheckResult.GOOD if good else CheckResult.BAD)
         self._let_all_see()
 
     @rule(name=st.sampled_from(["node0", "node1", "node2", WHOLE_SERVICE]))
@@ -94,23 +94,23 @@ class SomeNodes(RuleBasedStateMachine):
         self.cluster.maintain(name, wanted=name in self.maintained)
         self._let_all_see()
 
-    @rule(seat=some_seat, expired=st.booleans())
-    def cut_or_mend(self, seat: int, expired: bool) -> None:
-        if seat in self.cut:
-            self.cut.discard(seat)
-            self.cluster.peers[seat].backend.mend()
+    @rule(owner=some_owner, expired=st.booleans())
+    def cut_or_mend(self, owner: int, expired: bool) -> None:
+        if owner in self.cut:
+            self.cut.discard(owner)
+            self.cluster.peers[owner].backend.mend()
             self._settles_unseen()
-        elif seat in self.cluster.peers:
-            self.cut.add(seat)
-            self.cluster.peers[seat].backend.cut()
+        elif owner in self.cluster.peers:
+            self.cut.add(owner)
+            self.cluster.peers[owner].backend.cut()
             if expired:
-                self.cluster.peers[seat].backend.expire()
+                self.cluster.peers[owner].backend.expire()
 
     @precondition(lambda self: self.require_bgp)
-    @rule(seat=some_seat)
-    def bgp_goes_or_comes(self, seat: int) -> None:
-        if seat in self.cluster.peers:
-            self.cluster.peers[seat].bgp(established=not self.cluster.peers[seat].exabgp.established)
+    @rule(owner=some_owner)
+    def bgp_goes_or_comes(self, owner: int) -> None:
+        if owner in self.cluster.peers:
+            self.cluster.peers[owner].bgp(established=not self.cluster.peers[owner].exabgp.established)
             self._let_all_see()
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 2.1, 4.0, 7.0]))
@@ -123,7 +123,7 @@ class SomeNodes(RuleBasedStateMachine):
         """In steady state all agree, and announce what the contract says (A2, A3, A4)."""
         self.wait(LONG)
         if not self.cut:
-            expected = {vip: self._expected(vip) for seat in self.cluster.seats for vip in seat}
+            expected = {vip: self._expected(vip) for vips in self.cluster.owners for vip in vips}
             assert self.cluster.served() == expected
 
     def teardown(self) -> None:
@@ -131,10 +131,10 @@ class SomeNodes(RuleBasedStateMachine):
             self.all_is_as_it_should_be()
             SomeNodes.tried += self.cluster.events
 
-    def _check(self, seat: int, result: CheckResult) -> None:
-        if seat in self.cluster.peers:
-            (self.good.add if result is CheckResult.GOOD else self.good.discard)(seat)
-            self.cluster.peers[seat].give(inputs.CheckRan("apex", events.Checked(result)))
+    def _check(self, owner: int, result: CheckResult) -> None:
+        if owner in self.cluster.peers:
+            (self.good.add if result is CheckResult.GOOD else self.good.discard)(owner)
+            self.cluster.peers[owner].give(inputs.CheckRan("apex", events.Checked(result)))
 
     def _settles_unseen(self) -> None:
         """With `one`, the others rely on a taker that has been restarted, though it settles first (L3)."""
@@ -147,35 +147,35 @@ class SomeNodes(RuleBasedStateMachine):
         self.wait(SEEN)
 
     def _able(self) -> list[int]:
-        """Return the seats of those who could serve."""
+        """Return the owners of those who could serve."""
         if WHOLE_SERVICE in self.maintained:
             return []
         return [
-            seat
-            for seat in self.good
-            if f"node{seat}" not in self.maintained and self.cluster.peers[seat].exabgp.established
+            owner
+            for owner in self.good
+            if f"node{owner}" not in self.maintained and self.cluster.peers[owner].exabgp.established
         ]
 
     def _expected(self, vip: str) -> dict[int, int]:
-        members = {seat for seat in self._able() if set(self.cluster.seats[seat]) - self._refused(seat)}
-        home = next(index for index, seat in enumerate(self.cluster.seats) if vip in seat)
+        members = {owner for owner in self._able() if set(self.cluster.owners[owner]) - self._refused(owner)}
+        home = next(index for index, owner in enumerate(self.cluster.owners) if vip in owner)
         routes = {home: 100} if home in members and vip not in self._refused(home) else {}
         if not routes or self.standby is Standby.HOT:
-            able = [seat for seat in order(self.cluster.seats, vip) if seat in self._able()]
-            first = [seat for seat in able if seat in members]
-            last = [seat for seat in able if seat not in members]
+            able = [owner for owner in order(self.cluster.owners, vip) if owner in self._able()]
+            first = [owner for owner in able if owner in members]
+            last = [owner for owner in able if owner not in members]
             match self.takeover:
                 case Takeover.ALL:
                     routes |= dict.fromkeys(able, 200)
                 case Takeover.ONE:
                     routes |= dict.fromkeys(first[:1] or last, 200)
                 case Takeover.RANKED:
-                    routes |= {seat: 200 + 100 * place for place, seat in enumerate(first)}
+                    routes |= {owner: 200 + 100 * place for place, owner in enumerate(first)}
                     routes |= dict.fromkeys(last, 200 + 100 * len(first))
         return dict(sorted(routes.items()))
 
-    def _refused(self, seat: int) -> set[str]:
-        return {vip.removesuffix("/32") for vip in self.cluster.peers[seat].exabgp.refused}
+    def _refused(self, owner: int) -> set[str]:
+        return {vip.removesuffix("/32") for vip in self.cluster.peers[owner].exabgp.refused}
 
     def _look(self) -> None:
         """Nobody who could go on serving a VIP leaves it without a route (G1, H1)."""

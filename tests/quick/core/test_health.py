@@ -3,7 +3,7 @@ from itertools import groupby
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.core.health import Health
+from vipagent.core.state import Health
 from vipagent.types import CheckResult, CheckState
 
 GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED

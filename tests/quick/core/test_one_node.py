@@ -51,7 +51,7 @@ LONG = 70.0
 """Seconds in which all that is under way comes to its end: no delay and no retry takes longer."""
 
 settings_of_a_service = st.builds(
-    lambda pool, **fields: service(seats=pool[0], owned=pool[1], **fields),
+    lambda pool, **fields: service(owners=pool[0], owned=pool[1], **fields),
     st.sampled_from(POOLS),
     takeover=st.sampled_from(Takeover),
     standby=st.sampled_from(Standby),
@@ -189,7 +189,7 @@ class OneNode(RuleBasedStateMachine):
     def agent_is_asked_to_stop_and_exabgp_starts_it_again(self, serving: bool) -> None:
         settled = self.exabgp.established and self.node.now > self.exabgp.up_at + SETTLED
         quick = self.exabgp.delay < max(DELAYS[:2]) and settled
-        self.node.give(inputs.StopAsked())
+        self.node.give(inputs.ShutdownRequested())
         self.node.wait(STOPPED)
         assert self.node.ended
         assert self.node.registered == set()

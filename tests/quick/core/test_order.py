@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from tests.quick.core.nodes import Told, ToldNode
-from tests.quick.core.pools import SEATS, members, service
+from tests.quick.core.pools import OWNERS, members, service
 from tests.simulation.exabgp import ExaBGP
 from vipagent.core import events
 from vipagent.core.actions import Preference
@@ -14,7 +14,7 @@ from vipagent.core.settings import ServiceSettings
 from vipagent.types import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
 
 LONG = 70.0
-VIPS = tuple(vip for (vip,) in SEATS)
+VIPS = tuple(vip for (vip,) in OWNERS)
 News = tuple[Told | events.NeighborsChanged, ...]
 """Events that only make sense in this order."""
 

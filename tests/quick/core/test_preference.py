@@ -8,129 +8,132 @@ from hypothesis import strategies as st
 
 from vipagent.core.preference import Preferences, order
 
-Seats = list[list[str]]
+Owners = list[list[str]]
 
 
-def pool(*sizes: int) -> Seats:
-    """Return seats of so many VIPs each."""
-    return [[f"10.{seat}.0.{number}" for number in range(size)] for seat, size in enumerate(sizes)]
+def pool(*sizes: int) -> Owners:
+    """Return owners of so many VIPs each."""
+    return [[f"10.{owner}.0.{number}" for number in range(size)] for owner, size in enumerate(sizes)]
 
 
 pools = st.lists(st.integers(1, 9), min_size=2, max_size=9).map(lambda sizes: pool(*sizes))
 
 
 @st.composite
-def deaths(draw: st.DrawFn) -> tuple[Seats, frozenset[int]]:
-    """Draw a pool and a set of dead seats: one at least, but not all."""
-    seats = draw(pools)
-    dead = draw(st.frozensets(st.integers(0, len(seats) - 1), min_size=1, max_size=len(seats) - 1))
-    return seats, dead
+def deaths(draw: st.DrawFn) -> tuple[Owners, frozenset[int]]:
+    """Draw a pool and a set of dead owners: one at least, but not all."""
+    owners = draw(pools)
+    dead = draw(st.frozensets(st.integers(0, len(owners) - 1), min_size=1, max_size=len(owners) - 1))
+    return owners, dead
 
 
-def before(seats: Seats, vip: str, node: Sequence[str]) -> set[int]:
-    """Return the seats that take `vip` before a node does that owns these VIPs."""
-    return set(Preferences(seats, node).before(vip, range(len(seats))))
+def before(owners: Owners, vip: str, node: Sequence[str]) -> set[int]:
+    """Return the owners that take `vip` before a node does that owns these VIPs."""
+    return set(Preferences(owners, node).candidates_before(vip, range(len(owners))))
 
 
-def takers(seats: Seats, dead: Set[int]) -> dict[str, int]:
+def takers(owners: Owners, dead: Set[int]) -> dict[str, int]:
     """Return who takes each orphan, as each of the survivors works it out for itself."""
     taken: dict[str, int] = {}
-    for survivor in set(range(len(seats))) - dead:
-        for seat in dead:
-            for vip in seats[seat]:
-                if before(seats, vip, seats[survivor]) <= dead:
+    for survivor in set(range(len(owners))) - dead:
+        for owner in dead:
+            for vip in owners[owner]:
+                if before(owners, vip, owners[survivor]) <= dead:
                     assert vip not in taken, f"{vip} is taken twice"
                     taken[vip] = survivor
     return taken
 
 
-def spread(seats: Seats, dead: Set[int]) -> int:
+def spread(owners: Owners, dead: Set[int]) -> int:
     """Return the difference between the most and the least that a survivor has to take."""
-    load = Counter(dict.fromkeys(set(range(len(seats))) - dead, 0))
-    load.update(takers(seats, dead).values())
+    load = Counter(dict.fromkeys(set(range(len(owners))) - dead, 0))
+    load.update(takers(owners, dead).values())
     return max(load.values()) - min(load.values())
 
 
-@given(seats=pools)
-def test_order_names_every_other_seat_once(seats: Seats) -> None:
-    for home, seat in enumerate(seats):
-        for vip in seat:
-            assert sorted([home, *order(seats, vip)]) == list(range(len(seats)))
+@given(owners=pools)
+def test_order_names_every_other_owner_once(owners: Owners) -> None:
+    for home, vips in enumerate(owners):
+        for vip in vips:
+            assert sorted([home, *order(owners, vip)]) == list(range(len(owners)))
 
 
 @given(drawn=deaths())
-def test_every_orphan_has_exactly_one_taker(drawn: tuple[Seats, frozenset[int]]) -> None:
-    seats, dead = drawn
-    assert takers(seats, dead).keys() == {vip for seat in dead for vip in seats[seat]}
+def test_every_orphan_has_exactly_one_taker(drawn: tuple[Owners, frozenset[int]]) -> None:
+    owners, dead = drawn
+    assert takers(owners, dead).keys() == {vip for owner in dead for vip in owners[owner]}
 
 
 @given(drawn=deaths())
-def test_survivors_ranks_are_one_two_three(drawn: tuple[Seats, frozenset[int]]) -> None:
-    seats, dead = drawn
-    alive = set(range(len(seats))) - dead
-    for seat in dead:
-        for vip in seats[seat]:
-            ranks = [1 + len(before(seats, vip, seats[one]) & alive) for one in alive]
+def test_survivors_ranks_are_one_two_three(drawn: tuple[Owners, frozenset[int]]) -> None:
+    owners, dead = drawn
+    alive = set(range(len(owners))) - dead
+    for owner in dead:
+        for vip in owners[owner]:
+            ranks = [1 + len(before(owners, vip, owners[one]) & alive) for one in alive]
             assert sorted(ranks) == list(range(1, len(alive) + 1))
 
 
 @given(drawn=deaths(), data=st.data())
 def test_a_death_or_a_return_moves_nobody_elses_orphans(
-    drawn: tuple[Seats, frozenset[int]], data: st.DataObject
+    drawn: tuple[Owners, frozenset[int]], data: st.DataObject
 ) -> None:
-    seats, dead = drawn
+    owners, dead = drawn
     back = data.draw(st.sampled_from(sorted(dead)))
-    fewer, more = takers(seats, dead - {back}), takers(seats, dead)
+    fewer, more = takers(owners, dead - {back}), takers(owners, dead)
     for vip, taker in more.items():
         if vip in fewer:
             assert taker == fewer[vip] or fewer[vip] == back
 
 
-@given(seats=pools, data=st.data())
-def test_a_node_with_several_seats_comes_where_its_first_does(seats: Seats, data: st.DataObject) -> None:
-    home = data.draw(st.integers(0, len(seats) - 1))
-    others = [seat for seat in range(len(seats)) if seat != home]
+@given(owners=pools, data=st.data())
+def test_a_node_with_several_owners_comes_where_its_first_does(owners: Owners, data: st.DataObject) -> None:
+    home = data.draw(st.integers(0, len(owners) - 1))
+    others = [owner for owner in range(len(owners)) if owner != home]
     own = data.draw(st.sets(st.sampled_from(others), min_size=1))
-    vip = data.draw(st.sampled_from(seats[home]))
-    better = before(seats, vip, [owned for seat in own for owned in seats[seat]])
-    ranked = list(order(seats, vip))
+    vip = data.draw(st.sampled_from(owners[home]))
+    better = before(owners, vip, [owned for owner in own for owned in owners[owner]])
+    ranked = list(order(owners, vip))
     assert better == set(ranked[: len(better)])
     assert ranked[len(better)] in own
 
 
-@given(seats=pools, data=st.data())
-def test_everybody_comes_before_a_node_that_is_not_registered(seats: Seats, data: st.DataObject) -> None:
-    vip = data.draw(st.sampled_from([vip for seat in seats for vip in seat]))
-    asks = Preferences(seats, seats[-1])
-    assert set(asks.before(vip, range(len(seats)), registered=False)) == set(order(seats, vip))
+@given(owners=pools, data=st.data())
+def test_everybody_comes_before_a_node_that_is_not_registered(owners: Owners, data: st.DataObject) -> None:
+    vip = data.draw(st.sampled_from([vip for vips in owners for vip in vips]))
+    asks = Preferences(owners, owners[-1])
+    assert set(asks.candidates_before(vip, range(len(owners)), registered=False)) == set(order(owners, vip))
 
 
-@given(seats=pools, data=st.data())
-def test_only_the_seats_that_are_asked_about_come_back(seats: Seats, data: st.DataObject) -> None:
-    vip = data.draw(st.sampled_from([vip for seat in seats[1:] for vip in seat]))
-    asked = data.draw(st.frozensets(st.integers(0, len(seats) - 1)))
-    assert set(Preferences(seats, seats[0]).before(vip, asked)) == before(seats, vip, seats[0]) & asked
+@given(owners=pools, data=st.data())
+def test_only_the_owners_that_are_asked_about_come_back(owners: Owners, data: st.DataObject) -> None:
+    vip = data.draw(st.sampled_from([vip for vips in owners[1:] for vip in vips]))
+    asked = data.draw(st.frozensets(st.integers(0, len(owners) - 1)))
+    assert (
+        set(Preferences(owners, owners[0]).candidates_before(vip, asked))
+        == before(owners, vip, owners[0]) & asked
+    )
 
 
 def test_five_nodes_of_sixty_share_evenly() -> None:
-    seats = pool(60, 60, 60, 60, 60)
-    assert [spread(seats, {dead}) for dead in range(5)] == [0] * 5
-    assert max(spread(seats, set(pair)) for pair in combinations(range(5), 2)) <= 3
+    owners = pool(60, 60, 60, 60, 60)
+    assert [spread(owners, {dead}) for dead in range(5)] == [0] * 5
+    assert max(spread(owners, set(pair)) for pair in combinations(range(5), 2)) <= 3
 
 
 @pytest.mark.slow
 @given(count=st.integers(2, 9), size=st.integers(1, 40))
 def test_orphans_of_one_death_are_shared_as_evenly_as_can_be(count: int, size: int) -> None:
-    seats = pool(*[size] * count)
-    assert all(spread(seats, {dead}) <= 1 for dead in range(count))
+    owners = pool(*[size] * count)
+    assert all(spread(owners, {dead}) <= 1 for dead in range(count))
 
 
 def test_neighbours_that_die_together_do_not_fall_upon_one_survivor() -> None:
     for count in range(5, 20):
-        seats = pool(*[1] * count)
+        owners = pool(*[1] * count)
         for first in range(count):
             dead = {first, (first + 1) % count}
-            assert max(Counter(takers(seats, dead).values()).values()) == 1, (count, dead)
+            assert max(Counter(takers(owners, dead).values()).values()) == 1, (count, dead)
 
 
 def test_unknown_vip_is_an_error() -> None:

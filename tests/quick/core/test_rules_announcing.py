@@ -68,7 +68,7 @@ def test_a1_a_vip_without_its_address_is_not_announced_from_the_start() -> None:
 
 
 def test_a1_a_node_may_own_several_vips() -> None:
-    node = reading(owned=("10.0.0.1", "10.0.1.1"), seats=(("10.0.0.1", "10.0.1.1"), ("10.0.0.2",)))
+    node = reading(owned=("10.0.0.1", "10.0.1.1"), owners=(("10.0.0.1", "10.0.1.1"), ("10.0.0.2",)))
     assert node.good() == [
         "announce 10.0.0.1 at rank 0: owner",
         "announce 10.0.1.1 at rank 0: owner",
@@ -78,7 +78,7 @@ def test_a1_a_node_may_own_several_vips() -> None:
 
 
 def test_a1_a_node_alone_in_its_pool_serves() -> None:
-    node = reading(seats=(("10.0.0.1",),))
+    node = reading(owners=(("10.0.0.1",),))
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
@@ -108,13 +108,13 @@ def test_a2_no_survivor_does_so_with_a_failed_check() -> None:
 )
 def test_a2_a3_ranked_survivors_follow_the_order_of_preference(alive: str, line: str) -> None:
     """For 10.0.0.4 that is 10.0.0.3's node, ours, 10.0.0.2's; for 10.0.0.3: 10.0.0.2's, 10.0.0.4's, ours."""
-    node = serving(takeover="ranked", seats=FOUR)
+    node = serving(takeover="ranked", owners=FOUR)
     said = node.members(*(f"10.0.0.{number}" for number in alive.split()))
     assert (line in said) if line else (said == [])
 
 
 def test_a2_one_survivor_alone_takes_an_orphan() -> None:
-    node = serving(takeover="one", seats=FOUR)
+    node = serving(takeover="one", owners=FOUR)
     assert node.members(OWN, SECOND, "10.0.0.4") == [], "10.0.0.2's node comes before us"
     assert node.reason(THIRD) == "standby"
     assert node.members(OWN, "10.0.0.4") == ["announce 10.0.0.2 at rank 1: takeover"]
@@ -139,7 +139,7 @@ def test_a2_one_keeps_an_orphan_until_the_better_taker_surely_has_it() -> None:
 
 def test_a2_who_is_not_registered_comes_after_all_who_are() -> None:
     """Otherwise the others, who do not know of us, and we would announce an orphan at one rank."""
-    node = reading(accepted=False, takeover="ranked", seats=FOUR)
+    node = reading(accepted=False, takeover="ranked", owners=FOUR)
     node.good()
     node.wait(60)
     assert node.members(SECOND, THIRD) == ["announce 10.0.0.4 at rank 3: takeover"]

@@ -76,7 +76,7 @@ def test_e5_a_gate_that_cannot_see_is_open() -> None:
         (events.Checked(CheckResult.DISABLED), "disabled"),
         (events.MaintenanceSeen(service=True), "maintenance-service"),
         (events.MaintenanceSeen(node=True, now=True), "maintenance-node"),
-        (events.StopAsked(), "stopping"),
+        (events.StopRequested(), "stopping"),
     ],
 )
 def test_g2_it_deregisters_at_once_and_before_it_withdraws(event: events.Event, reason: str) -> None:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, assert_never
 
-from tests.quick.core.pools import OWN, SEATS, service
+from tests.quick.core.pools import OWN, OWNERS, service
 from vipagent.config.settings import AgentConfig, ServiceConfig
-from vipagent.core.events import Checked
+from vipagent.core.actions import SetTimer
+from vipagent.core.events import Checked, TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -20,7 +21,7 @@ from vipagent.store.records import NodeState, Registration
 from vipagent.types import CheckResult, Claim, StoreState
 
 PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
-ALL = tuple(vip for (vip,) in SEATS)
+ALL = tuple(vip for (vip,) in OWNERS)
 OTHERS = tuple(vip for vip in ALL if vip != OWN)
 SETTLED = 10.0
 """Seconds after which nothing that was begun is under way any more."""
@@ -102,7 +103,7 @@ class Driven:
 
     def reconfigure(self, *services: ServiceConfig, listen: str | None = None) -> list[str]:
         self.config = replace(self.config, services=services, listen=listen)
-        return self.give(inputs.Configured(self.config))
+        return self.give(inputs.ConfigReloaded(self.config))
 
     def wait(self, seconds: float) -> list[str]:
         """Let time pass; return what the timer brought. ExaBGP says nothing meanwhile."""
@@ -132,7 +133,7 @@ class Driven:
         end, lines = self.now + seconds, self.reply() if replies else []
         while self.timer is not None and self.timer <= end:
             self.now, self.timer = max(self.now, self.timer), None
-            lines += self.give(inputs.TimerFired())
+            lines += self.give(TimerFired())
             while replies and self.written:
                 lines += self.reply()
             assert self.timer is None or self.timer > self.now, "a deadline in the past keeps the loop busy"
@@ -145,14 +146,16 @@ class Driven:
                 said = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
                 self.written += said
                 return said
-            case effects.Register() | effects.Deregister():
-                return [f"{type(effect).__name__.lower()} {effect.key.path('')}"]
-            case effects.Publish(record=record):
+            case effects.RegisterEntry(key):
+                return [f"register {key.path('')}"]
+            case effects.DeregisterEntry(key):
+                return [f"deregister {key.path('')}"]
+            case effects.PublishRecord(record=record):
                 self.record = record
                 return ["publish"]
             case effects.Log(message=message):
                 return [f"log {message}"]
-            case effects.SetTimer(at):
+            case SetTimer(at):
                 self.timer = at
                 return []
             case _:
@@ -170,7 +173,7 @@ class Driven:
                 line = f"start {config.name}"
             case effects.StopService(name):
                 line = f"stop {name}"
-            case effects.RunHook(name, state):
+            case effects.RunServiceHook(name, state):
                 line = f"hook {name} {state}"
             case effects.ViewChanged():
                 line = "view"

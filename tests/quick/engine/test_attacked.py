@@ -13,8 +13,8 @@ from vipagent.core.preference import Preferences
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
-from vipagent.engine.ending import LEAVING, WITHDRAWING
 from vipagent.engine.inputs import Input
+from vipagent.engine.shutdown import LEAVE_DELAY, WITHDRAW_TIMEOUT
 from vipagent.exabgp import route
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.speaker import REPLY_TIMEOUT, RETRY_MIN
@@ -32,7 +32,7 @@ A_WHILE = 3.0
 
 def web(**changes: object) -> ServiceConfig:
     """Return a second service, whose only VIP is this node's own."""
-    return served("web", **{"owned": (WEB_VIP,), "seats": ((WEB_VIP,),), **changes})
+    return served("web", **{"owned": (WEB_VIP,), "owners": ((WEB_VIP,),), **changes})
 
 
 def break_once(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, when: Callable[..., bool]) -> None:
@@ -67,8 +67,8 @@ def test_e3_what_waits_to_be_announced_is_not_written_in_the_end() -> None:
     driven.live(A_WHILE)
     driven.give(inputs.PipeCongested(congested=True))
     driven.check(name="web")
-    driven.give(inputs.StopAsked())
-    said = [line for line in driven.wait(LEAVING + WITHDRAWING) if "route" in line]
+    driven.give(inputs.ShutdownRequested())
+    said = [line for line in driven.wait(LEAVE_DELAY + WITHDRAW_TIMEOUT) if "route" in line]
     assert driven.ended
     assert not [line for line in said if line.startswith("announce")]
     assert WITHDRAWN in said
@@ -78,11 +78,11 @@ def test_e3_what_waits_to_be_announced_is_not_written_in_the_end() -> None:
 def test_e3_it_ends_though_a_bug_hits_what_is_reported_last(at: type) -> None:
     """E3 and E6: exit within 2 s; a log line or a page that fails must not keep the process for ever."""
     driven = serving()
-    driven.give(inputs.StopAsked())
-    driven.wait(LEAVING)
-    driven.now += WITHDRAWING
+    driven.give(inputs.ShutdownRequested())
+    driven.wait(LEAVE_DELAY)
+    driven.now += WITHDRAW_TIMEOUT
     abandon(driven, inputs.StoreSession(StoreState.UNSURE, "host"), at)
-    driven.give(inputs.TimerFired())
+    driven.give(events.TimerFired())
     assert driven.ended
 
 
@@ -121,7 +121,7 @@ def test_n2_what_waits_in_the_pipe_is_read_before_a_reply_counts_as_missing() ->
     driven.now += REPLY_TIMEOUT + 1
     said = driven.check()
     assert DEREGISTERED not in said
-    assert "command failed, to be tried again" not in driven.logs()
+    assert "ExaBGP rejected the command, will retry" not in driven.logs()
     assert DEREGISTERED not in driven.reply()
 
 
@@ -131,7 +131,7 @@ def test_n2_a_reply_that_is_missing_is_noticed_all_the_same() -> None:
     driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
     driven.now += REPLY_TIMEOUT + 1
     driven.check()
-    assert DEREGISTERED in driven.give(inputs.TimerFired())
+    assert DEREGISTERED in driven.give(events.TimerFired())
 
 
 def test_h2_a_bug_as_the_drain_ends_does_not_keep_the_route_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_h2_a_bug_as_the_drain_ends_does_not_keep_the_route_for_ever(monkeypatch
 def test_h3_a_bug_after_a_decision_does_not_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """H3 and A6: a node that is DOWN withdraws; what was decided, but never said, is still to be said."""
     driven = serving()
-    break_once(monkeypatch, Registrations, "wanted", lambda *_: True)
+    break_once(monkeypatch, Registrations, "desired", lambda *_: True)
     driven.check(CheckResult.BAD)
     said = driven.live(A_WHILE)
     assert WITHDRAWN in said
@@ -163,8 +163,8 @@ def test_e3_a_service_with_a_bug_is_withdrawn_and_deregistered_in_the_end(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Service, "handle", broken)
-    driven.give(inputs.StopAsked())
-    said = driven.live(LEAVING + WITHDRAWING)
+    driven.give(inputs.ShutdownRequested())
+    said = driven.live(LEAVE_DELAY + WITHDRAW_TIMEOUT)
     assert said.index(DEREGISTERED) < said.index(WITHDRAWN)
     assert "stop apex" in said
     assert driven.ended
@@ -175,7 +175,7 @@ def test_e3_a_service_with_a_bug_is_withdrawn_when_a_reload_removes_it(
 ) -> None:
     """E3: what is no longer in the configuration is withdrawn; nobody would ever do it later."""
     driven = serving(served(), web())
-    break_once(monkeypatch, Service, "handle", lambda event, _now: isinstance(event, events.StopAsked))
+    break_once(monkeypatch, Service, "handle", lambda event, _now: isinstance(event, events.StopRequested))
     said = driven.reconfigure(web()) + driven.live(A_WHILE)
     assert {DEREGISTERED, WITHDRAWN, "stop apex", "unwatch /service/apex"} <= set(said)
 
@@ -189,7 +189,7 @@ def test_e3_a_vip_that_passes_to_another_service_and_looks_the_same_is_not_touch
             name: (vip, SECOND) if name == owner else (vip,)
             for name, vip in (("apex", OWN), ("web", WEB_VIP))
         }
-        return [served(name, owned=vips, seats=(vips, (f"{vips[0]}00",))) for name, vips in own.items()]
+        return [served(name, owned=vips, owners=(vips, (f"{vips[0]}00",))) for name, vips in own.items()]
 
     driven = serving(*pools(giver))
     (taker,) = {"apex", "web"} - {giver}
@@ -218,8 +218,8 @@ def test_g2_a_stale_registration_that_is_being_replaced_goes_with_its_service() 
 def test_nothing_is_published_once_the_record_is_gone_whatever_is_learnt_of_the_neighbours() -> None:
     """E3: in the end the record is deregistered; a neighbour's AS number must not bring it back."""
     driven = serving(replace(served(), routes=RouteSettings(prepend=2, local_as=65001)))
-    driven.give(inputs.StopAsked())
-    driven.wait(LEAVING)
+    driven.give(inputs.ShutdownRequested())
+    driven.wait(LEAVE_DELAY)
     assert "publish" not in driven.read(*answer(PEER, asn=65001))
 
 
@@ -238,8 +238,8 @@ def test_e1_exabgp_has_not_taken_a_withdrawal_that_it_has_refused() -> None:
 def test_a6_what_changes_no_candidate_looks_at_each_vip_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A4, A6: with ranked hot standby the rank of each VIP went over all nodes again at every event."""
     vips = tuple(f"10.2.0.{number}" for number in range(1, 101))
-    seats = tuple((vip,) for vip in vips)
-    driven = Driven(served(owned=vips[:1], seats=seats, takeover="ranked", standby="hot"))
+    owners = tuple((vip,) for vip in vips)
+    driven = Driven(served(owned=vips[:1], owners=owners, takeover="ranked", standby="hot"))
     driven.start()
     driven.live(1)
     driven.store()
@@ -249,15 +249,15 @@ def test_a6_what_changes_no_candidate_looks_at_each_vip_once(monkeypatch: pytest
     driven.live(1)
     driven.members(*vips, ours=vips[:1])
     driven.live(10)
-    before, looks = Preferences.before, []
+    before, looks = Preferences.candidates_before, []
 
-    def counting(self: Preferences, vip: str, seats: Iterable[int], *, registered: bool = True) -> object:
+    def counting(self: Preferences, vip: str, owners: Iterable[int], *, registered: bool = True) -> object:
         looks.append(vip)
-        return before(self, vip, seats, registered=registered)
+        return before(self, vip, owners, registered=registered)
 
-    monkeypatch.setattr(Preferences, "before", counting)
+    monkeypatch.setattr(Preferences, "candidates_before", counting)
     driven.store(StoreState.UNSURE)
-    driven.give(inputs.AddressesMissing({vips[1]: "no permission"}))
+    driven.give(events.AddressesMissing({vips[1]: "no permission"}))
     assert not looks
     driven.store()
     driven.members(*vips[:-1], ours=vips[:1])

@@ -17,7 +17,7 @@ from vipagent.types import CheckResult, StoreState
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100"
 WITHDRAWN = f"withdraw route {OWN}/32"
 REGISTERED, DEREGISTERED = f"register /service/apex/{OWN}", f"deregister /service/apex/{OWN}"
-IGNORED = "log ignored in the store: no VIPs of this service"
+IGNORED = "log ignoring unknown entries in the store"
 
 
 def test_a6_all_is_said_again_once_a_neighbour_has_come_up() -> None:
@@ -88,7 +88,7 @@ def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> N
     driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
     refused = driven.read("error")
     assert refused[0] == DEREGISTERED
-    assert "log command failed, to be tried again" in refused
+    assert "log ExaBGP rejected the command, will retry" in refused
     assert driven.engine.counters.command_errors == 1
     driven.written.clear()
     assert driven.wait(RETRY_MIN) == [f"announce route {OWN}/32 next-hop self med 7"]
@@ -114,13 +114,13 @@ def test_e4_nothing_is_written_while_exabgp_does_not_read() -> None:
 
 def test_a5_nothing_is_written_before_the_pipes_are_open() -> None:
     driven = Driven()
-    assert driven.give(inputs.AddressesMissing({OWN: "no permission"})) == []
+    assert driven.give(events.AddressesMissing({OWN: "no permission"})) == []
     assert driven.start()[0] == "show"
     assert driven.engine.view.services[0].report is not None
 
 
 def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    driven = serving(served(), served("web", owned=(SECOND,), seats=((SECOND,),)))
+    driven = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
     handle = Service.handle
 
     def broken(self: Service, event: events.Event, now: float) -> list[actions.Action]:
@@ -167,11 +167,11 @@ def test_n10_a_neighbour_with_our_own_as_ends_the_prepending() -> None:
 
 def test_a_vip_without_an_address_is_not_announced() -> None:
     driven = serving()
-    missing = inputs.AddressesMissing({OWN: "no permission"})
+    missing = events.AddressesMissing({OWN: "no permission"})
     assert driven.give(missing)[:2] == [DEREGISTERED, WITHDRAWN]
     assert driven.give(missing) == [], "it says nothing new"
     driven.reply()
-    assert driven.give(inputs.AddressesMissing({}))[0] == ANNOUNCED
+    assert driven.give(events.AddressesMissing({}))[0] == ANNOUNCED
 
 
 def test_e3_a_reload_touches_no_route_that_stays_the_same() -> None:
@@ -180,7 +180,7 @@ def test_e3_a_reload_touches_no_route_that_stays_the_same() -> None:
     dearer = driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
     assert [line for line in dearer if "route" in line] == [f"announce route {OWN}/32 next-hop self med 7"]
     driven.reply()
-    gone = driven.reconfigure(served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    gone = driven.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     assert [line for line in gone if "route" in line] == [WITHDRAWN]
     assert "stop apex" in gone
     assert "start web" in gone
@@ -197,9 +197,9 @@ def test_e3_a_route_that_would_not_be_replaced_is_withdrawn_and_its_service_star
 
 
 def test_e3_services_may_swap_their_vips() -> None:
-    driven = serving(served(), served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    driven = serving(served(), served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     cheap, dear = RouteSettings(med=8), RouteSettings(med=9)
-    swapped = served(owned=("10.0.0.9",), seats=(("10.0.0.9",),)), served("web")
+    swapped = served(owned=("10.0.0.9",), owners=(("10.0.0.9",),)), served("web")
     driven.reconfigure(replace(swapped[0], routes=cheap), replace(swapped[1], routes=dear))
     driven.live(60)
     assert driven.engine.view.services[0].report is not None
@@ -213,8 +213,8 @@ def test_e3_services_may_swap_their_vips() -> None:
 def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
     driven = serving()
     driven.read(established(up=False))
-    driven.give(inputs.AddressesMissing({SECOND: "no permission"}))
-    driven.reconfigure(served(), served("web", owned=(SECOND,), seats=((SECOND,),)))
+    driven.give(events.AddressesMissing({SECOND: "no permission"}))
+    driven.reconfigure(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
     driven.members(name="web")
     driven.maintenance(name="web")
     driven.check(name="web")
@@ -226,7 +226,7 @@ def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
 def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back() -> None:
     driven = serving()
     assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [True] * 3
-    driven.reconfigure(served("web", owned=("10.0.0.9",), seats=(("10.0.0.9",),)))
+    driven.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     driven.reconfigure(served())
     assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [False] * 3
 

@@ -5,7 +5,7 @@ import pytest
 from tests.quick.core.pools import OWN
 from tests.quick.engine.driven import Driven, established, served, serving
 from vipagent.engine import inputs
-from vipagent.engine.ending import LEAVING, WITHDRAWING
+from vipagent.engine.shutdown import LEAVE_DELAY, WITHDRAW_TIMEOUT
 from vipagent.types import CheckResult
 
 LOWEST = f"announce route {OWN}/32 next-hop self med 300 community [ 65535:0 ]"
@@ -16,10 +16,10 @@ RECORD_GONE = "deregister /state/apex/node1"
 
 def test_it_deregisters_announces_at_the_lowest_rank_withdraws_and_ends() -> None:
     driven = serving()
-    assert driven.give(inputs.StopAsked())[:2] == [DEREGISTERED, LOWEST]
+    assert driven.give(inputs.ShutdownRequested())[:2] == [DEREGISTERED, LOWEST]
     driven.reply()
-    assert driven.give(inputs.StopAsked()) == [], "once is enough"
-    assert driven.wait(LEAVING - 0.01) == []
+    assert driven.give(inputs.ShutdownRequested()) == [], "once is enough"
+    assert driven.wait(LEAVE_DELAY - 0.01) == []
     withdrawn = driven.wait(0.01)
     assert withdrawn[0] == WITHDRAWN
     assert withdrawn[-1] == RECORD_GONE
@@ -30,31 +30,31 @@ def test_it_deregisters_announces_at_the_lowest_rank_withdraws_and_ends() -> Non
 
 def test_it_waits_no_longer_for_an_exabgp_that_does_not_take_the_withdrawals() -> None:
     driven = serving()
-    driven.give(inputs.StopAsked())
-    driven.wait(LEAVING)
-    assert driven.wait(WITHDRAWING)[-1:] == ["end"]
+    driven.give(inputs.ShutdownRequested())
+    driven.wait(LEAVE_DELAY)
+    assert driven.wait(WITHDRAW_TIMEOUT)[-1:] == ["end"]
 
 
 def test_what_waited_for_a_reply_is_withdrawn_in_the_very_end() -> None:
     """Its last command was not answered, and what meets in one flush may change places."""
     driven = serving()
-    driven.give(inputs.StopAsked())
-    assert WITHDRAWN not in driven.wait(LEAVING), "the lowest rank is still in flight"
-    assert driven.wait(WITHDRAWING) == [WITHDRAWN, "end"]
+    driven.give(inputs.ShutdownRequested())
+    assert WITHDRAWN not in driven.wait(LEAVE_DELAY), "the lowest rank is still in flight"
+    assert driven.wait(WITHDRAW_TIMEOUT) == [WITHDRAWN, "end"]
 
 
 def test_it_withdraws_though_exabgp_does_not_read() -> None:
     driven = serving()
     driven.give(inputs.PipeCongested(congested=True))
-    driven.give(inputs.StopAsked())
-    assert WITHDRAWN in driven.wait(LEAVING)
+    driven.give(inputs.ShutdownRequested())
+    assert WITHDRAWN in driven.wait(LEAVE_DELAY)
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["before", "while-leaving"])
 def test_the_others_need_no_time_if_exabgp_says_that_it_ends(asked: bool) -> None:
     driven = serving()
     if asked:
-        driven.give(inputs.StopAsked())
+        driven.give(inputs.ShutdownRequested())
         driven.reply()
     lines = driven.read(established(up=False), "shutdown 1 2")
     assert WITHDRAWN in lines
@@ -66,7 +66,7 @@ def test_the_others_need_no_time_if_exabgp_says_that_it_ends(asked: bool) -> Non
 def test_the_others_need_no_time_if_exabgp_hangs() -> None:
     driven = serving()
     driven.wait(10)
-    assert WITHDRAWN in driven.give(inputs.StopAsked())
+    assert WITHDRAWN in driven.give(inputs.ShutdownRequested())
 
 
 def test_nothing_is_written_to_an_exabgp_that_is_gone() -> None:
@@ -79,7 +79,7 @@ def test_nothing_is_written_to_an_exabgp_that_is_gone() -> None:
 
 def test_exabgp_may_go_while_it_is_left() -> None:
     driven = serving()
-    driven.give(inputs.StopAsked())
+    driven.give(inputs.ShutdownRequested())
     assert driven.give(inputs.PipeEnded())[-2:] == [RECORD_GONE, "end"]
 
 
@@ -93,14 +93,14 @@ def test_nothing_happens_after_the_end() -> None:
 
 def test_nothing_is_published_after_the_record_is_gone() -> None:
     driven = serving()
-    driven.give(inputs.StopAsked())
-    driven.wait(LEAVING)
+    driven.give(inputs.ShutdownRequested())
+    driven.wait(LEAVE_DELAY)
     assert "publish" not in driven.read(established(up=False))
 
 
 def test_a_reload_comes_too_late() -> None:
     driven = serving()
-    driven.give(inputs.StopAsked())
+    driven.give(inputs.ShutdownRequested())
     with pytest.raises(ValueError, match="about to stop"):
         driven.engine.check(driven.config)
     assert driven.reconfigure(served("web")) == []
@@ -109,6 +109,6 @@ def test_a_reload_comes_too_late() -> None:
 
 def test_it_ends_before_it_has_started() -> None:
     driven = Driven()
-    assert driven.give(inputs.StopAsked()) == []
+    assert driven.give(inputs.ShutdownRequested()) == []
     assert driven.start() == ["show"]
-    assert driven.wait(LEAVING) == ["end"]
+    assert driven.wait(LEAVE_DELAY) == ["end"]

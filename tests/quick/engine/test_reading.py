@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.events import Member
-from vipagent.engine.service import maintenance_seen, members_seen, unknown_names
+from vipagent.engine.snapshots import maintenance_seen, members_seen, unknown_names
 from vipagent.store.backend import Entry
 from vipagent.store.layout import vips_by_name
 from vipagent.store.records import Maintenance, Registration

@@ -18,7 +18,13 @@ from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.types import CheckResult, Claim, OnStoreLoss, StoreState
 
 WITHDRAWN = f"withdraw route {OWN}/32"
-REPORTS = (effects.Log, effects.Publish, effects.RunHook, effects.ViewChanged, effects.StopService)
+REPORTS = (
+    effects.Log,
+    effects.PublishRecord,
+    effects.RunServiceHook,
+    effects.ViewChanged,
+    effects.StopService,
+)
 KEEPING_NOTHING = served(on_store_loss=OnStoreLoss.WITHDRAW)
 GONE = inputs.SnapshotRead(
     Directory(Kind.MEMBERS, "apex"), {member_name(OWN): Entry(b"", Claim.OURS), "?": Entry()}
@@ -28,10 +34,10 @@ EVERY_WAY_TO_A_ROUTE: dict[str, Input] = {
     "check": inputs.CheckRan("apex", events.Checked(CheckResult.BAD)),
     "maintenance": inputs.SnapshotRead(Directory(Kind.MAINTENANCE, "apex"), {"all": Entry()}),
     "store": inputs.StoreSession(StoreState.LOST, ""),
-    "addresses": inputs.AddressesMissing({OWN: "no permission"}),
+    "addresses": events.AddressesMissing({OWN: "no permission"}),
     "shutdown": inputs.LinesRead([established(up=False), "shutdown 1 2"]),
-    "stop": inputs.StopAsked(),
-    "reload": inputs.Configured(config(served("web", owned=(SECOND,)))),
+    "stop": inputs.ShutdownRequested(),
+    "reload": inputs.ConfigReloaded(config(served("web", owned=(SECOND,)))),
 }
 
 
@@ -89,11 +95,11 @@ def test_g1_a_registration_comes_once_its_route_is_accepted_and_after_the_lines(
 
 def test_a_session_that_is_lost_is_written_service_by_service() -> None:
     """Each service's withdrawals need not wait for the decisions of the others."""
-    web = served("web", owned=("10.1.0.1",), seats=(("10.1.0.1",),), on_store_loss=OnStoreLoss.WITHDRAW)
+    web = served("web", owned=("10.1.0.1",), owners=(("10.1.0.1",),), on_store_loss=OnStoreLoss.WITHDRAW)
     driven = serving(KEEPING_NOTHING, web)
     driven.store(StoreState.LOST)
     kinds = [type(effect) for effect in driven.effects[:4]]
-    assert kinds == [effects.Deregister, effects.Write] * 2
+    assert kinds == [effects.DeregisterEntry, effects.Write] * 2
 
 
 @pytest.fixture
@@ -113,7 +119,7 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[str]) -> None:
     """1,000 VIPs of two services: as many replies as a read brings, and a neighbour's state among them."""
     pools = [tuple(f"10.{half}.{n // 250}.{n % 250}" for n in range(500)) for half in range(2)]
-    driven = Driven(*(served(f"s{half}", owned=pool, seats=(pool,)) for half, pool in enumerate(pools)))
+    driven = Driven(*(served(f"s{half}", owned=pool, owners=(pool,)) for half, pool in enumerate(pools)))
     driven.start()
     driven.live(1)
     driven.store()
@@ -136,7 +142,7 @@ def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[st
 
 
 def test_what_follows_from_one_read_is_written_in_one_go() -> None:
-    driven = serving(served(), served("web", owned=(SECOND,), seats=((SECOND,), ("10.0.0.9",))))
+    driven = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,), ("10.0.0.9",))))
     driven.check(CheckResult.BAD)
     driven.check(CheckResult.BAD, "web")
     driven.check()
