@@ -101,7 +101,9 @@ class Engine:
             return
         self._update(given)
         self._scheduler.enqueue_collected()
-        if self._shutdown.enter_withdrawing(self._now, exabgp_stopping=self._exabgp.is_stopping):
+        if self._shutdown.started and self._shutdown.enter_withdrawing(
+            self._now, exabgp_stopping=self._exabgp.is_stopping
+        ):
             self._scheduler.enqueue(self.services.values(), events.StopRequested())
         yield from self._decide()
         yield from self._set_timer()
@@ -258,13 +260,12 @@ class Engine:
                 self._add(service_config)
             elif service_config != self.services[name].config:
                 self._change(self.services[name], service_config)
-        self._by_vip = {
-            vip: service for service in self.services.values() for vip in service.config.core.pool
-        }
-        self._scheduler.reannounce(self.services.values())
+        services = self.services.values()
+        self._by_vip = {vip: service for service in services for vip in service.config.core.pool}
+        self._scheduler.reannounce(services)
         if bool(config.listen) != bool(before.listen):
             self._context.watch_all = config.listen is not None
-            self._reports.extend(service.watch() for service in self.services.values())
+            self._reports.extend(service.watch() for service in services)
         self._reports.append([effects.ViewChanged()])
 
     def _add(self, config: ServiceConfig) -> None:

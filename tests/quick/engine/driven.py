@@ -146,10 +146,9 @@ class Driven:
                 said = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
                 self.written += said
                 return said
-            case effects.RegisterEntry(key):
-                return [f"register {key.path('')}"]
-            case effects.DeregisterEntry(key):
-                return [f"deregister {key.path('')}"]
+            case effects.RegisterEntry() | effects.DeregisterEntry():
+                verb = "register" if isinstance(effect, effects.RegisterEntry) else "deregister"
+                return [f"{verb} {effect.key.path('')}"]
             case effects.PublishRecord(record=record):
                 self.record = record
                 return ["publish"]
