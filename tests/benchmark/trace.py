@@ -20,7 +20,7 @@ from kazoo.client import KazooClient
 
 from tests.benchmark.reaction import zookeeper
 from tests.quick.core.pools import OWNERS
-from tests.quick.engine.driven import answer, served
+from tests.quick.engine.harness import answer, served
 from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
 from vipagent.config.settings import AgentConfig

@@ -1,4 +1,4 @@
-"""Who would serve what: on whole pools, through deaths and returns."""
+"""Forecasts of whole pools, through deaths and returns of nodes."""
 
 import time
 from random import Random
@@ -14,12 +14,12 @@ from vipagent.types import Takeover
 policies = st.sampled_from(Takeover)
 
 
-@given(nodes=st.integers(1, 40), more=st.integers(0, 100))
-def test_a_pool_is_shared_out_evenly(nodes: int, more: int) -> None:
-    owners = pool(nodes, nodes + more)
+@given(nodes=st.integers(1, 40), extra=st.integers(0, 100))
+def test_a_pool_is_distributed_evenly(nodes: int, extra: int) -> None:
+    owners = pool(nodes, nodes + extra)
     sizes = [len(vips) for vips in owners]
-    assert len({vip for vips in owners for vip in vips}) == nodes + more
-    assert sum(sizes) == nodes + more
+    assert len({vip for vips in owners for vip in vips}) == nodes + extra
+    assert sum(sizes) == nodes + extra
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -31,7 +31,7 @@ def test_only_orphans_move_and_none_needlessly(
     dead: frozenset[int] = frozenset()
     some = st.frozensets(st.integers(0, nodes - 1), max_size=nodes - 1)
     for after in data.draw(st.lists(some, max_size=5)):
-        one = forecast.step("something happens", after)
+        one = forecast.step("random change", after)
         assert one.needless == 0
         assert one.orphans == size * len(after)
         assert one.moved <= size * len(dead | after)
@@ -47,7 +47,7 @@ def test_one_death_moves_its_own_vips_evenly_and_the_return_moves_them_back(poli
     assert (back.orphans, back.moved, back.spread) == (0, 10, 0)
 
 
-def test_who_takes_an_orphan_is_named_by_policy() -> None:
+def test_takers_listed_per_policy() -> None:
     owners = pool(4, 4)
     takers = {policy: Forecast(owners, policy).step("", {0}).takers["10.0.0.1"] for policy in Takeover}
     assert takers[Takeover.ALL] == ()
@@ -56,7 +56,7 @@ def test_who_takes_an_orphan_is_named_by_policy() -> None:
     assert takers[Takeover.RANKED][0] == takers[Takeover.ONE][0]
 
 
-def test_a_dead_taker_s_orphans_alone_move_on() -> None:
+def test_only_the_orphans_of_a_dead_taker_move() -> None:
     forecast = Forecast(pool(4, 4), Takeover.ONE)
     (first,) = forecast.step("", {0}).takers["10.0.0.1"]
     taker = int(first.removeprefix("node")) - 1
@@ -65,14 +65,14 @@ def test_a_dead_taker_s_orphans_alone_move_on() -> None:
     assert second.takers["10.0.0.1"] != (first,)
 
 
-def test_with_all_the_survivors_have_every_orphan() -> None:
+def test_policy_all_gives_every_orphan_to_every_survivor() -> None:
     one = Forecast(pool(5, 10), Takeover.ALL).step("", {0, 1})
     assert (one.least, one.most) == (2 + 4, 2 + 4)
 
 
 @pytest.mark.slow
-def test_a_thousand_nodes_in_seconds() -> None:
-    """Issue-sized: 50 die, 50 more, and all come back; a rack spreads evenly, and chance almost."""
+def test_a_thousand_nodes_within_ten_seconds() -> None:
+    """50 nodes die, then 50 more, then all return; a rack is spread evenly, random nodes almost evenly."""
     owners, rng = pool(1000, 10_000), Random(0)
     started = time.process_time()
     for dying, bound in ((rng.sample(range(1000), 100), 5), (list(range(300, 400)), 2)):

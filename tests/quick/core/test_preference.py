@@ -12,7 +12,7 @@ Owners = list[list[str]]
 
 
 def pool(*sizes: int) -> Owners:
-    """Return owners of so many VIPs each."""
+    """Return a pool whose owners have these numbers of VIPs."""
     return [[f"10.{owner}.0.{number}" for number in range(size)] for owner, size in enumerate(sizes)]
 
 
@@ -21,19 +21,19 @@ pools = st.lists(st.integers(1, 9), min_size=2, max_size=9).map(lambda sizes: po
 
 @st.composite
 def deaths(draw: st.DrawFn) -> tuple[Owners, frozenset[int]]:
-    """Draw a pool and a set of dead owners: one at least, but not all."""
+    """Draw a pool and a set of dead owners, at least one but not all."""
     owners = draw(pools)
     dead = draw(st.frozensets(st.integers(0, len(owners) - 1), min_size=1, max_size=len(owners) - 1))
     return owners, dead
 
 
 def before(owners: Owners, vip: str, node: Sequence[str]) -> set[int]:
-    """Return the owners that take `vip` before a node does that owns these VIPs."""
+    """Return the owners that come before a node with these VIPs in the order for `vip`."""
     return set(Preferences(owners, node).candidates_before(vip, range(len(owners))))
 
 
 def takers(owners: Owners, dead: Set[int]) -> dict[str, int]:
-    """Return who takes each orphan, as each of the survivors works it out for itself."""
+    """Return the taker of each orphan, as computed by each survivor."""
     taken: dict[str, int] = {}
     for survivor in set(range(len(owners))) - dead:
         for owner in dead:
@@ -45,7 +45,7 @@ def takers(owners: Owners, dead: Set[int]) -> dict[str, int]:
 
 
 def spread(owners: Owners, dead: Set[int]) -> int:
-    """Return the difference between the most and the least that a survivor has to take."""
+    """Return the difference between the most and the least loaded survivor."""
     load = Counter(dict.fromkeys(set(range(len(owners))) - dead, 0))
     load.update(takers(owners, dead).values())
     return max(load.values()) - min(load.values())
@@ -75,7 +75,7 @@ def test_survivors_ranks_are_one_two_three(drawn: tuple[Owners, frozenset[int]])
 
 
 @given(drawn=deaths(), data=st.data())
-def test_a_death_or_a_return_moves_nobody_elses_orphans(
+def test_a_death_or_return_does_not_move_other_orphans(
     drawn: tuple[Owners, frozenset[int]], data: st.DataObject
 ) -> None:
     owners, dead = drawn
@@ -87,7 +87,7 @@ def test_a_death_or_a_return_moves_nobody_elses_orphans(
 
 
 @given(owners=pools, data=st.data())
-def test_a_node_with_several_owners_comes_where_its_first_does(owners: Owners, data: st.DataObject) -> None:
+def test_a_node_with_several_owners_uses_its_first_position(owners: Owners, data: st.DataObject) -> None:
     home = data.draw(st.integers(0, len(owners) - 1))
     others = [owner for owner in range(len(owners)) if owner != home]
     own = data.draw(st.sets(st.sampled_from(others), min_size=1))
@@ -99,14 +99,14 @@ def test_a_node_with_several_owners_comes_where_its_first_does(owners: Owners, d
 
 
 @given(owners=pools, data=st.data())
-def test_everybody_comes_before_a_node_that_is_not_registered(owners: Owners, data: st.DataObject) -> None:
+def test_all_owners_come_before_an_unregistered_node(owners: Owners, data: st.DataObject) -> None:
     vip = data.draw(st.sampled_from([vip for vips in owners for vip in vips]))
     asks = Preferences(owners, owners[-1])
     assert set(asks.candidates_before(vip, range(len(owners)), registered=False)) == set(order(owners, vip))
 
 
 @given(owners=pools, data=st.data())
-def test_only_the_owners_that_are_asked_about_come_back(owners: Owners, data: st.DataObject) -> None:
+def test_only_the_given_candidates_are_returned(owners: Owners, data: st.DataObject) -> None:
     vip = data.draw(st.sampled_from([vip for vips in owners[1:] for vip in vips]))
     asked = data.draw(st.frozensets(st.integers(0, len(owners) - 1)))
     assert (
@@ -115,7 +115,7 @@ def test_only_the_owners_that_are_asked_about_come_back(owners: Owners, data: st
     )
 
 
-def test_five_nodes_of_sixty_share_evenly() -> None:
+def test_five_nodes_with_sixty_vips_share_evenly() -> None:
     owners = pool(60, 60, 60, 60, 60)
     assert [spread(owners, {dead}) for dead in range(5)] == [0] * 5
     assert max(spread(owners, set(pair)) for pair in combinations(range(5), 2)) <= 3
@@ -123,12 +123,12 @@ def test_five_nodes_of_sixty_share_evenly() -> None:
 
 @pytest.mark.slow
 @given(count=st.integers(2, 9), size=st.integers(1, 40))
-def test_orphans_of_one_death_are_shared_as_evenly_as_can_be(count: int, size: int) -> None:
+def test_orphans_of_one_death_are_spread_evenly(count: int, size: int) -> None:
     owners = pool(*[size] * count)
     assert all(spread(owners, {dead}) <= 1 for dead in range(count))
 
 
-def test_neighbours_that_die_together_do_not_fall_upon_one_survivor() -> None:
+def test_adjacent_deaths_go_to_different_survivors() -> None:
     for count in range(5, 20):
         owners = pool(*[1] * count)
         for first in range(count):

@@ -1,4 +1,4 @@
-"""An engine driven by hand: inputs in, effects out as lines of text, in their order."""
+"""An engine harness by hand: inputs in, effects out as lines of text, in their order."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
-class Driven:
+class EngineHarness:
     """An engine, and a clock; ExaBGP accepts nothing by itself."""
 
     def __init__(self, *services: ServiceConfig, listen: str | None = None) -> None:
@@ -181,8 +181,8 @@ class Driven:
         return line
 
 
-def serving(*services: ServiceConfig) -> Driven:
+def serving(*services: ServiceConfig) -> EngineHarness:
     """Return an engine whose node serves its own VIP; all is acknowledged."""
-    driven = Driven(*services)
-    driven.serve()
-    return driven
+    harness = EngineHarness(*services)
+    harness.serve()
+    return harness

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.quick.core.story import Story
+from tests.quick.core.harness import CoreHarness
 from vipagent.core import events
 from vipagent.types import StoreState
 
@@ -13,10 +13,10 @@ TOLERANCE = 3.0
 """Allowed deviation from linear growth; quadratic growth would be a factor of six."""
 
 
-def survivor(nodes: int, takeover: str) -> Story:
+def survivor(nodes: int, takeover: str) -> CoreHarness:
     """Return the only surviving node of a pool, settled and ready to take over all VIPs."""
     owners = tuple((f"10.0.{number // 250}.{number % 250}",) for number in range(1, nodes + 1))
-    node = Story(accepted=False, owned=owners[0], owners=owners, takeover=takeover)
+    node = CoreHarness(accepted=False, owned=owners[0], owners=owners, takeover=takeover)
     node.store(StoreState.CONNECTED)
     node.maintenance()
     node.members(*owners[0])
@@ -31,7 +31,7 @@ def takeover_cpu_time(nodes: int, takeover: str) -> float:
     node.good()
     taken = node.wait(10)
     for line in taken:
-        node.tell(events.RouteAccepted(line.split()[1]))
+        node.send(events.RouteAccepted(line.split()[1]))
     assert len(taken) == nodes - 1
     return time.process_time() - started
 
