@@ -1,4 +1,4 @@
-"""An engine harness by hand: inputs in, effects out as lines of text, in their order."""
+"""Test harness of the engine: handles inputs and returns the effects as lines of text, in order."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,7 +24,7 @@ PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
 ALL = tuple(vip for (vip,) in OWNERS)
 OTHERS = tuple(vip for vip in ALL if vip != OWN)
 SETTLED = 10.0
-"""Seconds after which nothing that was begun is under way any more."""
+"""Seconds until no command, retry or delay is pending."""
 
 
 def config(*services: ServiceConfig, listen: str | None = None) -> AgentConfig:
@@ -32,7 +32,7 @@ def config(*services: ServiceConfig, listen: str | None = None) -> AgentConfig:
 
 
 def served(name: str = "apex", **changes: Any) -> ServiceConfig:
-    """Return a service on the first of three nodes, whose check needs one result only."""
+    """Return a service on the first of three nodes, with rise and fall 1."""
     return ServiceConfig(service(name=name, **changes))
 
 
@@ -41,13 +41,13 @@ def established(peer: str = PEER, *, up: bool = True) -> str:
 
 
 def answer(*peers: str, asn: int = 65000) -> list[str]:
-    """Return what ExaBGP answers to the question, its reply included."""
+    """Return ExaBGP's answer to `show neighbor summary`, including its reply."""
     lines = [f"{peer} {asn} 0:00:03 established 3 2" for peer in peers]
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
 class EngineHarness:
-    """An engine, and a clock; ExaBGP accepts nothing by itself."""
+    """An engine in virtual time; ExaBGP answers only when asked to by `reply` or `live`."""
 
     def __init__(self, *services: ServiceConfig, listen: str | None = None) -> None:
         self.now = 100.0
@@ -56,16 +56,16 @@ class EngineHarness:
         self.config = config(*(services or (served(),)), listen=listen)
         self.engine = Engine(self.config, lambda: datetime(2026, 1, 1, tzinfo=UTC))
         self.written: list[str] = []
-        """What ExaBGP has not answered yet."""
+        """Commands that ExaBGP has not answered yet."""
         self.peers: tuple[str, ...] = (PEER,)
-        """Its established neighbours, when it is asked."""
+        """Established neighbours in ExaBGP's next answer."""
         self.record: NodeState | None = None
-        """The node's record as it was published last."""
+        """The last published record of the node."""
         self.effects: list[Effect] = []
-        """Those of the last input."""
+        """Effects of the last input."""
 
     def give(self, given: Input) -> list[str]:
-        """Give an input; return what follows, but for the timer."""
+        """Handle an input; return its effects, except for timers."""
         self.effects = list(self.engine.handle(given, self.now))
         return [line for effect in self.effects for line in self._lines(effect)]
 
@@ -76,13 +76,13 @@ class EngineHarness:
         return self.give(inputs.LinesRead(list(lines)))
 
     def reply(self) -> list[str]:
-        """Let ExaBGP answer, in one go, everything that was written and not answered."""
+        """Answer all pending commands in one read."""
         written, self.written = self.written, []
         replies = [answer(*self.peers) if line == "show" else ["done"] for line in written]
         return self.read(*chain.from_iterable(replies))
 
     def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
-        return self.give(inputs.CheckRan(name, Checked(result, "so it says")))
+        return self.give(inputs.CheckRan(name, Checked(result, "status 0")))
 
     def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
         return self.give(inputs.StoreSession(state, "host"))
@@ -106,15 +106,15 @@ class EngineHarness:
         return self.give(inputs.ConfigReloaded(self.config))
 
     def wait(self, seconds: float) -> list[str]:
-        """Let time pass; return what the timer brought. ExaBGP says nothing meanwhile."""
+        """Advance the time without output from ExaBGP; return the effects of the timers."""
         return self._wait(seconds, replies=False)
 
     def live(self, seconds: float) -> list[str]:
-        """Let time pass while ExaBGP answers everything at once; return what follows."""
+        """Advance the time while ExaBGP answers immediately; return the effects."""
         return self._wait(seconds, replies=True)
 
     def serve(self) -> None:
-        """Let the node serve its own VIP in a pool where everybody else does, too."""
+        """Bring the node into a state where it serves its own VIP, as do all other nodes."""
         self.start()
         self.live(1)
         self.store()
@@ -143,9 +143,9 @@ class EngineHarness:
     def _lines(self, effect: Effect) -> list[str]:
         match effect:
             case effects.Write(lines):
-                said = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
-                self.written += said
-                return said
+                written = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
+                self.written += written
+                return written
             case effects.RegisterEntry() | effects.DeregisterEntry():
                 verb = "register" if isinstance(effect, effects.RegisterEntry) else "deregister"
                 return [f"{verb} {effect.key.path('')}"]
@@ -182,7 +182,7 @@ class EngineHarness:
 
 
 def serving(*services: ServiceConfig) -> EngineHarness:
-    """Return an engine whose node serves its own VIP; all is acknowledged."""
+    """Return an engine whose node serves its own VIP, with every command acknowledged."""
     harness = EngineHarness(*services)
     harness.serve()
     return harness

@@ -1,4 +1,4 @@
-"""What couples services, ExaBGP, its neighbours and the store, rule by rule (A6, E1-E6, G1, S1)."""
+"""Interaction of services, ExaBGP, neighbours and the store, by rule (A6, E1-E6, G1, S1)."""
 
 from dataclasses import replace
 
@@ -29,8 +29,8 @@ REGISTERED, DEREGISTERED = f"register /service/apex/{OWN}", f"deregister /servic
 IGNORED = "log ignoring unknown entries in the store"
 
 
-def test_a6_all_is_said_again_once_a_neighbour_has_come_up() -> None:
-    """Its first flush skips withdrawals: without this, what should be down stays up there."""
+def test_a6_all_routes_are_sent_again_after_a_neighbour_comes_up() -> None:
+    """ExaBGP's first flush skips withdrawals, so stale routes would stay at the neighbour."""
     harness = serving()
     harness.peers = ()
     harness.read(established(up=False))
@@ -41,7 +41,7 @@ def test_a6_all_is_said_again_once_a_neighbour_has_come_up() -> None:
     assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(said)
 
 
-def test_a6_a_neighbour_that_an_answer_lists_has_come_up_too() -> None:
+def test_a6_a_neighbour_listed_in_an_answer_has_come_up() -> None:
     harness = serving()
     harness.peers = ()
     harness.live(3)
@@ -59,7 +59,7 @@ def test_e5_the_gate_deregisters_and_registers_again() -> None:
     assert harness.read(established())[0] == REGISTERED
 
 
-def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_question_that_was_asked_since() -> None:
+def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_later_query() -> None:
     harness = serving()
     harness.live(1)
     lines = harness.wait(10)
@@ -73,26 +73,26 @@ def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_question_that_was_a
     assert REGISTERED in back
 
 
-def test_e5_a_hung_exabgp_is_asked_again_soon_and_again_when_it_says_something() -> None:
-    """It may have lost the question: nobody would ask for a minute."""
+def test_e5_a_hung_exabgp_is_queried_again_and_after_any_output() -> None:
+    """The query may be lost, and the next regular one is a minute away."""
     harness = serving()
     while "ExaBGP does not answer, closing the BGP gate" not in harness.logs():
         harness.wait(0.1)
     assert harness.wait(ASK_EVERY) == ["show"]
     assert harness.wait(3 * ASK_EVERY) == []
-    harness.read("what nobody knows")
+    harness.read("unknown output")
     assert harness.wait(ASK_EVERY) == ["show"]
 
 
-def test_e5_a_gate_that_cannot_see_says_so() -> None:
+def test_e5_a_gate_with_unknown_neighbours_warns() -> None:
     harness = EngineHarness()
     harness.start()
     assert not [line for line in harness.wait(SILENCE - 0.1) if "BGP unknown" in line]
     assert [line for line in harness.wait(0.1) if "BGP unknown" in line]
-    assert not [line for line in harness.wait(100) if "BGP unknown" in line], "it is said once"
+    assert not [line for line in harness.wait(100) if "BGP unknown" in line], "logged once"
 
 
-def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> None:
+def test_g1_a_rejected_route_is_not_registered_and_retried() -> None:
     harness = serving()
     harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
     refused = harness.read("error")
@@ -104,7 +104,7 @@ def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> N
     assert harness.reply() == [REGISTERED, "log register"]
 
 
-def test_g1_what_exabgp_accepts_counts_only_if_it_is_still_desired() -> None:
+def test_g1_acceptance_of_an_outdated_route_is_ignored() -> None:
     harness = serving()
     harness.check(CheckResult.BAD)
     harness.reply()
@@ -114,7 +114,7 @@ def test_g1_what_exabgp_accepts_counts_only_if_it_is_still_desired() -> None:
     assert harness.reply() == [REGISTERED, "log register"]
 
 
-def test_e4_nothing_is_written_while_exabgp_does_not_read() -> None:
+def test_e4_nothing_is_written_while_the_pipe_is_congested() -> None:
     harness = serving()
     harness.give(inputs.PipeCongested(congested=True))
     assert WITHDRAWN not in harness.check(CheckResult.BAD)
@@ -128,7 +128,7 @@ def test_a5_nothing_is_written_before_the_pipes_are_open() -> None:
     assert harness.engine.view.services[0].report is not None
 
 
-def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_e6_an_exception_in_one_service_does_not_affect_others(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
     handle = Service.handle
 
@@ -145,17 +145,17 @@ def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: py
     assert f"withdraw route {SECOND}/32" in harness.check(CheckResult.BAD, "web")
 
 
-def test_e6_a_bug_in_a_report_does_not_take_the_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_e6_an_exception_in_a_report_does_not_affect_routes(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = serving()
     monkeypatch.setattr("vipagent.engine.reporter.RULES", {})
     assert harness.check(CheckResult.BAD)[:2] == [DEREGISTERED, WITHDRAWN]
     assert harness.logs()[-1] == "internal error"
 
 
-def test_s1_what_means_nothing_in_the_store_is_logged_once_for_as_long_as_it_is_there() -> None:
+def test_s1_unknown_entries_are_logged_once_while_present() -> None:
     harness = serving()
-    rubbish = (OWN, *OTHERS, "203.0.113.9")
-    assert [IGNORED in harness.members(*vips) for vips in (rubbish, rubbish, rubbish[:-1], rubbish)] == [
+    unknown = (OWN, *OTHERS, "203.0.113.9")
+    assert [IGNORED in harness.members(*vips) for vips in (unknown, unknown, unknown[:-1], unknown)] == [
         True,
         False,
         False,
@@ -163,7 +163,7 @@ def test_s1_what_means_nothing_in_the_store_is_logged_once_for_as_long_as_it_is_
     ]
 
 
-def test_n10_a_neighbour_with_our_own_as_ends_the_prepending() -> None:
+def test_n10_an_ibgp_neighbour_disables_prepending() -> None:
     harness = serving(replace(served(), routes=RouteSettings(prepend=2, local_as=65001)))
     assert harness.members(OWN, THIRD)[0].endswith("as-path [ 65001 65001 65001 ]")
     harness.reply()
@@ -178,16 +178,16 @@ def test_a_vip_without_an_address_is_not_announced() -> None:
     harness = serving()
     missing = events.AddressesMissing({OWN: "no permission"})
     assert harness.give(missing)[:2] == [DEREGISTERED, WITHDRAWN]
-    assert harness.give(missing) == [], "it says nothing new"
+    assert harness.give(missing) == [], "nothing has changed"
     harness.reply()
     assert harness.give(events.AddressesMissing({}))[0] == ANNOUNCED
 
 
-def test_e3_a_reload_touches_no_route_that_stays_the_same() -> None:
+def test_e3_a_reload_does_not_touch_unchanged_routes() -> None:
     harness = serving()
     assert harness.reconfigure(served()) == ["view"]
-    dearer = harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
-    assert [line for line in dearer if "route" in line] == [f"announce route {OWN}/32 next-hop self med 7"]
+    changed = harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    assert [line for line in changed if "route" in line] == [f"announce route {OWN}/32 next-hop self med 7"]
     harness.reply()
     gone = harness.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     assert [line for line in gone if "route" in line] == [WITHDRAWN]
@@ -195,7 +195,7 @@ def test_e3_a_reload_touches_no_route_that_stays_the_same() -> None:
     assert "start web" in gone
 
 
-def test_e3_a_route_that_would_not_be_replaced_is_withdrawn_and_its_service_starts_anew() -> None:
+def test_e3_a_service_restarts_if_its_routes_cannot_be_replaced_in_place() -> None:
     harness = serving()
     lines = harness.reconfigure(replace(served(), routes=RouteSettings(path_id=7)))
     assert lines[:2] == [DEREGISTERED, WITHDRAWN]
@@ -207,19 +207,19 @@ def test_e3_a_route_that_would_not_be_replaced_is_withdrawn_and_its_service_star
 
 def test_e3_services_may_swap_their_vips() -> None:
     harness = serving(served(), served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
-    cheap, dear = RouteSettings(med=8), RouteSettings(med=9)
+    low, high = RouteSettings(med=8), RouteSettings(med=9)
     swapped = served(owned=("10.0.0.9",), owners=(("10.0.0.9",),)), served("web")
-    harness.reconfigure(replace(swapped[0], routes=cheap), replace(swapped[1], routes=dear))
+    harness.reconfigure(replace(swapped[0], routes=low), replace(swapped[1], routes=high))
     harness.live(60)
     assert harness.engine.view.services[0].report is not None
-    said = {slot.line for slot in harness.engine._exabgp.speaker._slots.values() if not slot.withdrawn}
+    lines = {slot.line for slot in harness.engine._exabgp.speaker._slots.values() if not slot.withdrawn}
     assert {
         "announce route 10.0.0.9/32 next-hop self med 8",
         f"announce route {OWN}/32 next-hop self med 9",
-    } <= said
+    } <= lines
 
 
-def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
+def test_a_service_added_by_a_reload_gets_the_current_state() -> None:
     harness = serving()
     harness.read(established(up=False))
     harness.give(events.AddressesMissing({SECOND: "no permission"}))
@@ -232,7 +232,7 @@ def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
     assert (report.neighbors, report.vips[SECOND].reason) == (0, "no-address")
 
 
-def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back() -> None:
+def test_a_removed_service_leaves_nothing_in_the_view() -> None:
     harness = serving()
     assert [vip.registered for vip in harness.engine.view.services[0].status.vips] == [True] * 3
     harness.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
@@ -240,14 +240,14 @@ def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back(
     assert [vip.registered for vip in harness.engine.view.services[0].status.vips] == [False] * 3
 
 
-def test_all_is_followed_only_where_people_may_look_on() -> None:
+def test_all_directories_are_watched_only_with_a_status_server() -> None:
     harness = serving()
     listen = "127.0.0.1:80"
     assert "watch /state/apex" in harness.reconfigure(served(), listen=listen)
     assert "unwatch /state/apex" in harness.reconfigure(served())
 
 
-def test_what_concerns_nobody_leads_to_nothing() -> None:
+def test_inputs_of_unknown_services_are_ignored() -> None:
     harness = serving()
     assert harness.check(name="web") == []
     assert harness.members(OWN, name="web") == []
@@ -265,8 +265,8 @@ def test_the_view_shows_the_store_s_session() -> None:
     )
 
 
-def test_a_node_s_record_has_the_exceptions_only() -> None:
-    """Its own VIP, and what it does with another's that is not registered."""
+def test_a_record_contains_owned_and_unregistered_vips_only() -> None:
+    """A standby for a registered VIP is left out."""
     harness = serving()
     assert harness.record is not None
     assert set(harness.record.vips) == {OWN}

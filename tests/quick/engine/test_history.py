@@ -1,4 +1,4 @@
-"""Each decision about a route is a line of the log and, where it changed one, an event of the record."""
+"""Each route decision is logged; each route change is an event of the record."""
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -25,18 +25,18 @@ def report(vips: dict[str, VipReport]) -> Report:
     return Report(CheckState.UP, 1, vips, conflicts={}, maintenance="", detail="")
 
 
-def undated(happened: tuple[Event, ...]) -> list[Event]:
-    return [replace(event, at="") for event in happened]
+def undated(history: tuple[Event, ...]) -> list[Event]:
+    return [replace(event, at="") for event in history]
 
 
-def test_every_reason_has_a_rule_and_every_event_of_the_core_a_word() -> None:
+def test_every_reason_has_a_rule_and_every_event_a_cause() -> None:
     assert set(RULES) == set(Reason)
     single = set(get_args(events.Event)) - {events.Batch}
-    assert set(CAUSES) == single, "of several at once, the first gives the word"
+    assert set(CAUSES) == single, "a batch has the cause of its first event"
     assert len(set(CAUSES.values())) == len(CAUSES)
 
 
-def test_an_event_says_what_was_and_what_is_by_which_rule_and_because_of_what() -> None:
+def test_an_event_has_old_and_new_state_rule_and_cause() -> None:
     history = History("apex")
     history.record(TAKEOVER, DEATH)
     history.record(HAND_BACK, events.TimerFired())
@@ -46,8 +46,8 @@ def test_an_event_says_what_was_and_what_is_by_which_rule_and_because_of_what() 
     ]
 
 
-def test_what_was_is_told_with_the_reason_that_it_had_last() -> None:
-    """An operator sees that the owner was back, though the route stayed for a while (H1)."""
+def test_the_old_state_has_the_last_reason() -> None:
+    """Reasons can change without the route, for example when the owner is back (H1)."""
     history = History("apex")
     history.record(TAKEOVER, DEATH)
     history.update_reasons(report({VIP: VipReport(Reason.RELEASING, 1, owned=False), OWN: OWNER}))
@@ -59,10 +59,10 @@ def test_what_was_is_told_with_the_reason_that_it_had_last() -> None:
         ("withdrawn (maintenance-service)", "rank 1 (takeover)"),
     ]
     history.record(Withdraw(OWN, Reason.CHECK_DOWN), events.Checked(CheckResult.BAD))
-    assert history.latest[-1].vip == VIP, "nothing was said to ExaBGP of this one before"
+    assert history.latest[-1].vip == VIP, "this run has never announced it"
 
 
-def test_its_time_is_utc_to_the_millisecond() -> None:
+def test_timestamps_are_utc_in_milliseconds() -> None:
     before = datetime.now(UTC)
     history = History("apex")
     history.record(TAKEOVER, DEATH)
@@ -82,14 +82,14 @@ def test_the_log_has_the_same_fields() -> None:
     assert fields["old"] == "withdrawn (standby)"
 
 
-def test_the_sweep_at_the_start_is_logged_but_no_event() -> None:
-    """E2: it withdraws what an earlier run may have left; in a large pool it would drown all else."""
+def test_withdrawals_at_start_are_logged_only() -> None:
+    """E2: withdrawals of stale routes would fill the history of a large pool."""
     history = History("apex")
     history.record(HAND_BACK, events.Checked(CheckResult.GOOD))
     assert history.latest == ()
 
 
-def test_only_the_latest_are_kept_and_nothing_of_what_is_removed() -> None:
+def test_only_the_latest_events_are_kept() -> None:
     history = History("apex")
     vips = [f"10.0.0.{number}" for number in range(50)]
     for vip in vips:

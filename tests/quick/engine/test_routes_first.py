@@ -1,4 +1,4 @@
-"""Routes first: the lines to ExaBGP, and the store's members, come before what is reported (Shape 1)."""
+"""Order of effects: lines to ExaBGP and registrations before reports (Shape 1)."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -25,11 +25,11 @@ REPORTS = (
     effects.ViewChanged,
     effects.StopService,
 )
-KEEPING_NOTHING = served(on_store_loss=OnStoreLoss.WITHDRAW)
+WITHDRAW_ON_LOSS = served(on_store_loss=OnStoreLoss.WITHDRAW)
 GONE = inputs.SnapshotRead(
     Directory(Kind.MEMBERS, "apex"), {member_name(OWN): Entry(b"", Claim.OURS), "?": Entry()}
 )
-EVERY_WAY_TO_A_ROUTE: dict[str, Input] = {
+INPUTS: dict[str, Input] = {
     "members": GONE,
     "check": inputs.CheckRan("apex", events.Checked(CheckResult.BAD)),
     "maintenance": inputs.SnapshotRead(Directory(Kind.MAINTENANCE, "apex"), {"all": Entry()}),
@@ -41,9 +41,9 @@ EVERY_WAY_TO_A_ROUTE: dict[str, Input] = {
 }
 
 
-@pytest.mark.parametrize("given", EVERY_WAY_TO_A_ROUTE.values(), ids=EVERY_WAY_TO_A_ROUTE)
-def test_the_lines_to_exabgp_come_before_anything_that_is_reported(given: Input) -> None:
-    harness = serving(KEEPING_NOTHING)
+@pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS)
+def test_lines_to_exabgp_come_before_reports(given: Input) -> None:
+    harness = serving(WITHDRAW_ON_LOSS)
     harness.give(given)
     kinds = [type(effect) for effect in harness.effects]
     last = max(place for place, kind in enumerate(kinds) if kind is effects.Write)
@@ -51,31 +51,31 @@ def test_the_lines_to_exabgp_come_before_anything_that_is_reported(given: Input)
     assert set(kinds[last:]) & set(REPORTS)
 
 
-def test_nothing_that_is_reported_is_even_made_before() -> None:
-    looks = 0
+def test_reports_are_evaluated_after_the_lines() -> None:
+    calls = 0
 
     def wall_clock() -> datetime:
-        nonlocal looks
-        looks += 1
+        nonlocal calls
+        calls += 1
         return datetime(2026, 1, 1, tzinfo=UTC)
 
     harness = EngineHarness()
     harness.engine = Engine(harness.config, wall_clock)
     harness.serve()
-    before = looks
+    before = calls
     following = harness.engine.handle(GONE, harness.now)
     assert isinstance(next(following), effects.Write)
-    assert looks == before
+    assert calls == before
     assert [effect for effect in following if isinstance(effect, effects.Log)]
-    assert looks > before
+    assert calls > before
 
 
-def test_g2_a_registration_goes_before_its_route() -> None:
+def test_g2_a_registration_is_removed_before_its_route() -> None:
     harness = serving()
     assert harness.check(CheckResult.BAD)[:2] == [f"deregister /service/apex/{OWN}", WITHDRAWN]
 
 
-def test_g1_a_registration_comes_once_its_route_is_accepted_and_after_the_lines() -> None:
+def test_g1_registers_after_acceptance_and_after_the_lines() -> None:
     harness = EngineHarness()
     harness.start()
     harness.live(1)
@@ -93,10 +93,10 @@ def test_g1_a_registration_comes_once_its_route_is_accepted_and_after_the_lines(
     assert lines[0].startswith("announce")
 
 
-def test_a_session_that_is_lost_is_written_service_by_service() -> None:
-    """Each service's withdrawals need not wait for the decisions of the others."""
+def test_withdrawals_after_a_lost_session_are_written_per_service() -> None:
+    """The withdrawals of a service do not wait for the decisions of the others."""
     web = served("web", owned=("10.1.0.1",), owners=(("10.1.0.1",),), on_store_loss=OnStoreLoss.WITHDRAW)
-    harness = serving(KEEPING_NOTHING, web)
+    harness = serving(WITHDRAW_ON_LOSS, web)
     harness.store(StoreState.LOST)
     kinds = [type(effect) for effect in harness.effects[:4]]
     assert kinds == [effects.DeregisterEntry, effects.Write] * 2
@@ -104,7 +104,7 @@ def test_a_session_that_is_lost_is_written_service_by_service() -> None:
 
 @pytest.fixture
 def decisions(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count what each service has decided by."""
+    """Count the decisions of each service."""
     counted: Counter[str] = Counter()
     handle = Service.handle
 
@@ -116,8 +116,8 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
-def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[str]) -> None:
-    """1,000 VIPs of two services: as many replies as a read brings, and a neighbour's state among them."""
+def test_a6_one_decision_per_service_and_read(decisions: Counter[str]) -> None:
+    """1,000 VIPs of two services; each read contains a window of replies and a change of neighbours."""
     pools = [tuple(f"10.{half}.{n // 250}.{n % 250}" for n in range(500)) for half in range(2)]
     harness = EngineHarness(
         *(served(f"s{half}", owned=pool, owners=(pool,)) for half, pool in enumerate(pools))
@@ -140,10 +140,10 @@ def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[st
     assert decisions == {"s0": 4, "s1": 4}
     decisions.clear()
     harness.reply()
-    assert decisions == {"s1": 1}, "the others' VIPs are none of its business"
+    assert decisions == {"s1": 1}, "replies for VIPs of other nodes lead to no decision"
 
 
-def test_what_follows_from_one_read_is_written_in_one_go() -> None:
+def test_all_commands_after_one_read_are_one_write() -> None:
     harness = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,), ("10.0.0.9",))))
     harness.check(CheckResult.BAD)
     harness.check(CheckResult.BAD, "web")

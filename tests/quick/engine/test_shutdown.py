@@ -1,4 +1,4 @@
-"""The end: the others announce first, then all is withdrawn, within a second (E3)."""
+"""Shutdown: other nodes announce first, then everything is withdrawn, within a second (E3)."""
 
 import pytest
 
@@ -14,11 +14,11 @@ DEREGISTERED = f"deregister /service/apex/{OWN}"
 RECORD_GONE = "deregister /state/apex/node1"
 
 
-def test_it_deregisters_announces_at_the_lowest_rank_withdraws_and_ends() -> None:
+def test_deregisters_announces_at_the_lowest_rank_withdraws_and_ends() -> None:
     harness = serving()
     assert harness.give(inputs.ShutdownRequested())[:2] == [DEREGISTERED, LOWEST]
     harness.reply()
-    assert harness.give(inputs.ShutdownRequested()) == [], "once is enough"
+    assert harness.give(inputs.ShutdownRequested()) == [], "a second request is ignored"
     assert harness.wait(LEAVE_DELAY - 0.01) == []
     withdrawn = harness.wait(0.01)
     assert withdrawn[0] == WITHDRAWN
@@ -28,22 +28,22 @@ def test_it_deregisters_announces_at_the_lowest_rank_withdraws_and_ends() -> Non
     assert harness.reply() == ["end"]
 
 
-def test_it_waits_no_longer_for_an_exabgp_that_does_not_take_the_withdrawals() -> None:
+def test_withdrawals_without_reply_time_out() -> None:
     harness = serving()
     harness.give(inputs.ShutdownRequested())
     harness.wait(LEAVE_DELAY)
     assert harness.wait(WITHDRAW_TIMEOUT)[-1:] == ["end"]
 
 
-def test_what_waited_for_a_reply_is_withdrawn_in_the_very_end() -> None:
-    """Its last command was not answered, and what meets in one flush may change places."""
+def test_a_route_in_flight_is_withdrawn_last() -> None:
+    """Its last command has no reply, and ExaBGP may reorder commands in one flush."""
     harness = serving()
     harness.give(inputs.ShutdownRequested())
     assert WITHDRAWN not in harness.wait(LEAVE_DELAY), "the lowest rank is still in flight"
     assert harness.wait(WITHDRAW_TIMEOUT) == [WITHDRAWN, "end"]
 
 
-def test_it_withdraws_though_exabgp_does_not_read() -> None:
+def test_withdraws_even_if_the_pipe_is_congested() -> None:
     harness = serving()
     harness.give(inputs.PipeCongested(congested=True))
     harness.give(inputs.ShutdownRequested())
@@ -51,7 +51,7 @@ def test_it_withdraws_though_exabgp_does_not_read() -> None:
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["before", "while-leaving"])
-def test_the_others_need_no_time_if_exabgp_says_that_it_ends(asked: bool) -> None:
+def test_no_leave_delay_if_exabgp_is_stopping(asked: bool) -> None:
     harness = serving()
     if asked:
         harness.give(inputs.ShutdownRequested())
@@ -63,13 +63,13 @@ def test_the_others_need_no_time_if_exabgp_says_that_it_ends(asked: bool) -> Non
     assert harness.reply() == ["end"]
 
 
-def test_the_others_need_no_time_if_exabgp_hangs() -> None:
+def test_no_leave_delay_if_exabgp_hangs() -> None:
     harness = serving()
     harness.wait(10)
     assert WITHDRAWN in harness.give(inputs.ShutdownRequested())
 
 
-def test_nothing_is_written_to_an_exabgp_that_is_gone() -> None:
+def test_nothing_is_written_after_exabgp_has_exited() -> None:
     harness = serving()
     lines = harness.give(inputs.PipeEnded())
     assert lines[0] == DEREGISTERED
@@ -77,13 +77,13 @@ def test_nothing_is_written_to_an_exabgp_that_is_gone() -> None:
     assert not [line for line in lines if "route" in line]
 
 
-def test_exabgp_may_go_while_it_is_left() -> None:
+def test_exabgp_may_exit_during_the_leave_delay() -> None:
     harness = serving()
     harness.give(inputs.ShutdownRequested())
     assert harness.give(inputs.PipeEnded())[-2:] == [RECORD_GONE, "end"]
 
 
-def test_nothing_happens_after_the_end() -> None:
+def test_inputs_after_the_shutdown_are_ignored() -> None:
     harness = serving()
     harness.give(inputs.PipeEnded())
     assert harness.check(CheckResult.BAD) == []
@@ -91,14 +91,14 @@ def test_nothing_happens_after_the_end() -> None:
     assert harness.engine.view.ending
 
 
-def test_nothing_is_published_after_the_record_is_gone() -> None:
+def test_the_record_is_not_published_after_its_removal() -> None:
     harness = serving()
     harness.give(inputs.ShutdownRequested())
     harness.wait(LEAVE_DELAY)
     assert "publish" not in harness.read(established(up=False))
 
 
-def test_a_reload_comes_too_late() -> None:
+def test_a_reload_during_shutdown_is_rejected() -> None:
     harness = serving()
     harness.give(inputs.ShutdownRequested())
     with pytest.raises(ValueError, match="about to stop"):
@@ -107,7 +107,7 @@ def test_a_reload_comes_too_late() -> None:
     assert set(harness.engine.services) == {"apex"}
 
 
-def test_it_ends_before_it_has_started() -> None:
+def test_shutdown_before_the_start() -> None:
     harness = EngineHarness()
     assert harness.give(inputs.ShutdownRequested()) == []
     assert harness.start() == ["show"]
