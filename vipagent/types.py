@@ -69,7 +69,7 @@ class Claim(StrEnum):
 class Reason(StrEnum):
     """Reason why a VIP is, or is not, announced by this node (Shape 5).
 
-    `RULES` maps each reason to its rule, `SEVERITIES` to its severity.
+    `RULE_BY_REASON` maps each reason to its rule, `SEVERITY_BY_REASON` to its severity.
     """
 
     OWNER = "owner"
@@ -110,7 +110,7 @@ class Severity(StrEnum):
     """A failure; an alert reports it."""
 
 
-RULES: Mapping[Reason, str] = {
+RULE_BY_REASON: Mapping[Reason, str] = {
     Reason.OWNER: "A1",
     Reason.TAKEOVER: "A2",
     Reason.RELEASING: "H1",
@@ -135,7 +135,7 @@ RULES: Mapping[Reason, str] = {
 """The rule of the contract that applies to each reason."""
 
 
-SEVERITIES: Mapping[Reason, Severity] = {
+SEVERITY_BY_REASON: Mapping[Reason, Severity] = {
     Reason.OWNER: Severity.OK,
     Reason.TAKEOVER: Severity.NOTICE,
     Reason.RELEASING: Severity.NOTICE,

@@ -9,7 +9,7 @@ from tests.simulation.health import Check
 from tests.simulation.hindrances import Hindrance, Hindrances
 from tests.simulation.node import NEVER
 from tests.simulation.surroundings import Surroundings
-from vipagent.core.events import Checked
+from vipagent.core.events import CheckFinished
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import inputs
 from vipagent.types import CheckResult
@@ -293,7 +293,7 @@ class Machine:
     def _checked(self, result: CheckResult) -> bool:
         if self.agent is None or self.agent.stopped:
             return False
-        self.agent.take(inputs.CheckRan(self.settings.name, Checked(result)))
+        self.agent.take(inputs.CheckRan(self.settings.name, CheckFinished(result)))
         return True
 
     def _note(self, what: str) -> None:

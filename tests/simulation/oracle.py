@@ -70,7 +70,7 @@ class Oracle:
 
     def _learn(self, event: events.Event, now: float) -> None:
         match event:
-            case events.Checked(result):
+            case events.CheckFinished(result):
                 self._count(result)
             case events.StoreChanged(state):
                 self._store, self._fresh = state, self._fresh and state is StoreState.CONNECTED

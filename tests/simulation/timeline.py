@@ -57,7 +57,9 @@ class Timeline:
     def add(self, entry: Entry) -> None:
         """Take down what happened; of what a core does, only what others would notice."""
         todo = tuple(action for action in entry.todo if isinstance(action, SHOWN))
-        if todo or not isinstance(entry.what, events.TimerFired | events.Checked | events.RouteAccepted):
+        if todo or not isinstance(
+            entry.what, events.TimerFired | events.CheckFinished | events.RouteAccepted
+        ):
             self._entries.append(Entry(entry.at, entry.who, entry.what, todo))
 
     def tell(self, since: float) -> str:

@@ -11,7 +11,7 @@ from vipagent.checks import runner
 from vipagent.checks.outcome import Outcome
 from vipagent.checks.runner import CheckRunner
 from vipagent.checks.settings import CheckSettings
-from vipagent.core.events import Checked
+from vipagent.core.events import CheckFinished
 from vipagent.core.state import Health
 from vipagent.testing.slowness import allowed
 from vipagent.types import CheckResult, CheckState
@@ -24,9 +24,9 @@ class Taker:
 
     def __init__(self, rise: int = 3, fall: int = 3) -> None:
         self.health = Health(rise, fall)
-        self.taken: list[Checked] = []
+        self.taken: list[CheckFinished] = []
 
-    def take(self, checked: Checked) -> None:
+    def take(self, checked: CheckFinished) -> None:
         self.taken.append(checked)
         self.health.count(checked.result)
 
@@ -83,7 +83,7 @@ def test_disabled_as_long_as_the_file_exists(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         await eventually("three results", lambda: len(taker.taken) >= 3)
-        assert set(taker.taken) == {Checked(DISABLED, f"{file} exists")}
+        assert set(taker.taken) == {CheckFinished(DISABLED, f"{file} exists")}
         assert not ran.exists()
         file.unlink()
         await eventually("up", lambda: taker.health.state is CheckState.UP)
@@ -132,7 +132,7 @@ def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch
 
     async def scenario() -> None:
         await eventually("checking goes on", lambda: len(taker.taken) >= 3)
-        assert taker.taken[0] == Checked(BAD, "the check failed: RuntimeError: boom and more")
+        assert taker.taken[0] == CheckFinished(BAD, "the check failed: RuntimeError: boom and more")
         assert taker.health.state is CheckState.DOWN
 
     during([taker.runner(CheckSettings(command="true", interval=0.01, fast_interval=0.01))], scenario)

@@ -12,7 +12,7 @@ from typing import assert_never
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.actions import SetTimer
-from vipagent.core.events import AddressesMissing, Checked, TimerFired
+from vipagent.core.events import AddressesMissing, CheckFinished, TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -172,7 +172,7 @@ class Agent:
     def _on_snapshot(self, directory: Directory, entries: Snapshot) -> None:
         self._dispatch(inputs.SnapshotRead(directory, entries))
 
-    def _on_checked(self, service: str, result: Checked) -> None:
+    def _on_checked(self, service: str, result: CheckFinished) -> None:
         self._dispatch(inputs.CheckRan(service, result))
 
     def _on_timer(self, at: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from vipagent.checks.hooks import Hooks
 from vipagent.checks.runner import CheckRunner
 from vipagent.config.settings import ServiceConfig
-from vipagent.core.events import Checked
+from vipagent.core.events import CheckFinished
 from vipagent.types import CheckState
 
 
@@ -20,7 +20,7 @@ class ServiceTasks:
     """
 
     def __init__(
-        self, config: ServiceConfig, deliver: Callable[[Checked], None], changing: Callable[[], bool]
+        self, config: ServiceConfig, deliver: Callable[[CheckFinished], None], changing: Callable[[], bool]
     ) -> None:
         self._config = config
         self._deliver = deliver

@@ -9,7 +9,7 @@ from vipagent.checks import text
 from vipagent.checks.kinds import check_for
 from vipagent.checks.outcome import Check, Outcome
 from vipagent.checks.settings import CheckSettings
-from vipagent.core.events import Checked
+from vipagent.core.events import CheckFinished
 from vipagent.types import CheckResult
 
 
@@ -23,7 +23,7 @@ class CheckRunner:
     """
 
     def __init__(
-        self, settings: CheckSettings, deliver: Callable[[Checked], None], changing: Callable[[], bool]
+        self, settings: CheckSettings, deliver: Callable[[CheckFinished], None], changing: Callable[[], bool]
     ) -> None:
         self._settings = settings
         self._deliver = deliver
@@ -42,20 +42,20 @@ class CheckRunner:
 
     async def _take_for_good(self) -> None:
         while True:
-            self._deliver(Checked(CheckResult.GOOD, "no check"))
+            self._deliver(CheckFinished(CheckResult.GOOD, "no check"))
             if not self._changing():
                 return
             await sleep(0)
 
-    async def _result(self) -> Checked:
+    async def _result(self) -> CheckFinished:
         if self._disabled():
-            return Checked(CheckResult.DISABLED, text.head(f"{self._disable} exists"))
+            return CheckFinished(CheckResult.DISABLED, text.head(f"{self._disable} exists"))
         if self._check is None:
-            return Checked(CheckResult.GOOD, "no check")
+            return CheckFinished(CheckResult.GOOD, "no check")
         began = monotonic()
         outcome = await _outcome(self._check)
         result = CheckResult.GOOD if outcome.good else CheckResult.BAD
-        return Checked(result, text.head(outcome.detail), monotonic() - began)
+        return CheckFinished(result, text.head(outcome.detail), monotonic() - began)
 
     def _disabled(self) -> bool:
         try:

@@ -9,7 +9,7 @@ from vipagent.types import CheckResult, Claim, StoreState
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckFinished:
     """The local check has finished."""
 
     result: CheckResult
@@ -123,7 +123,7 @@ FromStore = MembersSeen | MaintenanceSeen | StoreChanged
 """Events caused by the store."""
 StateChange = FromStore | FromExaBGP | AddressesMissing | TimerFired | LeaveRequested | StopRequested
 """Events that only update the state before the next decision."""
-Event = Checked | Reconfigured | Batch | StateChange
+Event = CheckFinished | Reconfigured | Batch | StateChange
 
 
 @overload

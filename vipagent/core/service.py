@@ -74,7 +74,7 @@ class Service:
         """
         actions: list[Action] = []
         match event:
-            case events.Checked(result, detail):
+            case events.CheckFinished(result, detail):
                 self.check_detail = detail
                 if not self._state.health.count(result):
                     return []

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from vipagent.core import actions, events
 from vipagent.engine.effects import Log
 from vipagent.store.records import MAX_EVENTS, Event
-from vipagent.types import RULES, Reason
+from vipagent.types import RULE_BY_REASON, Reason
 
 CAUSES: Mapping[type[events.Event], str] = {
-    events.Checked: "check",
+    events.CheckFinished: "check",
     events.MembersSeen: "members",
     events.MaintenanceSeen: "maintenance",
     events.StoreChanged: "store-session",
@@ -93,7 +93,7 @@ class History:
             old=old,
             new=new,
             reason=decided.reason,
-            rule=RULES[decided.reason],
+            rule=RULE_BY_REASON[decided.reason],
             cause=cause_of(cause),
         )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vipagent.config.settings import AgentConfig
-from vipagent.core.events import AddressesMissing, Checked, TimerFired
+from vipagent.core.events import AddressesMissing, CheckFinished, TimerFired
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
 from vipagent.types import StoreState
@@ -56,7 +56,7 @@ class CheckRan:
     """A service's check has finished."""
 
     service: str
-    result: Checked
+    result: CheckFinished
 
 
 @dataclass(frozen=True, slots=True)

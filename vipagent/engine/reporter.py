@@ -17,7 +17,7 @@ from vipagent.exabgp.speaker import Speaker
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.counters import ServiceCounters
-from vipagent.types import RULES, Reason
+from vipagent.types import RULE_BY_REASON, Reason
 
 
 class Context:
@@ -63,7 +63,7 @@ class Reporter:
 
     def report(self, event: events.Event, todo: Iterable[actions.Action]) -> Iterator[Effect]:
         """Report the actions that follow from an event."""
-        if isinstance(event, events.Checked):
+        if isinstance(event, events.CheckFinished):
             self.counters.checked(event)
         for action in todo:
             self.counters.carried_out(action)
@@ -101,12 +101,12 @@ class Reporter:
             case actions.Register(vip):
                 yield Log.info("register", service=service, vip=vip, cause=cause_of(event))
             case actions.Deregister(vip, reason):
-                why = {"reason": reason, "rule": RULES[reason], "cause": cause_of(event)}
+                why = {"reason": reason, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
                 yield Log.info("deregister", service=service, vip=vip, **why)
             case actions.Publish(report):
                 yield from self.publish(report)
             case actions.RunHook(state):
-                detail = event.detail if isinstance(event, events.Checked) else ""
+                detail = event.detail if isinstance(event, events.CheckFinished) else ""
                 yield Log.info("check", service=service, state=state, detail=detail)
                 yield effects.RunServiceHook(service, state)
             case actions.SetTimer():

@@ -51,7 +51,7 @@ class ServiceCounters:
     _taken: set[str] = field(default_factory=set)
     _conflicts: frozenset[str] = frozenset()
 
-    def checked(self, event: events.Checked) -> None:
+    def checked(self, event: events.CheckFinished) -> None:
         """Count a result of the check."""
         self.results[event.result] += 1
         if event.seconds is not None:

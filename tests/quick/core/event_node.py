@@ -8,7 +8,11 @@ from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
 from vipagent.store.records import Maintenance, Registration
 
 SendableEvent = (
-    events.Checked | events.MembersSeen | events.MaintenanceSeen | events.StoreChanged | events.Reconfigured
+    events.CheckFinished
+    | events.MembersSeen
+    | events.MaintenanceSeen
+    | events.StoreChanged
+    | events.Reconfigured
 )
 
 
@@ -18,7 +22,7 @@ class EventNode(Node):
     def send(self, event: SendableEvent) -> list[actions.Action]:
         """Send an event; return the actions of the core."""
         match event:
-            case events.Checked():
+            case events.CheckFinished():
                 return self.give(inputs.CheckRan(self.settings.name, event))
             case events.StoreChanged(state):
                 return self.give(inputs.StoreSession(state, ""))

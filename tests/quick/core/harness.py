@@ -34,13 +34,13 @@ class CoreHarness:
         return lines
 
     def good(self) -> list[str]:
-        return self.send(events.Checked(CheckResult.GOOD))
+        return self.send(events.CheckFinished(CheckResult.GOOD))
 
     def bad(self) -> list[str]:
-        return self.send(events.Checked(CheckResult.BAD))
+        return self.send(events.CheckFinished(CheckResult.BAD))
 
     def disabled(self) -> list[str]:
-        return self.send(events.Checked(CheckResult.DISABLED))
+        return self.send(events.CheckFinished(CheckResult.DISABLED))
 
     def store(self, state: StoreState) -> list[str]:
         return self.send(events.StoreChanged(state))

@@ -134,7 +134,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def _check(self, owner: int, result: CheckResult) -> None:
         if owner in self.cluster.peers:
             (self.good.add if result is CheckResult.GOOD else self.good.discard)(owner)
-            self.cluster.peers[owner].give(inputs.CheckRan("apex", events.Checked(result)))
+            self.cluster.peers[owner].give(inputs.CheckRan("apex", events.CheckFinished(result)))
 
     def _expect_settling(self) -> None:
         """Allow for a restarted taker that settles first, on which the others rely with `one` (L3)."""

@@ -38,7 +38,7 @@ def sequences(draw: st.DrawFn) -> list[EventSequence]:
     )
     lost = (events.StoreChanged(StoreState.LOST),) if draw(st.booleans()) else ()
     return [
-        (events.Checked(draw(st.sampled_from([CheckResult.GOOD] * 3 + [CheckResult.BAD]))),),
+        (events.CheckFinished(draw(st.sampled_from([CheckResult.GOOD] * 3 + [CheckResult.BAD]))),),
         (events.MaintenanceSeen(service=of_service, node=of_node),),
         (events.NeighborsChanged(draw(st.sampled_from([0, 1]))),),
         store + lost,

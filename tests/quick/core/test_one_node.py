@@ -119,7 +119,7 @@ class NodeMachine(RuleBasedStateMachine):
     )
     def check(self, result: CheckResult, times: int) -> None:
         for _ in range(times):
-            self.node.send(events.Checked(result))
+            self.node.send(events.CheckFinished(result))
 
     @rule(vip=st.sampled_from(VIPS), claim=st.sampled_from(Claim))
     def member_joins_or_leaves(self, vip: str, claim: Claim) -> None:

@@ -72,8 +72,8 @@ def test_e5_a_gate_with_unknown_neighbours_is_open() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (events.Checked(CheckResult.BAD), "check-down"),
-        (events.Checked(CheckResult.DISABLED), "disabled"),
+        (events.CheckFinished(CheckResult.BAD), "check-down"),
+        (events.CheckFinished(CheckResult.DISABLED), "disabled"),
         (events.MaintenanceSeen(service=True), "maintenance-service"),
         (events.MaintenanceSeen(node=True, now=True), "maintenance-node"),
         (events.StopRequested(), "stopping"),
@@ -93,8 +93,8 @@ def test_g3_a_stale_registration_is_replaced() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (events.Checked(CheckResult.BAD), "check-down"),
-        (events.Checked(CheckResult.DISABLED), "disabled"),
+        (events.CheckFinished(CheckResult.BAD), "check-down"),
+        (events.CheckFinished(CheckResult.DISABLED), "disabled"),
         (events.MaintenanceSeen(service=True), "maintenance-service"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from tests.quick.core.pools import OWN, OWNERS, service
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.actions import SetTimer
-from vipagent.core.events import Checked, TimerFired
+from vipagent.core.events import CheckFinished, TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -82,7 +82,7 @@ class EngineHarness:
         return self.read(*chain.from_iterable(replies))
 
     def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
-        return self.give(inputs.CheckRan(name, Checked(result, "status 0")))
+        return self.give(inputs.CheckRan(name, CheckFinished(result, "status 0")))
 
     def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
         return self.give(inputs.StoreSession(state, "host"))

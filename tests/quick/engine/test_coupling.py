@@ -147,7 +147,7 @@ def test_e6_an_exception_in_one_service_does_not_affect_others(monkeypatch: pyte
 
 def test_e6_an_exception_in_a_report_does_not_affect_routes(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = serving()
-    monkeypatch.setattr("vipagent.engine.reporter.RULES", {})
+    monkeypatch.setattr("vipagent.engine.reporter.RULE_BY_REASON", {})
     assert harness.check(CheckResult.BAD)[:2] == [DEREGISTERED, WITHDRAWN]
     assert harness.logs()[-1] == "internal error"
 

@@ -11,7 +11,7 @@ from vipagent.core.actions import Announce, Preference, Report, VipReport, Withd
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.history import CAUSES, History
 from vipagent.store.records import MAX_EVENTS, Event
-from vipagent.types import RULES, CheckResult, CheckState, Reason
+from vipagent.types import RULE_BY_REASON, CheckResult, CheckState, Reason
 
 VIP, OWN = "10.0.0.2", "10.0.0.1"
 OWNER = VipReport(Reason.OWNER, 0, owned=True)
@@ -30,7 +30,7 @@ def undated(history: tuple[Event, ...]) -> list[Event]:
 
 
 def test_every_reason_has_a_rule_and_every_event_a_cause() -> None:
-    assert set(RULES) == set(Reason)
+    assert set(RULE_BY_REASON) == set(Reason)
     single = set(get_args(events.Event)) - {events.Batch}
     assert set(CAUSES) == single, "a batch has the cause of its first event"
     assert len(set(CAUSES.values())) == len(CAUSES)
@@ -58,7 +58,7 @@ def test_the_old_state_has_the_last_reason() -> None:
         ("rank 1 (releasing)", "withdrawn (standby)"),
         ("withdrawn (maintenance-service)", "rank 1 (takeover)"),
     ]
-    history.record(Withdraw(OWN, Reason.CHECK_DOWN), events.Checked(CheckResult.BAD))
+    history.record(Withdraw(OWN, Reason.CHECK_DOWN), events.CheckFinished(CheckResult.BAD))
     assert history.latest[-1].vip == VIP, "this run has never announced it"
 
 
@@ -85,7 +85,7 @@ def test_the_log_has_the_same_fields() -> None:
 def test_withdrawals_at_start_are_logged_only() -> None:
     """E2: withdrawals of stale routes would fill the history of a large pool."""
     history = History("apex")
-    history.record(HAND_BACK, events.Checked(CheckResult.GOOD))
+    history.record(HAND_BACK, events.CheckFinished(CheckResult.GOOD))
     assert history.latest == ()
 
 

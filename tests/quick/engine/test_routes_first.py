@@ -31,7 +31,7 @@ GONE = inputs.SnapshotRead(
 )
 INPUTS: dict[str, Input] = {
     "members": GONE,
-    "check": inputs.CheckRan("apex", events.Checked(CheckResult.BAD)),
+    "check": inputs.CheckRan("apex", events.CheckFinished(CheckResult.BAD)),
     "maintenance": inputs.SnapshotRead(Directory(Kind.MAINTENANCE, "apex"), {"all": Entry()}),
     "store": inputs.StoreSession(StoreState.LOST, ""),
     "addresses": events.AddressesMissing({OWN: "no permission"}),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.web.views import OTHERS, OWN, TAKEN, VIPS, report
 from vipagent.core.actions import Announce, Preference, Publish, VipReport, Withdraw
-from vipagent.core.events import Checked
+from vipagent.core.events import CheckFinished
 from vipagent.exabgp.speaker import Outcome
 from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounters
 from vipagent.types import CheckResult, Reason, StoreState
@@ -53,8 +53,8 @@ def test_changes_of_routes() -> None:
 
 def test_a_check_that_did_not_run_took_no_time() -> None:
     counters = ServiceCounters()
-    counters.checked(Checked(CheckResult.DISABLED))
-    counters.checked(Checked(CheckResult.BAD, "", 0.25))
+    counters.checked(CheckFinished(CheckResult.DISABLED))
+    counters.checked(CheckFinished(CheckResult.BAD, "", 0.25))
     assert counters.results == {CheckResult.DISABLED: 1, CheckResult.BAD: 1}
     assert (sum(counters.check_seconds.counts), counters.check_seconds.total) == (1, 0.25)
 
