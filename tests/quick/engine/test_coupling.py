@@ -37,8 +37,8 @@ def test_a6_all_routes_are_sent_again_after_a_neighbour_comes_up() -> None:
     harness.live(3)
     harness.peers = (PEER,)
     harness.read(established())
-    said = harness.live(AFTER_UP)
-    assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(said)
+    lines = harness.live(AFTER_UP)
+    assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(lines)
 
 
 def test_a6_a_neighbour_listed_in_an_answer_has_come_up() -> None:
@@ -46,8 +46,8 @@ def test_a6_a_neighbour_listed_in_an_answer_has_come_up() -> None:
     harness.peers = ()
     harness.live(3)
     harness.peers = (PEER,)
-    said = harness.live(2 + AFTER_UP)
-    assert f"{ANNOUNCED} origin igp" in said
+    lines = harness.live(2 + AFTER_UP)
+    assert f"{ANNOUNCED} origin igp" in lines
 
 
 def test_e5_the_gate_deregisters_and_registers_again() -> None:
