@@ -1,31 +1,31 @@
-"""The contract's words as enums: one spelling for logs, metrics, status and tests (Shape 5, 6)."""
+"""Enums and reason words used in logs, metrics, status and tests (Shape 5, 6)."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class StoreState(StrEnum):
-    """The state of the session with the store (Shape 6)."""
+    """State of the store session (Shape 6)."""
 
     CONNECTED = "connected"
     UNSURE = "unsure"
-    """The connection is gone, the session may still live."""
+    """Disconnected, but the session may not have expired yet."""
     LOST = "lost"
-    """The session is over, or there never was one."""
+    """The session has expired, or none was ever established."""
 
 
 class CheckState(StrEnum):
-    """The verdict of the local check, after `rise` and `fall` (H4, C1)."""
+    """State of the local check, after `rise` and `fall` (H4, C1)."""
 
     STARTING = "starting"
-    """Neither `rise` good nor `fall` bad results since the start."""
+    """Fewer than `rise` good and `fall` bad results since the start."""
     UP = "up"
     DOWN = "down"
     DISABLED = "disabled"
 
 
 class CheckResult(StrEnum):
-    """The outcome of one run of the local check."""
+    """Result of one run of the local check."""
 
     GOOD = "good"
     BAD = "bad"
@@ -34,7 +34,7 @@ class CheckResult(StrEnum):
 
 
 class Takeover(StrEnum):
-    """Who announces an orphan (A2)."""
+    """Policy for taking over an orphan (A2)."""
 
     ALL = "all"
     ONE = "one"
@@ -42,14 +42,14 @@ class Takeover(StrEnum):
 
 
 class Standby(StrEnum):
-    """Whether a VIP that is not orphaned is announced by its takers, too (A4)."""
+    """Whether takers also announce VIPs whose owner is alive (A4)."""
 
     COLD = "cold"
     HOT = "hot"
 
 
 class OnStoreLoss(StrEnum):
-    """What a lost session does to what is announced (L1)."""
+    """Routes to keep when the store session is lost (L1)."""
 
     KEEP = "keep"
     OWN = "own"
@@ -57,25 +57,25 @@ class OnStoreLoss(StrEnum):
 
 
 class Claim(StrEnum):
-    """Whose a registration in the store is, as far as the backend can tell (G3)."""
+    """Holder of a registration in the store, as determined by the backend (G3)."""
 
     OURS = "ours"
-    """This very agent's."""
+    """This run of the agent."""
     SAME_NODE = "same-node"
-    """Another run's under the name of this node: a leftover, or a twin."""
+    """Another run under the name of this node: a stale registration, or a duplicate agent."""
     OTHER = "other"
 
 
 class Reason(StrEnum):
-    """Why a VIP is, or is not, announced by this node (Shape 5).
+    """Reason why a VIP is, or is not, announced by this node (Shape 5).
 
-    `RULES` has the rule behind each, `SEVERITIES` how operators should take it.
+    `RULE_BY_REASON` maps each reason to its rule, `SEVERITY_BY_REASON` to its severity.
     """
 
     OWNER = "owner"
     TAKEOVER = "takeover"
     RELEASING = "releasing"
-    """The owner is back; announced for `release_delay` more (H1)."""
+    """The owner is back; still announced for `release_delay` (H1)."""
     HOT_STANDBY = "hot-standby"
     DRAINING = "draining"
     STANDBY = "standby"
@@ -85,32 +85,32 @@ class Reason(StrEnum):
     CHECK_DOWN = "check-down"
     DISABLED = "disabled"
     NO_ADDRESS = "no-address"
-    """The VIP is to be set up on the loopback interface, and cannot be."""
+    """The VIP cannot be added to the loopback interface."""
     MAINTENANCE_SERVICE = "maintenance-service"
     MAINTENANCE_NODE = "maintenance-node"
     NO_BGP = "no-bgp"
     REFUSED = "refused"
-    """ExaBGP does not accept the route."""
+    """ExaBGP has rejected the route."""
     STORE_LOST = "store-lost"
     STORE_UNKNOWN = "store-unknown"
-    """The store was never reached, so nobody knows who else serves this VIP."""
+    """The store has not been reached yet, so the other members are unknown."""
     REMOVED = "removed"
     """No longer in the configuration."""
     STOPPING = "stopping"
 
 
 class Severity(StrEnum):
-    """How operators should take a reason: the status page and the dashboard color it accordingly."""
+    """Severity of a reason; the status page and the dashboard color it accordingly."""
 
     OK = "ok"
-    """The VIP is as it should be on this node."""
+    """Normal operation."""
     NOTICE = "notice"
     """Planned by an operator, or temporary."""
     FAULT = "fault"
-    """Something is broken; an alert reports it."""
+    """A failure; an alert reports it."""
 
 
-RULES: Mapping[Reason, str] = {
+RULE_BY_REASON: Mapping[Reason, str] = {
     Reason.OWNER: "A1",
     Reason.TAKEOVER: "A2",
     Reason.RELEASING: "H1",
@@ -132,10 +132,10 @@ RULES: Mapping[Reason, str] = {
     Reason.REMOVED: "E3",
     Reason.STOPPING: "E3",
 }
-"""The rule of the contract that says so."""
+"""The rule of the contract that applies to each reason."""
 
 
-SEVERITIES: Mapping[Reason, Severity] = {
+SEVERITY_BY_REASON: Mapping[Reason, Severity] = {
     Reason.OWNER: Severity.OK,
     Reason.TAKEOVER: Severity.NOTICE,
     Reason.RELEASING: Severity.NOTICE,

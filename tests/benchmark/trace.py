@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from kazoo.client import KazooClient
 
 from tests.benchmark.reaction import zookeeper
-from tests.quick.core.pools import SEATS
-from tests.quick.engine.driven import answer, served
+from tests.quick.core.pools import OWNERS
+from tests.quick.engine.harness import answer, served
 from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
 from vipagent.config.settings import AgentConfig
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 MEMBERS = "/exabgp/service/apex"
-ORPHAN = SEATS[1][0]
+ORPHAN = OWNERS[1][0]
 ROOT = Path(__file__).parents[2]
 OURS = (f"{ROOT / 'vipagent'}/", f"{ROOT / 'backends'}/")
 TESTING = f"{ROOT / 'vipagent' / 'testing'}/"
@@ -109,7 +109,7 @@ async def traced(address: str, trace: Trace) -> None:
     """Have an agent take over, and note the way of it."""
     client = KazooClient(address)
     client.start(10)
-    for vip, *_ in SEATS[1:]:
+    for vip, *_ in OWNERS[1:]:
         client.create(f"{MEMBERS}/{vip}", ephemeral=True, makepath=True)
     exabgp = Traced(address, trace)
     os.write = exabgp.writing(os.write)
@@ -132,7 +132,7 @@ async def traced(address: str, trace: Trace) -> None:
 
 def _registered(exabgp: Traced, client: KazooClient) -> bool:
     exabgp.says("")
-    return len(client.get_children(MEMBERS)) == len(SEATS)
+    return len(client.get_children(MEMBERS)) == len(OWNERS)
 
 
 def main() -> None:

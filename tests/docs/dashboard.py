@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.markdown import ROOT
-from vipagent.types import SEVERITIES, Severity
+from vipagent.types import SEVERITY_BY_REASON, Severity
 
 DASHBOARD = ROOT / "conf" / "grafana-dashboard.json"
 PANEL = "Why"
@@ -27,7 +27,7 @@ def generated() -> str:
 
 
 def _override() -> dict[str, Any]:
-    colors = {str(reason): {"color": COLORS[severity]} for reason, severity in SEVERITIES.items()}
+    colors = {str(reason): {"color": COLORS[severity]} for reason, severity in SEVERITY_BY_REASON.items()}
     return {
         "matcher": {"id": "byName", "options": FIELD},
         "properties": [

@@ -9,13 +9,13 @@ import yaml
 from tests.docs import dashboard
 from tests.markdown import DOCS, ROOT
 from vipagent.telemetry.summary import ABSENT, NO_AGENT, TROUBLES
-from vipagent.types import RULES, SEVERITIES, Reason, Severity
+from vipagent.types import RULE_BY_REASON, SEVERITY_BY_REASON, Reason, Severity
 from vipagent.web.page import calm_states, load
 
 ALERTS = (ROOT / "conf" / "alerts.yml").read_text()
 DRAWING = (DOCS / "life-of-a-vip.svg").read_text()
 REFERENCE = (DOCS / "reference" / "reasons.md").read_text()
-FAULTS = {reason for reason, severity in SEVERITIES.items() if severity is Severity.FAULT}
+FAULTS = {reason for reason, severity in SEVERITY_BY_REASON.items() if severity is Severity.FAULT}
 ONE_VIP_ONLY = {
     *(Reason.OWNER, Reason.TAKEOVER, Reason.RELEASING, Reason.HOT_STANDBY, Reason.STANDBY, Reason.SETTLING),
     *(Reason.REFUSED, Reason.REMOVED, Reason.STORE_LOST, Reason.STORE_UNKNOWN),
@@ -24,11 +24,11 @@ ONE_VIP_ONLY = {
 
 
 def test_every_reason_has_a_rule() -> None:
-    assert set(RULES) == set(Reason), "RULES in vipagent/types.py"
+    assert set(RULE_BY_REASON) == set(Reason), "RULES in vipagent/types.py"
 
 
 def test_every_reason_has_a_severity() -> None:
-    assert set(SEVERITIES) == set(Reason), "SEVERITIES in vipagent/types.py"
+    assert set(SEVERITY_BY_REASON) == set(Reason), "SEVERITY_BY_REASON in vipagent/types.py"
 
 
 def test_every_reason_is_the_state_of_a_node_or_of_single_vips() -> None:
@@ -53,7 +53,7 @@ def test_the_dashboard_colors_every_reason() -> None:
 
 
 def test_the_status_page_shows_no_notice_as_a_fault() -> None:
-    notices = {reason for reason, severity in SEVERITIES.items() if severity is Severity.NOTICE}
+    notices = {reason for reason, severity in SEVERITY_BY_REASON.items() if severity is Severity.NOTICE}
     assert set(calm_states()) == {*notices, NO_AGENT, ABSENT}
     page = load().html.decode()
     assert [state for state in calm_states() if f'"{state}"' not in page] == []

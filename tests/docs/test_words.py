@@ -9,7 +9,7 @@ import pytest
 from tests.markdown import DOCS, ROOT
 from vipagent.engine.history import CAUSES
 from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
-from vipagent.types import RULES, CheckState, Reason, StoreState
+from vipagent.types import RULE_BY_REASON, CheckState, Reason, StoreState
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
 RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()
@@ -25,7 +25,9 @@ def test_a_reason_has_a_row_with_its_rule(reason: Reason) -> None:
     rows = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
     assert len(rows) == 1, "docs/reference/reasons.md"
     rule = rows[0].rstrip("| ").rpartition("| ")[2]
-    assert rule.startswith(f"[{RULES[reason]}](rules.md#"), "docs/reference/reasons.md, the last column"
+    assert rule.startswith(f"[{RULE_BY_REASON[reason]}](rules.md#"), (
+        "docs/reference/reasons.md, the last column"
+    )
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -58,7 +60,7 @@ def test_every_rule_that_the_code_names_is_there() -> None:
     named = {rule for path in sources for rule in _rules(path.read_text())}
     explained = set(re.findall(rf"^\| ({RULE}) \|", RULES_PAGE, re.MULTILINE))
     assert named - explained == set()
-    assert set(RULES.values()) <= explained
+    assert set(RULE_BY_REASON.values()) <= explained
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ class Agent(Node):
     def _execute_in_store(self, effect: effects.ToStore) -> None:
         super()._execute_in_store(effect)
         match effect:
-            case effects.Register(key, value):
+            case effects.RegisterEntry(key, value):
                 self.client.register(key.name, value)
-            case effects.Deregister(key) if key.directory.kind is Kind.MEMBERS:
+            case effects.DeregisterEntry(key) if key.directory.kind is Kind.MEMBERS:
                 self.client.deregister(key.name)

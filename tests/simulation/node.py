@@ -7,9 +7,10 @@ from typing import assert_never
 from tests.simulation.exabgp import ExaBGP
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
-from vipagent.core.moment import earliest
+from vipagent.core.events import TimerFired
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
+from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -49,7 +50,7 @@ class RecordingCore(Service):
     @property
     def requested(self) -> dict[str, actions.Preference | None]:
         """The last requested route of each VIP."""
-        return self._facts.told
+        return self._state.requested
 
 
 class Node:
@@ -147,7 +148,7 @@ class Node:
         """Fire the engine's timer if it is due."""
         if self.timer is not None and self.now >= self.timer:
             self.timer = None
-            self.handle(inputs.TimerFired())
+            self.handle(TimerFired())
 
     def receive_lines(self, lines: list[str]) -> None:
         """Process the lines of one read from ExaBGP."""
@@ -161,14 +162,19 @@ class Node:
         match effect:
             case effects.Write(lines):
                 self.exabgp.write(lines, self.now)
-            case effects.SetTimer(at):
+            case actions.SetTimer(at):
                 self.timer = at
             case effects.End():
                 self._exit()
             case effects.Log():
                 if effect.raised:
                     raise effect.raised
-            case effects.StartService() | effects.StopService() | effects.RunHook() | effects.ViewChanged():
+            case (
+                effects.StartService()
+                | effects.StopService()
+                | effects.RunServiceHook()
+                | effects.ViewChanged()
+            ):
                 pass
             case _:
                 self._execute_in_store(effect)
@@ -178,12 +184,12 @@ class Node:
 
     def _execute_in_store(self, effect: effects.ToStore) -> None:
         match effect:
-            case effects.Register(key):
+            case effects.RegisterEntry(key):
                 self.registered.add(member_vip(key.name))
-            case effects.Deregister(key):
+            case effects.DeregisterEntry(key):
                 if key.directory.kind is Kind.MEMBERS:
                     self.registered.discard(member_vip(key.name))
-            case effects.Publish() | effects.Watch() | effects.Unwatch():
+            case effects.PublishRecord() | effects.Watch() | effects.Unwatch():
                 pass
             case _:
                 assert_never(effect)

@@ -115,7 +115,7 @@ def generate(seed: int, faults: int) -> Plan:
 
 def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:
     sizes = [rng.choice((1, 1, 1, 2, 3)) for _ in range(rng.choice((2, 3, 3, 3, 4, 5)))]
-    owned = [tuple(f"10.0.{seat}.{number}" for number in range(size)) for seat, size in enumerate(sizes)]
+    owned = [tuple(f"10.0.{owner}.{number}" for number in range(size)) for owner, size in enumerate(sizes)]
     flat = tuple((vip,) for vips in owned for vip in vips)
     owners = tuple(owned) if rng.random() < 0.7 else flat
     if rng.random() < 0.1:

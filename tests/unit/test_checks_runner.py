@@ -12,7 +12,7 @@ from vipagent.checks.outcome import CheckOutcome
 from vipagent.checks.runner import CheckRunner
 from vipagent.checks.settings import CheckSettings
 from vipagent.core.events import CheckFinished
-from vipagent.core.health import Health
+from vipagent.core.state import Health
 from vipagent.testing.slowness import allowed
 from vipagent.types import CheckResult, CheckState
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.configured import pretended, service
 from vipagent.config import addresses
 from vipagent.config.problems import Place
-from vipagent.config.schema import Seats, ServiceSection
+from vipagent.config.schema import Owners, ServiceSection
 from vipagent.config.validation import check
 
 __all__ = ["pretended"]
@@ -32,26 +32,26 @@ VIPS = st.lists(
         "{auth_ip: 10.0.0.9/32, vip: [10.0.0.10, 2001:0DB8:0::1/128]}",
     ],
 )
-def test_every_way_to_say_it_means_the_same_seats(tmp_path: Path, lines: str) -> None:
+def test_every_way_to_say_it_means_the_same_owners(tmp_path: Path, lines: str) -> None:
     core = service(tmp_path, lines).core
     assert core.owned == ("10.0.0.9",)
     assert core.owners == (("10.0.0.9",), ("10.0.0.10",), ("2001:db8::1",))
 
 
 @pytest.mark.usefixtures("pretended")
-def test_a_node_with_several_vips_is_one_seat_where_the_file_says_so(tmp_path: Path) -> None:
+def test_a_node_with_several_vips_is_one_owner_where_the_file_says_so(tmp_path: Path) -> None:
     core = service(tmp_path, "vip: {node2: [10.0.0.3, 2001:db8::3], node1: [10.0.0.5, 10.0.0.4]}").core
     assert core.owned == ("10.0.0.5", "10.0.0.4")
     assert core.owners == (("10.0.0.3", "2001:db8::3"), ("10.0.0.5", "10.0.0.4"))
 
 
-def _owners(given: dict[str, object]) -> Seats:
+def _owners(given: dict[str, object]) -> Owners:
     return check(ServiceSection, given, Place("test")).section.owners()
 
 
 @settings(max_examples=200)
 @given(vips=VIPS, data=st.data())
-def test_all_nodes_see_the_same_seats_in_the_same_order(vips: list[str], data: st.DataObject) -> None:
+def test_all_nodes_see_the_same_owners_in_the_same_order(vips: list[str], data: st.DataObject) -> None:
     views = []
     for own in vips:
         others = data.draw(st.permutations([vip for vip in vips if vip != own or data.draw(st.booleans())]))
@@ -59,7 +59,7 @@ def test_all_nodes_see_the_same_seats_in_the_same_order(vips: list[str], data: s
     by_node = {f"node{data.draw(st.integers(0, 10**6))}-{vip}".replace(":", "."): vip for vip in vips}
     views.append(_owners({"vip": by_node}))
     assert len(set(views)) == 1
-    assert sorted(vip for seat in views[0] for vip in seat) == sorted(vips)
+    assert sorted(vip for vips in views[0] for vip in vips) == sorted(vips)
 
 
 @pytest.mark.parametrize(

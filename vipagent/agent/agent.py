@@ -11,7 +11,8 @@ from typing import assert_never
 
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
-from vipagent.core.events import CheckFinished
+from vipagent.core.actions import SetTimer
+from vipagent.core.events import AddressesMissing, CheckFinished, TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -144,7 +145,7 @@ class Agent:
 
     def addresses_missing(self, vips: Mapping[str, str]) -> None:
         """Set the VIPs that are missing on the loopback interface, with the error; they are not announced."""
-        self._dispatch(inputs.AddressesMissing(vips))
+        self._dispatch(AddressesMissing(vips))
 
     def check(self, config: AgentConfig) -> None:
         """Reject changes that `reconfigure` does not support.
@@ -179,7 +180,7 @@ class Agent:
     def _on_timer(self, at: float) -> None:
         self._timer = None
         self._pipe.read_available()  # after a pause, process pending replies first (N2)
-        self._dispatch(inputs.TimerFired(), at)
+        self._dispatch(TimerFired(), at)
 
     def _dispatch(self, given: Input, at: float = 0.0) -> None:
         """Pass an input to the engine, and execute its effects; inputs in the meantime are queued.
@@ -212,7 +213,7 @@ class Agent:
                 self._pipe.write(lines)
                 if self._pipe.congested:
                     self._waiting.append(inputs.PipeCongested(congested=True))
-            case effects.Log() | effects.ViewChanged() | effects.SetTimer() | effects.End():
+            case effects.Log() | effects.ViewChanged() | SetTimer() | effects.End():
                 self._execute_locally(effect)
             case _:
                 try:
@@ -229,18 +230,18 @@ class Agent:
                 self._start(config)
             case effects.StopService(service):
                 self._tasks.pop(service).stop()
-            case effects.RunHook(service, state):
+            case effects.RunServiceHook(service, state):
                 self._tasks[service].run_hook(state)
             case _:
                 self._execute_in_store(effect)
 
     def _execute_in_store(self, effect: effects.ToStore) -> None:
         match effect:
-            case effects.Register(key, value):
+            case effects.RegisterEntry(key, value):
                 self._backend.register(key, value)
-            case effects.Deregister(key):
+            case effects.DeregisterEntry(key):
                 self._backend.deregister(key)
-            case effects.Publish(key, record):
+            case effects.PublishRecord(key, record):
                 self._backend.register(key, record.dump())
             case effects.Watch(directory, values):
                 self._backend.watch(directory, values)
@@ -255,7 +256,7 @@ class Agent:
                 _log(effect)
             case effects.ViewChanged():
                 self.on_change()
-            case effects.SetTimer(at):
+            case SetTimer(at):
                 self._set_timer(at)
             case effects.End():
                 self._ended.set()

@@ -88,11 +88,11 @@ def _dying(rng: Random, nodes: int, count: int, rack: bool) -> list[int]:
 
 
 def _outlook(takeover: Takeover, forecast: Forecast, dying: list[int], kill: int) -> _Outlook:
-    deaths = [forecast.go_on(f"{kill} die", set(dying[:kill]))]
+    deaths = [forecast.step(f"{kill} die", set(dying[:kill]))]
     if len(dying) > kill:
-        deaths.append(forecast.go_on(f"{len(dying) - kill} more die", set(dying)))
+        deaths.append(forecast.step(f"{len(dying) - kill} more die", set(dying)))
     returns = [
-        forecast.go_on(f"node{dying[left] + 1} is back", set(dying[:left]))
+        forecast.step(f"node{dying[left] + 1} is back", set(dying[:left]))
         for left in reversed(range(len(dying)))
     ]
     return _Outlook(takeover, deaths, returns)

@@ -11,7 +11,7 @@ from vipagent.config import document
 from vipagent.config.problems import ConfigError, Location, Place, Problem, command_line
 from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.settings import AgentConfig
-from vipagent.config.validation import broken_rules, check, keys, shared_vips
+from vipagent.config.validation import Checked, broken_rules, check, keys, shared_vips
 from vipagent.config.values import name, node_name
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.plugins import NullListener, load

@@ -27,7 +27,7 @@ from vipagent.store.backend import StoreOptions, StoreSettings
 
 INSTANCE = secrets.token_hex(8)
 """This run of the agent, however often it reads its configuration."""
-Seats = tuple[tuple[str, ...], ...]
+Owners = tuple[tuple[str, ...], ...]
 P = TypeVar("P", bound=Section)
 
 
@@ -59,10 +59,10 @@ class PoolOptions(Section):
             return self.auth_ip
         return self.vip.get(node, ())
 
-    def owners(self) -> Seats:
+    def owners(self) -> Owners:
         """Return the pool by owner, the same and in the same order on every node (A2).
 
-        By node where the file says who owns what; else each VIP is a seat of its own.
+        By node where the file says who owns what; else each VIP has its own owner.
         """
         if isinstance(self.vip, dict):
             return tuple(sorted(filter(None, self.vip.values()), key=lambda vips: addresses.order(vips[0])))

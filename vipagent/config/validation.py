@@ -14,8 +14,8 @@ from vipagent.config import addresses
 from vipagent.config.problems import Location, Place, Problem
 from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.values import MAX32, Section
+from vipagent.core.decision import lowest_rank
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.verdict import lowest_rank
 from vipagent.net.tls import Verify
 
 S = TypeVar("S", bound=Any)

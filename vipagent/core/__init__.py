@@ -1,1 +1,1 @@
-"""The decisions, sans-I/O: events and a clock's reading in, actions out."""
+"""Decisions of one service on one node, sans-I/O: events and the monotonic clock in, actions out."""

@@ -1,4 +1,4 @@
-"""What the core asks of the shell (Shape 1): plain data, carried out in the order given."""
+"""Actions that the core asks the engine to carry out, in the order given (Shape 1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from vipagent.types import CheckState, Reason
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How much the network should like a route (A3)."""
+    """How strongly the network should prefer a route (A3)."""
 
     rank: int
     draining: bool = False
-    """Announced only until the others have taken over (H2)."""
+    """Announced only until the other nodes have taken over (H2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Withdraw a VIP, also one that only an earlier run may have announced (E2)."""
+    """Withdraw a VIP, even if only an earlier run may have announced it (E2)."""
 
     vip: str
     reason: Reason
@@ -42,56 +42,62 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Deregister:
-    """Remove the registration of an owned VIP at once (G2)."""
+    """Remove the registration of an owned VIP immediately (G2)."""
 
     vip: str
     reason: Reason
 
 
 class VipReport(NamedTuple):
-    """What this node does with one VIP, and why: a tuple, for each decision makes and compares them all."""
+    """State of one VIP on this node.
+
+    A named tuple because every decision creates and compares one per VIP.
+    """
 
     reason: Reason
     rank: int | None
-    """Its rank, where it is announced."""
+    """None if the VIP is not announced."""
     owned: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What this node does, and why."""
+    """State of a service on this node."""
 
     check: CheckState
     neighbors: int | None
-    """Established BGP neighbours; None as long as nobody said."""
+    """Established BGP neighbours; None if unknown."""
     vips: Mapping[str, VipReport]
     conflicts: Mapping[str, str]
-    """The owned VIPs that somebody else holds, and who."""
+    """Owned VIPs registered by another agent, and its node name."""
     maintenance: str
-    """Why the node or the service is in maintenance; empty if it is not."""
+    """Reason for the maintenance of the node or the service; empty if there is none."""
     detail: str = field(compare=False)
-    """What the last check said."""
+    """Output of the last check."""
     missing: Mapping[str, str] = field(default_factory=dict)
-    """The VIPs that cannot be put on the loopback interface, and why."""
+    """VIPs that cannot be added to the loopback interface, with the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Publish what this node does, for people to read."""
+    """Publish the report for operators and the status page."""
 
     report: Report
 
 
 @dataclass(frozen=True, slots=True)
 class RunHook:
-    """Run the operator's commands for this state of the check (C2)."""
+    """Run the hooks configured for this state of the check (C2)."""
 
     state: CheckState
 
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Send `TimerFired` at this time of the monotonic clock, or never; it replaces the timer set before."""
+    """Send `TimerFired` at this time of the monotonic clock; replaces the previous timer.
+
+    None cancels the timer.
+    """
 
     at: float | None
 

@@ -1,4 +1,4 @@
-"""What can happen to a service on a node: all that the core ever learns (Shape 1)."""
+"""Events that the core handles (Shape 1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from vipagent.types import CheckResult, Claim, StoreState
 
 @dataclass(frozen=True, slots=True)
 class CheckFinished:
-    """The local check ran."""
+    """The local check has finished."""
 
     result: CheckResult
     detail: str = ""
     seconds: float | None = field(default=None, compare=False)
-    """How long it took; None: nothing was run. It decides nothing."""
+    """Duration of the check; None if no command was run. Not used for decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,111 +24,114 @@ class Member:
 
     claim: Claim = Claim.OTHER
     node: str = ""
-    """Who holds it, where that is known."""
+    """Name of the node that holds it; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class MembersSeen:
-    """All the members of the service, by VIP."""
+    """A snapshot of the service's members was read from the store."""
 
     members: Mapping[str, Member]
+    """All members, by VIP."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceSeen:
-    """The maintenance keys that concern this node."""
+    """A snapshot of the maintenance keys that apply to this node was read from the store."""
 
     service: bool = False
     node: bool = False
     now: bool = False
-    """The node's key asks to skip the drain (H2)."""
+    """Skip the drain (H2)."""
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreChanged:
-    """The session with the store has another state."""
+    """The state of the store session has changed."""
 
     state: StoreState
 
 
 @dataclass(frozen=True, slots=True)
 class NeighborsChanged:
-    """So many BGP neighbours are established (E5)."""
+    """The number of established BGP neighbours has changed (E5)."""
 
     established: int | None
-    """None: that is not known."""
+    """None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressesMissing:
-    """The VIPs, of any service, that should be on the loopback interface and cannot be put there."""
+    """The set of VIPs that cannot be added to the loopback interface has changed.
+
+    Applies to all services: a VIP in the set is not announced.
+    """
 
     vips: Mapping[str, str]
-    """Why, by VIP; none: all is well."""
+    """The error, by VIP; empty if all addresses are present."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteAccepted:
-    """ExaBGP has accepted the announcement of this VIP as it is wished now."""
+    """ExaBGP has accepted the most recently requested announcement of this VIP."""
 
     vip: str
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRefused:
-    """ExaBGP has refused the announcement of this VIP; it is going to be tried again."""
+    """ExaBGP has rejected the announcement of this VIP; the engine will retry it."""
 
     vip: str
 
 
 FromExaBGP = NeighborsChanged | RouteAccepted | RouteRefused
-"""What ExaBGP says of its own accord or in reply: often several in one breath."""
+"""Events caused by ExaBGP's output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What became known at once, in this order: all of it is learnt before anything is decided (A6)."""
+    """Several events from one read of ExaBGP's output; all are applied before one decision (A6)."""
 
     events: tuple[FromExaBGP, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The time that `SetTimer` named has come."""
+    """The time given by `SetTimer` has been reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
-    """The configuration was read anew (E3)."""
+    """The configuration was reloaded (E3)."""
 
     settings: ServiceSettings
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveRequested:
-    """The agent is going to end once the others have had time to announce (E3)."""
+    """The agent is about to stop; keep announcing until the other nodes have taken over (E3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The agent ends now."""
+    """The agent, or this service, stops now: withdraw and deregister everything."""
 
 
 FromStore = MembersSeen | MaintenanceSeen | StoreChanged
-"""What the store says."""
-Asked = LeaveRequested | StopRequested
-Fact = FromStore | FromExaBGP | AddressesMissing | TimerFired | Asked
-"""What changes the state and nothing else; any of it may matter to the decisions."""
-Event = CheckFinished | Reconfigured | Batch | Fact
+"""Events caused by the store."""
+StateChange = FromStore | FromExaBGP | AddressesMissing | TimerFired | LeaveRequested | StopRequested
+"""Events that only update the state before the next decision."""
+Event = CheckFinished | Reconfigured | Batch | StateChange
 
 
 @overload
-def unbatch(event: Fact | Batch) -> tuple[Fact, ...]: ...
+def unbatch(event: StateChange | Batch) -> tuple[StateChange, ...]: ...
 @overload
 def unbatch(event: Event) -> tuple[Event, ...]: ...
 
 
 def unbatch(event: Event) -> tuple[Event, ...]:
-    """Return the events that came together, or the only one."""
+    """Return the events of a batch, or a single event as a tuple of one."""
     return event.events if isinstance(event, Batch) else (event,)

@@ -1,7 +1,7 @@
-"""One service on one node: the state machine that every event goes through (Shape 1, A6).
+"""State machine of one service on one node (Shape 1, A6).
 
-Level-triggered: an event changes the facts, then all that should be announced and registered is worked out
-anew, and only the difference to what was asked for before comes out as actions.
+Level-triggered: every event updates the state, then all routes and registrations are computed again, and only
+the difference from what was requested before is returned as actions.
 """
 
 from collections.abc import Iterable
@@ -20,27 +20,25 @@ from vipagent.core.actions import (
     VipReport,
     Withdraw,
 )
-from vipagent.core.health import Health
-from vipagent.core.moment import Moment
+from vipagent.core.decision import Decision, decide
 from vipagent.core.registration import Registrations
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.verdict import Facts, Verdict, verdicts
-from vipagent.core.view import View
+from vipagent.core.state import Deadlines, Health, ServiceState, View
 from vipagent.types import CheckState, Claim, Reason
 
-HOOKED = frozenset({CheckState.UP, CheckState.DOWN, CheckState.DISABLED})
+HOOK_STATES = frozenset({CheckState.UP, CheckState.DOWN, CheckState.DISABLED})
 
 
 class Service:
-    """The decisions of one node about one service.
+    """Decides for one service on one node.
 
     Args:
-        settings: the service, as configured.
+        settings: the configured service.
         now: the monotonic clock, in seconds; `start_grace` counts from here.
     """
 
     def __init__(self, settings: ServiceSettings, now: float) -> None:
-        self._facts = Facts(
+        self._state = ServiceState(
             settings=settings,
             started=now,
             health=Health(settings.rise, settings.fall),
@@ -48,85 +46,85 @@ class Service:
         )
         self._registrations = Registrations()
         self.check_detail = ""
-        """What the last check said."""
+        """Output of the last check."""
         self._published: Report | None = None
         self._timer: float | None = None
 
     @property
     def settings(self) -> ServiceSettings:
-        """The configuration in force."""
-        return self._facts.settings
+        """The current configuration."""
+        return self._state.settings
 
     @property
     def check_changing(self) -> bool:
-        """Whether the next check should come after `fast_interval` instead of `interval`."""
-        return self._facts.health.changing
+        """Whether the next check should run after `fast_interval` instead of `interval`."""
+        return self._state.health.changing
 
     @property
     def report(self) -> Report | None:
-        """What was last published."""
+        """The last published report."""
         return self._published
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
-        """Take one event and return what has to be done about it, in that order.
+        """Handle one event and return the actions to carry out, in order.
 
         Args:
-            event: what happened.
-            now: the monotonic clock, in seconds, never going backwards.
+            event: the event.
+            now: the monotonic clock, in seconds; must not go backwards.
         """
         actions: list[Action] = []
         match event:
             case events.CheckFinished(result, detail):
                 self.check_detail = detail
-                if not self._facts.health.count(result):
+                if not self._state.health.count(result):
                     return []
-                if self._facts.health.state in HOOKED:
-                    actions.append(RunHook(self._facts.health.state))
+                if self._state.health.state in HOOK_STATES:
+                    actions.append(RunHook(self._state.health.state))
             case events.Reconfigured(settings):
                 actions.extend(self._reconfigure(settings, now))
             case _:
-                learnt = event.events if isinstance(event, events.Batch) else (event,)
-                for one in learnt:
-                    self._learn(one, now)
-                if not any(map(self._matters, learnt)):
+                changes = event.events if isinstance(event, events.Batch) else (event,)
+                for change in changes:
+                    self._update(change, now)
+                if not any(map(self._affects_decisions, changes)):
                     return []
         actions.extend(self._decide(now))
         return actions
 
-    def _learn(self, event: events.Fact, now: float) -> None:
-        facts = self._facts
+    def _update(self, event: events.StateChange, now: float) -> None:
+        state = self._state
         match event:
             case events.MembersSeen() | events.MaintenanceSeen() | events.StoreChanged():
-                self._learn_of_store(event, now)
+                self._update_from_store(event, now)
             case events.NeighborsChanged() | events.RouteAccepted() | events.RouteRefused():
-                self._learn_of_exabgp(event)
+                self._update_from_exabgp(event)
             case events.AddressesMissing(vips):
-                facts.unaddressed = vips
+                state.missing_addresses = vips
             case events.LeaveRequested():
-                facts.leaving = True
+                state.leaving = True
             case events.StopRequested():
-                facts.leaving = facts.stopping = True
+                state.leaving = state.stopping = True
             case events.TimerFired():
                 self._timer = None
             case _:
                 assert_never(event)
 
-    def _learn_of_store(self, event: events.FromStore, now: float) -> None:
+    def _update_from_store(self, event: events.FromStore, now: float) -> None:
         match event:
             case events.MembersSeen(members):
-                self._facts.view.seen(members, now)
-                self._notice_twins()
+                self._state.view.update(members, now)
+                self._detect_duplicate()
             case events.MaintenanceSeen():
-                self._take_maintenance(event, now)
+                self._update_maintenance(event, now)
             case events.StoreChanged(state):
-                self._facts.view.store_changed(state, now)
+                self._state.view.store_changed(state, now)
             case _:
                 assert_never(event)
 
-    def _learn_of_exabgp(self, event: events.FromExaBGP) -> None:
+    def _update_from_exabgp(self, event: events.FromExaBGP) -> None:
         match event:
             case events.NeighborsChanged(established):
-                self._facts.neighbors = established
+                self._state.neighbors = established
             case events.RouteAccepted(vip):
                 self._registrations.accepted.add(vip)
             case events.RouteRefused(vip):
@@ -134,120 +132,123 @@ class Service:
             case _:
                 assert_never(event)
 
-    def _matters(self, event: events.Fact) -> bool:
-        """Return whether an event can change a decision: ExaBGP's word on another node's VIP cannot (G1)."""
+    def _affects_decisions(self, event: events.StateChange) -> bool:
+        """Return whether an event can change a decision; replies about VIPs not owned cannot (G1)."""
         if isinstance(event, events.RouteAccepted | events.RouteRefused):
-            return event.vip in self._facts.settings.owned_set
+            return event.vip in self._state.settings.owned_set
         return True
 
-    def _notice_twins(self) -> None:
-        """Tell a leftover of this node, which we replace, from an agent that has replaced us (G3)."""
-        facts = self._facts
-        for vip in facts.settings.owned:
-            member = facts.view.members.get(vip)
-            if member is None:
-                facts.displaced.discard(vip)
-            elif member.claim is Claim.OURS:
-                facts.displaced.discard(vip)
-                self._registrations.seen(vip)
-            elif member.claim is Claim.SAME_NODE and vip in self._registrations.held:
-                facts.displaced.add(vip)
+    def _detect_duplicate(self) -> None:
+        """Detect a duplicate agent of this node that has replaced our registration (G3).
 
-    def _take_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
-        facts = self._facts
-        before = facts.maintenance
+        A registration under this node's name that was not ours before is a stale one, which we replace.
+        """
+        state = self._state
+        for vip in state.settings.owned:
+            member = state.view.members.get(vip)
+            if member is None:
+                state.displaced.discard(vip)
+            elif member.claim is Claim.OURS:
+                state.displaced.discard(vip)
+                self._registrations.confirm(vip)
+            elif member.claim is Claim.SAME_NODE and vip in self._registrations.held:
+                state.displaced.add(vip)
+
+    def _update_maintenance(self, seen: events.MaintenanceSeen, now: float) -> None:
+        state = self._state
+        before = state.maintenance
         if seen.node and not (before is not None and before.node):
-            facts.drain_until = now if seen.now else now + facts.settings.drain_delay
+            state.drain_until = now if seen.now else now + state.settings.drain_delay
         elif seen.now:
-            facts.drain_until = now
+            state.drain_until = now
         if before is not None and before.service and not seen.service:
-            facts.view.expect(facts.settings.pool, now)  # all of them had left on purpose
-        facts.maintenance = seen
+            state.view.expect(state.settings.pool, now)  # every node had deregistered for the maintenance
+        state.maintenance = seen
 
     def _reconfigure(self, settings: ServiceSettings, now: float) -> Iterable[Action]:
-        """Take the new settings; what is no longer in them is given up, all else is decided as ever (E3)."""
-        facts = self._facts
-        before, after = set(facts.settings.pool), set(settings.pool)
-        foreign = self._registrations.wished - set(settings.owned)
-        facts.reconfigure(settings)
-        facts.view.forget(foreign)
-        if unheard_of := after - before | foreign & after:
-            facts.view.expect(unheard_of, now)
-        for vip in sorted(foreign):
-            yield self._give_up(vip, Reason.REMOVED)
+        """Replace the settings; withdraw and deregister the VIPs that were removed (E3)."""
+        state = self._state
+        before, after = set(state.settings.pool), set(settings.pool)
+        disowned = self._registrations.requested - set(settings.owned)
+        state.reconfigure(settings)
+        state.view.forget(disowned)
+        if added := after - before | disowned & after:
+            state.view.expect(added, now)
+        for vip in sorted(disowned):
+            yield self._deregister(vip, Reason.REMOVED)
         for vip in sorted(before - after):
-            facts.told.pop(vip, None)
+            state.requested.pop(vip, None)
             self._registrations.accepted.discard(vip)
             yield Withdraw(vip, Reason.REMOVED)
 
     def _decide(self, now: float) -> list[Action]:
-        facts, registrations = self._facts, self._registrations
-        asked = facts.told.copy(), registrations.wished.copy(), registrations.accepted.copy()
+        state, registrations = self._state, self._registrations
+        saved = state.requested.copy(), registrations.requested.copy(), registrations.accepted.copy()
         try:
             return self._decide_all(now)
-        except Exception:  # nobody carries out what was decided: the next event decides it again (A6)
-            facts.told, registrations.wished, registrations.accepted = asked
+        except Exception:  # the actions are lost: restore the state, so that the next event repeats them (A6)
+            state.requested, registrations.requested, registrations.accepted = saved
             raise
 
     def _decide_all(self, now: float) -> list[Action]:
-        moment = Moment(now)
-        decisions = verdicts(self._facts, moment)
-        routes = [action for vip, decided in decisions.items() for action in self._route(vip, decided)]
-        wanted = self._registrations.wanted(self._facts, moment)
-        given_up = sorted(self._registrations.wished - wanted)
-        if given_up:
-            self._registrations.lost(now)
-        actions: list[Action] = [self._give_up(vip, self._why(decisions[vip])) for vip in given_up]
+        deadlines = Deadlines(now)
+        decisions = decide(self._state, deadlines)
+        routes = [action for vip, decision in decisions.items() for action in self._route(vip, decision)]
+        desired = self._registrations.desired(self._state, deadlines)
+        lost = sorted(self._registrations.requested - desired)
+        if lost:
+            self._registrations.count_loss(now)
+        actions: list[Action] = [self._deregister(vip, self._reason(decisions[vip])) for vip in lost]
         actions += routes
-        actions += [Register(vip) for vip in sorted(wanted - self._registrations.wished)]
-        self._registrations.wished |= wanted
+        actions += [Register(vip) for vip in sorted(desired - self._registrations.requested)]
+        self._registrations.requested |= desired
         actions += self._publish(decisions)
-        if moment.next != self._timer:
-            self._timer = moment.next
-            actions.append(SetTimer(moment.next))
+        if deadlines.next != self._timer:
+            self._timer = deadlines.next
+            actions.append(SetTimer(deadlines.next))
         return actions
 
-    def _route(self, vip: str, decided: Verdict) -> Iterable[Action]:
-        told = self._facts.told
-        if decided.leave or (vip in told and told[vip] == decided.preference):
+    def _route(self, vip: str, decision: Decision) -> Iterable[Action]:
+        requested = self._state.requested
+        if decision.keep or (vip in requested and requested[vip] == decision.preference):
             return
-        told[vip] = decided.preference
-        if decided.preference is None:
+        requested[vip] = decision.preference
+        if decision.preference is None:
             self._registrations.accepted.discard(vip)
-            yield Withdraw(vip, decided.reason)
+            yield Withdraw(vip, decision.reason)
         else:
-            yield Announce(vip, decided.preference, decided.reason)
+            yield Announce(vip, decision.preference, decision.reason)
 
-    def _why(self, decided: Verdict) -> Reason:
-        """Say why a VIP is registered no more; it may be announced all the same."""
-        if decided.reason is not Reason.OWNER:
-            return decided.reason
-        return Reason.REFUSED if self._facts.able else Reason.NO_ADDRESS
+    def _reason(self, decision: Decision) -> Reason:
+        """Return the reason for deregistering a VIP, which may still be announced."""
+        if decision.reason is not Reason.OWNER:
+            return decision.reason
+        return Reason.REFUSED if self._state.able else Reason.NO_ADDRESS
 
-    def _give_up(self, vip: str, reason: Reason) -> Deregister:
-        self._registrations.wished.discard(vip)
+    def _deregister(self, vip: str, reason: Reason) -> Deregister:
+        self._registrations.requested.discard(vip)
         self._registrations.held.discard(vip)
         return Deregister(vip, reason)
 
-    def _publish(self, decisions: dict[str, Verdict]) -> Iterable[Action]:
-        facts = self._facts
-        maintenance = facts.maintenance
+    def _publish(self, decisions: dict[str, Decision]) -> Iterable[Action]:
+        state = self._state
+        maintenance = state.maintenance
         report = Report(
-            check=facts.health.state,
-            neighbors=facts.neighbors,
-            vips={vip: self._vip_report(vip, decided) for vip, decided in decisions.items()},
+            check=state.health.state,
+            neighbors=state.neighbors,
+            vips={vip: self._vip_report(vip, decision) for vip, decision in decisions.items()},
             conflicts={
-                vip: facts.view.members[vip].node for vip in facts.settings.owned if facts.conflicts(vip)
+                vip: state.view.members[vip].node for vip in state.settings.owned if state.conflicts(vip)
             },
             maintenance=maintenance.why if maintenance and (maintenance.node or maintenance.service) else "",
             detail=self.check_detail,
-            missing=facts.missing if facts.unaddressed else {},
+            missing=state.missing if state.missing_addresses else {},
         )
         if report != self._published:
             self._published = report
             yield Publish(report)
 
-    def _vip_report(self, vip: str, decided: Verdict) -> VipReport:
-        announced = self._facts.told.get(vip)
-        owned = vip in self._facts.settings.owned_set
-        return VipReport(decided.reason, announced.rank if announced else None, owned)
+    def _vip_report(self, vip: str, decision: Decision) -> VipReport:
+        requested = self._state.requested.get(vip)
+        owned = vip in self._state.settings.owned_set
+        return VipReport(decision.reason, requested.rank if requested else None, owned)

@@ -1,4 +1,4 @@
-"""What the core needs to know of one service's configuration: plain data, already validated."""
+"""Validated configuration of one service, as used by the core."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,65 +11,68 @@ from vipagent.types import OnStoreLoss, Standby, Takeover
 
 @dataclass(frozen=True)
 class FlapHold(Section):
-    """When an owner that came and went too often has to stay up for longer before it registers (H4)."""
+    """Delay before an owner that has flapped registers again (H4)."""
 
-    seconds: Annotated[Seconds, "Time that the owner has to stay up, in seconds; 0 turns this off."] = 0.0
-    count: Annotated[Times, "Losses of the owner's registration that bring this on ..."] = 3
-    window: Annotated[SomeSeconds, "... within so many seconds."] = 60.0
+    seconds: Annotated[
+        Seconds, "Time the owner must stay up before it registers, in seconds; 0 disables it."
+    ] = 0.0
+    count: Annotated[Times, "Number of lost registrations within window that triggers the delay."] = 3
+    window: Annotated[SomeSeconds, "Period in which lost registrations are counted, in seconds."] = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreOptions(Section):
-    """What the core decides by."""
+    """Options of the core."""
 
     takeover: Annotated[
         Takeover,
-        "Who announces a dead node's VIP: all others, exactly one, or all, each at its rank.",
+        "Nodes that announce the VIP of a dead node: all others (all), exactly one (one), or all others, "
+        "each at its rank (ranked).",
     ] = Takeover.ALL
     standby: Annotated[
         Standby,
-        "What the others do while the owner lives. hot: they announce its VIP at their rank, so that the "
-        "network knows the way before it is needed; cold: nothing.",
+        "Behaviour of the other nodes while the owner is alive. hot: announce its VIP at their rank, so that "
+        "the network already has the backup path; cold: announce nothing.",
     ] = Standby.COLD
     on_store_loss: Annotated[
         OnStoreLoss,
-        "What happens when the store's session is lost: keep all routes, only the own VIP's, or withdraw "
-        "all.",
+        "Routes to keep when the store session is lost: all (keep), only those of owned VIPs (own), or none "
+        "(withdraw).",
     ] = OnStoreLoss.KEEP
     start_grace: Annotated[
         Seconds,
-        "Time that a start waits for the store, in seconds; then it announces the own VIP without it.",
+        "Time to wait for the store after a start, in seconds; then owned VIPs are announced without it.",
     ] = 10.0
     settle: Annotated[
         Seconds | None,
-        "Time after a connection to the store, in seconds, in which nothing is taken over that had an "
-        "owner before; by default session_timeout.",
+        "Time after a connection to the store during which VIPs that had a live owner before are not taken "
+        "over, in seconds (default: session_timeout).",
     ] = None
     release_delay: Annotated[
-        Seconds, "Time that a VIP is still announced after its owner is back, in seconds."
+        Seconds, "Time to keep announcing a VIP after its owner is back, in seconds."
     ] = 2.0
     drain_delay: Annotated[
         Seconds,
-        "Time that a node that goes into maintenance announces on, at lowered preference, in seconds.",
+        "Time to keep announcing at the lowest rank after a node enters maintenance, in seconds.",
     ] = 5.0
     require_bgp: Annotated[
         Count,
-        "Minimum number of established BGP neighbours; with fewer the node counts as unable to serve, "
-        "and the others take its VIPs over. 0 turns this off.",
+        "Minimum number of established BGP neighbours; with fewer the node cannot serve, and the "
+        "other nodes take over its VIPs; 0 disables the gate.",
     ] = 1
     flap_hold: Annotated[
         FlapHold,
-        "Hold of an owner that lost its registration count times within window seconds: it has to stay "
-        "up for so many seconds before it registers again.",
+        "Flap damping: after count lost registrations within window seconds, the owner must stay up for "
+        "the given time before it registers again.",
     ] = FlapHold()
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthOptions(Section):
-    """How many results of the check decide on the service's state."""
+    """Thresholds of the local check."""
 
     rise: Annotated[Times, "Consecutive successful checks before the service is considered up."] = 3
-    fall: Annotated[Times, "Consecutive failed checks before it is considered down."] = 3
+    fall: Annotated[Times, "Consecutive failed checks before the service is considered down."] = 3
 
 
 @dataclass(frozen=True)
@@ -79,23 +82,23 @@ class ServiceSettings(HealthOptions, CoreOptions):
     name: str
     node: str
     owned: tuple[str, ...]
-    """The VIPs whose authority this node is."""
+    """VIPs owned by this node."""
     owners: tuple[tuple[str, ...], ...]
-    """The whole pool, the owned ones included, by owner and in the same order on every node."""
+    """VIPs of each owner, this node included; the same order on every node."""
     settle: float = field(kw_only=True)
-    """The option or, if it is not given, the session timeout."""
+    """The option, or the session timeout if it is not set."""
 
     @cached_property
     def pool(self) -> tuple[str, ...]:
-        """Every VIP of the service."""
-        return tuple(vip for seat in self.owners for vip in seat)
+        """All VIPs of the service."""
+        return tuple(vip for vips in self.owners for vip in vips)
 
     @cached_property
     def preferences(self) -> Preferences:
-        """Who takes which orphan before this node does."""
+        """The order of preference for each VIP."""
         return Preferences(self.owners, self.owned)
 
     @cached_property
     def owned_set(self) -> frozenset[str]:
-        """The owned VIPs, to be found quickly: of every VIP it is asked at every event."""
+        """Owned VIPs as a set, because every decision looks up every VIP."""
         return frozenset(self.owned)

@@ -1,1 +1,1 @@
-"""What couples services, ExaBGP's conversation, neighbours and the store's wishes, sans-I/O (Shape 2)."""
+"""Coordinates services, ExaBGP, BGP neighbours and the store, sans-I/O (Shape 2)."""

@@ -1,4 +1,4 @@
-"""What the engine asks of its shell (Shape 2): plain data, to be carried out in the order given."""
+"""Effects that the engine asks the agent to carry out, in the order given (Shape 2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
+from vipagent.core.actions import SetTimer
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import NodeState
 from vipagent.types import CheckState
@@ -19,23 +20,23 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
-    """Desire an ephemeral entry in the store."""
+class RegisterEntry:
+    """Add an ephemeral entry to the entries desired in the store."""
 
     key: Key
     value: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Deregister:
-    """Desire an entry no longer: it goes at once (G2)."""
+class DeregisterEntry:
+    """Remove an entry from those desired in the store, and delete it immediately (G2)."""
 
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
-    """Desire this node's record in the store, for people to read."""
+class PublishRecord:
+    """Write this node's record, for operators and the status page, to the store."""
 
     key: Key
     record: NodeState
@@ -43,44 +44,44 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Follow a directory of the store."""
+    """Watch a directory of the store."""
 
     directory: Directory
     values: frozenset[str] | None
-    """The entries whose values are needed; None: all."""
+    """Entries whose values are needed; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unwatch:
-    """Follow a directory no longer."""
+    """Stop watching a directory of the store."""
 
     directory: Directory
 
 
 @dataclass(frozen=True, slots=True)
 class StartService:
-    """Run the check and the hooks of a service by this configuration from now on."""
+    """Start a service's check and hooks, or apply its new configuration to them."""
 
     config: ServiceConfig
 
 
 @dataclass(frozen=True, slots=True)
 class StopService:
-    """End the check and the hooks of a service."""
+    """Stop a service's check and hooks."""
 
     service: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunHook:
-    """Run the operator's commands for this state of a service's check (C2)."""
+class RunServiceHook:
+    """Run a service's hooks for this state of its check (C2)."""
 
     service: str
     state: CheckState
 
 
 class Level(IntEnum):
-    """How much a line of the log matters: the numbers are those of `logging`."""
+    """Log level, with the values of `logging`."""
 
     INFO = 20
     WARNING = 30
@@ -95,57 +96,50 @@ class Log:
     message: str
     fields: Mapping[str, object] = field(default_factory=dict)
     raised: BaseException | None = None
-    """What a bug has raised: its traceback is logged, too."""
+    """The exception whose traceback is logged."""
 
     @classmethod
     def info(cls, message: str, **fields: object) -> "Log":
-        """Return a line about what is as it should be."""
+        """Return a log entry of level INFO."""
         return cls(Level.INFO, message, fields)
 
     @classmethod
     def warning(cls, message: str, **fields: object) -> "Log":
-        """Return a line about what people may have to look at."""
+        """Return a log entry of level WARNING."""
         return cls(Level.WARNING, message, fields)
 
     @classmethod
     def error(cls, message: str, **fields: object) -> "Log":
-        """Return a line about what people have to look at."""
+        """Return a log entry of level ERROR."""
         return cls(Level.ERROR, message, fields)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewChanged:
-    """Show the engine's view anew: what the store says, or its session, has changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetTimer:
-    """Send `TimerFired` at this time of the monotonic clock, or never; it replaces the time set before."""
-
-    at: float | None
+    """Refresh what is shown of `Engine.view`: the store's contents or session have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """All is said: end the store's session and the process (E3)."""
+    """Close the store session and exit: the shutdown is complete (E3)."""
 
 
-ToStore = Register | Deregister | Publish | Watch | Unwatch
-ToService = StartService | StopService | RunHook
+ToStore = RegisterEntry | DeregisterEntry | PublishRecord | Watch | Unwatch
+ToService = StartService | StopService | RunServiceHook
 ToShell = Log | ViewChanged | SetTimer | End
 Effect = Write | ToStore | ToService | ToShell
 
 
 def service_of(effect: ToStore | ToService) -> str:
-    """Return the name of the service that an effect is about."""
+    """Return the name of the service that an effect belongs to."""
     match effect:
-        case Register(key) | Deregister(key) | Publish(key):
+        case RegisterEntry(key) | DeregisterEntry(key) | PublishRecord(key):
             return key.directory.service
         case Watch(directory) | Unwatch(directory):
             return directory.service
         case StartService(config):
             return config.name
-        case StopService(service) | RunHook(service):
+        case StopService(service) | RunServiceHook(service):
             return service
         case _:
             assert_never(effect)

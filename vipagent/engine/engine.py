@@ -1,4 +1,4 @@
-"""The engine: all services, ExaBGP's conversation, neighbours and the store's wishes, sans-I/O (Shape 2)."""
+"""The engine: all services, ExaBGP, BGP neighbours and the store of one agent, sans-I/O (Shape 2)."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -8,20 +8,21 @@ from typing import assert_never
 
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import events
-from vipagent.core.moment import earliest
+from vipagent.core.actions import SetTimer
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.engine import effects, inputs, reload
-from vipagent.engine.agenda import Agenda
-from vipagent.engine.context import Context
-from vipagent.engine.conversation import Conversation, News, ShutdownSaid
+from vipagent.core.state import earliest
+from vipagent.engine import effects, inputs
+from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping
 from vipagent.engine.effects import Effect, Log
-from vipagent.engine.ending import Ending
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
 from vipagent.engine.inputs import Input
+from vipagent.engine.reporter import Context
+from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
-from vipagent.engine.viewer import Viewer
+from vipagent.engine.shutdown import ShutdownSequence
+from vipagent.engine.view_builder import ViewBuilder
 from vipagent.exabgp.commands import CommandResult
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
@@ -32,9 +33,9 @@ class Engine:
     """One agent without its pipes, timers, checks and store.
 
     Args:
-        config: what to serve, from `Started` on.
-        wall_clock: tells the time of day, in UTC, for people.
-        core: makes the core of a service, from its settings and the monotonic clock.
+        config: the configuration; its services start with `Started`.
+        wall_clock: returns the current time in UTC.
+        core: creates the state machine of a service from its settings and the monotonic clock.
     """
 
     def __init__(
@@ -49,67 +50,74 @@ class Engine:
         self._core = core
         self._exabgp = Conversation()
         self._context = Context(config, self._exabgp.commands, self._exabgp.gate, wall_clock)
-        self._ending = Ending()
-        self._viewer = Viewer(self.counters)
+        self._shutdown = ShutdownSequence()
+        self._views = ViewBuilder(self.counters)
         self._by_vip: dict[str, ServiceRuntime] = {}
         self._missing = events.AddressesMissing({})
         self._now = 0.0
         self._timer: float | None = None
-        self._agenda = Agenda()
+        self._scheduler = Scheduler()
         self._reports: deque[Iterable[Effect]] = deque()
-        """What is reported once all routes are written."""
+        """Effects to carry out after all routes have been written."""
 
     @property
     def view(self) -> AgentView:
-        """What there is to see of the agent now."""
-        neighbors, ending = self._exabgp.gate.established, self._ending.begun
-        return self._viewer.view(self._config, self.services, neighbors=neighbors, ending=ending)
+        """The current view of the agent."""
+        neighbors, ending = self._exabgp.gate.established, self._shutdown.started
+        return self._views.view(self._config, self.services, neighbors=neighbors, ending=ending)
 
     @property
     def flushed(self) -> bool:
-        """Whether ExaBGP has taken everything, or takes nothing any more."""
+        """Whether ExaBGP has processed every command, or has ended."""
         return self._exabgp.flushed
 
     def check(self, config: AgentConfig) -> None:
-        """Refuse what `Configured` cannot take.
+        """Check that a new configuration can be applied by `ConfigReloaded`.
 
         Raises:
-            ValueError: something changed that needs a restart of the agent.
+            ValueError: it contains a change that requires a restart of the agent.
         """
-        if self._ending.begun:
+        if self._shutdown.started:
             raise ValueError("the agent is about to stop")
-        reload.check(self._config, config)
+        before = self._config
+        store = replace(config.store, instance=before.store.instance)
+        if (config.backend, store) != (before.backend, before.store):
+            raise ValueError(
+                "the node's name and the store's options change only with a restart of the agent"
+            )
 
     def handle(self, given: Input, now: float) -> Iterator[Effect]:
-        """Learn one thing, and yield what has to be done about it, in that order, while it is worked out.
+        """Handle one input; yield the effects to carry out, in order.
 
-        All of it has to be taken before the next call.
+        Effects are computed lazily. The iterator must be exhausted before the next call.
 
         Args:
-            given: what happened.
+            given: the input.
             now: the monotonic clock, in seconds.
         """
         self._now = max(self._now, now)
-        if self._ending.over:
-            yield from self._report()  # what an error in the shell has held up, the end itself above all (E6)
+        if self._shutdown.finished:
+            yield from self._report()  # including `End`, if an exception in the agent has interrupted it (E6)
             return
-        self._learn(given)
-        self._agenda.gather()
-        if self._ending.begun and self._ending.withdraws(self._now, exabgp_ends=self._exabgp.ends):
-            self._agenda.add(self.services.values(), events.StopRequested())
-        yield from self._routes_first()
+        self._update(given)
+        self._scheduler.enqueue_collected()
+        if self._shutdown.started and self._shutdown.enter_withdrawing(
+            self._now, exabgp_stopping=self._exabgp.is_stopping
+        ):
+            self._scheduler.enqueue(self.services.values(), events.StopRequested())
+        yield from self._decide()
         yield from self._set_timer()
 
-    def _routes_first(self) -> Iterator[Effect]:
-        """Let the services decide, and yield what follows: routes first (Shape 1).
+    def _decide(self) -> Iterator[Effect]:
+        """Run the services' decisions and yield the effects, routes first (Shape 1).
 
-        Of each decision the deregistrations come first (G2), then the lines to ExaBGP, then the registrations
-        (G1). What is reported (log lines, records, history, hooks) comes when all of them are written, and is
-        not even made before.
+        Each decision yields its deregistrations (G2), then the lines to ExaBGP, then its registrations (G1).
+        Reports (log entries, records, history, hooks) are evaluated after all lines have been written.
         """
-        together = self._ending.withdrawing  # all that waits is written then: no announcement may wait (E3)
-        yield from self._agenda.decide(self._now, self._write, self._reports, together=together)
-        if together and self._ending.ends(self._now, flushed=self.flushed):
+        # the final flush writes every pending line, so no announcement may be pending (E3)
+        together = self._shutdown.withdrawing
+        yield from self._scheduler.run(self._now, self._write, self._reports, together=together)
+        if together and self._shutdown.finish(self._now, flushed=self.flushed):
             if lines := self._exabgp.unanswered_withdrawals():
                 yield effects.Write(lines)
             self._reports.append([effects.End()])
@@ -120,170 +128,173 @@ class Engine:
             yield from self._reports.popleft()
 
     def _write(self) -> list[Effect]:
-        lines = self._exabgp.lines(self._now, final=self._ending.withdrawing)
+        lines = self._exabgp.lines(self._now, final=self._shutdown.withdrawing)
         return [effects.Write(lines)] if lines else []
 
     def _set_timer(self) -> list[Effect]:
         at = None
-        if not self._ending.over:
-            at = earliest(self._exabgp.deadline(), self._agenda.deadline(), self._ending.deadline)
+        if not self._shutdown.finished:
+            at = earliest(self._exabgp.deadline(), self._scheduler.deadline(), self._shutdown.deadline)
         if at == self._timer:
             return []
         self._timer = at
-        return [effects.SetTimer(at)]
+        return [SetTimer(at)]
 
-    def _learn(self, given: Input) -> None:
+    def _update(self, given: Input) -> None:
         match given:
             case inputs.LinesRead() | inputs.PipeEnded() | inputs.PipeCongested():
-                self._learn_of_exabgp(given)
+                self._update_from_exabgp(given)
             case inputs.StoreSession() | inputs.SnapshotRead():
-                self._learn_of_store(given)
+                self._update_from_store(given)
             case inputs.CheckRan(name, result):
                 if name in self.services:
-                    self._agenda.add([self.services[name]], result)
-            case inputs.AddressesMissing(vips):
-                if vips != self._missing.vips:
-                    self._missing = events.AddressesMissing(vips)
-                    self._agenda.add(self.services.values(), self._missing)
-            case inputs.TimerFired():
+                    self._scheduler.enqueue([self.services[name]], result)
+            case events.AddressesMissing():
+                if given != self._missing:
+                    self._missing = given
+                    self._scheduler.enqueue(self.services.values(), given)
+            case events.TimerFired():
                 self._timer = None
-                for news in (*self._exabgp.judge(self._now), *self._exabgp.overdue(self._now)):
-                    self._take_news(news)
-                self._agenda.add_timers(self._now)
+                for event in self._exabgp.check_timeouts(self._now):
+                    self._on_conversation_event(event)
+                self._scheduler.enqueue_timers(self._now)
             case inputs.Started() | inputs.ShutdownRequested() | inputs.ConfigReloaded():
-                self._obey(given)
+                self._update_from_operator(given)
             case _:
                 assert_never(given)
 
-    def _learn_of_exabgp(self, given: inputs.FromExaBGP) -> None:
+    def _update_from_exabgp(self, given: inputs.FromExaBGP) -> None:
         match given:
-            case inputs.LinesRead(lines):  # all that it brings, then decide: that costs more than a line (A6)
+            case inputs.LinesRead(
+                lines
+            ):  # one decision for all lines, because it costs more than a line (A6)
                 for line in lines:
-                    for news in self._exabgp.hear(line, self._now):
-                        self._take_news(news)
+                    for event in self._exabgp.on_line(line, self._now):
+                        self._on_conversation_event(event)
             case inputs.PipeEnded():
-                self._reports.append([Log.warning("ExaBGP is gone: end of file")])
+                self._reports.append([Log.warning("stdin closed, ExaBGP has exited; shutting down")])
                 self._exabgp.ended = True
-                self._stop()
+                self._start_shutdown()
             case inputs.PipeCongested(congested):
                 self._exabgp.congested = congested
             case _:
                 assert_never(given)
 
-    def _take_news(self, news: News) -> None:
-        match news:
+    def _on_conversation_event(self, event: ConversationEvent) -> None:
+        match event:
             case CommandResult():
-                self._settled(news)
+                self._on_outcome(event)
             case GateChange():
-                self._reports.append(news.logs)
+                self._reports.append(event.logs)
                 for service in self.services.values():
-                    if news.counted:
-                        self._agenda.tell(service, events.NeighborsChanged(self._exabgp.gate.established))
-                    if news.asns and self._find_loops(service):
-                        self._agenda.reannounce([service])
+                    if event.counted:
+                        change = events.NeighborsChanged(self._exabgp.gate.established)
+                        self._scheduler.collect(service, change)
+                    if event.asns and self._update_loops(service):
+                        self._scheduler.reannounce([service])
                         self._reports.append(service.republish())
-            case ShutdownSaid():
-                self._reports.append([Log.warning("ExaBGP is going to end")])
-                self._stop()
+            case ExaBGPStopping():
+                self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
+                self._start_shutdown()
             case _:
-                assert_never(news)
+                assert_never(event)
 
-    def _settled(self, outcome: CommandResult) -> None:
+    def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
-            self._reports.append([Log.error("command failed, to be tried again", **fields)])
+            self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
         service = self._by_vip.get(outcome.vip)
         if service and outcome.is_current and outcome.announced:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
-            self._agenda.tell(service, kind(outcome.vip))
+            self._scheduler.collect(service, kind(outcome.vip))
 
-    def _learn_of_store(self, given: inputs.FromStore) -> None:
+    def _update_from_store(self, given: inputs.FromStore) -> None:
         match given:
             case inputs.StoreSession(state, detail):
                 level = effects.Level.INFO if state is StoreState.CONNECTED else effects.Level.WARNING
                 self._reports.append([Log(level, "store", {"state": state, "detail": detail})])
-                self._viewer.take_session(given)
-                self._agenda.add(self.services.values(), events.StoreChanged(state))
+                self._views.update_session(given)
+                self._scheduler.enqueue(self.services.values(), events.StoreChanged(state))
                 self._reports.append([effects.ViewChanged()])
             case inputs.SnapshotRead(directory, entries):
                 service = self.services.get(directory.service)
                 if service is None:
                     return
-                if event := service.event_of(directory, entries):
-                    self._agenda.add([service], event)
-                self._reports.append(service.note_unknown(directory, entries))
-                self._reports.append(self._viewer.take_snapshot(given))
+                if event := service.event_from(directory, entries):
+                    self._scheduler.enqueue([service], event)
+                self._reports.append(service.log_unknown(directory, entries))
+                self._reports.append(self._views.update_snapshot(given))
             case _:
                 assert_never(given)
 
-    def _obey(self, given: inputs.FromOperator) -> None:
+    def _update_from_operator(self, given: inputs.FromOperator) -> None:
         match given:
             case inputs.Started():
                 self._exabgp.congested = False
-                for service in () if self._ending.begun else self._config.services:
+                for service in () if self._shutdown.started else self._config.services:
                     self._add(service)
             case inputs.ShutdownRequested():
-                self._stop()
+                self._start_shutdown()
             case inputs.ConfigReloaded(config):
                 self._reconfigure(config)
             case _:
                 assert_never(given)
 
-    def _stop(self) -> None:
-        """Begin to end; the others announce meanwhile, unless all routes go with ExaBGP anyway (E3)."""
-        if self._ending.begin(self._now) and not self._exabgp.ends:
-            self._agenda.add(self.services.values(), events.LeaveRequested())
+    def _start_shutdown(self) -> None:
+        """Start the shutdown; leave first, unless ExaBGP is stopping as well (E3)."""
+        if self._shutdown.start(self._now) and not self._exabgp.is_stopping:
+            self._scheduler.enqueue(self.services.values(), events.LeaveRequested())
 
     def _reconfigure(self, config: AgentConfig) -> None:
-        """Replace the configuration; routes that stay the same are not touched (E3)."""
-        if self._ending.begun:  # since `check`
+        """Replace the configuration; unchanged routes are not touched (E3)."""
+        if self._shutdown.started:  # since `check`
             return
         before, self._config = self._config, replace(config, store=self._config.store)
-        wanted = {service.name: service for service in config.services}
-        for name in list(reload.removed(self.services, wanted)):
-            self._remove(name)
-        for name, service_config in wanted.items():
+        desired = {service.name: service for service in config.services}
+        for name, service in list(self.services.items()):
+            if name not in desired or not service.can_change_to(desired[name]):
+                self._remove(name)
+        for name, service_config in desired.items():
             if name not in self.services:
                 self._add(service_config)
             elif service_config != self.services[name].config:
                 self._change(self.services[name], service_config)
-        self._by_vip = {
-            vip: service for service in self.services.values() for vip in service.config.core.pool
-        }
-        self._agenda.reannounce(self.services.values())
+        services = self.services.values()
+        self._by_vip = {vip: service for service in services for vip in service.config.core.pool}
+        self._scheduler.reannounce(services)
         if bool(config.listen) != bool(before.listen):
-            self._context.watches_all = config.listen is not None
-            self._reports.extend(service.watch() for service in self.services.values())
+            self._context.watch_all = config.listen is not None
+            self._reports.extend(service.watch() for service in services)
         self._reports.append([effects.ViewChanged()])
 
     def _add(self, config: ServiceConfig) -> None:
         service = ServiceRuntime(config, self._context, self._core(config.core, self._now))
         self.services[config.name] = service
         self._by_vip.update(dict.fromkeys(config.core.pool, service))
-        self._find_loops(service)
-        self._agenda.add([service], events.StoreChanged(self._viewer.store.state))
+        self._update_loops(service)
+        self._scheduler.enqueue([service], events.StoreChanged(self._views.store.state))
         if self._exabgp.gate.established is not None:
-            self._agenda.add([service], events.NeighborsChanged(self._exabgp.gate.established))
+            self._scheduler.enqueue([service], events.NeighborsChanged(self._exabgp.gate.established))
         if self._missing.vips:
-            self._agenda.add([service], self._missing)
+            self._scheduler.enqueue([service], self._missing)
 
     def _change(self, service: ServiceRuntime, config: ServiceConfig) -> None:
         before = service.config
         service.reconfigure(config)
-        self._find_loops(service)
+        self._update_loops(service)
         if config.core != before.core:
-            self._agenda.add([service], events.Reconfigured(config.core))
+            self._scheduler.enqueue([service], events.Reconfigured(config.core))
             self._reports.append(service.watch())
         self._reports.append([effects.StartService(config)])
 
     def _remove(self, name: str) -> None:
-        self._agenda.add([self.services.pop(name)], events.StopRequested())
-        self._viewer.forget(name)
+        self._scheduler.enqueue([self.services.pop(name)], events.StopRequested())
+        self._views.remove(name)
 
-    def _find_loops(self, service: ServiceRuntime) -> bool:
-        """Find the neighbours that `prepend` is a loop for; return whether they are others now (N10)."""
-        logs = service.find_loops()
+    def _update_loops(self, service: ServiceRuntime) -> bool:
+        """Update the neighbours that reject prepended paths; return whether they have changed (N10)."""
+        logs = service.update_loops()
         if logs is not None:
             self._reports.append(logs)
         return logs is not None

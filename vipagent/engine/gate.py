@@ -1,9 +1,9 @@
-"""What the engine knows of ExaBGP's neighbours: followed, judged in time, and logged (E5, N1, N2)."""
+"""BGP gate: tracks the number of established neighbours and whether ExaBGP answers (E5, N1, N2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from vipagent.core.moment import earliest
+from vipagent.core.state import earliest
 from vipagent.engine.effects import Log
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
@@ -12,55 +12,55 @@ from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
 
 @dataclass(frozen=True, slots=True)
 class GateChange:
-    """What a line, or the time that has passed, has changed."""
+    """Change caused by a line of ExaBGP's output or by a timeout."""
 
     came_up: bool = False
     """Whether a BGP session came up."""
     counted: bool = False
-    """Whether the number of established neighbours is another one."""
+    """Whether the number of established neighbours has changed."""
     asns: bool = False
-    """Whether another AS number of a neighbour became known."""
+    """Whether the AS number of a neighbour was learnt or has changed."""
     logs: tuple[Log, ...] = ()
 
 
 class Gate:
-    """Follows ExaBGP's neighbours."""
+    """Tracks ExaBGP's neighbours."""
 
     def __init__(self) -> None:
         self._neighbors = Neighbors()
         self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
-        """What was known before the next line."""
+        """State before the next line."""
         self._warn_at: float | None = None
-        """When to warn if nothing is known; None: nothing was asked, or it has been judged."""
-        self._asked = False
+        """When to warn that the neighbours are unknown; None before the first query and after the check."""
+        self._queried = False
 
     @property
     def established(self) -> int | None:
-        """How many neighbours are established; None: unknown."""
+        """Number of established neighbours; None if unknown."""
         return self._neighbors.established
 
     @property
     def hung(self) -> bool:
-        """Whether ExaBGP owes an answer and says nothing at all."""
+        """Whether ExaBGP has not answered a query in time and has sent no other output."""
         return self._neighbors.hung
 
     @property
     def asns(self) -> Mapping[str, int]:
-        """The AS number of each neighbour that is, or was, established."""
+        """AS number of each neighbour that is, or was, established."""
         return self._neighbors.asns
 
-    def asked(self, now: float) -> None:
-        """Count a question that was written."""
-        if not self._asked:
-            self._asked, self._warn_at = True, now + FIRST_ANSWER_TIMEOUT
+    def on_query_sent(self, now: float) -> None:
+        """Record that a query was written to ExaBGP."""
+        if not self._queried:
+            self._queried, self._warn_at = True, now + FIRST_ANSWER_TIMEOUT
         self._neighbors.query_sent(now)
 
-    def heard(self, message: Message, now: float) -> GateChange | None:
-        """Process a line of ExaBGP's; return what it has changed, if anything."""
+    def on_message(self, message: Message, now: float) -> GateChange | None:
+        """Process one line of ExaBGP's output; return the change, if any."""
         return self._change(self._neighbors.message_received(message, now))
 
-    def overdue(self, now: float) -> GateChange | None:
-        """Judge by the time that has passed; what there was to read must have been read before."""
+    def check_timeout(self, now: float) -> GateChange | None:
+        """Return the change if ExaBGP has not answered in time; read all pending output first."""
         changed = self._change(self._neighbors.handle_timeouts(now))
         if self._warn_at is None or now < self._warn_at:
             return changed
@@ -75,7 +75,7 @@ class Gate:
         return replace(changed, logs=(*changed.logs, warning))
 
     def deadline(self) -> float | None:
-        """Return when `overdue` has something to do."""
+        """Return when to call `check_timeout`."""
         return earliest(self._neighbors.deadline(), self._warn_at)
 
     def _change(self, states: list[NeighborState]) -> GateChange | None:

@@ -1,4 +1,4 @@
-"""What became of a service's routes, and why: lines of the log, and events of the node's record (Shape 4)."""
+"""History of a service's routes: log entries, and events of the node's record (Shape 4)."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from vipagent.core import actions, events
 from vipagent.engine.effects import Log
 from vipagent.store.records import MAX_EVENTS, Event
-from vipagent.types import RULES, Reason
+from vipagent.types import RULE_BY_REASON, Reason
 
 CAUSES: Mapping[type[events.Event], str] = {
     events.CheckFinished: "check",
@@ -23,25 +23,25 @@ CAUSES: Mapping[type[events.Event], str] = {
     events.LeaveRequested: "leave",
     events.StopRequested: "stop",
 }
-"""The word for what led to a decision."""
+"""Cause of a decision, as logged and published."""
 
 
 def cause_of(event: events.Event) -> str:
-    """Return the word for an event; of several at once, the first stands for all."""
+    """Return the cause of a decision on this event; for a batch, that of its first event."""
     return CAUSES[type(events.unbatch(event)[0])]
 
 
 def utc_now() -> datetime:
-    """Return the time by the node's own clock."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class History:
-    """The decisions of one service on this node since the agent's start.
+    """Route changes of one service on this node since the agent's start.
 
     Args:
-        service: its name.
-        wall_clock: tells the time of day, in UTC, for people.
+        service: name of the service.
+        wall_clock: returns the current time in UTC.
     """
 
     def __init__(self, service: str, wall_clock: Callable[[], datetime] = utc_now) -> None:
@@ -52,11 +52,14 @@ class History:
 
     @property
     def latest(self) -> tuple[Event, ...]:
-        """The last `MAX_EVENTS` changes, the latest one last."""
+        """The last `MAX_EVENTS` changes, oldest first."""
         return tuple(self._latest)
 
-    def note(self, decided: actions.Announce | actions.Withdraw, cause: events.Event) -> Log:
-        """Keep a decision, unless it withdraws what this run never announced (E2); return the log's line."""
+    def record(self, decided: actions.Announce | actions.Withdraw, cause: events.Event) -> Log:
+        """Record a decision and return its log entry.
+
+        Withdrawals of routes that this run never announced are logged only (E2).
+        """
         event = self._event(decided, cause)
         announces = isinstance(decided, actions.Announce)
         if announces or event.old:
@@ -74,15 +77,15 @@ class History:
             cause=event.cause,
         )
 
-    def follow(self, report: actions.Report) -> None:
-        """Keep the reasons up to date: they change without the route, as when an owner is back (H1)."""
+    def update_reasons(self, report: actions.Report) -> None:
+        """Update the reasons, which can change without the route, for example when an owner is back (H1)."""
         for vip in self._states.keys() & report.vips.keys():
-            seen = report.vips[vip]
-            self._states[vip] = _words(seen.rank, seen.reason)
+            vip_report = report.vips[vip]
+            self._states[vip] = _describe(vip_report.rank, vip_report.reason)
 
     def _event(self, decided: actions.Announce | actions.Withdraw, cause: events.Event) -> Event:
         rank = decided.preference.rank if isinstance(decided, actions.Announce) else None
-        old, new = self._states.get(decided.vip, ""), _words(rank, decided.reason)
+        old, new = self._states.get(decided.vip, ""), _describe(rank, decided.reason)
         self._states[decided.vip] = new
         return Event(
             at=self._wall_clock().isoformat(timespec="milliseconds"),
@@ -90,10 +93,10 @@ class History:
             old=old,
             new=new,
             reason=decided.reason,
-            rule=RULES[decided.reason],
+            rule=RULE_BY_REASON[decided.reason],
             cause=cause_of(cause),
         )
 
 
-def _words(rank: int | None, reason: Reason) -> str:
+def _describe(rank: int | None, reason: Reason) -> str:
     return f"withdrawn ({reason})" if rank is None else f"rank {rank} ({reason})"

@@ -1,10 +1,9 @@
-"""What can happen to an agent: all that the engine ever learns (Shape 2)."""
+"""Inputs that the engine handles (Shape 2)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vipagent.config.settings import AgentConfig
-from vipagent.core import events
+from vipagent.core.events import AddressesMissing, CheckFinished, TimerFired
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
 from vipagent.types import StoreState
@@ -12,40 +11,41 @@ from vipagent.types import StoreState
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The pipes are open: begin to serve."""
+    """The pipes to ExaBGP are open: start all services."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinesRead:
-    """One read from ExaBGP brought these lines, without their ends: all of them count before a decision."""
+    """Lines were read from ExaBGP in one read; all are processed before any decision."""
 
     lines: list[str]
+    """Without line ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipeEnded:
-    """ExaBGP is gone (E3)."""
+    """ExaBGP has closed its end of the pipe, so it has exited (E3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipeCongested:
-    """Lines wait because ExaBGP does not read, or no longer do (E4)."""
+    """The pipe to ExaBGP has become congested, or has drained (E4)."""
 
     congested: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSession:
-    """The session with the store has another state."""
+    """The state of the store session has changed."""
 
     state: StoreState
     detail: str
-    """For people: host, cause."""
+    """Server and cause, for the log and the status."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRead:
-    """A directory of the store has these entries now."""
+    """A directory of the store was read."""
 
     directory: Directory
     entries: Snapshot
@@ -53,32 +53,20 @@ class SnapshotRead:
 
 @dataclass(frozen=True, slots=True)
 class CheckRan:
-    """A service's check has a result."""
+    """A service's check has finished."""
 
     service: str
-    result: events.CheckFinished
-
-
-@dataclass(frozen=True, slots=True)
-class AddressesMissing:
-    """The VIPs that cannot be put on the loopback interface, and why: they are not announced."""
-
-    vips: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class TimerFired:
-    """The time that `SetTimer` named has come; what there was to read from ExaBGP has been read."""
+    result: CheckFinished
 
 
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested:
-    """A signal asks the agent to end (E3)."""
+    """A signal has asked the agent to stop (E3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigReloaded:
-    """The configuration was read anew, and passed `Engine.check` (E3)."""
+    """The configuration was reloaded and has passed `Engine.check` (E3)."""
 
     config: AgentConfig
 
@@ -87,3 +75,4 @@ FromExaBGP = LinesRead | PipeEnded | PipeCongested
 FromStore = StoreSession | SnapshotRead
 FromOperator = Started | ShutdownRequested | ConfigReloaded
 Input = FromExaBGP | FromStore | FromOperator | CheckRan | AddressesMissing | TimerFired
+"""`TimerFired` must follow all pending output of ExaBGP."""

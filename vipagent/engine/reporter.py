@@ -1,36 +1,60 @@
-"""What is reported of one service's decisions: log lines, counters, hooks, and the node's record (Shape 4).
+"""Reports one service's decisions: log entries, counters, hooks, and the node's record (Shape 4).
 
-All of it comes after the routes, and is made when it is asked for: no route waits for its own log line.
+Reports are evaluated lazily, after the routes have been written, so that no route waits for its log entry.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import assert_never
 
-from vipagent.config.settings import ServiceConfig
+from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
 from vipagent.engine import effects
-from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
+from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
+from vipagent.exabgp.commands import CommandQueue
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.counters import ServiceCounters
-from vipagent.types import RULES, Reason
+from vipagent.types import RULE_BY_REASON, Reason
+
+
+class Context:
+    """Objects shared by the services of an engine.
+
+    Args:
+        config: the configuration at the start.
+        commands: sends routes to ExaBGP.
+        gate: tracks the BGP neighbours.
+        wall_clock: returns the current time in UTC.
+    """
+
+    def __init__(
+        self, config: AgentConfig, commands: CommandQueue, gate: Gate, wall_clock: Callable[[], datetime]
+    ) -> None:
+        self.instance = config.store.instance
+        """Identifies this run of the agent."""
+        self.watch_all = config.listen is not None
+        """Whether to watch all directories, for the status page, or only those needed for decisions."""
+        self.commands = commands
+        self.gate = gate
+        self.wall_clock = wall_clock
 
 
 class Reporter:
-    """Reports what one service decides.
+    """Reports one service's decisions.
 
     Args:
-        config: the service, as configured.
-        context: what it shares with the engine's other services.
+        config: the configured service.
+        context: shared by the services of an engine.
     """
 
     def __init__(self, config: ServiceConfig, context: Context) -> None:
         self.config = config
         self.counters = ServiceCounters()
         self.loops: tuple[str, ...] = ()
-        """The neighbours that would take a prepended path for a loop (N10)."""
+        """Neighbours that would reject a prepended path as a loop (N10)."""
         self._context = context
         self._history = History(config.name, context.wall_clock)
         self._why = ("", "")
@@ -38,7 +62,7 @@ class Reporter:
         self._gate_closed = False
 
     def report(self, event: events.Event, todo: Iterable[actions.Action]) -> Iterator[Effect]:
-        """Report what an event has led to."""
+        """Report the actions that follow from an event."""
         if isinstance(event, events.CheckFinished):
             self.counters.checked(event)
         for action in todo:
@@ -46,8 +70,8 @@ class Reporter:
             yield from self._report(action, event)
 
     def publish(self, report: actions.Report) -> Iterator[Effect]:
-        """Log what people have to know, and publish the node's record."""
-        self._history.follow(report)
+        """Log conflicts and changes of the BGP gate, and publish the node's record."""
+        self._history.update_reasons(report)
         yield from self._gate_logs(report.neighbors)
         for vip, holder in report.conflicts.items():
             yield Log.error(
@@ -56,15 +80,15 @@ class Reporter:
                 vip=vip,
                 holder=holder or "an anonymous registration",
             )
-        yield effects.Publish(self.record_key, self._record(report))
+        yield effects.PublishRecord(self.record_key, self._record(report))
 
     @property
     def record_key(self) -> Key:
-        """Where the node's record is in the store."""
+        """Key of the node's record in the store."""
         return Key(Directory(Kind.STATES, self.config.name), self.config.core.node)
 
     def internal_error(self, event: events.Event, error: Exception) -> Iterator[Effect]:
-        """Report a bug, which must not take the routes of all services (E6)."""
+        """Report an exception, which must not affect the other services (E6)."""
         self.counters.internal_errors += 1
         fields = {"service": self.config.name, "cause": cause_of(event)}
         yield Log(effects.Level.ERROR, "internal error", fields, error)
@@ -73,25 +97,25 @@ class Reporter:
         service = self.config.name
         match action:
             case actions.Announce() | actions.Withdraw():
-                yield self._history.note(action, event)
+                yield self._history.record(action, event)
             case actions.Register(vip):
                 yield Log.info("register", service=service, vip=vip, cause=cause_of(event))
             case actions.Deregister(vip, reason):
-                why = {"reason": reason, "rule": RULES[reason], "cause": cause_of(event)}
+                why = {"reason": reason, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
                 yield Log.info("deregister", service=service, vip=vip, **why)
             case actions.Publish(report):
                 yield from self.publish(report)
             case actions.RunHook(state):
                 detail = event.detail if isinstance(event, events.CheckFinished) else ""
                 yield Log.info("check", service=service, state=state, detail=detail)
-                yield effects.RunHook(service, state)
+                yield effects.RunServiceHook(service, state)
             case actions.SetTimer():
                 pass
             case _:
                 assert_never(action)
 
     def _gate_logs(self, established: int | None) -> Iterator[Effect]:
-        """Log what the BGP gate does, once for each change: what ExaBGP does about it is not in our log."""
+        """Log each change of the BGP gate."""
         needed = self.config.core.require_bgp
         closed = established is not None and established < needed
         if closed == self._gate_closed:
@@ -117,22 +141,22 @@ class Reporter:
             since=self._since.isoformat(timespec="seconds"),
             neighbors=report.neighbors,
             vips={
-                vip: VipState(seen.reason, seen.rank, seen.owned)
-                for vip, seen in report.vips.items()
-                if seen.owned or seen.reason is not Reason.STANDBY
+                vip: VipState(vip_report.reason, vip_report.rank, vip_report.owned)
+                for vip, vip_report in report.vips.items()
+                if vip_report.owned or vip_report.reason is not Reason.STANDBY
             },
             instance=self._context.instance,
             events=self._history.latest,
         )
 
     def _detail(self, report: actions.Report) -> str:
-        """Return in words why a node does not do what it should."""
+        """Return an explanation of every problem of the service on this node."""
         conflicts = report.conflicts.items()
         reasons = [
             report.maintenance,
-            *(f"{vip} is registered by {holder or 'somebody else'}" for vip, holder in conflicts),
+            *(f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts),
             self._gate_detail(report.neighbors),
-            _unaddressed(report.missing),
+            _missing_detail(report.missing),
             f"prepend is ignored for iBGP neighbours: {', '.join(self.loops)}" if self.loops else "",
             report.detail,
         ]
@@ -147,10 +171,10 @@ class Reporter:
         return f"{established} of {needed} BGP neighbours established" if established < needed else ""
 
 
-def _unaddressed(missing: Mapping[str, str]) -> str:
-    """Return which VIPs cannot be put on the loopback interface, and why: the first one's reason will do."""
+def _missing_detail(missing: Mapping[str, str]) -> str:
+    """Return how many VIPs cannot be added to the loopback interface, with the error of the first."""
     if not missing:
         return ""
     first, error = next(iter(missing.items()))
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-    return f"{first}{others} cannot be put on the loopback interface: {error}"
+    return f"{first}{others} cannot be added to the loopback interface: {error}"

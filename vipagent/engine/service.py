@@ -1,134 +1,137 @@
-"""One service of the engine: its core, and how the core's actions are carried out (Shape 2)."""
+"""Runtime of one service: runs its core and turns the core's actions into effects (Shape 2)."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
-from vipagent.core.moment import earliest
 from vipagent.core.service import Service
-from vipagent.core.settings import ServiceSettings
+from vipagent.core.state import earliest
 from vipagent.engine import effects
-from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
-from vipagent.engine.reporter import Reporter
+from vipagent.engine.reporter import Context, Reporter
+from vipagent.engine.snapshots import maintenance_seen, members_seen, required_values, unknown_names
 from vipagent.exabgp import route
-from vipagent.store.backend import Entry, Snapshot
-from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name, vips_by_name
-from vipagent.store.records import Maintenance, Registration
+from vipagent.store.backend import Snapshot
+from vipagent.store.layout import Directory, Key, Kind, member_name, vips_by_name
+from vipagent.store.records import Registration
 from vipagent.telemetry.counters import ServiceCounters
-from vipagent.types import Claim, Reason
+from vipagent.types import Reason
 
-MAX_RETRY = 60.0
-"""Seconds, at most, after which a service decides again that a bug has kept from it; the first time, 2."""
+MAX_RETRY_DELAY = 60.0
+"""Maximum delay before a failed decision is retried, in seconds; the first delay is 2 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What a service asks for, once its routes are in the command queue."""
+class ServiceEffects:
+    """Effects of one decision, after its routes have been passed to the command queue."""
 
     deregistrations: list[Effect]
-    """To be carried out before the routes (G2, H2)."""
+    """Carried out before the routes (G2, H2)."""
     registrations: list[Effect]
-    """To be carried out after the routes (G1)."""
+    """Carried out after the routes (G1)."""
     reports: Iterable[Effect]
-    """To be carried out last; each is made when it is asked for."""
+    """Carried out last; evaluated lazily."""
 
 
 class ServiceRuntime:
-    """One service.
+    """Runtime of one service.
 
     Args:
-        config: as configured.
-        context: what it shares with the engine's other services.
-        core: decides; it is new.
+        config: the configured service.
+        context: shared by the services of an engine.
+        core: a new state machine for the service.
     """
 
     def __init__(self, config: ServiceConfig, context: Context, core: Service) -> None:
         self.config = config
         self.timer: float | None = None
-        """When the core wants `TimerFired`."""
+        """When to send `TimerFired` to the core; None if never."""
         self.stopped = False
-        """Whether it has withdrawn everything, and decides no more."""
+        """Whether the service has withdrawn everything and ignores further events."""
         self._started = False
-        """Whether the store's directories are followed, and the check runs."""
+        """Whether the store is watched and the check runs."""
         self._context = context
         self._core = core
         self._reporter = Reporter(config, context)
         self._errors = 0
-        """Decisions in a row that a bug has kept from being made."""
+        """Consecutive decisions that failed with an exception."""
         self._announced: dict[str, actions.Preference] = {}
         self._names = vips_by_name(config.core.pool)
         self._unknown: frozenset[str] = frozenset()
-        """The names in its directory of members that are no VIP of its pool."""
+        """Entry names in the directory of members that are not VIPs of the pool."""
 
     @property
     def report(self) -> actions.Report | None:
-        """What this node does; None: it has decided nothing yet."""
+        """The last published report; None before the first decision."""
         return self._core.report
 
     @property
     def counters(self) -> ServiceCounters:
-        """What is counted of the service."""
+        """Counters of the service."""
         return self._reporter.counters
 
     @property
     def check_changing(self) -> bool:
-        """Whether the next check should come after `fast_interval` instead of `interval`."""
+        """Whether the next check should run after `fast_interval` instead of `interval`."""
         return self._core.check_changing
 
     def watch(self) -> Iterator[Effect]:
-        """Follow the directories that are needed, and no others."""
+        """Watch the required directories and unwatch the others."""
         needed: Mapping[Kind, frozenset[str] | None] = required_values(self.config.core)
-        if self._context.watches_all:
+        if self._context.watch_all:
             needed = dict.fromkeys(Kind)
         for kind in Kind:
             directory = self._directory(kind)
             yield effects.Watch(directory, needed[kind]) if kind in needed else effects.Unwatch(directory)
 
-    def dispatch(self, event: events.Event, now: float) -> Decision:
-        """Let the core decide, and queue the commands for the routes; never raises (E6)."""
+    def dispatch(self, event: events.Event, now: float) -> ServiceEffects:
+        """Pass an event to the core and its routes to the command queue; never raises (E6)."""
         if self.stopped:
-            return Decision([], [], [])
+            return ServiceEffects([], [], [])
         if isinstance(event, events.TimerFired):
             self.timer = None
         errors: list[Iterable[Effect]] = []
         try:
             todo = self._core.handle(event, now)
-        except Exception as error:  # noqa: BLE001 - a bug in one service must not take the routes of all
+        except Exception as error:  # noqa: BLE001 - a bug in one service must not affect the others
             errors.append(self._reporter.internal_error(event, error))
-            todo = list(self._give_up()) if isinstance(event, events.StopRequested) else []
+            todo = list(self._final_actions()) if isinstance(event, events.StopRequested) else []
             self._errors += 1
-            self.timer = earliest(self.timer, now + min(2.0**self._errors, MAX_RETRY))
+            self.timer = earliest(self.timer, now + min(2.0**self._errors, MAX_RETRY_DELAY))
         else:
             self._errors = 0
         for action in todo:
             try:
                 self._request(action)
-            except Exception as error:  # noqa: BLE001 - nor of one VIP those of all
+            except Exception as error:  # noqa: BLE001 - nor one VIP the others
                 errors.append(self._reporter.internal_error(event, error))
         if isinstance(event, events.StopRequested):
             self.stopped, self.timer = True, None
-        return Decision(
-            [effects.Deregister(self._member(it.vip)) for it in todo if isinstance(it, actions.Deregister)],
+        return ServiceEffects(
             [
-                effects.Register(self._member(it.vip), self._registration)
-                for it in todo
-                if isinstance(it, actions.Register)
+                effects.DeregisterEntry(self._member(action.vip))
+                for action in todo
+                if isinstance(action, actions.Deregister)
+            ],
+            [
+                effects.RegisterEntry(self._member(action.vip), self._registration)
+                for action in todo
+                if isinstance(action, actions.Register)
             ],
             chain(*errors, self._report(event, todo)),
         )
 
-    def _give_up(self) -> Iterator[actions.Action]:
-        """Yield what leaves nothing behind, if the core cannot say what there is."""
+    def _final_actions(self) -> Iterator[actions.Action]:
+        """Yield actions that withdraw and deregister everything, in case the core has failed."""
         core = self.config.core
         yield from (actions.Deregister(vip, Reason.STOPPING) for vip in core.owned)
         yield from (actions.Withdraw(vip, Reason.STOPPING) for vip in core.pool)
 
-    def event_of(self, directory: Directory, entries: Snapshot) -> events.Event | None:
-        """Return what a snapshot of one of this service's directories means; None: it decides nothing."""
+    def event_from(self, directory: Directory, entries: Snapshot) -> events.Event | None:
+        """Return the event for a snapshot of a directory; None if no decision depends on it."""
         match directory.kind:
             case Kind.MEMBERS:
                 return members_seen(entries, self._names, self.config.core.owned_set)
@@ -139,30 +142,34 @@ class ServiceRuntime:
             case _:
                 assert_never(directory.kind)
 
-    def note_unknown(self, directory: Directory, entries: Snapshot) -> Iterator[Effect]:
-        """Log names that mean nothing, once for as long as they are there (S1)."""
+    def log_unknown(self, directory: Directory, entries: Snapshot) -> Iterator[Effect]:
+        """Log unknown entry names when new ones appear (S1)."""
         if directory.kind is not Kind.MEMBERS:
             return
         names = unknown_names(entries, self._names)
         if names - self._unknown:
             yield Log.warning(
-                "ignored in the store: no VIPs of this service",
+                "ignoring unknown entries in the store",
                 service=self.config.name,
                 count=len(names),
                 names=sorted(names)[:5],
             )
         self._unknown = names
 
+    def can_change_to(self, config: ServiceConfig) -> bool:
+        """Return whether the routes of a new configuration replace the current ones in place."""
+        return route.replaces(config.routes, self.config.routes)
+
     def reconfigure(self, config: ServiceConfig) -> None:
-        """Replace the configuration; the core is told by an event of its own (E3)."""
+        """Replace the configuration; the core receives a separate event (E3)."""
         self.config = self._reporter.config = config
         self._names = vips_by_name(config.core.pool)
 
     def reannounce(self) -> Iterable[Effect]:
-        """Queue the announcements again: it may look different, or have another service.
+        """Request the announced routes again: attributes may have changed, or a route have moved.
 
         Returns:
-            What to report; it never raises (E6).
+            The effects that report an exception; never raises (E6).
         """
         try:
             for vip, preference in self._announced.items():
@@ -172,15 +179,15 @@ class ServiceRuntime:
         return ()
 
     def republish(self) -> Iterator[Effect]:
-        """Publish the record once more, if there is one: what surrounds the decisions has changed."""
+        """Publish the record again, if there is one, because data outside the report has changed."""
         if self._core.report and not self.stopped:
             yield from self._reporter.publish(self._core.report)
 
-    def find_loops(self) -> Iterable[Log] | None:
-        """Find the neighbours that `prepend` would be a loop for (N10).
+    def update_loops(self) -> Iterable[Log] | None:
+        """Update the neighbours that would reject a prepended path as a loop (N10).
 
         Returns:
-            What to log if they are others now; else None.
+            The log entries if the neighbours have changed; else None.
         """
         found = route.looping_neighbors(self.config.routes, self._context.gate.asns)
         if found == self._reporter.loops:
@@ -191,8 +198,9 @@ class ServiceRuntime:
     def _loops_logs(self, found: tuple[str, ...]) -> Iterator[Log]:
         if found:
             yield Log.warning(
-                "prepend is ignored for all neighbours of the service: an iBGP one takes a path with its "
-                "own AS for a loop; name the others in `neighbor`, or rank by local_preference",
+                "prepend is ignored for all neighbours of the service: an iBGP neighbour would reject "
+                "a path with its own AS as a loop; name the other neighbours in `neighbor`, or rank by "
+                "local_preference",
                 service=self.config.name,
                 neighbors=found,
                 **{"as": self.config.routes.local_as},
@@ -200,7 +208,7 @@ class ServiceRuntime:
 
     @property
     def _routes(self) -> route.RouteSettings:
-        """How the routes look: not prepended where that would be a loop (N10)."""
+        """The attributes of the routes, without prepending if a neighbour would see a loop (N10)."""
         return replace(self.config.routes, prepend=0) if self._reporter.loops else self.config.routes
 
     def _request(self, action: actions.Action) -> None:
@@ -231,7 +239,7 @@ class ServiceRuntime:
             yield effects.StopService(self.config.name)
             for kind in Kind:
                 yield effects.Unwatch(self._directory(kind))
-            yield effects.Deregister(self._reporter.record_key)
+            yield effects.DeregisterEntry(self._reporter.record_key)
 
     @property
     def _registration(self) -> bytes:
@@ -242,57 +250,3 @@ class ServiceRuntime:
 
     def _directory(self, kind: Kind) -> Directory:
         return Directory(kind, self.config.name)
-
-
-# From the store's snapshots to the core's events: whatever else lies there is ignored and counted (A5, S1).
-
-OTHERS = events.Member()
-"""The member of a VIP that this node does not own: whose it is decides nothing."""
-
-
-def members_seen(snapshot: Snapshot, names: Mapping[str, str], owned: Collection[str]) -> events.MembersSeen:
-    """Return the members among the pool's VIPs; a name that is not one of them means nothing here.
-
-    Args:
-        snapshot: the directory of members.
-        names: the VIPs of the pool, by name.
-        owned: those of which it matters who holds them.
-    """
-    members = {}
-    for name, vip in names.items():
-        entry = snapshot.get(name)
-        if entry is not None:
-            members[vip] = _member(entry) if vip in owned else OTHERS
-    return events.MembersSeen(members)
-
-
-def _member(entry: Entry) -> events.Member:
-    """Return whose a registration is, by name if it is not ours."""
-    if entry.claim is Claim.OURS:
-        return events.Member(entry.claim)
-    return events.Member(entry.claim, Registration.load(entry.value).node)
-
-
-def required_values(settings: ServiceSettings) -> Mapping[Kind, frozenset[str]]:
-    """Return the directories that a node decides by, and the entries whose values it needs."""
-    own = frozenset(member_name(vip) for vip in settings.owned)
-    return {Kind.MEMBERS: own, Kind.MAINTENANCE: frozenset({WHOLE_SERVICE, settings.node})}
-
-
-def unknown_names(snapshot: Snapshot, names: Mapping[str, str]) -> frozenset[str]:
-    """Return the names in a directory of members that are no VIP of the pool."""
-    return frozenset(snapshot.keys() - names.keys())
-
-
-def maintenance_seen(snapshot: Snapshot, node: str) -> events.MaintenanceSeen:
-    """Return what the maintenance keys mean for this node."""
-    of_service = snapshot.get(WHOLE_SERVICE)
-    of_node = snapshot.get(node)
-    key = of_service or of_node
-    maintenance = Maintenance.load(key.value) if key else Maintenance()
-    return events.MaintenanceSeen(
-        service=of_service is not None,
-        node=of_node is not None,
-        now=of_node is not None and Maintenance.load(of_node.value).now,
-        why=maintenance.in_words() if key else "",
-    )

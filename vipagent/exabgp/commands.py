@@ -22,7 +22,7 @@ commands in order, so a query may be sent while commands are in flight: the repl
 from collections import deque
 from dataclasses import InitVar, dataclass, field, replace
 
-from vipagent.core.moment import earliest
+from vipagent.core.state import earliest
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.polling import NO_ACK_DELAY, POLL_INTERVAL, NeighborPoller
 

@@ -17,7 +17,7 @@ a query that was sent since it resumed: it may write earlier answers before it h
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from vipagent.core.moment import earliest
+from vipagent.core.state import earliest
 from vipagent.exabgp.messages import Message, NeighborState, Reply, Shutdown, SummaryHeader
 
 HANG_TIMEOUT = 3.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from vipagent.telemetry.summary import ABSENT, NO_AGENT
-from vipagent.types import SEVERITIES, Severity
+from vipagent.types import SEVERITY_BY_REASON, Severity
 
 CALM_PLACE = "/*calm*/[]"
 """Where the page's script expects the states of `calm_states`."""
@@ -36,7 +36,7 @@ def load() -> Page:
 
 def calm_states() -> list[str]:
     """Return the states of a node, other than serving, that are planned, temporary or not ours to judge."""
-    notices = [reason.value for reason, severity in SEVERITIES.items() if severity is Severity.NOTICE]
+    notices = [reason.value for reason, severity in SEVERITY_BY_REASON.items() if severity is Severity.NOTICE]
     return [*notices, NO_AGENT, ABSENT]
 
 

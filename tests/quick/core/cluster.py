@@ -1,4 +1,4 @@
-"""Several nodes in one virtual time, a store in memory between them: who serves what on the wire."""
+"""A cluster of nodes in virtual time that share an in-memory store."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,64 +21,64 @@ SESSION_TIMEOUT = 6.0
 
 
 class Peer(Node):
-    """One node with a session of its own; what the store says reaches it a little later."""
+    """One node with its own store session; store notifications arrive after a delay."""
 
     def __init__(
         self, settings: ServiceSettings, exabgp: ExaBGP, cluster: "Cluster", watch: DecisionCallback
     ) -> None:
         self._latency = cluster.latency
-        self._mail: deque[tuple[float, Input]] = deque()
+        self._inbox: deque[tuple[float, Input]] = deque()
         run = StoreSettings(settings.node, instance=f"since {cluster.now}")
         self.backend = MemoryBackend(run, self, cluster.store)
         super().__init__(settings, exabgp, cluster.now, watch, run.instance)
         self.backend.open()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Take the session's state from the store."""
-        self._mail.append((self.now + self._latency, inputs.StoreSession(state, detail)))
+        """Queue a change of the session's state."""
+        self._inbox.append((self.now + self._latency, inputs.StoreSession(state, detail)))
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Take a directory from the store."""
-        self._mail.append((self.now + self._latency, inputs.SnapshotRead(directory, entries)))
+        """Queue a snapshot of a directory."""
+        self._inbox.append((self.now + self._latency, inputs.SnapshotRead(directory, entries)))
 
     def next_event_at(self) -> float:
-        return min(super().next_event_at(), self._mail[0][0] if self._mail else float("inf"))
+        return min(super().next_event_at(), self._inbox[0][0] if self._inbox else float("inf"))
 
     def run_due(self) -> None:
         super().run_due()
-        while self._mail and self.now >= self._mail[0][0]:
-            self.handle(self._mail.popleft()[1])
+        while self._inbox and self.now >= self._inbox[0][0]:
+            self.handle(self._inbox.popleft()[1])
 
     def _execute_in_store(self, effect: effects.ToStore) -> None:
         super()._execute_in_store(effect)
         match effect:
-            case effects.Register(key, value):
+            case effects.RegisterEntry(key, value):
                 self.backend.register(key, value)
-            case effects.Deregister(key):
+            case effects.DeregisterEntry(key):
                 self.backend.deregister(key)
             case effects.Watch(directory, values):
                 self.backend.watch(directory, values)
             case effects.Unwatch(directory):
                 self.backend.unwatch(directory)
-            case effects.Publish():
-                pass  # nothing here is for people
+            case effects.PublishRecord():
+                pass  # no test reads the records
 
 
 class Cluster:
-    """The nodes of a pool; each is there, or dead.
+    """The nodes of a pool, each running or dead.
 
     Args:
-        owners: the pool; a node is known by the number of its seat.
-        latency: seconds until a node learns what the store says.
-        looked: called whenever something may have changed.
-        changes: of the service's settings, the same on all nodes.
+        owners: the VIPs of each node; a node is identified by its index.
+        latency: seconds until a store notification reaches a node.
+        on_step: called after every step.
+        changes: non-default settings of the service, the same on all nodes.
     """
 
     def __init__(
         self,
         owners: Sequence[tuple[str, ...]],
         latency: float = 0.01,
-        looked: Callable[[], None] = lambda: None,
+        on_step: Callable[[], None] = lambda: None,
         **changes: object,
     ) -> None:
         self.now = 0.0
@@ -86,16 +86,16 @@ class Cluster:
         self.owners = tuple(owners)
         self.peers: dict[int, Peer] = {}
         self.events = 0
-        """How many the cores took, all told."""
+        """Number of events handled by all cores."""
         self.dying: list[tuple[float, Peer]] = []
-        """The dead whose sessions still live, and until when."""
+        """Dead nodes whose sessions have not expired, with the expiry time."""
         self.latency = latency
-        self._looked = looked
+        self._on_step = on_step
         self._changes = changes
 
-    def start(self, seat: int, exabgp: ExaBGP | None = None) -> Peer:
-        """Start a node, with an ExaBGP that survived its agent or with a new one."""
-        settings = service(node=f"node{seat}", owned=self.owners[seat], owners=self.owners, **self._changes)
+    def start(self, owner: int, exabgp: ExaBGP | None = None) -> Peer:
+        """Start a node, with an existing ExaBGP process or a new one."""
+        settings = service(node=f"node{owner}", owned=self.owners[owner], owners=self.owners, **self._changes)
         invariants = Invariants(settings, self.now)
 
         def watch(event: events.Event, todo: list[actions.Action], now: float) -> None:
@@ -103,42 +103,42 @@ class Cluster:
             invariants.check_event(event, todo, now)
 
         peer = Peer(settings, exabgp or ExaBGP(), self, watch)
-        self.peers[seat] = peer
+        self.peers[owner] = peer
         return peer
 
-    def kill(self, seat: int) -> ExaBGP:
-        """End a node without a word; its session goes on for a while. Return the ExaBGP that it had."""
-        peer = self.peers.pop(seat)
+    def kill(self, owner: int) -> ExaBGP:
+        """Kill a node, whose session expires later; return its ExaBGP."""
+        peer = self.peers.pop(owner)
         peer.backend.cut()
         self.dying.append((self.now + SESSION_TIMEOUT, peer))
         peer.exabgp.pipe, peer.exabgp.process_at = [], None
         return peer.exabgp
 
-    def maintain(self, name: str, *, wanted: bool) -> None:
+    def maintain(self, name: str, *, enabled: bool) -> None:
         """Set or clear the maintenance key of a node, or of the service."""
         key = Key(MAINTENANCE, name)
-        if wanted:
+        if enabled:
             self.store.put(key, b"")
         else:
             self.store.remove(key)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass for all of them."""
+        """Advance the virtual time of all nodes."""
         end = self.now + seconds
         while (at := self._next_at()) <= end:
             self._now(max(self.now, at))
             self._end_sessions()
             for peer in self.peers.values():
                 peer.run_due()
-            self._looked()
+            self._on_step()
         self._now(end)
 
     def served(self) -> dict[str, dict[int, int]]:
-        """Return the MED of each VIP's route, by the owners of those who announce it on the wire."""
+        """Return the MED of each announced route, by VIP and announcing node."""
         return {
             vip: {
-                seat: int(peer.exabgp.wire[prefix(vip)].split()[3])
-                for seat, peer in sorted(self.peers.items())
+                owner: int(peer.exabgp.wire[prefix(vip)].split()[3])
+                for owner, peer in sorted(self.peers.items())
                 if prefix(vip) in peer.exabgp.wire
             }
             for vips in self.owners

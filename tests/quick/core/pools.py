@@ -1,4 +1,4 @@
-"""The pools that the tests of the core speak of: VIPs 10.0.0.N, short names for what is long to write."""
+"""Pools and settings for tests of the core, with VIPs 10.0.0.N."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -7,31 +7,31 @@ from vipagent.core.events import Member
 from vipagent.core.settings import ServiceSettings
 from vipagent.types import Claim, OnStoreLoss, Standby, Takeover
 
-SEATS = (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",))
-"""Three nodes, each the owner of one VIP."""
-WORDS: dict[str, Callable[[Any], object]] = {
+OWNERS = (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",))
+"""Three nodes that own one VIP each."""
+ENUMS: dict[str, Callable[[Any], object]] = {
     "takeover": Takeover,
     "standby": Standby,
     "on_store_loss": OnStoreLoss,
 }
-OWN, SECOND, THIRD = (vip for (vip,) in SEATS)
+OWN, SECOND, THIRD = (vip for (vip,) in OWNERS)
 
 
 def service(**changes: object) -> ServiceSettings:
-    """Return a service on the first of three nodes, whose check needs one result only; words may be texts."""
+    """Return settings for the first of three nodes, with rise and fall 1; enums may be given as strings."""
     fields: dict[str, object] = {
         "name": "apex",
         "node": "node1",
         "owned": (OWN,),
-        "owners": SEATS,
+        "owners": OWNERS,
         "settle": 6.0,
         "rise": 1,
         "fall": 1,
     }
-    words = {name: kind(changes[name]) for name, kind in WORDS.items() if name in changes}
-    return ServiceSettings(**(fields | changes | words))  # type: ignore[arg-type]
+    enums = {name: kind(changes[name]) for name, kind in ENUMS.items() if name in changes}
+    return ServiceSettings(**(fields | changes | enums))  # type: ignore[arg-type]
 
 
 def members(*vips: str, ours: Collection[str] = (OWN,)) -> dict[str, Member]:
-    """Return a set of members as the node that owns `ours` sees it."""
+    """Return members as seen by the node that owns `ours`."""
     return {vip: Member(Claim.OURS if vip in ours else Claim.OTHER, f"of {vip}") for vip in vips}

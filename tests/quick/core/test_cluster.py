@@ -1,4 +1,4 @@
-"""Several nodes under random faults agree on who serves what, and drop no VIP that one could serve."""
+"""Property tests of a cluster: under random faults the nodes agree, and no VIP is dropped needlessly."""
 
 from typing import Any
 
@@ -28,19 +28,19 @@ POOLS = (
     (("10.0.0.1", "10.0.1.1"), ("10.0.0.2",), ("10.0.0.3", "10.0.1.3"), ("10.0.0.4",)),
     (("10.0.0.1",), ("10.0.0.2",)),
 )
-LONG = 45.0
-"""Seconds after which nothing changes any more, if nothing happens."""
-SEEN = 1.0
-"""Seconds after which all have seen what happened."""
+CONVERGED = 45.0
+"""Seconds until the cluster has converged."""
+PROPAGATED = 1.0
+"""Seconds until all nodes have seen an event."""
 SETTLED = 9.0
-"""Seconds after which a node that was restarted takes over what it should."""
-some_seat = st.integers(0, 3)
+"""Seconds until a restarted node takes over VIPs."""
+some_owner = st.integers(0, 3)
 
 
-class SomeNodes(RuleBasedStateMachine):
-    """Nodes die, come back, fail their checks, are maintained and cut off, in any order."""
+class ClusterMachine(RuleBasedStateMachine):
+    """Nodes die, return, fail their checks, enter maintenance and lose the store, in any order."""
 
-    tried = 0
+    handled = 0
 
     @initialize(
         owners=st.sampled_from(POOLS),
@@ -53,67 +53,67 @@ class SomeNodes(RuleBasedStateMachine):
     def start(self, owners: tuple[tuple[str, ...], ...], latency: float, **changes: Any) -> None:
         self.takeover, self.standby = changes["takeover"], changes["standby"]
         self.require_bgp = changes["require_bgp"]
-        self.cluster = Cluster(owners, latency, self._look, **changes)
+        self.cluster = Cluster(owners, latency, self._check_no_drop, **changes)
         self.good: set[int] = set()
         self.maintained: set[str] = set()
         self.cut: set[int] = set()
-        self.known_at = 0.0
+        self.propagated_at = 0.0
         self.last = self.cluster.served()
-        for seat in range(len(owners)):
-            self.start_or_kill(seat)
+        for owner in range(len(owners)):
+            self.start_or_kill(owner)
 
-    @rule(seat=some_seat, refused=st.sampled_from([0, 0, 0, 1, 2]))
-    def start_or_kill(self, seat: int, refused: int = 0) -> None:
-        """Start a node, whose ExaBGP may refuse some of its VIPs, or kill it."""
-        if seat in self.cluster.peers:
-            self.good.discard(seat)
-            self.cut.discard(seat)
-            self.cluster.kill(seat)
-        elif seat < len(self.cluster.owners):
-            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.owners[seat][:refused]})
-            self.cluster.start(seat, exabgp)
-            self._check(seat, CheckResult.GOOD)
-            self._settles_unseen()
+    @rule(owner=some_owner, refused=st.sampled_from([0, 0, 0, 1, 2]))
+    def start_or_kill(self, owner: int, refused: int = 0) -> None:
+        """Start a node, whose ExaBGP may reject some of its VIPs, or kill it."""
+        if owner in self.cluster.peers:
+            self.good.discard(owner)
+            self.cut.discard(owner)
+            self.cluster.kill(owner)
+        elif owner < len(self.cluster.owners):
+            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.owners[owner][:refused]})
+            self.cluster.start(owner, exabgp)
+            self._check(owner, CheckResult.GOOD)
+            self._expect_settling()
 
-    @rule(seat=some_seat)
-    def restart_the_agent(self, seat: int) -> None:
-        if seat in self.cluster.peers:
-            self.cut.discard(seat)
-            self.cluster.start(seat, self.cluster.kill(seat))
-            self._check(seat, CheckResult.GOOD)
-            self._settles_unseen()
+    @rule(owner=some_owner)
+    def restart_the_agent(self, owner: int) -> None:
+        if owner in self.cluster.peers:
+            self.cut.discard(owner)
+            self.cluster.start(owner, self.cluster.kill(owner))
+            self._check(owner, CheckResult.GOOD)
+            self._expect_settling()
 
-    @rule(seat=some_seat, good=st.booleans())
-    def check(self, seat: int, good: bool) -> None:
-        self._check(seat, CheckResult.GOOD if good else CheckResult.BAD)
-        self._let_all_see()
+    @rule(owner=some_owner, good=st.booleans())
+    def check(self, owner: int, good: bool) -> None:
+        self._check(owner, CheckResult.GOOD if good else CheckResult.BAD)
+        self._propagate()
 
     @rule(name=st.sampled_from(["node0", "node1", "node2", WHOLE_SERVICE]))
-    def maintain_or_not(self, name: str) -> None:
+    def toggle_maintenance(self, name: str) -> None:
         self.maintained ^= {name}
-        self.cluster.maintain(name, wanted=name in self.maintained)
-        self._let_all_see()
+        self.cluster.maintain(name, enabled=name in self.maintained)
+        self._propagate()
 
-    @rule(seat=some_seat, expired=st.booleans())
-    def cut_or_mend(self, seat: int, expired: bool) -> None:
-        if seat in self.cut:
-            self.cut.discard(seat)
-            self.cluster.peers[seat].backend.mend()
-            self._settles_unseen()
-        elif seat in self.cluster.peers:
-            self.cut.add(seat)
-            self.cluster.peers[seat].backend.cut()
+    @rule(owner=some_owner, expired=st.booleans())
+    def cut_or_repair(self, owner: int, expired: bool) -> None:
+        if owner in self.cut:
+            self.cut.discard(owner)
+            self.cluster.peers[owner].backend.mend()
+            self._expect_settling()
+        elif owner in self.cluster.peers:
+            self.cut.add(owner)
+            self.cluster.peers[owner].backend.cut()
             if expired:
-                self.cluster.peers[seat].backend.expire()
+                self.cluster.peers[owner].backend.expire()
 
     @precondition(lambda self: self.require_bgp)
-    @rule(seat=some_seat)
-    def bgp_goes_or_comes(self, seat: int) -> None:
-        if seat in self.cluster.peers:
-            self.cluster.peers[seat].set_bgp_session(
-                established=not self.cluster.peers[seat].exabgp.established
+    @rule(owner=some_owner)
+    def toggle_bgp(self, owner: int) -> None:
+        if owner in self.cluster.peers:
+            self.cluster.peers[owner].set_bgp_session(
+                established=not self.cluster.peers[owner].exabgp.established
             )
-            self._let_all_see()
+            self._propagate()
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 2.1, 4.0, 7.0]))
     def wait(self, seconds: float) -> None:
@@ -121,76 +121,78 @@ class SomeNodes(RuleBasedStateMachine):
         self.cluster.wait(seconds)
 
     @rule()
-    def all_is_as_it_should_be(self) -> None:
-        """In steady state all agree, and announce what the contract says (A2, A3, A4)."""
-        self.wait(LONG)
+    def assert_converged(self) -> None:
+        """After convergence all nodes announce what the contract requires (A2, A3, A4)."""
+        self.wait(CONVERGED)
         if not self.cut:
-            expected = {vip: self._expected(vip) for seat in self.cluster.owners for vip in seat}
+            expected = {vip: self._expected(vip) for vips in self.cluster.owners for vip in vips}
             assert self.cluster.served() == expected
 
     def teardown(self) -> None:
         if hasattr(self, "cluster"):
-            self.all_is_as_it_should_be()
-            SomeNodes.tried += self.cluster.events
+            self.assert_converged()
+            ClusterMachine.handled += self.cluster.events
 
-    def _check(self, seat: int, result: CheckResult) -> None:
-        if seat in self.cluster.peers:
-            (self.good.add if result is CheckResult.GOOD else self.good.discard)(seat)
-            self.cluster.peers[seat].handle(inputs.CheckRan("apex", events.CheckFinished(result)))
+    def _check(self, owner: int, result: CheckResult) -> None:
+        if owner in self.cluster.peers:
+            (self.good.add if result is CheckResult.GOOD else self.good.discard)(owner)
+            self.cluster.peers[owner].handle(inputs.CheckRan("apex", events.CheckFinished(result)))
 
-    def _settles_unseen(self) -> None:
-        """With `one`, the others rely on a taker that has been restarted, though it settles first (L3)."""
+    def _expect_settling(self) -> None:
+        """Allow for a restarted taker that settles first, on which the others rely with `one` (L3)."""
         if self.takeover is Takeover.ONE:
-            self.known_at = self.cluster.now + SETTLED
+            self.propagated_at = self.cluster.now + SETTLED
 
-    def _let_all_see(self) -> None:
-        """Until the others have heard that a node can serve no more, they may rely on it."""
-        self.known_at = max(self.known_at, self.cluster.now + SEEN)
-        self.wait(SEEN)
+    def _propagate(self) -> None:
+        """Wait until the other nodes no longer rely on a node that cannot serve."""
+        self.propagated_at = max(self.propagated_at, self.cluster.now + PROPAGATED)
+        self.wait(PROPAGATED)
 
     def _able(self) -> list[int]:
-        """Return the owners of those who could serve."""
+        """Return the nodes that are able to serve."""
         if WHOLE_SERVICE in self.maintained:
             return []
         return [
-            seat
-            for seat in self.good
-            if f"node{seat}" not in self.maintained and self.cluster.peers[seat].exabgp.established
+            owner
+            for owner in self.good
+            if f"node{owner}" not in self.maintained and self.cluster.peers[owner].exabgp.established
         ]
 
     def _expected(self, vip: str) -> dict[int, int]:
-        members = {seat for seat in self._able() if set(self.cluster.owners[seat]) - self._refused(seat)}
-        home = next(index for index, seat in enumerate(self.cluster.owners) if vip in seat)
+        members = {owner for owner in self._able() if set(self.cluster.owners[owner]) - self._refused(owner)}
+        home = next(index for index, owner in enumerate(self.cluster.owners) if vip in owner)
         routes = {home: 100} if home in members and vip not in self._refused(home) else {}
         if not routes or self.standby is Standby.HOT:
-            able = [seat for seat in order(self.cluster.owners, vip) if seat in self._able()]
-            first = [seat for seat in able if seat in members]
-            last = [seat for seat in able if seat not in members]
+            able = [owner for owner in order(self.cluster.owners, vip) if owner in self._able()]
+            first = [owner for owner in able if owner in members]
+            last = [owner for owner in able if owner not in members]
             match self.takeover:
                 case Takeover.ALL:
                     routes |= dict.fromkeys(able, 200)
                 case Takeover.ONE:
                     routes |= dict.fromkeys(first[:1] or last, 200)
                 case Takeover.RANKED:
-                    routes |= {seat: 200 + 100 * place for place, seat in enumerate(first)}
+                    routes |= {owner: 200 + 100 * place for place, owner in enumerate(first)}
                     routes |= dict.fromkeys(last, 200 + 100 * len(first))
         return dict(sorted(routes.items()))
 
-    def _refused(self, seat: int) -> set[str]:
-        return {vip.removesuffix("/32") for vip in self.cluster.peers[seat].exabgp.refused}
+    def _refused(self, owner: int) -> set[str]:
+        return {vip.removesuffix("/32") for vip in self.cluster.peers[owner].exabgp.refused}
 
-    def _look(self) -> None:
-        """Nobody who could go on serving a VIP leaves it without a route (G1, H1)."""
+    def _check_no_drop(self) -> None:
+        """Assert that no node able to serve a VIP leaves it without a route (G1, H1)."""
         now = self.cluster.served()
-        if not self.cut and not self.cluster.dying and self.cluster.now > self.known_at:
+        if not self.cut and not self.cluster.dying and self.cluster.now > self.propagated_at:
             able = set(self._able())
             for vip, routes in now.items():
-                assert routes or not able & set(self.last[vip]), f"{vip} is given up by {set(self.last[vip])}"
+                assert routes or not able & set(self.last[vip]), (
+                    f"{vip} is withdrawn by {set(self.last[vip])}"
+                )
         self.last = now
 
 
 @pytest.mark.slow
-def test_some_nodes() -> None:
-    SomeNodes.tried = 0
-    run_state_machine_as_test(SomeNodes, settings=examples(400))
-    assert SomeNodes.tried >= 40_000, SomeNodes.tried
+def test_cluster_under_random_faults() -> None:
+    ClusterMachine.handled = 0
+    run_state_machine_as_test(ClusterMachine, settings=examples(400))
+    assert ClusterMachine.handled >= 40_000, ClusterMachine.handled

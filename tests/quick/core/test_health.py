@@ -3,7 +3,7 @@ from itertools import groupby
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.core.health import Health
+from vipagent.core.state import Health
 from vipagent.types import CheckResult, CheckState
 
 GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED
@@ -13,7 +13,7 @@ thresholds = st.integers(1, 5)
 
 
 def expected(history: list[CheckResult], rise: int, fall: int) -> CheckState:
-    """Read the state off the whole history: the last run that was long enough decides."""
+    """Return the state implied by the last sufficiently long run of equal results."""
     if history and history[-1] is DISABLED:
         return CheckState.DISABLED
     state = CheckState.STARTING
@@ -29,7 +29,7 @@ def expected(history: list[CheckResult], rise: int, fall: int) -> CheckState:
 
 
 @given(history=histories, rise=thresholds, fall=thresholds)
-def test_state_is_that_of_the_last_run_that_was_long_enough(
+def test_state_follows_the_last_sufficiently_long_run(
     history: list[CheckResult], rise: int, fall: int
 ) -> None:
     health = Health(rise, fall)
@@ -41,7 +41,7 @@ def test_state_is_that_of_the_last_run_that_was_long_enough(
 
 
 @given(history=histories, rise=thresholds, fall=thresholds)
-def test_a_change_is_about_to_occur_until_the_state_says_what_the_last_result_says(
+def test_changing_until_the_state_agrees_with_the_last_result(
     history: list[CheckResult], rise: int, fall: int
 ) -> None:
     health = Health(rise, fall)
@@ -56,7 +56,7 @@ def test_a_change_is_about_to_occur_until_the_state_says_what_the_last_result_sa
         assert health.changing == (not agreed)
 
 
-def test_thresholds_may_change_on_the_way() -> None:
+def test_thresholds_may_change_at_runtime() -> None:
     health = Health(rise=3, fall=3)
     health.count(GOOD)
     health.rise = 2

@@ -1,6 +1,6 @@
-"""One node under random events: core, command queue and a modelled ExaBGP (the contract's invariants).
+"""Property tests of one node: core, speaker and a modelled ExaBGP under random events.
 
-`tests/properties.py` says how to try more than CI does.
+`tests/properties.py` describes how to run more examples.
 """
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from tests.properties import examples
-from tests.quick.core.nodes import EventNode, Told
+from tests.quick.core.event_node import EventNode, SendableEvent
 from tests.quick.core.pools import service
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.invariants import Invariants, visible_actions
@@ -35,7 +35,7 @@ POOLS = (
     ((("10.0.0.1",), ("10.0.0.2",)), ()),
 )
 VIPS = ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.5", "10.0.0.6", "203.0.113.9")
-"""All of the pools', and one that no configuration names."""
+"""VIPs of all pools, and one that is not configured."""
 MAINTENANCE = tuple(
     events.MaintenanceSeen(service=service, node=node, now=now)
     for service, node, now in [(False, False, False)] * 3
@@ -44,11 +44,11 @@ MAINTENANCE = tuple(
 TIMES = (0.005, 0.05, 0.3, 1.0, 2.0, 4.0, 6.5, 11.0, 35.0)
 DELAYS = (0.001, 0.05, 0.5, 3.0)
 SETTLED = 5.0
-"""Seconds after which all that a new BGP session needs has been said again."""
+"""Seconds until all routes have been sent again for a new BGP session."""
 STOPPED = 1.0
-"""Seconds within which an agent that is asked to stop has ended."""
-LONG = 70.0
-"""Seconds in which all that is under way comes to its end: no delay and no retry takes longer."""
+"""Seconds until a stopped agent has exited."""
+CONVERGED = 70.0
+"""Seconds until convergence; longer than any delay or retry."""
 
 settings_of_a_service = st.builds(
     lambda pool, **fields: service(owners=pool[0], owned=pool[1], **fields),
@@ -65,10 +65,10 @@ settings_of_a_service = st.builds(
 )
 
 
-class OneNode(RuleBasedStateMachine):
-    """Anything may happen, in any order; `Invariants` and `teardown` say what must hold."""
+class NodeMachine(RuleBasedStateMachine):
+    """Random events in any order; `Invariants` and `teardown` check the invariants."""
 
-    tried = 0
+    handled = 0
 
     @initialize(
         settings=settings_of_a_service,
@@ -86,9 +86,9 @@ class OneNode(RuleBasedStateMachine):
             self._serve()
 
     def _serve(self) -> None:
-        """Start as nodes mostly do: the store is there, nobody is in maintenance, the check is good."""
-        self._feed(MAINTENANCE[0])
-        self.store(StoreState.CONNECTED, told=True)
+        """Start with a connected store, no maintenance and a good check."""
+        self._send_twice(MAINTENANCE[0])
+        self.store(StoreState.CONNECTED, read=True)
         self.check(CheckResult.GOOD, times=3)
 
     def _live(self, settings: ServiceSettings, now: float) -> None:
@@ -96,22 +96,22 @@ class OneNode(RuleBasedStateMachine):
         self.node = EventNode(settings, self.exabgp, now, self._saw)
 
     def _saw(self, event: events.Event, todo: list[Action], now: float) -> None:
-        OneNode.tried += 1
+        NodeMachine.handled += 1
         self.checker.check_event(event, todo, now)
         if self.exabgp.acks:
             for vip in self.checker.served:
                 assert prefix(vip) in self.exabgp.table, "G1: registered without a route"
 
     @invariant()
-    def what_is_registered_is_what_the_core_asked_for(self) -> None:
+    def store_has_the_registrations_requested_by_the_core(self) -> None:
         if hasattr(self, "node"):
             assert self.checker.registered == self.node.registered
 
-    def _feed(self, event: Told) -> None:
-        """Feed an event, and again: what is level-triggered does not care how often it is told (A6)."""
-        self.node.tell(event)
-        again = visible_actions(self.node.tell(event))
-        assert not again, f"A6: {again} for an event that says nothing new"
+    def _send_twice(self, event: SendableEvent) -> None:
+        """Send an event twice: the repetition must not change any route (A6)."""
+        self.node.send(event)
+        again = visible_actions(self.node.send(event))
+        assert not again, f"A6: {again} for a repeated event"
 
     @rule(
         result=st.sampled_from([CheckResult.GOOD] * 4 + [CheckResult.BAD, CheckResult.DISABLED]),
@@ -119,32 +119,32 @@ class OneNode(RuleBasedStateMachine):
     )
     def check(self, result: CheckResult, times: int) -> None:
         for _ in range(times):
-            self.node.tell(events.CheckFinished(result))
+            self.node.send(events.CheckFinished(result))
 
     @rule(vip=st.sampled_from(VIPS), claim=st.sampled_from(Claim))
     def member_joins_or_leaves(self, vip: str, claim: Claim) -> None:
-        """A member of another node's VIP is another's; one of the own VIP's may be anybody's."""
+        """Add or remove a member; only members of owned VIPs have a random holder."""
         if vip in self.members:
             del self.members[vip]
         else:
             self.members[vip] = events.Member(claim if vip in self.node.settings.owned else Claim.OTHER, "x")
-        self._feed(events.MembersSeen(dict(self.members)))
+        self._send_twice(events.MembersSeen(dict(self.members)))
 
     @rule(vips=st.sets(st.sampled_from(VIPS)))
     def all_members_change(self, vips: set[str]) -> None:
         self.members = {vip: events.Member() for vip in vips - set(self.node.settings.owned)}
         self.members |= {vip: events.Member(Claim.OURS, "node1") for vip in self.node.registered}
-        self._feed(events.MembersSeen(dict(self.members)))
+        self._send_twice(events.MembersSeen(dict(self.members)))
 
     @rule(seen=st.sampled_from(MAINTENANCE))
     def maintenance(self, seen: events.MaintenanceSeen) -> None:
-        self._feed(seen)
+        self._send_twice(seen)
 
-    @rule(state=st.sampled_from([StoreState.CONNECTED, *StoreState]), told=st.booleans())
-    def store(self, state: StoreState, told: bool) -> None:
-        self._feed(events.StoreChanged(state))
-        if told:
-            self._feed(events.MembersSeen(dict(self.members)))
+    @rule(state=st.sampled_from([StoreState.CONNECTED, *StoreState]), read=st.booleans())
+    def store(self, state: StoreState, read: bool) -> None:
+        self._send_twice(events.StoreChanged(state))
+        if read:
+            self._send_twice(events.MembersSeen(dict(self.members)))
 
     @rule(seconds=st.sampled_from(TIMES))
     def wait(self, seconds: float) -> None:
@@ -156,29 +156,29 @@ class OneNode(RuleBasedStateMachine):
 
     @precondition(lambda self: self.exabgp.acks)
     @rule(vip=st.sampled_from(VIPS))
-    def exabgp_refuses_or_takes_again(self, vip: str) -> None:
+    def toggle_refusal(self, vip: str) -> None:
         self.exabgp.refused ^= {prefix(vip)}
 
     @precondition(lambda self: self.exabgp.acks)
     @rule(delay=st.sampled_from(DELAYS))
-    def exabgp_is_slow_or_quick(self, delay: float) -> None:
+    def set_exabgp_delay(self, delay: float) -> None:
         self.exabgp.delay = delay
 
     @rule()
-    def exabgp_stops_or_goes_on(self) -> None:
+    def toggle_exabgp_stall(self) -> None:
         if self.exabgp.paused:
             self.exabgp.resume(self.node.now)
         else:
-            self.node.wait(max(DELAYS))  # it has answered at least once
+            self.node.wait(max(DELAYS))  # so that it has answered at least once
             self.exabgp.pause()
 
     @rule(settings=settings_of_a_service)
     def reconfigure(self, settings: ServiceSettings) -> None:
-        self._feed(events.Reconfigured(settings))
+        self._send_twice(events.Reconfigured(settings))
 
     @precondition(lambda self: not self.exabgp.paused)
     @rule(serving=st.booleans())
-    def agent_dies_and_exabgp_starts_it_again(self, serving: bool) -> None:
+    def agent_is_killed_and_restarted(self, serving: bool) -> None:
         self.exabgp.pipe, self.exabgp.process_at = [], None
         self._live(self.node.settings, self.node.now)
         if serving:
@@ -186,7 +186,7 @@ class OneNode(RuleBasedStateMachine):
 
     @precondition(lambda self: self.node.now > 60 and not self.exabgp.paused)
     @rule(serving=st.booleans())
-    def agent_is_asked_to_stop_and_exabgp_starts_it_again(self, serving: bool) -> None:
+    def agent_is_stopped_and_restarted(self, serving: bool) -> None:
         settled = self.exabgp.established and self.node.now > self.exabgp.up_at + SETTLED
         quick = self.exabgp.delay < max(DELAYS[:2]) and settled
         self.node.handle(inputs.ShutdownRequested())
@@ -199,25 +199,25 @@ class OneNode(RuleBasedStateMachine):
             self._serve()
 
     def teardown(self) -> None:
-        """Once events stop, ExaBGP's neighbour has what the core wants, and no timer is left to fire."""
+        """After convergence, ExaBGP's neighbour has the requested routes, and no timer is pending."""
         if not hasattr(self, "node"):
             return
         self.exabgp.refused.clear()
         self.exabgp.delay = 0.01
         self.exabgp.resume(self.node.now)
         self.node.set_bgp_session(established=True)
-        self.node.wait(LONG)
+        self.node.wait(CONVERGED)
         for vip, preference in self.node.requested.items():
             line = route.announce(ROUTES, vip, preference) if preference else None
             wire = self.exabgp.wire.get(prefix(vip))
             assert line == (wire and f"announce route {prefix(vip)} {wire}")
         configured = {prefix(vip) for vip in VIPS[:-1]}
-        assert set(self.exabgp.wire) <= configured, "A5: a prefix that no configuration names"
-        assert self.node.core_timer is None, "a timer for nothing"
+        assert set(self.exabgp.wire) <= configured, "A5: a prefix that is not configured"
+        assert self.node.core_timer is None, "unneeded timer"
 
 
 @pytest.mark.slow
-def test_one_node() -> None:
-    OneNode.tried = 0
-    run_state_machine_as_test(OneNode, settings=examples(900))
-    assert OneNode.tried >= 60_000, OneNode.tried
+def test_node_under_random_events() -> None:
+    NodeMachine.handled = 0
+    run_state_machine_as_test(NodeMachine, settings=examples(900))
+    assert NodeMachine.handled >= 60_000, NodeMachine.handled

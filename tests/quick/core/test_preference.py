@@ -8,75 +8,75 @@ from hypothesis import strategies as st
 
 from vipagent.core.preference import Preferences, order
 
-Seats = list[list[str]]
+Owners = list[list[str]]
 
 
-def pool(*sizes: int) -> Seats:
-    """Return owners of so many VIPs each."""
-    return [[f"10.{seat}.0.{number}" for number in range(size)] for seat, size in enumerate(sizes)]
+def pool(*sizes: int) -> Owners:
+    """Return a pool whose owners have these numbers of VIPs."""
+    return [[f"10.{owner}.0.{number}" for number in range(size)] for owner, size in enumerate(sizes)]
 
 
 pools = st.lists(st.integers(1, 9), min_size=2, max_size=9).map(lambda sizes: pool(*sizes))
 
 
 @st.composite
-def deaths(draw: st.DrawFn) -> tuple[Seats, frozenset[int]]:
-    """Draw a pool and a set of dead owners: one at least, but not all."""
+def deaths(draw: st.DrawFn) -> tuple[Owners, frozenset[int]]:
+    """Draw a pool and a set of dead owners, at least one but not all."""
     owners = draw(pools)
     dead = draw(st.frozensets(st.integers(0, len(owners) - 1), min_size=1, max_size=len(owners) - 1))
     return owners, dead
 
 
-def before(owners: Seats, vip: str, node: Sequence[str]) -> set[int]:
-    """Return the owners that take `vip` before a node does that owns these VIPs."""
-    return set(Preferences(owners, node).before(vip, range(len(owners))))
+def before(owners: Owners, vip: str, node: Sequence[str]) -> set[int]:
+    """Return the owners that come before a node with these VIPs in the order for `vip`."""
+    return set(Preferences(owners, node).candidates_before(vip, range(len(owners))))
 
 
-def takers(owners: Seats, dead: Set[int]) -> dict[str, int]:
-    """Return who takes each orphan, as each of the other nodes works it out for itself."""
+def takers(owners: Owners, dead: Set[int]) -> dict[str, int]:
+    """Return the taker of each orphan, as computed by each survivor."""
     taken: dict[str, int] = {}
     for survivor in set(range(len(owners))) - dead:
-        for seat in dead:
-            for vip in owners[seat]:
+        for owner in dead:
+            for vip in owners[owner]:
                 if before(owners, vip, owners[survivor]) <= dead:
                     assert vip not in taken, f"{vip} is taken twice"
                     taken[vip] = survivor
     return taken
 
 
-def spread(owners: Seats, dead: Set[int]) -> int:
-    """Return the difference between the most and the least that a survivor must take."""
+def spread(owners: Owners, dead: Set[int]) -> int:
+    """Return the difference between the most and the least loaded survivor."""
     load = Counter(dict.fromkeys(set(range(len(owners))) - dead, 0))
     load.update(takers(owners, dead).values())
     return max(load.values()) - min(load.values())
 
 
 @given(owners=pools)
-def test_order_names_every_other_seat_once(owners: Seats) -> None:
-    for home, seat in enumerate(owners):
-        for vip in seat:
+def test_order_names_every_other_owner_once(owners: Owners) -> None:
+    for home, vips in enumerate(owners):
+        for vip in vips:
             assert sorted([home, *order(owners, vip)]) == list(range(len(owners)))
 
 
 @given(drawn=deaths())
-def test_every_orphan_has_exactly_one_taker(drawn: tuple[Seats, frozenset[int]]) -> None:
+def test_every_orphan_has_exactly_one_taker(drawn: tuple[Owners, frozenset[int]]) -> None:
     owners, dead = drawn
-    assert takers(owners, dead).keys() == {vip for seat in dead for vip in owners[seat]}
+    assert takers(owners, dead).keys() == {vip for owner in dead for vip in owners[owner]}
 
 
 @given(drawn=deaths())
-def test_other_nodes_ranks_are_one_two_three(drawn: tuple[Seats, frozenset[int]]) -> None:
+def test_survivors_ranks_are_one_two_three(drawn: tuple[Owners, frozenset[int]]) -> None:
     owners, dead = drawn
     alive = set(range(len(owners))) - dead
-    for seat in dead:
-        for vip in owners[seat]:
+    for owner in dead:
+        for vip in owners[owner]:
             ranks = [1 + len(before(owners, vip, owners[one]) & alive) for one in alive]
             assert sorted(ranks) == list(range(1, len(alive) + 1))
 
 
 @given(drawn=deaths(), data=st.data())
-def test_a_death_or_a_return_moves_nobody_elses_orphans(
-    drawn: tuple[Seats, frozenset[int]], data: st.DataObject
+def test_a_death_or_return_does_not_move_other_orphans(
+    drawn: tuple[Owners, frozenset[int]], data: st.DataObject
 ) -> None:
     owners, dead = drawn
     back = data.draw(st.sampled_from(sorted(dead)))
@@ -87,32 +87,35 @@ def test_a_death_or_a_return_moves_nobody_elses_orphans(
 
 
 @given(owners=pools, data=st.data())
-def test_a_node_with_several_seats_comes_where_its_first_does(owners: Seats, data: st.DataObject) -> None:
+def test_a_node_with_several_owners_uses_its_first_position(owners: Owners, data: st.DataObject) -> None:
     home = data.draw(st.integers(0, len(owners) - 1))
-    others = [seat for seat in range(len(owners)) if seat != home]
+    others = [owner for owner in range(len(owners)) if owner != home]
     own = data.draw(st.sets(st.sampled_from(others), min_size=1))
     vip = data.draw(st.sampled_from(owners[home]))
-    better = before(owners, vip, [owned for seat in own for owned in owners[seat]])
+    better = before(owners, vip, [owned for owner in own for owned in owners[owner]])
     ranked = list(order(owners, vip))
     assert better == set(ranked[: len(better)])
     assert ranked[len(better)] in own
 
 
 @given(owners=pools, data=st.data())
-def test_everybody_comes_before_a_node_that_is_not_registered(owners: Seats, data: st.DataObject) -> None:
-    vip = data.draw(st.sampled_from([vip for seat in owners for vip in seat]))
+def test_all_owners_come_before_an_unregistered_node(owners: Owners, data: st.DataObject) -> None:
+    vip = data.draw(st.sampled_from([vip for vips in owners for vip in vips]))
     asks = Preferences(owners, owners[-1])
-    assert set(asks.before(vip, range(len(owners)), registered=False)) == set(order(owners, vip))
+    assert set(asks.candidates_before(vip, range(len(owners)), registered=False)) == set(order(owners, vip))
 
 
 @given(owners=pools, data=st.data())
-def test_only_the_seats_that_are_asked_about_come_back(owners: Seats, data: st.DataObject) -> None:
-    vip = data.draw(st.sampled_from([vip for seat in owners[1:] for vip in seat]))
+def test_only_the_given_candidates_are_returned(owners: Owners, data: st.DataObject) -> None:
+    vip = data.draw(st.sampled_from([vip for vips in owners[1:] for vip in vips]))
     asked = data.draw(st.frozensets(st.integers(0, len(owners) - 1)))
-    assert set(Preferences(owners, owners[0]).before(vip, asked)) == before(owners, vip, owners[0]) & asked
+    assert (
+        set(Preferences(owners, owners[0]).candidates_before(vip, asked))
+        == before(owners, vip, owners[0]) & asked
+    )
 
 
-def test_five_nodes_of_sixty_share_evenly() -> None:
+def test_five_nodes_with_sixty_vips_share_evenly() -> None:
     owners = pool(60, 60, 60, 60, 60)
     assert [spread(owners, {dead}) for dead in range(5)] == [0] * 5
     assert max(spread(owners, set(pair)) for pair in combinations(range(5), 2)) <= 3
@@ -120,12 +123,12 @@ def test_five_nodes_of_sixty_share_evenly() -> None:
 
 @pytest.mark.slow
 @given(count=st.integers(2, 9), size=st.integers(1, 40))
-def test_orphans_of_one_death_are_shared_as_evenly_as_can_be(count: int, size: int) -> None:
+def test_orphans_of_one_death_are_spread_evenly(count: int, size: int) -> None:
     owners = pool(*[size] * count)
     assert all(spread(owners, {dead}) <= 1 for dead in range(count))
 
 
-def test_neighbours_that_die_together_do_not_fall_upon_one_survivor() -> None:
+def test_adjacent_deaths_go_to_different_survivors() -> None:
     for count in range(5, 20):
         owners = pool(*[1] * count)
         for first in range(count):

@@ -1,9 +1,9 @@
-"""The contract's rules, chapter "Registering": one example or more for each."""
+"""Rules of the contract, section "Registering"."""
 
 import pytest
 
+from tests.quick.core.harness import ALL_VIPS, reading, serving, taking_over
 from tests.quick.core.pools import OWN, SECOND, THIRD
-from tests.quick.core.story import EVERYBODY, reading, serving, taking_over
 from vipagent.core import events
 from vipagent.core.settings import FlapHold
 from vipagent.types import CheckResult, Claim, StoreState
@@ -13,27 +13,27 @@ def test_g1_a_node_registers_once_exabgp_has_accepted_its_route() -> None:
     node = reading(accepted=False)
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner"]
     assert node.wait(1) == []
-    assert node.tell(events.RouteAccepted(OWN)) == ["register 10.0.0.1"]
+    assert node.send(events.RouteAccepted(OWN)) == ["register 10.0.0.1"]
 
 
 def test_g1_a_refused_route_is_not_registered() -> None:
     node = reading(accepted=False)
     node.good()
-    assert node.tell(events.RouteRefused(OWN)) == []
-    assert node.tell(events.RouteAccepted(OWN)) == ["register 10.0.0.1"]
-    assert node.tell(events.RouteRefused(OWN)) == ["deregister 10.0.0.1: refused"]
+    assert node.send(events.RouteRefused(OWN)) == []
+    assert node.send(events.RouteAccepted(OWN)) == ["register 10.0.0.1"]
+    assert node.send(events.RouteRefused(OWN)) == ["deregister 10.0.0.1: refused"]
 
 
 def test_g1_another_vip_s_acceptance_registers_nothing() -> None:
     node = reading(accepted=False)
     node.good()
-    assert node.tell(events.RouteAccepted(SECOND)) == []
+    assert node.send(events.RouteAccepted(SECOND)) == []
 
 
-def test_g1_a_route_that_was_withdrawn_has_to_be_accepted_anew() -> None:
+def test_g1_a_withdrawn_route_must_be_accepted_again() -> None:
     node = reading(accepted=False)
     node.good()
-    node.tell(events.RouteAccepted(OWN))
+    node.send(events.RouteAccepted(OWN))
     node.bad()
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner"]
 
@@ -46,27 +46,27 @@ def test_g1_e5_a_gated_node_registers_with_enough_neighbours() -> None:
     assert node.neighbors(2) == ["register 10.0.0.1"]
 
 
-def test_g2_e5_a_gated_node_without_them_leaves_its_vip_to_the_others() -> None:
+def test_g2_e5_a_closed_gate_deregisters_and_withdraws_nothing() -> None:
     node = taking_over(require_bgp=1)
     assert node.neighbors(0) == ["deregister 10.0.0.1: no-bgp"], "no route is withdrawn"
-    assert node.reason(OWN) == "no-bgp", "still announced: the session may come up any moment"
+    assert node.reason(OWN) == "no-bgp", "still announced, because the session may come up at any time"
     assert node.reason("10.0.0.2") == "takeover"
     assert node.neighbors(1) == ["register 10.0.0.1"]
 
 
-def test_e5_a_closed_gate_bars_no_takeover() -> None:
+def test_e5_a_closed_gate_does_not_prevent_a_takeover() -> None:
     node = serving(require_bgp=1)
     node.neighbors(0)
     assert node.members(OWN, "10.0.0.3") == ["announce 10.0.0.2 at rank 1: takeover"]
 
 
-def test_e5_a_gate_that_cannot_see_is_open() -> None:
+def test_e5_a_gate_with_unknown_neighbours_is_open() -> None:
     node = reading(require_bgp=1)
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
     assert node.core.report is not None
     assert node.core.report.neighbors is None
     assert node.neighbors(0) == ["deregister 10.0.0.1: no-bgp"]
-    assert node.tell(events.NeighborsChanged(None)) == ["register 10.0.0.1"]
+    assert node.send(events.NeighborsChanged(None)) == ["register 10.0.0.1"]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_e5_a_gate_that_cannot_see_is_open() -> None:
         (events.StopRequested(), "stopping"),
     ],
 )
-def test_g2_it_deregisters_at_once_and_before_it_withdraws(event: events.Event, reason: str) -> None:
+def test_g2_deregisters_immediately_and_before_withdrawing(event: events.Event, reason: str) -> None:
     node = serving()
-    assert node.tell(event)[:2] == [f"deregister 10.0.0.1: {reason}", f"withdraw 10.0.0.1: {reason}"]
+    assert node.send(event)[:2] == [f"deregister 10.0.0.1: {reason}", f"withdraw 10.0.0.1: {reason}"]
 
 
-def test_g3_what_an_earlier_run_of_this_node_left_is_replaced() -> None:
+def test_g3_a_stale_registration_is_replaced() -> None:
     node = reading()
     assert node.holder(Claim.SAME_NODE) == []
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
@@ -98,20 +98,20 @@ def test_g3_what_an_earlier_run_of_this_node_left_is_replaced() -> None:
         (events.MaintenanceSeen(service=True), "maintenance-service"),
     ],
 )
-def test_g2_g3_what_an_earlier_run_left_goes_at_once_if_this_one_does_not_serve(
+def test_g2_g3_a_stale_registration_is_removed_if_this_run_does_not_serve(
     event: events.Event, reason: str
 ) -> None:
-    """Not with the earlier run's session: it is made ours first, because only what is ours may be removed."""
+    """It is replaced first, because only this agent's entries may be removed."""
     node = reading()
     node.holder(Claim.SAME_NODE)
-    said = node.tell(event)
-    assert said[0] == f"withdraw 10.0.0.1: {reason}"
-    assert said[-1] == "register 10.0.0.1"
+    lines = node.send(event)
+    assert lines[0] == f"withdraw 10.0.0.1: {reason}"
+    assert lines[-1] == "register 10.0.0.1"
     assert node.holder(Claim.OURS) == [f"deregister 10.0.0.1: {reason}"]
     assert node.members(SECOND, THIRD) == []
 
 
-def test_g2_g3_what_an_earlier_run_left_goes_at_once_in_maintenance() -> None:
+def test_g2_g3_a_stale_registration_is_removed_in_maintenance() -> None:
     node = reading()
     node.maintenance("node")
     node.holder(Claim.SAME_NODE)
@@ -119,22 +119,22 @@ def test_g2_g3_what_an_earlier_run_left_goes_at_once_in_maintenance() -> None:
     assert node.holder(Claim.OURS) == ["deregister 10.0.0.1: maintenance-node"]
 
 
-def test_g3_what_an_earlier_run_left_may_end_by_itself_first() -> None:
+def test_g3_a_stale_registration_may_expire_first() -> None:
     node = reading()
     node.holder(Claim.SAME_NODE)
     node.bad()
     assert node.members(SECOND, THIRD) == ["deregister 10.0.0.1: check-down"]
 
 
-def test_g3_a_twin_is_left_alone_by_one_that_does_not_serve() -> None:
+def test_g3_a_node_that_does_not_serve_ignores_a_duplicate_agent() -> None:
     node = serving()
     node.bad()
     node.members(SECOND, THIRD)
     assert node.holder(Claim.SAME_NODE) == []
 
 
-def test_g3_what_an_earlier_run_left_is_left_while_the_store_is_away() -> None:
-    """The view is an old one: to register would make an entry where there may be none any more."""
+def test_g3_a_stale_registration_stays_while_the_store_is_away() -> None:
+    """The view is outdated: registering could create an entry after the stale one has expired."""
     node = reading()
     node.holder(Claim.SAME_NODE)
     node.store(StoreState.LOST)
@@ -143,7 +143,7 @@ def test_g3_what_an_earlier_run_left_is_left_while_the_store_is_away() -> None:
     assert node.holder(Claim.SAME_NODE) == ["register 10.0.0.1"]
 
 
-def test_g3_what_another_node_holds_is_a_conflict() -> None:
+def test_g3_a_registration_of_another_node_is_a_conflict() -> None:
     node = reading()
     node.holder(Claim.OTHER)
     assert node.good() == ["withdraw 10.0.0.1: conflict"], "an earlier run may have announced it"
@@ -153,61 +153,61 @@ def test_g3_what_another_node_holds_is_a_conflict() -> None:
     assert node.core.report.conflicts == {}
 
 
-def test_g3_a_conflict_takes_the_registration_back() -> None:
+def test_g3_a_conflict_deregisters() -> None:
     node = serving()
     assert node.holder(Claim.OTHER) == ["deregister 10.0.0.1: conflict", "withdraw 10.0.0.1: conflict"]
 
 
-def test_g3_a_twin_that_has_replaced_us_is_a_conflict_until_it_is_gone() -> None:
+def test_g3_a_duplicate_agent_that_replaces_the_registration_is_a_conflict() -> None:
     node = serving()
     assert node.holder(Claim.SAME_NODE) == ["deregister 10.0.0.1: conflict", "withdraw 10.0.0.1: conflict"]
     assert node.holder(Claim.SAME_NODE) + node.wait(60) == []
     assert node.members(SECOND, THIRD) == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
-def test_g3_a_node_in_conflict_still_helps_with_orphans() -> None:
+def test_g3_a_node_in_conflict_takes_over_orphans() -> None:
     node = serving()
     node.holder(Claim.OTHER)
-    assert node.tell(events.MembersSeen({OWN: events.Member(), THIRD: events.Member()})) == [
+    assert node.send(events.MembersSeen({OWN: events.Member(), THIRD: events.Member()})) == [
         "announce 10.0.0.2 at rank 1: takeover"
     ]
 
 
-def test_l1_a_registration_is_wished_for_while_the_store_is_away() -> None:
+def test_l1_a_registration_stays_desired_while_the_store_is_away() -> None:
     node = serving()
     assert node.store(StoreState.LOST) == []
     assert node.bad()[0] == "deregister 10.0.0.1: check-down"
 
 
 def flapping(hold: FlapHold) -> list[str]:
-    """Let a node go and come three times within 6 s; return what its last return brings."""
+    """Lose and restore an owner three times within 6 s; return the last actions."""
     node = serving(flap_hold=hold)
     for _ in range(3):
         node.bad()
         node.wait(2)
-        said = node.good()
-    return [*said, "...", *node.wait(100)]
+        lines = node.good()
+    return [*lines, "...", *node.wait(100)]
 
 
-def test_h4_an_owner_may_come_and_go_as_it_likes_by_default() -> None:
+def test_h4_no_flap_hold_by_default() -> None:
     assert flapping(FlapHold()) == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1", "..."]
 
 
-def test_h4_an_owner_that_flaps_has_to_stay_up_longer_where_that_is_asked_for() -> None:
+def test_h4_flap_hold_delays_the_registration() -> None:
     hold = FlapHold(seconds=90, count=3, window=60)
     assert flapping(hold) == ["announce 10.0.0.1 at rank 0: owner", "...", "register 10.0.0.1"]
 
 
-def test_h4_it_is_held_for_all_of_that_time_whatever_happens_meanwhile() -> None:
+def test_h4_flap_hold_lasts_for_its_full_time() -> None:
     node = serving(flap_hold=FlapHold(seconds=90, count=1, window=60))
     node.bad()
     node.good()
     assert node.wait(89) == []
-    assert node.members(SECOND, THIRD) == [], "the losses are older than the window by now"
+    assert node.members(SECOND, THIRD) == [], "the losses are now older than the window"
     assert node.wait(1) == ["register 10.0.0.1"]
 
 
-def test_h4_losses_that_are_long_ago_do_not_count() -> None:
+def test_h4_old_losses_do_not_count() -> None:
     node = serving(flap_hold=FlapHold(seconds=90, count=2, window=60))
     for _ in range(5):
         node.bad()
@@ -215,6 +215,6 @@ def test_h4_losses_that_are_long_ago_do_not_count() -> None:
         assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
-def test_members_that_stay_are_not_registered_twice() -> None:
+def test_unchanged_members_are_not_registered_twice() -> None:
     node = serving()
-    assert node.members(*EVERYBODY) + node.neighbors(3) + node.tell(events.RouteAccepted(OWN)) == []
+    assert node.members(*ALL_VIPS) + node.neighbors(3) + node.send(events.RouteAccepted(OWN)) == []

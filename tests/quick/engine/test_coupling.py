@@ -1,11 +1,20 @@
-"""What couples services, ExaBGP, its neighbours and the store, rule by rule (A6, E1-E6, G1, S1)."""
+"""Interaction of services, ExaBGP, neighbours and the store, by rule (A6, E1-E6, G1, S1)."""
 
 from dataclasses import replace
 
 import pytest
 
 from tests.quick.core.pools import OWN, SECOND, THIRD
-from tests.quick.engine.driven import OTHER_PEER, OTHERS, PEER, Driven, answer, established, served, serving
+from tests.quick.engine.harness import (
+    OTHER_PEER,
+    OTHERS,
+    PEER,
+    EngineHarness,
+    answer,
+    established,
+    served,
+    serving,
+)
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
@@ -17,129 +26,129 @@ from vipagent.types import CheckResult, StoreState
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100"
 WITHDRAWN = f"withdraw route {OWN}/32"
 REGISTERED, DEREGISTERED = f"register /service/apex/{OWN}", f"deregister /service/apex/{OWN}"
-IGNORED = "log ignored in the store: no VIPs of this service"
+IGNORED = "log ignoring unknown entries in the store"
 
 
-def test_a6_all_is_said_again_once_a_neighbour_has_come_up() -> None:
-    """Its first flush skips withdrawals: without this, what should be down stays up there."""
-    driven = serving()
-    driven.peers = ()
-    driven.read(established(up=False))
-    driven.live(3)
-    driven.peers = (PEER,)
-    driven.read(established())
-    said = driven.live(RESEND_DELAY_AFTER_UP)
-    assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(said)
+def test_a6_all_routes_are_sent_again_after_a_neighbour_comes_up() -> None:
+    """ExaBGP's first flush skips withdrawals, so stale routes would stay at the neighbour."""
+    harness = serving()
+    harness.peers = ()
+    harness.read(established(up=False))
+    harness.live(3)
+    harness.peers = (PEER,)
+    harness.read(established())
+    lines = harness.live(RESEND_DELAY_AFTER_UP)
+    assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(lines)
 
 
-def test_a6_a_neighbour_that_an_answer_lists_has_come_up_too() -> None:
-    driven = serving()
-    driven.peers = ()
-    driven.live(3)
-    driven.peers = (PEER,)
-    said = driven.live(2 + RESEND_DELAY_AFTER_UP)
-    assert f"{ANNOUNCED} origin igp" in said
+def test_a6_a_neighbour_listed_in_an_answer_has_come_up() -> None:
+    harness = serving()
+    harness.peers = ()
+    harness.live(3)
+    harness.peers = (PEER,)
+    lines = harness.live(2 + RESEND_DELAY_AFTER_UP)
+    assert f"{ANNOUNCED} origin igp" in lines
 
 
 def test_e5_the_gate_deregisters_and_registers_again() -> None:
-    driven = serving()
-    assert driven.read(established(up=False))[0] == DEREGISTERED
-    assert driven.record is not None
-    assert (driven.record.neighbors, driven.record.detail[:33]) == (0, "0 of 1 BGP neighbours established")
-    assert driven.engine.view.neighbors == 0
-    assert driven.read(established())[0] == REGISTERED
+    harness = serving()
+    assert harness.read(established(up=False))[0] == DEREGISTERED
+    assert harness.record is not None
+    assert (harness.record.neighbors, harness.record.detail[:33]) == (0, "0 of 1 BGP neighbours established")
+    assert harness.engine.view.neighbors == 0
+    assert harness.read(established())[0] == REGISTERED
 
 
-def test_e5_the_gate_s_changes_are_logged() -> None:
-    driven = serving()
-    gate = [line for up in (False, True) for line in driven.read(established(up=up)) if "BGP gate" in line]
+def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_later_query() -> None:
+    harness = serving()
+    harness.live(1)
+    lines = harness.wait(10)
+    assert DEREGISTERED in lines
+    assert "log ExaBGP does not answer, closing the BGP gate" in lines
+    assert harness.record is not None
+    assert harness.record.detail.startswith("ExaBGP does not answer")
+    assert REGISTERED not in harness.read(*answer(PEER))
+    harness.written.clear()
+    assert "log ExaBGP answers again" in (back := harness.live(5))
+    assert REGISTERED in back
+
+
+def test_e5_a_hung_exabgp_is_queried_again_and_after_any_output() -> None:
+    """The query may be lost, and the next regular one is a minute away."""
+    harness = serving()
+    while "ExaBGP does not answer, closing the BGP gate" not in harness.logs():
+        harness.wait(0.1)
+    assert harness.wait(POLL_INTERVAL) == ["show"]
+    assert harness.wait(3 * POLL_INTERVAL) == []
+    harness.read("unknown output")
+    assert harness.wait(POLL_INTERVAL) == ["show"]
+
+
+def test_e5_a_gate_with_unknown_neighbours_warns() -> None:
+    harness = EngineHarness()
+    harness.start()
+    assert not [line for line in harness.wait(FIRST_ANSWER_TIMEOUT - 0.1) if "BGP unknown" in line]
+    assert [line for line in harness.wait(0.1) if "BGP unknown" in line]
+    assert not [line for line in harness.wait(100) if "BGP unknown" in line], "logged once"
+
+
+def test_e5_gate_changes_are_logged() -> None:
+    harness = serving()
+    gate = [line for up in (False, True) for line in harness.read(established(up=up)) if "BGP gate" in line]
     assert gate == [
         "log BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
         "log BGP gate open",
     ]
 
 
-def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_question_that_was_asked_since() -> None:
-    driven = serving()
-    driven.live(1)
-    lines = driven.wait(10)
-    assert DEREGISTERED in lines
-    assert "log ExaBGP does not answer, closing the BGP gate" in lines
-    assert driven.record is not None
-    assert driven.record.detail.startswith("ExaBGP does not answer")
-    assert REGISTERED not in driven.read(*answer(PEER))
-    driven.written.clear()
-    assert "log ExaBGP answers again" in (back := driven.live(5))
-    assert REGISTERED in back
-
-
-def test_e5_a_hung_exabgp_is_asked_again_soon_and_again_when_it_says_something() -> None:
-    """It may have lost the question: nobody would ask for a minute."""
-    driven = serving()
-    while "ExaBGP does not answer, closing the BGP gate" not in driven.logs():
-        driven.wait(0.1)
-    assert driven.wait(POLL_INTERVAL) == ["show"]
-    assert driven.wait(3 * POLL_INTERVAL) == []
-    driven.read("what nobody knows")
-    assert driven.wait(POLL_INTERVAL) == ["show"]
-
-
-def test_e5_a_gate_that_cannot_see_says_so() -> None:
-    driven = Driven()
-    driven.start()
-    assert not [line for line in driven.wait(FIRST_ANSWER_TIMEOUT - 0.1) if "BGP unknown" in line]
-    assert [line for line in driven.wait(0.1) if "BGP unknown" in line]
-    assert not [line for line in driven.wait(100) if "BGP unknown" in line], "it is said once"
-
-
-def test_e5_nor_can_one_whose_questions_all_end_in_an_error() -> None:
-    driven = Driven()
-    lines, warnings = driven.start(), 0
+def test_e5_a_gate_whose_queries_all_fail_warns_once() -> None:
+    harness = EngineHarness()
+    lines, warnings = harness.start(), 0
     for _ in range(100):
-        answered = driven.read(answer()[0], "error") if "show" in lines else []
-        lines = answered + driven.wait(0.1)
+        answered = harness.read(answer()[0], "error") if "show" in lines else []
+        lines = answered + harness.wait(0.1)
         warnings += sum("BGP unknown" in line for line in lines)
     assert warnings == 1
 
 
-def test_g1_a_route_that_exabgp_refuses_is_not_registered_and_tried_again() -> None:
-    driven = serving()
-    driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
-    refused = driven.read("error")
+def test_g1_a_rejected_route_is_not_registered_and_retried() -> None:
+    harness = serving()
+    harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    refused = harness.read("error")
     assert refused[0] == DEREGISTERED
-    assert "log command failed, to be tried again" in refused
-    assert driven.engine.counters.command_errors == 1
-    driven.written.clear()
-    assert driven.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7"]
-    assert driven.reply() == [REGISTERED, "log register"]
+    assert "log ExaBGP rejected the command, will retry" in refused
+    assert harness.engine.counters.command_errors == 1
+    harness.written.clear()
+    assert harness.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7"]
+    assert harness.reply() == [REGISTERED, "log register"]
 
 
-def test_g1_what_exabgp_accepts_counts_only_if_it_is_still_desired() -> None:
-    driven = serving()
-    driven.check(CheckResult.BAD)
-    driven.reply()
-    driven.check()
-    driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
-    assert driven.reply() == [f"announce route {OWN}/32 next-hop self med 7"]
-    assert driven.reply() == [REGISTERED, "log register"]
+def test_g1_acceptance_of_an_outdated_route_is_ignored() -> None:
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.reply()
+    harness.check()
+    harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    assert harness.reply() == [f"announce route {OWN}/32 next-hop self med 7"]
+    assert harness.reply() == [REGISTERED, "log register"]
 
 
-def test_e4_nothing_is_written_while_exabgp_does_not_read() -> None:
-    driven = serving()
-    driven.give(inputs.PipeCongested(congested=True))
-    assert WITHDRAWN not in driven.check(CheckResult.BAD)
-    assert driven.give(inputs.PipeCongested(congested=False)) == [WITHDRAWN]
+def test_e4_nothing_is_written_while_the_pipe_is_congested() -> None:
+    harness = serving()
+    harness.give(inputs.PipeCongested(congested=True))
+    assert WITHDRAWN not in harness.check(CheckResult.BAD)
+    assert harness.give(inputs.PipeCongested(congested=False)) == [WITHDRAWN]
 
 
 def test_a5_nothing_is_written_before_the_pipes_are_open() -> None:
-    driven = Driven()
-    assert driven.give(inputs.AddressesMissing({OWN: "no permission"})) == []
-    assert driven.start()[0] == "show"
-    assert driven.engine.view.services[0].report is not None
+    harness = EngineHarness()
+    assert harness.give(events.AddressesMissing({OWN: "no permission"})) == []
+    assert harness.start()[0] == "show"
+    assert harness.engine.view.services[0].report is not None
 
 
-def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    driven = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
+def test_e6_an_exception_in_one_service_does_not_affect_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
     handle = Service.handle
 
     def broken(self: Service, event: events.Event, now: float) -> list[actions.Action]:
@@ -148,24 +157,24 @@ def test_e6_a_bug_in_one_service_does_not_take_the_others_routes(monkeypatch: py
         return handle(self, event, now)
 
     monkeypatch.setattr(Service, "handle", broken)
-    assert driven.check(CheckResult.BAD) == ["log internal error"]
-    [line] = [effect for effect in driven.effects if isinstance(effect, effects.Log)]
+    assert harness.check(CheckResult.BAD) == ["log internal error"]
+    [line] = [effect for effect in harness.effects if isinstance(effect, effects.Log)]
     assert (line.fields, str(line.raised)) == ({"service": "apex", "cause": "check"}, "a bug")
-    assert driven.engine.services["apex"].counters.internal_errors == 1
-    assert f"withdraw route {SECOND}/32" in driven.check(CheckResult.BAD, "web")
+    assert harness.engine.services["apex"].counters.internal_errors == 1
+    assert f"withdraw route {SECOND}/32" in harness.check(CheckResult.BAD, "web")
 
 
-def test_e6_a_bug_in_a_report_does_not_take_the_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    driven = serving()
-    monkeypatch.setattr("vipagent.engine.reporter.RULES", {})
-    assert driven.check(CheckResult.BAD)[:2] == [DEREGISTERED, WITHDRAWN]
-    assert driven.logs()[-1] == "internal error"
+def test_e6_an_exception_in_a_report_does_not_affect_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = serving()
+    monkeypatch.setattr("vipagent.engine.reporter.RULE_BY_REASON", {})
+    assert harness.check(CheckResult.BAD)[:2] == [DEREGISTERED, WITHDRAWN]
+    assert harness.logs()[-1] == "internal error"
 
 
-def test_s1_what_means_nothing_in_the_store_is_logged_once_for_as_long_as_it_is_there() -> None:
-    driven = serving()
-    rubbish = (OWN, *OTHERS, "203.0.113.9")
-    assert [IGNORED in driven.members(*vips) for vips in (rubbish, rubbish, rubbish[:-1], rubbish)] == [
+def test_s1_unknown_entries_are_logged_once_while_present() -> None:
+    harness = serving()
+    unknown = (OWN, *OTHERS, "203.0.113.9")
+    assert [IGNORED in harness.members(*vips) for vips in (unknown, unknown, unknown[:-1], unknown)] == [
         True,
         False,
         False,
@@ -173,102 +182,102 @@ def test_s1_what_means_nothing_in_the_store_is_logged_once_for_as_long_as_it_is_
     ]
 
 
-def test_n10_a_neighbour_with_our_own_as_ends_the_prepending() -> None:
-    driven = serving(replace(served(), routes=RouteSettings(prepend=2, local_as=65001)))
-    assert driven.members(OWN, THIRD)[0].endswith("as-path [ 65001 65001 65001 ]")
-    driven.reply()
-    lines = driven.read(*answer(PEER, OTHER_PEER, asn=65001))
+def test_n10_an_ibgp_neighbour_disables_prepending() -> None:
+    harness = serving(replace(served(), routes=RouteSettings(prepend=2, local_as=65001)))
+    assert harness.members(OWN, THIRD)[0].endswith("as-path [ 65001 65001 65001 ]")
+    harness.reply()
+    lines = harness.read(*answer(PEER, OTHER_PEER, asn=65001))
     assert lines[0] == f"announce route {SECOND}/32 next-hop self med 200"
     assert [line for line in lines if line.startswith("log prepend is ignored for all neighbours")]
-    assert driven.record is not None
-    assert "prepend is ignored for iBGP neighbours: " in driven.record.detail
+    assert harness.record is not None
+    assert "prepend is ignored for iBGP neighbours: " in harness.record.detail
 
 
 def test_a_vip_without_an_address_is_not_announced() -> None:
-    driven = serving()
-    missing = inputs.AddressesMissing({OWN: "no permission"})
-    assert driven.give(missing)[:2] == [DEREGISTERED, WITHDRAWN]
-    assert driven.give(missing) == [], "it says nothing new"
-    driven.reply()
-    assert driven.give(inputs.AddressesMissing({}))[0] == ANNOUNCED
+    harness = serving()
+    missing = events.AddressesMissing({OWN: "no permission"})
+    assert harness.give(missing)[:2] == [DEREGISTERED, WITHDRAWN]
+    assert harness.give(missing) == [], "nothing has changed"
+    harness.reply()
+    assert harness.give(events.AddressesMissing({}))[0] == ANNOUNCED
 
 
-def test_e3_a_reload_touches_no_route_that_stays_the_same() -> None:
-    driven = serving()
-    assert driven.reconfigure(served()) == ["view"]
-    dearer = driven.reconfigure(replace(served(), routes=RouteSettings(med=7)))
-    assert [line for line in dearer if "route" in line] == [f"announce route {OWN}/32 next-hop self med 7"]
-    driven.reply()
-    gone = driven.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
+def test_e3_a_reload_does_not_touch_unchanged_routes() -> None:
+    harness = serving()
+    assert harness.reconfigure(served()) == ["view"]
+    changed = harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    assert [line for line in changed if "route" in line] == [f"announce route {OWN}/32 next-hop self med 7"]
+    harness.reply()
+    gone = harness.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
     assert [line for line in gone if "route" in line] == [WITHDRAWN]
     assert "stop apex" in gone
     assert "start web" in gone
 
 
-def test_e3_a_route_that_would_not_be_replaced_is_withdrawn_and_its_service_starts_anew() -> None:
-    driven = serving()
-    lines = driven.reconfigure(replace(served(), routes=RouteSettings(path_id=7)))
+def test_e3_a_service_restarts_if_its_routes_cannot_be_replaced_in_place() -> None:
+    harness = serving()
+    lines = harness.reconfigure(replace(served(), routes=RouteSettings(path_id=7)))
     assert lines[:2] == [DEREGISTERED, WITHDRAWN]
     assert lines.index("stop apex") < lines.index("start apex")
     assert lines.index("unwatch /service/apex") < lines.index("watch /service/apex")
-    assert not [line for line in driven.check() if "route" in line], "it has not read the store yet"
-    assert driven.engine.view.services[0].name == "apex"
+    assert not [line for line in harness.check() if "route" in line], "it has not read the store yet"
+    assert harness.engine.view.services[0].name == "apex"
 
 
 def test_e3_services_may_swap_their_vips() -> None:
-    driven = serving(served(), served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
-    cheap, dear = RouteSettings(med=8), RouteSettings(med=9)
+    harness = serving(served(), served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
+    low, high = RouteSettings(med=8), RouteSettings(med=9)
     swapped = served(owned=("10.0.0.9",), owners=(("10.0.0.9",),)), served("web")
-    driven.reconfigure(replace(swapped[0], routes=cheap), replace(swapped[1], routes=dear))
-    driven.live(60)
-    assert driven.engine.view.services[0].report is not None
-    said = {
-        prefix.line for prefix in driven.engine._exabgp.commands._prefixes.values() if not prefix.withdrawn
+    harness.reconfigure(replace(swapped[0], routes=low), replace(swapped[1], routes=high))
+    harness.live(60)
+    assert harness.engine.view.services[0].report is not None
+    lines = {
+        prefix.line for prefix in harness.engine._exabgp.commands._prefixes.values() if not prefix.withdrawn
     }
     assert {
         "announce route 10.0.0.9/32 next-hop self med 8",
         f"announce route {OWN}/32 next-hop self med 9",
-    } <= said
+    } <= lines
 
 
-def test_a_service_that_a_reload_adds_learns_what_is_known() -> None:
-    driven = serving()
-    driven.read(established(up=False))
-    driven.give(inputs.AddressesMissing({SECOND: "no permission"}))
-    driven.reconfigure(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
-    driven.members(name="web")
-    driven.maintenance(name="web")
-    driven.check(name="web")
-    report = driven.engine.view.services[1].report
+def test_a_service_added_by_a_reload_gets_the_current_state() -> None:
+    harness = serving()
+    harness.read(established(up=False))
+    harness.give(events.AddressesMissing({SECOND: "no permission"}))
+    harness.reconfigure(served(), served("web", owned=(SECOND,), owners=((SECOND,),)))
+    harness.members(name="web")
+    harness.maintenance(name="web")
+    harness.check(name="web")
+    report = harness.engine.view.services[1].report
     assert report is not None
     assert (report.neighbors, report.vips[SECOND].reason) == (0, "no-address")
 
 
-def test_nothing_of_a_service_that_a_reload_removes_is_shown_when_it_comes_back() -> None:
-    driven = serving()
-    assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [True] * 3
-    driven.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
-    driven.reconfigure(served())
-    assert [vip.registered for vip in driven.engine.view.services[0].status.vips] == [False] * 3
+def test_a_removed_service_leaves_nothing_in_the_view() -> None:
+    harness = serving()
+    assert [vip.registered for vip in harness.engine.view.services[0].status.vips] == [True] * 3
+    harness.reconfigure(served("web", owned=("10.0.0.9",), owners=(("10.0.0.9",),)))
+    harness.reconfigure(served())
+    assert [vip.registered for vip in harness.engine.view.services[0].status.vips] == [False] * 3
 
 
-def test_all_is_followed_only_where_people_may_look_on() -> None:
-    driven = serving()
+def test_all_directories_are_watched_only_with_a_status_server() -> None:
+    harness = serving()
     listen = "127.0.0.1:80"
-    assert "watch /state/apex" in driven.reconfigure(served(), listen=listen)
-    assert "unwatch /state/apex" in driven.reconfigure(served())
+    assert "watch /state/apex" in harness.reconfigure(served(), listen=listen)
+    assert "unwatch /state/apex" in harness.reconfigure(served())
 
 
-def test_what_concerns_nobody_leads_to_nothing() -> None:
-    driven = serving()
-    assert driven.check(name="web") == []
-    assert driven.members(OWN, name="web") == []
+def test_inputs_of_unknown_services_are_ignored() -> None:
+    harness = serving()
+    assert harness.check(name="web") == []
+    assert harness.members(OWN, name="web") == []
 
 
 def test_the_view_shows_the_store_s_session() -> None:
-    driven = serving()
-    driven.store(StoreState.UNSURE)
-    view = driven.engine.view
+    harness = serving()
+    harness.store(StoreState.UNSURE)
+    view = harness.engine.view
     assert (view.store, view.store_detail, view.node, view.counters.connections) == (
         "unsure",
         "host",
@@ -277,12 +286,12 @@ def test_the_view_shows_the_store_s_session() -> None:
     )
 
 
-def test_a_node_s_record_has_the_exceptions_only() -> None:
-    """Its own VIP, and what it does with another's that is not registered."""
-    driven = serving()
-    assert driven.record is not None
-    assert set(driven.record.vips) == {OWN}
-    driven.members(*(vip for vip in (OWN, *OTHERS) if vip != SECOND))
-    driven.live(10)
-    assert driven.record.vips.keys() == {OWN, SECOND}
-    assert driven.record.vips[SECOND].rank == 1
+def test_a_record_contains_owned_and_unregistered_vips_only() -> None:
+    """A standby for a registered VIP is left out."""
+    harness = serving()
+    assert harness.record is not None
+    assert set(harness.record.vips) == {OWN}
+    harness.members(*(vip for vip in (OWN, *OTHERS) if vip != SECOND))
+    harness.live(10)
+    assert harness.record.vips.keys() == {OWN, SECOND}
+    assert harness.record.vips[SECOND].rank == 1

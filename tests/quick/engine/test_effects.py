@@ -5,7 +5,7 @@ import logging
 from vipagent.engine.effects import Level
 
 
-def test_the_levels_of_log_lines_are_those_of_logging() -> None:
+def test_levels_are_those_of_logging() -> None:
     assert {level.name: level.value for level in Level} == {
         name: getattr(logging, name) for name in ("INFO", "WARNING", "ERROR")
     }

@@ -1,4 +1,4 @@
-"""Each decision about a route is a line of the log and, where it changed one, an event of the record."""
+"""Each route decision is logged; each route change is an event of the record."""
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from vipagent.core.actions import Announce, Preference, Report, VipReport, Withd
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.history import CAUSES, History
 from vipagent.store.records import MAX_EVENTS, Event
-from vipagent.types import RULES, CheckResult, CheckState, Reason
+from vipagent.types import RULE_BY_REASON, CheckResult, CheckState, Reason
 
 VIP, OWN = "10.0.0.2", "10.0.0.1"
 OWNER = VipReport(Reason.OWNER, 0, owned=True)
@@ -25,47 +25,47 @@ def report(vips: dict[str, VipReport]) -> Report:
     return Report(CheckState.UP, 1, vips, conflicts={}, maintenance="", detail="")
 
 
-def undated(happened: tuple[Event, ...]) -> list[Event]:
-    return [replace(event, at="") for event in happened]
+def undated(history: tuple[Event, ...]) -> list[Event]:
+    return [replace(event, at="") for event in history]
 
 
-def test_every_reason_has_a_rule_and_every_event_of_the_core_a_word() -> None:
-    assert set(RULES) == set(Reason)
+def test_every_reason_has_a_rule_and_every_event_a_cause() -> None:
+    assert set(RULE_BY_REASON) == set(Reason)
     single = set(get_args(events.Event)) - {events.Batch}
-    assert set(CAUSES) == single, "of several at once, the first gives the word"
+    assert set(CAUSES) == single, "a batch has the cause of its first event"
     assert len(set(CAUSES.values())) == len(CAUSES)
 
 
-def test_an_event_says_what_was_and_what_is_by_which_rule_and_because_of_what() -> None:
+def test_an_event_has_old_and_new_state_rule_and_cause() -> None:
     history = History("apex")
-    history.note(TAKEOVER, DEATH)
-    history.note(HAND_BACK, events.TimerFired())
+    history.record(TAKEOVER, DEATH)
+    history.record(HAND_BACK, events.TimerFired())
     assert undated(history.latest) == [
         Event("", VIP, "", "rank 1 (takeover)", "takeover", "A2", "members"),
         Event("", VIP, "rank 1 (takeover)", "withdrawn (standby)", "standby", "A2", "timer"),
     ]
 
 
-def test_what_was_is_told_with_the_reason_that_it_had_last() -> None:
-    """An operator sees that the owner was back, though the route stayed for a while (H1)."""
+def test_the_old_state_has_the_last_reason() -> None:
+    """Reasons can change without the route, for example when the owner is back (H1)."""
     history = History("apex")
-    history.note(TAKEOVER, DEATH)
-    history.follow(report({VIP: VipReport(Reason.RELEASING, 1, owned=False), OWN: OWNER}))
-    history.note(HAND_BACK, events.TimerFired())
-    history.follow(report({VIP: VipReport(Reason.MAINTENANCE_SERVICE, None, owned=False)}))
-    history.note(TAKEOVER, events.MaintenanceSeen())
+    history.record(TAKEOVER, DEATH)
+    history.update_reasons(report({VIP: VipReport(Reason.RELEASING, 1, owned=False), OWN: OWNER}))
+    history.record(HAND_BACK, events.TimerFired())
+    history.update_reasons(report({VIP: VipReport(Reason.MAINTENANCE_SERVICE, None, owned=False)}))
+    history.record(TAKEOVER, events.MaintenanceSeen())
     assert [(event.old, event.new) for event in history.latest[1:]] == [
         ("rank 1 (releasing)", "withdrawn (standby)"),
         ("withdrawn (maintenance-service)", "rank 1 (takeover)"),
     ]
-    history.note(Withdraw(OWN, Reason.CHECK_DOWN), events.CheckFinished(CheckResult.BAD))
-    assert history.latest[-1].vip == VIP, "nothing was said to ExaBGP of this one before"
+    history.record(Withdraw(OWN, Reason.CHECK_DOWN), events.CheckFinished(CheckResult.BAD))
+    assert history.latest[-1].vip == VIP, "this run has never announced it"
 
 
-def test_its_time_is_utc_to_the_millisecond() -> None:
+def test_timestamps_are_utc_in_milliseconds() -> None:
     before = datetime.now(UTC)
     history = History("apex")
-    history.note(TAKEOVER, DEATH)
+    history.record(TAKEOVER, DEATH)
     at = history.latest[0].at
     assert (datetime.fromisoformat(at) - before).total_seconds() == pytest.approx(0, abs=10)
     assert at.endswith("+00:00")
@@ -74,7 +74,7 @@ def test_its_time_is_utc_to_the_millisecond() -> None:
 
 def test_the_log_has_the_same_fields() -> None:
     history = History("apex")
-    lines = [history.note(HAND_BACK, BACK), history.note(TAKEOVER, DEATH)]
+    lines = [history.record(HAND_BACK, BACK), history.record(TAKEOVER, DEATH)]
     assert [line.message for line in lines] == ["withdraw", "announce"]
     fields = asdict(history.latest[-1])
     del fields["at"]
@@ -82,19 +82,19 @@ def test_the_log_has_the_same_fields() -> None:
     assert fields["old"] == "withdrawn (standby)"
 
 
-def test_the_sweep_at_the_start_is_logged_but_no_event() -> None:
-    """E2: it withdraws what an earlier run may have left; in a large pool it would drown all else."""
+def test_withdrawals_at_start_are_logged_only() -> None:
+    """E2: withdrawals of stale routes would fill the history of a large pool."""
     history = History("apex")
-    history.note(HAND_BACK, events.CheckFinished(CheckResult.GOOD))
+    history.record(HAND_BACK, events.CheckFinished(CheckResult.GOOD))
     assert history.latest == ()
 
 
-def test_only_the_latest_are_kept_and_nothing_of_what_is_removed() -> None:
+def test_only_the_latest_events_are_kept() -> None:
     history = History("apex")
     vips = [f"10.0.0.{number}" for number in range(50)]
     for vip in vips:
-        history.note(replace(TAKEOVER, vip=vip), DEATH)
-        history.note(Withdraw(vip, Reason.REMOVED), RELOAD)
+        history.record(replace(TAKEOVER, vip=vip), DEATH)
+        history.record(Withdraw(vip, Reason.REMOVED), RELOAD)
     assert [event.vip for event in history.latest[::2]] == vips[-MAX_EVENTS // 2 :]
-    history.note(replace(TAKEOVER, vip=vips[0]), DEATH)
+    history.record(replace(TAKEOVER, vip=vips[0]), DEATH)
     assert history.latest[-1].old == ""

@@ -1,4 +1,4 @@
-"""Routes first: the lines to ExaBGP, and the store's members, come before what is reported (Shape 1)."""
+"""Order of effects: lines to ExaBGP and registrations before reports (Shape 1)."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.quick.core.pools import OWN, SECOND
-from tests.quick.engine.driven import OTHERS, Driven, config, established, served, serving
+from tests.quick.engine.harness import OTHERS, EngineHarness, config, established, served, serving
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
@@ -18,87 +18,93 @@ from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.types import CheckResult, Claim, OnStoreLoss, StoreState
 
 WITHDRAWN = f"withdraw route {OWN}/32"
-REPORTS = (effects.Log, effects.Publish, effects.RunHook, effects.ViewChanged, effects.StopService)
-KEEPING_NOTHING = served(on_store_loss=OnStoreLoss.WITHDRAW)
+REPORTS = (
+    effects.Log,
+    effects.PublishRecord,
+    effects.RunServiceHook,
+    effects.ViewChanged,
+    effects.StopService,
+)
+WITHDRAW_ON_LOSS = served(on_store_loss=OnStoreLoss.WITHDRAW)
 GONE = inputs.SnapshotRead(
     Directory(Kind.MEMBERS, "apex"), {member_name(OWN): Entry(b"", Claim.OURS), "?": Entry()}
 )
-EVERY_WAY_TO_A_ROUTE: dict[str, Input] = {
+INPUTS: dict[str, Input] = {
     "members": GONE,
     "check": inputs.CheckRan("apex", events.CheckFinished(CheckResult.BAD)),
     "maintenance": inputs.SnapshotRead(Directory(Kind.MAINTENANCE, "apex"), {"all": Entry()}),
     "store": inputs.StoreSession(StoreState.LOST, ""),
-    "addresses": inputs.AddressesMissing({OWN: "no permission"}),
+    "addresses": events.AddressesMissing({OWN: "no permission"}),
     "shutdown": inputs.LinesRead([established(up=False), "shutdown 1 2"]),
     "stop": inputs.ShutdownRequested(),
     "reload": inputs.ConfigReloaded(config(served("web", owned=(SECOND,)))),
 }
 
 
-@pytest.mark.parametrize("given", EVERY_WAY_TO_A_ROUTE.values(), ids=EVERY_WAY_TO_A_ROUTE)
-def test_the_lines_to_exabgp_come_before_anything_that_is_reported(given: Input) -> None:
-    driven = serving(KEEPING_NOTHING)
-    driven.give(given)
-    kinds = [type(effect) for effect in driven.effects]
+@pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS)
+def test_lines_to_exabgp_come_before_reports(given: Input) -> None:
+    harness = serving(WITHDRAW_ON_LOSS)
+    harness.give(given)
+    kinds = [type(effect) for effect in harness.effects]
     last = max(place for place, kind in enumerate(kinds) if kind is effects.Write)
     assert not set(kinds[:last]) & set(REPORTS)
     assert set(kinds[last:]) & set(REPORTS)
 
 
-def test_nothing_that_is_reported_is_even_made_before() -> None:
-    looks = 0
+def test_reports_are_evaluated_after_the_lines() -> None:
+    calls = 0
 
     def wall_clock() -> datetime:
-        nonlocal looks
-        looks += 1
+        nonlocal calls
+        calls += 1
         return datetime(2026, 1, 1, tzinfo=UTC)
 
-    driven = Driven()
-    driven.engine = Engine(driven.config, wall_clock)
-    driven.serve()
-    before = looks
-    following = driven.engine.handle(GONE, driven.now)
+    harness = EngineHarness()
+    harness.engine = Engine(harness.config, wall_clock)
+    harness.serve()
+    before = calls
+    following = harness.engine.handle(GONE, harness.now)
     assert isinstance(next(following), effects.Write)
-    assert looks == before
+    assert calls == before
     assert [effect for effect in following if isinstance(effect, effects.Log)]
-    assert looks > before
+    assert calls > before
 
 
-def test_g2_a_registration_goes_before_its_route() -> None:
-    driven = serving()
-    assert driven.check(CheckResult.BAD)[:2] == [f"deregister /service/apex/{OWN}", WITHDRAWN]
+def test_g2_a_registration_is_removed_before_its_route() -> None:
+    harness = serving()
+    assert harness.check(CheckResult.BAD)[:2] == [f"deregister /service/apex/{OWN}", WITHDRAWN]
 
 
-def test_g1_a_registration_comes_once_its_route_is_accepted_and_after_the_lines() -> None:
-    driven = Driven()
-    driven.start()
-    driven.live(1)
-    driven.store()
-    driven.maintenance()
-    driven.members(*OTHERS)
-    announced, *reported = driven.check()
+def test_g1_registers_after_acceptance_and_after_the_lines() -> None:
+    harness = EngineHarness()
+    harness.start()
+    harness.live(1)
+    harness.store()
+    harness.maintenance()
+    harness.members(*OTHERS)
+    announced, *reported = harness.check()
     assert announced == f"announce route {OWN}/32 next-hop self med 100"
     assert not [line for line in reported if line.startswith("register")]
-    assert driven.reply() == [f"register /service/apex/{OWN}", "log register"]
-    driven = serving()
-    driven.check(CheckResult.BAD)
-    driven.check()
-    lines = driven.read("done", "done", established("192.0.2.2"))
+    assert harness.reply() == [f"register /service/apex/{OWN}", "log register"]
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.check()
+    lines = harness.read("done", "done", established("192.0.2.2"))
     assert lines[0].startswith("announce")
 
 
-def test_a_session_that_is_lost_is_written_service_by_service() -> None:
-    """Each service's withdrawals need not wait for the decisions of the others."""
+def test_withdrawals_after_a_lost_session_are_written_per_service() -> None:
+    """The withdrawals of a service do not wait for the decisions of the others."""
     web = served("web", owned=("10.1.0.1",), owners=(("10.1.0.1",),), on_store_loss=OnStoreLoss.WITHDRAW)
-    driven = serving(KEEPING_NOTHING, web)
-    driven.store(StoreState.LOST)
-    kinds = [type(effect) for effect in driven.effects[:4]]
-    assert kinds == [effects.Deregister, effects.Write] * 2
+    harness = serving(WITHDRAW_ON_LOSS, web)
+    harness.store(StoreState.LOST)
+    kinds = [type(effect) for effect in harness.effects[:4]]
+    assert kinds == [effects.DeregisterEntry, effects.Write] * 2
 
 
 @pytest.fixture
 def decisions(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count what each service has decided by."""
+    """Count the decisions of each service."""
     counted: Counter[str] = Counter()
     handle = Service.handle
 
@@ -110,23 +116,25 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
-def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[str]) -> None:
-    """1,000 VIPs of two services: as many replies as a read brings, and a neighbour's state among them."""
+def test_a6_one_decision_per_service_and_read(decisions: Counter[str]) -> None:
+    """1,000 VIPs of two services; each read contains a window of replies and a change of neighbours."""
     pools = [tuple(f"10.{half}.{n // 250}.{n % 250}" for n in range(500)) for half in range(2)]
-    driven = Driven(*(served(f"s{half}", owned=pool, owners=(pool,)) for half, pool in enumerate(pools)))
-    driven.start()
-    driven.live(1)
-    driven.store()
-    for name in driven.engine.services:
-        driven.maintenance(name=name)
-        driven.members(name=name)
-    driven.check(name="s1")
-    driven.check(name="s0")
+    harness = EngineHarness(
+        *(served(f"s{half}", owned=pool, owners=(pool,)) for half, pool in enumerate(pools))
+    )
+    harness.start()
+    harness.live(1)
+    harness.store()
+    for name in harness.engine.services:
+        harness.maintenance(name=name)
+        harness.members(name=name)
+    harness.check(name="s1")
+    harness.check(name="s0")
     decisions.clear()
     for _ in range(4):
-        assert len(driven.written) == MAX_IN_FLIGHT
-        driven.written.clear()
-        driven.read(
+        assert len(harness.written) == MAX_IN_FLIGHT
+        harness.written.clear()
+        harness.read(
             *["done"] * (MAX_IN_FLIGHT // 2),
             established(up=False),
             established(),
@@ -134,15 +142,15 @@ def test_a6_one_read_leads_to_one_decision_of_each_service(decisions: Counter[st
         )
     assert decisions == {"s0": 4, "s1": 4}
     decisions.clear()
-    driven.reply()
-    assert decisions == {"s1": 1}, "the others' VIPs are none of its business"
+    harness.reply()
+    assert decisions == {"s1": 1}, "replies for VIPs of other nodes lead to no decision"
 
 
-def test_what_follows_from_one_read_is_written_in_one_go() -> None:
-    driven = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,), ("10.0.0.9",))))
-    driven.check(CheckResult.BAD)
-    driven.check(CheckResult.BAD, "web")
-    driven.check()
-    driven.check(name="web")
-    driven.reply()
-    assert len([effect for effect in driven.effects if isinstance(effect, effects.Write)]) == 1
+def test_all_commands_after_one_read_are_one_write() -> None:
+    harness = serving(served(), served("web", owned=(SECOND,), owners=((SECOND,), ("10.0.0.9",))))
+    harness.check(CheckResult.BAD)
+    harness.check(CheckResult.BAD, "web")
+    harness.check()
+    harness.check(name="web")
+    harness.reply()
+    assert len([effect for effect in harness.effects if isinstance(effect, effects.Write)]) == 1

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from tests.quick.core.pools import OWN
-from tests.quick.engine.driven import answer, config, served
+from tests.quick.engine.harness import answer, config, served
 from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
 from vipagent.store.backend import BackendFactory, Listener, StoreSettings

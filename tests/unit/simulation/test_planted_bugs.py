@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from tests.simulation.run import explain, fails, run
-from vipagent.core import verdict
+from vipagent.core import decision
 from vipagent.core.actions import Action, Deregister, SetTimer
+from vipagent.core.decision import Decision
 from vipagent.core.events import Event, Member
-from vipagent.core.moment import Moment
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
-from vipagent.core.verdict import Facts, Verdict
-from vipagent.core.view import View
+from vipagent.core.state import Deadlines, ServiceState, View
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.types import Reason, StoreState
 
@@ -23,27 +22,27 @@ Inject = Callable[[pytest.MonkeyPatch], None]
 
 def no_settle(patch: pytest.MonkeyPatch) -> None:
     """Treat every missing member as down immediately (L3)."""
-    patch.setattr(View, "presumes", lambda _self, _vip, _moment: False)
+    patch.setattr(View, "is_presumed_alive", lambda _self, _vip, _deadlines: False)
 
 
 def withdrawal_before_release(patch: pytest.MonkeyPatch) -> None:
     """Hand a VIP back as soon as the owner is registered (H1)."""
 
-    def hand_back(facts: Facts, vip: str, moment: Moment) -> Verdict:
-        return Verdict(Reason.STANDBY)
+    def hand_back(state: ServiceState, vip: str, deadlines: Deadlines) -> Decision:
+        return Decision(Reason.STANDBY)
 
-    patch.setattr(verdict, "_hand_back", hand_back)
+    patch.setattr(decision, "_hand_back", hand_back)
 
 
 def registration_before_acceptance(patch: pytest.MonkeyPatch) -> None:
     """Register when the route is requested, not when it is accepted (G1)."""
-    wanted = Registrations.wanted
+    desired = Registrations.desired
 
-    def at_once(self: Registrations, facts: Facts, moment: Moment) -> set[str]:
-        self.accepted |= {vip for vip, preference in facts.told.items() if preference}
-        return wanted(self, facts, moment)
+    def at_once(self: Registrations, state: ServiceState, deadlines: Deadlines) -> set[str]:
+        self.accepted |= {vip for vip, preference in state.requested.items() if preference}
+        return desired(self, state, deadlines)
 
-    patch.setattr(Registrations, "wanted", at_once)
+    patch.setattr(Registrations, "desired", at_once)
 
 
 def lost_store_is_treated_as_empty(patch: pytest.MonkeyPatch) -> None:
@@ -70,19 +69,19 @@ def no_deregistration(patch: pytest.MonkeyPatch) -> None:
 
 def every_candidate_takes_over(patch: pytest.MonkeyPatch) -> None:
     """With `one`, let every candidate take over an orphan (A2)."""
-    for policy in verdict._TAKERS:
-        patch.setitem(verdict._TAKERS, policy, lambda *_known: 1)
+    for policy in decision._TAKEOVER_RANKS:
+        patch.setitem(decision._TAKEOVER_RANKS, policy, lambda *_known: 1)
 
 
 def no_snapshots_after_reconnection(patch: pytest.MonkeyPatch) -> None:
     """Ignore snapshots after a reconnection (L4)."""
-    seen = View.seen
+    update = View.update
 
     def only_the_first(self: View, members: Mapping[str, Member], now: float) -> None:
         if not self.known or self.fresh:
-            seen(self, members, now)
+            update(self, members, now)
 
-    patch.setattr(View, "seen", only_the_first)
+    patch.setattr(View, "update", only_the_first)
 
 
 def no_timer(patch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,21 @@
-"""One core told as a story: something happens, and what the core asks for comes back as lines of text."""
+"""Test harness of the core: sends events and returns the actions as lines of text."""
 
 from typing import Any
 
-from tests.quick.core.pools import OWN, SEATS, members, service
+from tests.quick.core.pools import OWN, OWNERS, members, service
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.types import CheckResult, Claim, StoreState
 
-EVERYBODY = tuple(vip for (vip,) in SEATS)
+ALL_VIPS = tuple(vip for (vip,) in OWNERS)
 
 
-class Story:
-    """A node that owns 10.0.0.1, the first of three; its ExaBGP takes what it is told.
+class CoreHarness:
+    """The core of the node that owns 10.0.0.1, in virtual time.
 
     Args:
-        accepted: whether ExaBGP accepts announcements by itself.
-        changes: of the service's settings.
+        accepted: whether announcements are accepted automatically.
+        changes: non-default settings of the service.
     """
 
     def __init__(self, *, accepted: bool = True, **changes: Any) -> None:
@@ -24,58 +24,58 @@ class Story:
         self._accepted = accepted
         self.core = Service(service(**changes), self.now)
 
-    def tell(self, event: events.Event) -> list[str]:
-        """Feed one event, and what follows from it at once; return the lines."""
+    def send(self, event: events.Event) -> list[str]:
+        """Send one event, and the resulting acceptances; return the actions."""
         todo = self.core.handle(event, self.now)
         lines = [line for action in todo for line in self._lines(action)]
         for action in todo:
             if isinstance(action, actions.Announce) and self._accepted:
-                lines += self.tell(events.RouteAccepted(action.vip))
+                lines += self.send(events.RouteAccepted(action.vip))
         return lines
 
     def good(self) -> list[str]:
-        return self.tell(events.CheckFinished(CheckResult.GOOD))
+        return self.send(events.CheckFinished(CheckResult.GOOD))
 
     def bad(self) -> list[str]:
-        return self.tell(events.CheckFinished(CheckResult.BAD))
+        return self.send(events.CheckFinished(CheckResult.BAD))
 
     def disabled(self) -> list[str]:
-        return self.tell(events.CheckFinished(CheckResult.DISABLED))
+        return self.send(events.CheckFinished(CheckResult.DISABLED))
 
     def store(self, state: StoreState) -> list[str]:
-        return self.tell(events.StoreChanged(state))
+        return self.send(events.StoreChanged(state))
 
     def members(self, *vips: str) -> list[str]:
-        """Tell the members: the own VIPs' are this agent's."""
-        return self.tell(events.MembersSeen(members(*vips, ours=self.core.settings.owned)))
+        """Send a snapshot of the members; owned VIPs are registered by this agent."""
+        return self.send(events.MembersSeen(members(*vips, ours=self.core.settings.owned)))
 
     def holder(self, claim: Claim, node: str = "node9") -> list[str]:
-        """Tell that all are members, and who holds the own VIP."""
-        return self.tell(events.MembersSeen(members(*EVERYBODY) | {OWN: events.Member(claim, node)}))
+        """Send a snapshot in which all VIPs are registered, the owned one by this holder."""
+        return self.send(events.MembersSeen(members(*ALL_VIPS) | {OWN: events.Member(claim, node)}))
 
     def maintenance(self, *whose: str) -> list[str]:
-        """Tell the maintenance keys: any of `service`, `node`, `now`."""
+        """Send the maintenance keys: any of `service`, `node`, `now`."""
         seen = events.MaintenanceSeen(service="service" in whose, node="node" in whose, now="now" in whose)
-        return self.tell(seen)
+        return self.send(seen)
 
     def neighbors(self, established: int) -> list[str]:
-        return self.tell(events.NeighborsChanged(established))
+        return self.send(events.NeighborsChanged(established))
 
     def addresses_missing(self, *vips: str) -> list[str]:
-        """Tell which VIPs cannot be put on the loopback interface; of any service."""
-        return self.tell(events.AddressesMissing(dict.fromkeys(vips, "no permission")))
+        """Report the VIPs of any service that cannot be added to the loopback interface."""
+        return self.send(events.AddressesMissing(dict.fromkeys(vips, "no permission")))
 
     def wait(self, seconds: float) -> list[str]:
-        """Let time pass; return what the timers brought."""
+        """Advance the time; return the actions of the timers."""
         end, lines = self.now + seconds, []
         while self.timer is not None and self.timer <= end:
             self.now, self.timer = self.timer, None
-            lines += self.tell(events.TimerFired())
+            lines += self.send(events.TimerFired())
         self.now = end
         return lines
 
     def reason(self, vip: str) -> str:
-        """Return why this VIP is, or is not, announced."""
+        """Return the reason word of a VIP."""
         assert self.core.report is not None
         return self.core.report.vips[vip].reason
 
@@ -95,17 +95,17 @@ class Story:
         return []
 
 
-def reading(**changes: Any) -> Story:
-    """Return a node that has read the store, where everybody else is a member; nothing was checked yet."""
-    node = Story(**changes)
+def reading(**changes: Any) -> CoreHarness:
+    """Return a node that has read the store, where all other nodes are registered; no check has run."""
+    node = CoreHarness(**changes)
     node.store(StoreState.CONNECTED)
     node.maintenance()
     node.members(*(set(node.core.settings.pool) - set(node.core.settings.owned)))
     return node
 
 
-def serving(**changes: Any) -> Story:
-    """Return a node that serves its own VIP in a pool where everybody else does, too."""
+def serving(**changes: Any) -> CoreHarness:
+    """Return a node that serves its own VIP, as do all other nodes."""
     node = reading(**changes)
     node.good()
     node.neighbors(1)
@@ -114,8 +114,8 @@ def serving(**changes: Any) -> Story:
     return node
 
 
-def taking_over(**changes: Any) -> Story:
-    """Return a node that has taken over 10.0.0.2, whose owner is dead."""
+def taking_over(**changes: Any) -> CoreHarness:
+    """Return a node that has taken over 10.0.0.2 from its dead owner."""
     node = serving(**changes)
     node.members(*(set(node.core.settings.pool) - {"10.0.0.2"}))
     return node

@@ -1,4 +1,4 @@
-"""What there is to see of the agent: put together when somebody looks."""
+"""Builds the agent's view for the status page, metrics and JSON status."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,11 +11,11 @@ from vipagent.telemetry.view import AgentView, Overview, ServiceView
 from vipagent.types import StoreState
 
 
-class Viewer:
-    """Keeps what no service keeps for itself.
+class ViewBuilder:
+    """Keeps the store's session and contents, and builds the view on request.
 
     Args:
-        counters: the agent's.
+        counters: the agent's counters.
     """
 
     def __init__(self, counters: AgentCounters) -> None:
@@ -23,18 +23,18 @@ class Viewer:
         self._counters = counters
         self._overview = Overview()
 
-    def take_session(self, session: StoreSession) -> None:
-        """Take the store's session."""
+    def update_session(self, session: StoreSession) -> None:
+        """Update the state of the store session."""
         self.store = session
         self._counters.session(session.state)
 
-    def take_snapshot(self, snapshot: SnapshotRead) -> Iterator[ViewChanged]:
-        """Take a directory of the store, once it is time to report."""
+    def update_snapshot(self, snapshot: SnapshotRead) -> Iterator[ViewChanged]:
+        """Update a directory of the store; evaluated with the reports, after the routes."""
         self._overview.take(snapshot.directory, snapshot.entries)
         yield ViewChanged()
 
-    def forget(self, service: str) -> None:
-        """Let go of a service."""
+    def remove(self, service: str) -> None:
+        """Remove a service from the view."""
         self._overview.forget(service)
 
     def view(
@@ -45,7 +45,7 @@ class Viewer:
         neighbors: int | None,
         ending: bool,
     ) -> AgentView:
-        """Return what there is to see now; its fields say what each is."""
+        """Return the current view."""
         shown = tuple(
             ServiceView(
                 name, service.report, service.counters, self._overview.status(name, service.config.core.pool)

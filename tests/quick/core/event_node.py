@@ -1,4 +1,4 @@
-"""A node that is told events of the core: each becomes the input from which the engine makes it."""
+"""A node driven by events of the core: each is converted to the corresponding engine input."""
 
 from tests.simulation.node import Node
 from vipagent.core import actions, events
@@ -7,7 +7,7 @@ from vipagent.store.backend import Entry
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Kind, member_name
 from vipagent.store.records import Maintenance, Registration
 
-Told = (
+SendableEvent = (
     events.CheckFinished
     | events.MembersSeen
     | events.MaintenanceSeen
@@ -17,10 +17,10 @@ Told = (
 
 
 class EventNode(Node):
-    """One node."""
+    """A node that accepts events of the core."""
 
-    def tell(self, event: Told) -> list[actions.Action]:
-        """Tell it an event; return what its core asks for because of it."""
+    def send(self, event: SendableEvent) -> list[actions.Action]:
+        """Send an event; return the actions of the core."""
         match event:
             case events.CheckFinished():
                 return self.handle(inputs.CheckRan(self.settings.name, event))

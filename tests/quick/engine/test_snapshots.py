@@ -1,11 +1,11 @@
-"""From what lies in a store, whoever put it there, to the core's events (A5, S1, S2)."""
+"""Conversion of store snapshots to events, including hostile contents (A5, S1, S2)."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.events import Member
-from vipagent.engine.service import maintenance_seen, members_seen, unknown_names
+from vipagent.engine.snapshots import maintenance_seen, members_seen, unknown_names
 from vipagent.store.backend import Entry
 from vipagent.store.layout import vips_by_name
 from vipagent.store.records import Maintenance, Registration
@@ -26,46 +26,46 @@ HOSTILE = (
 )
 
 
-def test_s2_a_bare_entry_as_exazk_makes_it_is_a_member() -> None:
+def test_s2_an_empty_entry_as_written_by_exazk_is_a_member() -> None:
     assert members_seen({"10.0.0.1": Entry()}, NAMES, POOL).members == {"10.0.0.1": Member(Claim.OTHER, "")}
 
 
 @pytest.mark.parametrize("claim", [Claim.SAME_NODE, Claim.OTHER])
-def test_one_that_is_not_ours_says_whose_it_is(claim: Claim) -> None:
+def test_a_foreign_entry_has_the_name_of_its_node(claim: Claim) -> None:
     entry = Entry(Registration("node1", "run1").dump(), claim)
     assert members_seen({"10.0.0.1": entry}, NAMES, POOL).members == {"10.0.0.1": Member(claim, "node1")}
 
 
-def test_whose_it_is_matters_for_an_owned_vip_alone() -> None:
+def test_the_holder_is_determined_for_owned_vips_only() -> None:
     entry = Entry(Registration("node1", "run1").dump(), Claim.OURS)
     assert members_seen({"10.0.0.1": entry}, NAMES, POOL).members == {"10.0.0.1": Member(Claim.OURS)}
     assert members_seen({"10.0.0.1": entry}, NAMES, ()).members == {"10.0.0.1": Member()}
 
 
-def test_a_prefix_has_a_name_without_a_slash() -> None:
+def test_entry_names_of_prefixes_have_no_slash() -> None:
     assert members_seen({"10.0.1.0_24": Entry()}, NAMES, POOL).members == {"10.0.1.0/24": Member()}
 
 
 @pytest.mark.parametrize(
     "name", ["0.0.0.0_0", "10.0.0.2", "10.0.0.1_32", "x\nannounce", "", "10.0.1.0/24", "x" * 5000]
 )
-def test_a5_a_name_that_is_not_configured_is_no_member_but_counted(name: str) -> None:
+def test_a5_an_unknown_name_is_ignored_and_counted(name: str) -> None:
     assert members_seen({name: Entry()}, NAMES, POOL).members == {}
     assert unknown_names({name: Entry(), "10.0.0.1": Entry()}, NAMES) == {name}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_s1_a_hostile_value_is_a_member_without_a_name(value: bytes) -> None:
+def test_s1_a_hostile_value_is_a_member_without_node_name(value: bytes) -> None:
     assert members_seen({"10.0.0.1": Entry(value)}, NAMES, POOL).members == {"10.0.0.1": Member()}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_s1_a_maintenance_key_counts_whatever_is_in_it(value: bytes) -> None:
+def test_s1_a_maintenance_key_applies_with_any_value(value: bytes) -> None:
     seen = maintenance_seen({"node1": Entry(value)}, "node1")
     assert (seen.node, seen.service, seen.now) == (True, False, False)
 
 
-def test_maintenance_of_a_node_of_the_service_or_of_somebody_else() -> None:
+def test_maintenance_of_this_node_of_the_service_or_of_another_node() -> None:
     assert maintenance_seen({}, "node1") == maintenance_seen({"node2": Entry()}, "node1")
     assert maintenance_seen({"all": Entry()}, "node1").service
     assert not maintenance_seen({"all": Entry()}, "node1").node
@@ -73,7 +73,7 @@ def test_maintenance_of_a_node_of_the_service_or_of_somebody_else() -> None:
     assert (both.service, both.node, both.now) == (True, True, True)
 
 
-def test_an_operator_s_words_are_told_on_one_line() -> None:
+def test_an_operator_s_reason_is_shown_on_one_line() -> None:
     key = Maintenance(reason="new disk\nshutdown", by="eve", now=True)
     seen = maintenance_seen({"node1": Entry(key.dump())}, "node1")
     assert seen.now

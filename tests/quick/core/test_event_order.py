@@ -1,22 +1,22 @@
-"""Where a node ends up follows from what is the case, not from the order in which it was told (A6)."""
+"""The final state of a node does not depend on the order of events (A6)."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from tests.quick.core.nodes import EventNode, Told
-from tests.quick.core.pools import SEATS, members, service
+from tests.quick.core.event_node import EventNode, SendableEvent
+from tests.quick.core.pools import OWNERS, members, service
 from tests.simulation.exabgp import ExaBGP
 from vipagent.core import events
 from vipagent.core.actions import Preference
 from vipagent.core.settings import ServiceSettings
 from vipagent.types import CheckResult, OnStoreLoss, Standby, StoreState, Takeover
 
-LONG = 70.0
-VIPS = tuple(vip for (vip,) in SEATS)
-News = tuple[Told | events.NeighborsChanged, ...]
-"""Events that only make sense in this order."""
+CONVERGED = 70.0
+VIPS = tuple(vip for (vip,) in OWNERS)
+EventSequence = tuple[SendableEvent | events.NeighborsChanged, ...]
+"""Events whose order is fixed."""
 
 services = st.builds(
     service,
@@ -28,11 +28,11 @@ services = st.builds(
 
 
 @st.composite
-def facts(draw: st.DrawFn) -> list[News]:
-    """Draw what is the case: the check, the maintenance, the members, the neighbours."""
+def sequences(draw: st.DrawFn) -> list[EventSequence]:
+    """Draw events for the check, the maintenance, the members and the neighbours."""
     maintained = st.sampled_from([(False, False)] * 3 + [(True, False), (False, True)])
     of_service, of_node = draw(maintained)
-    store: News = (
+    store: EventSequence = (
         events.StoreChanged(StoreState.CONNECTED),
         events.MembersSeen(members(*draw(st.sets(st.sampled_from(VIPS))))),
     )
@@ -45,32 +45,32 @@ def facts(draw: st.DrawFn) -> list[News]:
     ]
 
 
-def tell(node: EventNode, event: Told | events.NeighborsChanged) -> None:
-    """Tell the node; of its neighbours its ExaBGP does, which is asked about them all the time."""
+def send(node: EventNode, event: SendableEvent | events.NeighborsChanged) -> None:
+    """Send an event; changes of neighbours go through the modelled ExaBGP, which is polled for them."""
     if isinstance(event, events.NeighborsChanged):
         node.set_bgp_session(established=bool(event.established))
     else:
-        node.tell(event)
+        node.send(event)
 
 
-def end(node: EventNode) -> tuple[dict[str, Preference], set[str]]:
-    """Return what the node announces and registers."""
-    return {vip: wish for vip, wish in node.requested.items() if wish}, node.registered
+def result(node: EventNode) -> tuple[dict[str, Preference], set[str]]:
+    """Return the announced routes and the registrations."""
+    return {vip: preference for vip, preference in node.requested.items() if preference}, node.registered
 
 
 @pytest.mark.slow
-@given(settings=services, told=facts(), data=st.data())
+@given(settings=services, drawn=sequences(), data=st.data())
 @examples(300)
-def test_the_end_does_not_depend_on_the_order(
-    settings: ServiceSettings, told: list[News], data: st.DataObject
+def test_the_result_does_not_depend_on_the_order(
+    settings: ServiceSettings, drawn: list[EventSequence], data: st.DataObject
 ) -> None:
-    ends = []
-    for order in (told, data.draw(st.permutations(told))):
+    results = []
+    for order in (drawn, data.draw(st.permutations(drawn))):
         node = EventNode(settings, ExaBGP(established=False))
-        for news in order:
-            for event in news:
-                tell(node, event)
+        for sequence in order:
+            for event in sequence:
+                send(node, event)
             node.wait(data.draw(st.sampled_from([0.0, 0.5, 3.0])))
-        node.wait(LONG)
-        ends.append(end(node))
-    assert ends[0] == ends[1]
+        node.wait(CONVERGED)
+        results.append(result(node))
+    assert results[0] == results[1]

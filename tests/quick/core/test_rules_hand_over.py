@@ -1,36 +1,36 @@
-"""The contract's rules, chapter "Handing over": one example or more for each."""
+"""Rules of the contract, section "Hand-over"."""
 
 import pytest
 
+from tests.quick.core.harness import ALL_VIPS, CoreHarness, reading, serving, taking_over
 from tests.quick.core.pools import OWN, SECOND, THIRD
-from tests.quick.core.story import EVERYBODY, Story, reading, serving, taking_over
 from vipagent.types import StoreState
 
 
-def test_h1_a_taker_goes_on_for_a_while_when_the_owner_is_back() -> None:
+def test_h1_a_taker_keeps_announcing_when_the_owner_is_back() -> None:
     node = taking_over()
-    assert node.members(*EVERYBODY) == []
+    assert node.members(*ALL_VIPS) == []
     assert node.reason(SECOND) == "releasing"
     assert node.wait(1.9) == []
     assert node.wait(0.1) == ["withdraw 10.0.0.2: standby"]
 
 
-def test_h1_the_delay_starts_anew_when_the_owner_goes_meanwhile() -> None:
+def test_h1_the_delay_restarts_when_the_owner_is_lost_again() -> None:
     node = taking_over()
-    node.members(*EVERYBODY)
+    node.members(*ALL_VIPS)
     node.wait(1.9)
     assert node.members(OWN, THIRD) + node.wait(60) == []
-    assert node.members(*EVERYBODY) + node.wait(1.9) == []
+    assert node.members(*ALL_VIPS) + node.wait(1.9) == []
     assert node.wait(0.1) == ["withdraw 10.0.0.2: standby"]
 
 
-def test_h1_the_owner_has_to_be_seen_not_remembered() -> None:
+def test_h1_the_owner_must_be_seen_in_a_fresh_view() -> None:
     node = taking_over()
-    node.members(*EVERYBODY)
+    node.members(*ALL_VIPS)
     node.store(StoreState.UNSURE)
     assert node.wait(60) == []
     node.store(StoreState.CONNECTED)
-    assert node.members(*EVERYBODY) == ["withdraw 10.0.0.2: standby"]
+    assert node.members(*ALL_VIPS) == ["withdraw 10.0.0.2: standby"]
 
 
 def test_h2_a_drain_deregisters_first_and_withdraws_later() -> None:
@@ -44,7 +44,7 @@ def test_h2_a_drain_deregisters_first_and_withdraws_later() -> None:
     assert node.wait(0.1) == ["withdraw 10.0.0.1: maintenance-node", "withdraw 10.0.0.2: maintenance-node"]
 
 
-def test_h2_a_draining_node_comes_after_every_rank() -> None:
+def test_h2_a_draining_node_has_the_lowest_rank() -> None:
     node = serving(takeover="ranked")
     assert node.maintenance("node")[1] == "announce 10.0.0.1 at rank 3 draining: draining"
 
@@ -63,7 +63,7 @@ def test_h2_now_cuts_a_drain_short() -> None:
     assert node.maintenance("node", "now") == ["withdraw 10.0.0.1: maintenance-node"]
 
 
-def test_h2_the_same_key_told_again_does_not_prolong_the_drain() -> None:
+def test_h2_a_repeated_key_does_not_prolong_the_drain() -> None:
     node = serving()
     node.maintenance("node")
     node.wait(4)
@@ -82,7 +82,7 @@ def test_h2_a_drain_ends_with_the_check() -> None:
     node = serving()
     node.maintenance("node")
     assert node.bad() == ["withdraw 10.0.0.1: check-down"]
-    assert node.good() == [], "in maintenance, and not announced: there is nothing to drain"
+    assert node.good() == [], "in maintenance and not announced, so there is nothing to drain"
     assert node.maintenance() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
@@ -93,11 +93,11 @@ def test_h2_a_drain_ends_with_the_service_s_maintenance() -> None:
 
 
 def test_h2_a_node_that_starts_in_maintenance_announces_nothing() -> None:
-    node = Story()
+    node = CoreHarness()
     node.store(StoreState.CONNECTED)
     node.maintenance("node")
     node.members(SECOND)
-    assert node.good() == [f"withdraw {vip}: maintenance-node" for vip in EVERYBODY]
+    assert node.good() == [f"withdraw {vip}: maintenance-node" for vip in ALL_VIPS]
 
 
 def test_h3_check_down_withdraws_and_deregisters_at_once() -> None:
@@ -118,14 +118,14 @@ def test_h4_nothing_before_rise_good_checks() -> None:
 
 def test_h4_an_orphan_is_given_back_at_most_once_per_change_of_its_owner() -> None:
     node = taking_over()
-    said = node.members(*EVERYBODY) + node.wait(60) + node.members(*EVERYBODY) + node.wait(60)
-    assert said == ["withdraw 10.0.0.2: standby"]
+    lines = node.members(*ALL_VIPS) + node.wait(60) + node.members(*ALL_VIPS) + node.wait(60)
+    assert lines == ["withdraw 10.0.0.2: standby"]
 
 
-def test_h4_an_owner_that_comes_for_a_moment_only_moves_nothing() -> None:
+def test_h4_an_owner_that_returns_briefly_changes_nothing() -> None:
     node = taking_over()
     for _ in range(10):
-        assert node.members(*EVERYBODY) + node.wait(1) + node.members(OWN, THIRD) + node.wait(1) == []
+        assert node.members(*ALL_VIPS) + node.wait(1) + node.members(OWN, THIRD) + node.wait(1) == []
 
 
 def test_h5_a_service_in_maintenance_is_withdrawn_at_once() -> None:
@@ -139,15 +139,15 @@ def test_h5_a_service_in_maintenance_is_withdrawn_at_once() -> None:
 
 
 def test_h5_the_key_is_read_before_the_first_announcement() -> None:
-    node = Story()
+    node = CoreHarness()
     assert node.good() == []
     assert node.store(StoreState.CONNECTED) == []
     assert node.members(SECOND) == [], "members, but no maintenance keys yet"
-    assert node.maintenance("service") == [f"withdraw {vip}: maintenance-service" for vip in EVERYBODY]
+    assert node.maintenance("service") == [f"withdraw {vip}: maintenance-service" for vip in ALL_VIPS]
 
 
-def test_h5_after_it_all_have_time_to_come_back() -> None:
-    """They all left on purpose: nobody's VIP is an orphan because its owner is a second slower."""
+def test_h5_all_owners_have_time_to_return_afterwards() -> None:
+    """All nodes had deregistered; a slower owner does not lose its VIP."""
     node = serving()
     node.maintenance("service")
     node.members()
@@ -162,5 +162,5 @@ def test_h5_maintenance_outlives_the_session(asked: str) -> None:
     node = serving()
     node.maintenance(asked)
     node.wait(60)
-    said = node.store(StoreState.LOST) + node.wait(60) + node.store(StoreState.CONNECTED) + node.members()
-    assert said == []
+    lines = node.store(StoreState.LOST) + node.wait(60) + node.store(StoreState.CONNECTED) + node.members()
+    assert lines == []

@@ -1,4 +1,4 @@
-"""An engine driven by hand: inputs in, effects out as lines of text, in their order."""
+"""Test harness of the engine: handles inputs and returns the effects as lines of text, in order."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, assert_never
 
-from tests.quick.core.pools import OWN, SEATS, service
+from tests.quick.core.pools import OWN, OWNERS, service
 from vipagent.config.settings import AgentConfig, ServiceConfig
-from vipagent.core.events import CheckFinished
+from vipagent.core.actions import SetTimer
+from vipagent.core.events import CheckFinished, TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -20,10 +21,10 @@ from vipagent.store.records import NodeState, Registration
 from vipagent.types import CheckResult, Claim, StoreState
 
 PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
-ALL = tuple(vip for (vip,) in SEATS)
+ALL = tuple(vip for (vip,) in OWNERS)
 OTHERS = tuple(vip for vip in ALL if vip != OWN)
 SETTLED = 10.0
-"""Seconds after which nothing that was begun is under way any more."""
+"""Seconds until no command, retry or delay is pending."""
 
 
 def config(*services: ServiceConfig, listen: str | None = None) -> AgentConfig:
@@ -31,7 +32,7 @@ def config(*services: ServiceConfig, listen: str | None = None) -> AgentConfig:
 
 
 def served(name: str = "apex", **changes: Any) -> ServiceConfig:
-    """Return a service on the first of three nodes, whose check needs one result only."""
+    """Return a service on the first of three nodes, with rise and fall 1."""
     return ServiceConfig(service(name=name, **changes))
 
 
@@ -40,13 +41,13 @@ def established(peer: str = PEER, *, up: bool = True) -> str:
 
 
 def answer(*peers: str, asn: int = 65000) -> list[str]:
-    """Return what ExaBGP answers to the question, its reply included."""
+    """Return ExaBGP's answer to `show neighbor summary`, including its reply."""
     lines = [f"{peer} {asn} 0:00:03 established 3 2" for peer in peers]
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
-class Driven:
-    """An engine, and a clock; ExaBGP accepts nothing by itself."""
+class EngineHarness:
+    """An engine in virtual time; ExaBGP answers only when asked to by `reply` or `live`."""
 
     def __init__(self, *services: ServiceConfig, listen: str | None = None) -> None:
         self.now = 100.0
@@ -55,16 +56,16 @@ class Driven:
         self.config = config(*(services or (served(),)), listen=listen)
         self.engine = Engine(self.config, lambda: datetime(2026, 1, 1, tzinfo=UTC))
         self.written: list[str] = []
-        """What ExaBGP has not answered yet."""
+        """Commands that ExaBGP has not answered yet."""
         self.peers: tuple[str, ...] = (PEER,)
-        """Its established neighbours, when it is asked."""
+        """Established neighbours in ExaBGP's next answer."""
         self.record: NodeState | None = None
-        """The node's record as it was published last."""
+        """The last published record of the node."""
         self.effects: list[Effect] = []
-        """Those of the last input."""
+        """Effects of the last input."""
 
     def give(self, given: Input) -> list[str]:
-        """Give an input; return what follows, but for the timer."""
+        """Handle an input; return its effects, except for timers."""
         self.effects = list(self.engine.handle(given, self.now))
         return [line for effect in self.effects for line in self._lines(effect)]
 
@@ -75,13 +76,13 @@ class Driven:
         return self.give(inputs.LinesRead(list(lines)))
 
     def reply(self) -> list[str]:
-        """Let ExaBGP answer, in one go, everything that was written and not answered."""
+        """Answer all pending commands in one read."""
         written, self.written = self.written, []
         replies = [answer(*self.peers) if line == "show" else ["done"] for line in written]
         return self.read(*chain.from_iterable(replies))
 
     def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
-        return self.give(inputs.CheckRan(name, CheckFinished(result, "so it says")))
+        return self.give(inputs.CheckRan(name, CheckFinished(result, "status 0")))
 
     def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
         return self.give(inputs.StoreSession(state, "host"))
@@ -105,15 +106,15 @@ class Driven:
         return self.give(inputs.ConfigReloaded(self.config))
 
     def wait(self, seconds: float) -> list[str]:
-        """Let time pass; return what the timer brought. ExaBGP says nothing meanwhile."""
+        """Advance the time without output from ExaBGP; return the effects of the timers."""
         return self._wait(seconds, replies=False)
 
     def live(self, seconds: float) -> list[str]:
-        """Let time pass while ExaBGP answers everything at once; return what follows."""
+        """Advance the time while ExaBGP answers immediately; return the effects."""
         return self._wait(seconds, replies=True)
 
     def serve(self) -> None:
-        """Let the node serve its own VIP in a pool where everybody else does, too."""
+        """Bring the node into a state where it serves its own VIP, as do all other nodes."""
         self.start()
         self.live(1)
         self.store()
@@ -132,7 +133,7 @@ class Driven:
         end, lines = self.now + seconds, self.reply() if replies else []
         while self.timer is not None and self.timer <= end:
             self.now, self.timer = max(self.now, self.timer), None
-            lines += self.give(inputs.TimerFired())
+            lines += self.give(TimerFired())
             while replies and self.written:
                 lines += self.reply()
             assert self.timer is None or self.timer > self.now, "a deadline in the past keeps the loop busy"
@@ -142,17 +143,18 @@ class Driven:
     def _lines(self, effect: Effect) -> list[str]:
         match effect:
             case effects.Write(lines):
-                said = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
-                self.written += said
-                return said
-            case effects.Register() | effects.Deregister():
-                return [f"{type(effect).__name__.lower()} {effect.key.path('')}"]
-            case effects.Publish(record=record):
+                written = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
+                self.written += written
+                return written
+            case effects.RegisterEntry() | effects.DeregisterEntry():
+                verb = "register" if isinstance(effect, effects.RegisterEntry) else "deregister"
+                return [f"{verb} {effect.key.path('')}"]
+            case effects.PublishRecord(record=record):
                 self.record = record
                 return ["publish"]
             case effects.Log(message=message):
                 return [f"log {message}"]
-            case effects.SetTimer(at):
+            case SetTimer(at):
                 self.timer = at
                 return []
             case _:
@@ -170,7 +172,7 @@ class Driven:
                 line = f"start {config.name}"
             case effects.StopService(name):
                 line = f"stop {name}"
-            case effects.RunHook(name, state):
+            case effects.RunServiceHook(name, state):
                 line = f"hook {name} {state}"
             case effects.ViewChanged():
                 line = "view"
@@ -179,8 +181,8 @@ class Driven:
         return line
 
 
-def serving(*services: ServiceConfig) -> Driven:
-    """Return an engine whose node serves its own VIP; all is acknowledged."""
-    driven = Driven(*services)
-    driven.serve()
-    return driven
+def serving(*services: ServiceConfig) -> EngineHarness:
+    """Return an engine whose node serves its own VIP, with every command acknowledged."""
+    harness = EngineHarness(*services)
+    harness.serve()
+    return harness
