@@ -1,4 +1,4 @@
-"""What `settings.options` and `settings.hosts` may say for etcd (S3)."""
+"""Options of the etcd backend: credentials, TLS (S3)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,48 +14,46 @@ DEFAULT_PORT = 2379
 
 @dataclass(frozen=True, kw_only=True)
 class EtcdOptions(TlsOptions):
-    """Options of this backend alone, besides those of TLS."""
+    """Options of the etcd backend, in addition to those of TLS."""
 
-    user: Annotated[str, "The user of etcd's, where the servers demand one."] = ""
-    password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
-    password_env: Annotated[str | None, "The environment variable with the password, instead of a file."] = (
-        None
-    )
+    user: Annotated[str, "etcd user, if authentication is enabled."] = ""
+    password_file: Annotated[Path | None, "Path of a file with the password, read at each login."] = None
+    password_env: Annotated[str | None, "Environment variable with the password, in place of a file."] = None
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Validate the combination of options."""
         super().__post_init__()
         if self.password_file and self.password_env:
-            raise ValueError("password_file and password_env: one of them is enough")
+            raise ValueError("password_file and password_env are mutually exclusive")
         if bool(self.user) != bool(self.password_file or self.password_env):
-            raise ValueError("user goes with password_file or password_env, and they with it")
+            raise ValueError("user requires password_file or password_env, and vice versa")
         if self.user:
             secret("password", self.password_file, self.password_env)
 
     @property
     def password(self) -> str:
-        """The password as it is now.
+        """The current password.
 
         Raises:
-            StoreConfigError: its file or variable is missing or empty.
+            StoreConfigError: the file or variable is missing or empty.
         """
         return secret("password", self.password_file, self.password_env)
 
 
 def parse_servers(hosts: tuple[str, ...]) -> tuple[Endpoint, ...]:
-    """Return the servers that the hosts name; by default the one on this machine.
+    """Parse the addresses of the servers; the default is the one on this machine.
 
     Raises:
-        StoreConfigError: one of them is not `HOST:PORT`.
+        StoreConfigError: an address is not `HOST:PORT`.
     """
     return parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT)
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse a prefix under which nothing could be found again.
+    """Validate the prefix of the keys.
 
     Raises:
-        StoreConfigError: it is none.
+        StoreConfigError: the prefix is not a valid path.
     """
     if not prefix.startswith("/") or not prefix.isprintable() or "//" in prefix:
-        raise StoreConfigError(f"prefix {prefix!r} is no absolute path like /exabgp")
+        raise StoreConfigError(f"prefix {prefix!r} is not a valid absolute path (such as /exabgp)")

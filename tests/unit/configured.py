@@ -20,7 +20,7 @@ class Pretended(MemoryBackend):
         super().__init__(settings, listener, MemoryStore())
         for key, value in settings.options.items():
             if key != "level" or type(value) is not int:
-                raise StoreConfigError(f"{key}: {value!r} is no level")
+                raise StoreConfigError(f"{key}: {value!r} is not a level")
 
 
 @pytest.fixture

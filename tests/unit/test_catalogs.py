@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from vipagent.cli.catalog import commands
 from vipagent.cli.reader import command as run
-from vipagent.config.catalog import SERVICE, keys
+from vipagent.config.catalog import SERVICE_PATH, keys
 from vipagent.config.schema import AgentSection, ServiceSection
 
 BY_NAME = {command.name: command for command in commands()}
@@ -27,7 +27,7 @@ def test_an_option_is_taken_apart() -> None:
     by_names = {option.names: option for option in BY_NAME["vipagent run"].options}
     interval = by_names["-i", "--interval"]
     assert (interval.metavar, interval.default) == ("SECONDS", "default: 5")
-    assert interval.text == "Time between two checks, in seconds."
+    assert interval.text == "Interval between checks, in seconds."
     assert by_names["--ip-setup",].metavar == ""
     assert by_names["-h", "--help"].default == ""
 
@@ -46,7 +46,7 @@ def test_what_keeps_its_lines_is_marked_as_click_has_it() -> None:
 def test_every_key_is_there_with_those_of_its_sections() -> None:
     top = {path for path in BY_PATH if "." not in path}
     assert top == {option.name for option in fields(AgentSection)}
-    of_service = {path.removeprefix(f"{SERVICE}.") for path in BY_PATH if path.startswith(SERVICE)}
+    of_service = {path.removeprefix(f"{SERVICE_PATH}.") for path in BY_PATH if path.startswith(SERVICE_PATH)}
     assert {path for path in of_service if "." not in path} == {
         option.name for option in fields(ServiceSection)
     }
@@ -55,18 +55,18 @@ def test_every_key_is_there_with_those_of_its_sections() -> None:
 
 def test_a_key_says_what_it_takes() -> None:
     def values(path: str) -> str:
-        return BY_PATH[f"{SERVICE}.{path}"].values
+        return BY_PATH[f"{SERVICE_PATH}.{path}"].values
 
     assert values("takeover") == "`all`, `one`, `ranked`"
     assert values("interval") == "number, more than 0, up to 86400"
-    assert values("local_as") == "whole number, 1 to 4294967295"
-    assert values("vip") == "text, or a list, or mapping"
+    assert values("local_as") == "integer, 1 to 4294967295"
+    assert values("vip") == "string, or a list, or mapping"
     assert values("ip_setup") == "`true` or `false`"
     assert values("flap_hold") == "mapping"
 
 
 def test_a_key_says_its_default_and_its_option() -> None:
-    interval, standby = BY_PATH[f"{SERVICE}.interval"], BY_PATH[f"{SERVICE}.standby"]
+    interval, standby = BY_PATH[f"{SERVICE_PATH}.interval"], BY_PATH[f"{SERVICE_PATH}.standby"]
     assert (interval.default, interval.option) == ("5", "-i, --interval SECONDS")
     assert standby.default == "cold"
     assert BY_PATH["store"].option == BY_PATH["store"].default == ""

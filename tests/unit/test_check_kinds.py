@@ -6,7 +6,7 @@ import pytest
 
 from vipagent.checks.kinds import BY_SCHEME
 from vipagent.checks.urls import SCHEMES
-from vipagent.config.catalog import SERVICE, keys
+from vipagent.config.catalog import SERVICE_PATH, keys
 
 TESTS = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_checks_*.py"))
 
@@ -17,7 +17,7 @@ def test_every_scheme_has_a_check() -> None:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_is_documented(name: str) -> None:
-    [text] = [key.text for key in keys() if key.path == f"{SERVICE}.check"]
+    [text] = [key.text for key in keys() if key.path == f"{SERVICE_PATH}.check"]
     assert f"{SCHEMES[name].form} ({SCHEMES[name].good})" in text, "the help of the option check"
 
 

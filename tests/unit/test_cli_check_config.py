@@ -17,7 +17,7 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFi
     )
     assert vipagent("check-config", str(path)) == 0
     captured = capsys.readouterr()
-    assert captured.out == f"{path}: good: node node1, backend file, apex (2 VIPs), web (1 VIPs)\n"
+    assert captured.out == f"{path}: valid: node node1, backend file, apex (2 VIPs), web (1 VIPs)\n"
     assert captured.err == ""
 
 

@@ -90,12 +90,12 @@ def test_waiting_for_a_node_that_says_nothing_is_no_success(
     [
         ("on", "Missing argument 'SERVICE'"),
         ("on apex --node all", "'all' is reserved"),
-        ("on apex --node a/b", "'a/b' is no name"),
-        ("on a/b", "'a/b' is no name"),
+        ("on apex --node a/b", "'a/b' is not a valid name"),
+        ("on a/b", "'a/b' is not a valid name"),
         ("on apex --timeout 0", "--timeout"),
-        ("on apex --prefix x", "command line: --prefix: 'x' is no absolute path"),
-        ("off apex --config /nowhere", "leave the other options out"),
-        ("list", "which service?"),
+        ("on apex --prefix x", "command line: --prefix: 'x' is not a valid absolute path"),
+        ("off apex --config /nowhere", "cannot be combined with --backend"),
+        ("list", "missing SERVICE"),
     ],
 )
 def test_usage_errors_are_status_2_and_change_nothing(
@@ -127,4 +127,7 @@ def test_the_file_says_where_the_store_is_and_which_services_there_are(
     assert site.opened[-1].settings.node == "operator"
     assert vipagent("maintenance", "list", "--config", str(path)) == 0
     assert vipagent("maintenance", "on", "apexx", "--config", str(path)) == 2
-    assert "no service 'apexx' in the configuration: there are apex, web" in capsys.readouterr().err
+    assert (
+        "no service 'apexx' in the configuration: configured services are apex, web"
+        in capsys.readouterr().err
+    )

@@ -14,7 +14,7 @@ from vipagent.cli import reader
 from vipagent.cli import run as cli_run
 from vipagent.cli.main import cli
 from vipagent.cli.options import given
-from vipagent.config.catalog import SERVICE, keys
+from vipagent.config.catalog import SERVICE_PATH, keys
 from vipagent.config.problems import ConfigError
 from vipagent.config.settings import AgentConfig
 from vipagent.testing.slowness import allowed
@@ -57,7 +57,9 @@ def test_every_key_and_option_is_described() -> None:
 
 
 def test_what_is_not_an_option_is_for_files_only() -> None:
-    unmarked = {key.path.removeprefix(f"{SERVICE}.").partition(".")[0] for key in keys() if not key.option}
+    unmarked = {
+        key.path.removeprefix(f"{SERVICE_PATH}.").partition(".")[0] for key in keys() if not key.option
+    }
     assert unmarked == {"store", "services", "roles", "flap_hold"}
 
 
@@ -85,10 +87,10 @@ def test_options_not_given_are_left_to_the_schema() -> None:
         ("--vip", "command line: Option '--vip' requires an argument"),
         (
             "--config a.yaml --med 1 --vip 10.0.0.1",
-            "command line: --config: stands alone: remove --med, --vip, or put",
+            "command line: --config: cannot be combined with --med, --vip: remove",
         ),
-        ("stray", "command line: 'stray' belongs to no option: see"),
-        ("--service apex --med x --node node1", "command line: --med: 'x' is no whole number"),
+        ("stray", "command line: 'stray' is an unexpected argument: see"),
+        ("--service apex --med x --node node1", "command line: --med: 'x' is not an integer"),
         ("--config /nowhere/a.yaml", "/nowhere/a.yaml: cannot be read: No such file or directory"),
     ],
 )
@@ -136,13 +138,13 @@ def test_a_child_that_fails_is_a_problem_not_a_traceback(
     assert line.startswith("configuration: cannot be read: ")
     assert "No such file" in line
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert "ended with status 1" in refusal(load, [])[0]
+    assert "exited with status 1" in refusal(load, [])[0]
     hanging = tmp_path / "python"
     hanging.write_text("#!/bin/sh\nexec sleep 60\n")
     hanging.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(hanging))
-    monkeypatch.setattr(cli_run, "TIME_LIMIT", 0.1)
-    assert "takes more than 0.1 s" in refusal(load, [])[0]
+    monkeypatch.setattr(cli_run, "READER_TIMEOUT", 0.1)
+    assert "timed out after 0.1 s" in refusal(load, [])[0]
 
 
 def test_nothing_that_a_plugin_prints_gets_into_the_answer() -> None:

@@ -60,9 +60,9 @@ def test_long_lists_are_cut_on_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--nodes", "3", "--kill", "3"), "of 3 nodes, at most 2 can die: somebody has to be left"),
+        (("--nodes", "3", "--kill", "3"), "of 3 nodes, at most 2 can die: one must survive"),
         (("--nodes", "3", "--kill", "2", "--second", "1"), "of 3 nodes, at most 2 can die"),
-        (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each node needs at least one of its own"),
+        (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each node must own at least one"),
         (("--takeover", "some"), "'some' is not one of 'all', 'one', 'ranked'"),
     ],
 )

@@ -133,7 +133,7 @@ def test_all_services_of_the_file(site: Site, tmp_path: Path, capsys: pytest.Cap
 
 def test_exit_statuses(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert operate("status") == 2
-    assert "which service?" in capsys.readouterr().err
+    assert "missing SERVICE" in capsys.readouterr().err
     assert vipagent("status", "apex", "--hosts", "away.example:1") == 1
     assert capsys.readouterr().err == "store: away.example:1: Connection refused\n"
     assert not site.opened
@@ -154,10 +154,9 @@ def test_what_comes_from_the_store_is_text_not_markup() -> None:
     for part in (
         "store lost: zk1:2181: Connection refused",
         "in maintenance: [bold]move[/bold]",
-        "registered, no vipagent",
-        "nobody",
+        "registered, no vipagent  none",
         "[red]held[/red] by x",
-        "3 entries in the store mean nothing here",
+        "ignoring 3 unknown entries in the store",
     ):
         assert part in text
 

@@ -171,7 +171,7 @@ def test_the_backend_s_options_have_types_and_quotes_count(tmp_path: Path) -> No
     text = "{store: {level: %s}, services: {apex: {auth_ip: 10.0.0.1}}}"
     assert read(tmp_path, text % "12").store.options == {"level": 12}
     for other, shown in [("'12'", "'12'"), ("true", "True"), ("1.5", "1.5"), ("~", "None"), ("on", "'on'")]:
-        assert refusal(read, tmp_path, text % other) == [f"store: file: level: {shown} is no level"]
+        assert refusal(read, tmp_path, text % other) == [f"store: file: level: {shown} is not a level"]
 
 
 def test_services_share_lines_by_anchors(tmp_path: Path) -> None:
@@ -187,23 +187,23 @@ def test_services_share_lines_by_anchors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "is empty: give at least services"),
-        (b"# nothing\n", "is empty: give at least services"),
-        (b"- a\n- b\n", "is no mapping: KEY: VALUE, with services: NAME: below"),
-        (b"text\n", "is no mapping: KEY: VALUE, with services: NAME: below"),
-        (b"node: a\nnode: b\n", "line 2, column 1: the key node is there twice"),
-        (b"services:\n  apex: {}\n  apex: {}\n", "line 3, column 3: the key apex is there twice"),
-        (b"store: {level: 1, level: 2}\n", "line 1, column 19: the key level is there twice"),
+        (b"", "is empty: no services are configured"),
+        (b"# nothing\n", "is empty: no services are configured"),
+        (b"- a\n- b\n", "is not a mapping with the key services"),
+        (b"text\n", "is not a mapping with the key services"),
+        (b"node: a\nnode: b\n", "line 2, column 1: duplicate key node"),
+        (b"services:\n  apex: {}\n  apex: {}\n", "line 3, column 3: duplicate key apex"),
+        (b"store: {level: 1, level: 2}\n", "line 1, column 19: duplicate key level"),
         (b"node: [a\n", "line 2, column 1: expected ',' or ']', but got '<stream end>'"),
-        (b"{[a]: b}\n", "line 1, column 2: a key has to be plain text"),
+        (b"{[a]: b}\n", "line 1, column 2: keys must be plain strings"),
         (b"node: a\n---\nnode: b\n", "line 2, column 1: but found another document"),
         (
             b"node: !!python/object/apply:os.system [id]\n",
             "line 1, column 7: could not determine a constructor",
         ),
-        (b"node: \xff\n", "is no YAML: "),
-        (b"x: " + b"[" * 5000, "is no YAML: maximum recursion depth"),
-        (b"#" * (4 * 1024 * 1024 + 1), "is larger than 4194304 bytes: that is no configuration"),
+        (b"node: \xff\n", "is not valid YAML: "),
+        (b"x: " + b"[" * 5000, "is not valid YAML: maximum recursion depth"),
+        (b"#" * (4 * 1024 * 1024 + 1), "is larger than 4194304 bytes"),
     ],
 )
 def test_a_file_that_is_none_says_so_in_one_line(tmp_path: Path, content: bytes, text: str) -> None:

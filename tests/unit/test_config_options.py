@@ -75,9 +75,9 @@ def test_problems_name_options() -> None:
 
 def test_a_service_needs_a_name() -> None:
     good = {"auth_ip": ("10.0.0.1",), "node": "node1"}
-    assert refusal(load_options, good) == ["command line: --service: is missing: the service's name"]
+    assert refusal(load_options, good) == ["command line: --service: is required"]
     (line,) = refusal(load_options, {**good, "service": "a/b"})
-    assert line.startswith("command line: --service: 'a/b' is no name")
+    assert line.startswith("command line: --service: 'a/b' is not a valid name")
 
 
 def test_the_same_rules_hold() -> None:
@@ -91,7 +91,7 @@ def test_the_same_rules_hold() -> None:
     assert (
         refusal(load_options, given)[0] == "command line: --backend: 'nosuch' is no backend: there are file"
     )
-    assert "command line: --auth-ip: '10.0.0.1' is there twice" in refusal(load_options, given)
+    assert "command line: --auth-ip: '10.0.0.1' is listed twice" in refusal(load_options, given)
 
 
 def test_where_the_store_is_can_be_said_alone() -> None:
@@ -99,7 +99,7 @@ def test_where_the_store_is_can_be_said_alone() -> None:
     assert (config.backend, config.store.hosts, config.store.prefix) == ("zookeeper", ("a:1",), "/x")
     assert config.services == ()
     assert refusal(load_store, {"prefix": "x"})[0].startswith(
-        "command line: --prefix: 'x' is no absolute path"
+        "command line: --prefix: 'x' is not a valid absolute path"
     )
 
 
@@ -122,14 +122,14 @@ def test_where_to_listen(given: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ("lb1.example:9100", "is no address to listen at: "),
-        ("*:9100", "is no address to listen at: "),
-        ("2001:db8::1:80", "is no address to listen at, for brackets are for IPv6: "),
-        ("[127.0.0.1]:80", "is no address to listen at, for brackets are for IPv6: "),
-        ("127.0.0.1:0", "has no port from 1 to 65535: "),
-        ("127.0.0.1:65536", "has no port from 1 to 65535: "),
-        ("127.0.0.1:", "has no port from 1 to 65535: "),
-        ("http", "has no port from 1 to 65535: "),
+        ("lb1.example:9100", "is not a valid listen address: "),
+        ("*:9100", "is not a valid listen address: "),
+        ("2001:db8::1:80", "is not a valid listen address, brackets are for IPv6: "),
+        ("[127.0.0.1]:80", "is not a valid listen address, brackets are for IPv6: "),
+        ("127.0.0.1:0", "has no valid port (1 to 65535): "),
+        ("127.0.0.1:65536", "has no valid port (1 to 65535): "),
+        ("127.0.0.1:", "has no valid port (1 to 65535): "),
+        ("http", "has no valid port (1 to 65535): "),
     ],
 )
 def test_where_nobody_can_listen(given: str, complaint: str) -> None:

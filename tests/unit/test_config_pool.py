@@ -94,5 +94,5 @@ def test_one_spelling_of_a_vip(written: str, canonical: str) -> None:
     ],
 )
 def test_what_is_no_vip(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no IP address|has bits set"):
+    with pytest.raises(ValueError, match=r"is not a valid IP address|has host bits set"):
         addresses.vip(text)

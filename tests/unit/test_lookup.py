@@ -24,7 +24,7 @@ COMMANDS = (
 def usual(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The usual file, which is not there, and an environment that names none."""
     monkeypatch.delenv("VIPAGENT_CONFIG", raising=False)
-    monkeypatch.setattr(lookup, "USUAL", tmp_path / "etc" / "vipagent.yaml")
+    monkeypatch.setattr(lookup, "DEFAULT_PATH", tmp_path / "etc" / "vipagent.yaml")
     return tmp_path / "etc" / "vipagent.yaml"
 
 
@@ -94,7 +94,7 @@ def test_check_config_and_run_look_in_the_same_places(
     usual: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert vipagent("check-config") == 2
-    assert "name a FILE" in capsys.readouterr().err
+    assert "specify FILE" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="by options"):
         reader.read([])
     assert cli_run.source([]) == usual, "it is waited for"

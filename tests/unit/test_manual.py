@@ -49,8 +49,8 @@ def test_an_example_stays_as_it_is(pages: dict[str, str]) -> None:
 
 
 def test_a_text_holds_no_request_to_roff() -> None:
-    assert manual.filled("a " * 38 + "wide .so /etc/passwd") == "a " * 37 + "a\nwide .so /etc/passwd"
-    assert manual.filled("x" * 77 + " .so") == "x" * 77 + "\n\\&.so"
+    assert manual.wrapped("a " * 38 + "wide .so /etc/passwd") == "a " * 37 + "a\nwide .so /etc/passwd"
+    assert manual.wrapped("x" * 77 + " .so") == "x" * 77 + "\n\\&.so"
     assert manual.verbatim("'so x\n.so x") == ".nf\n\\(aqso x\n\\&.so x\n.fi"
 
 

@@ -113,7 +113,7 @@ def test_a_field_and_its_use_are_all_that_a_new_option_takes(trial: Trial) -> No
     helped = " ".join(trial.run("-m", "vipagent", "run", "--help").split())
     assert "--trial-delay SECONDS Time of the trial, in seconds. [default: 7.5]" in helped
     refused = trial.run("-m", "vipagent", "check-config", trial.configuration("trial_delay: -1"))
-    assert "services.apex.trial_delay: '-1' is too small: 0 or more" in refused
+    assert "services.apex.trial_delay: '-1' is too small: minimum is 0" in refused
     meant = trial.run("-m", "vipagent", "check-config", trial.configuration("trial_dely: 1"))
     assert "services.apex.trial_dely: unknown key: did you mean trial_delay?" in meant
     row = "| `trial_delay` | number, 0 to 86400 | `7.5` | Time of the trial, in seconds. |"

@@ -43,14 +43,12 @@ def check_url(text: str) -> str:
         ValueError: it has none of the forms of `SCHEMES`.
     """
     if not text.isascii() or any(char.isspace() or not char.isprintable() for char in text):
-        raise ValueError(
-            "is no URL: spaces and characters beyond ASCII have to be written as %20 and the like"
-        )
+        raise ValueError("is not a valid URL: percent-encode spaces and non-ASCII characters")
     try:
         url = urlsplit(text)
         _ = url.port
     except ValueError as error:
-        raise ValueError(f"is no URL ({error}): {FORMS}") from None
+        raise ValueError(f"is not a valid URL ({error}): {FORMS}") from None
     scheme = SCHEMES.get(url.scheme)
     if scheme is None:
         raise ValueError(f"cannot be checked: {FORMS}")

@@ -1,102 +1,103 @@
-"""What the core needs to know of one service's configuration: plain data, already validated."""
+"""Settings of the core for one service: validated plain data."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
-from vipagent.config.values import Count, Seconds, Section, SomeSeconds, Times
+from vipagent.config.values import Count, PositiveCount, PositiveSeconds, Seconds, Section
 from vipagent.core.preference import Preferences
 from vipagent.core.words import OnStoreLoss, Standby, Takeover
 
 
 @dataclass(frozen=True)
 class FlapHold(Section):
-    """When an owner that came and went too often has to stay up for longer before it registers (H4)."""
+    """Hold-down of a flapping owner: it registers only after a longer time up (H4)."""
 
-    seconds: Annotated[Seconds, "Time that the owner has to stay up, in seconds; 0 turns this off."] = 0.0
-    count: Annotated[Times, "Losses of the owner's registration that bring this on ..."] = 3
-    window: Annotated[SomeSeconds, "... within so many seconds."] = 60.0
+    seconds: Annotated[Seconds, "Hold-down time before the owner registers, in seconds; 0 disables it."] = 0.0
+    count: Annotated[PositiveCount, "Number of lost registrations within window that triggers the hold."] = 3
+    window: Annotated[PositiveSeconds, "Period in which lost registrations are counted, in seconds."] = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreOptions(Section):
-    """What the core decides by."""
+    """Options of the core."""
 
     takeover: Annotated[
         Takeover,
-        "Who announces a dead node's VIP: all others, exactly one, or all, each at its rank.",
+        "Takeover policy for the VIP of a dead node. all: all other nodes announce it equally; one: exactly "
+        "one node; ranked: all nodes, each at its rank.",
     ] = Takeover.ALL
     standby: Annotated[
         Standby,
-        "What the others do while the owner lives. hot: they announce its VIP at their rank, so that the "
-        "network knows the way before it is needed; cold: nothing.",
+        "Standby mode of the other nodes while the owner is alive. hot: they announce its VIP at their "
+        "rank, so that routers know the backup paths in advance; cold: they do not announce it.",
     ] = Standby.COLD
     on_store_loss: Annotated[
         OnStoreLoss,
-        "What happens when the store's session is lost: keep all routes, only the own VIP's, or withdraw "
-        "all.",
+        "Action when the store's session is lost. keep: keep all routes; own: keep only the routes of "
+        "owned VIPs; withdraw: withdraw all routes.",
     ] = OnStoreLoss.KEEP
     start_grace: Annotated[
         Seconds,
-        "Time that a start waits for the store, in seconds; then it announces the own VIP without it.",
+        "Maximum time to wait for the store at start, in seconds; then the node announces its own VIP.",
     ] = 10.0
     settle: Annotated[
         Seconds | None,
-        "Time after a connection to the store, in seconds, in which nothing is taken over that had an "
-        "owner before; by default session_timeout.",
+        "Delay after a connection to the store, in seconds, before a VIP that previously had an owner is "
+        "taken over (default: session_timeout).",
     ] = None
     release_delay: Annotated[
-        Seconds, "Time that a VIP is still announced after its owner is back, in seconds."
+        Seconds, "Delay before a VIP is withdrawn after its owner has returned, in seconds."
     ] = 2.0
     drain_delay: Annotated[
         Seconds,
-        "Time that a node that goes into maintenance announces on, at lowered preference, in seconds.",
+        "Time for which a node entering maintenance keeps its routes at lower preference, in seconds.",
     ] = 5.0
     require_bgp: Annotated[
         Count,
-        "Minimum number of established BGP neighbours; with fewer the node counts as unable to serve, "
-        "and the others take its VIPs over. 0 turns this off.",
+        "Minimum number of established BGP neighbours; with fewer the node cannot serve, and the others "
+        "take over its VIPs. 0 disables the check.",
     ] = 1
     flap_hold: Annotated[
         FlapHold,
-        "Hold of an owner that lost its registration count times within window seconds: it has to stay "
-        "up for so many seconds before it registers again.",
+        "Hold-down of an owner that lost its registration count times within window seconds: it must be up "
+        "for the given seconds before it registers again.",
     ] = FlapHold()
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthOptions(Section):
-    """How many results of the check decide on the service's state."""
+    """Number of check results that change the service's state."""
 
-    rise: Annotated[Times, "Consecutive successful checks before the service is considered up."] = 3
-    fall: Annotated[Times, "Consecutive failed checks before it is considered down."] = 3
+    rise: Annotated[PositiveCount, "Consecutive successful checks before the service is considered up."] = 3
+    fall: Annotated[PositiveCount, "Consecutive failed checks before the service is considered down."] = 3
 
 
 @dataclass(frozen=True)
 class ServiceSettings(HealthOptions, CoreOptions):
-    """One service on one node. All times in seconds."""
+    """Settings of one service on one node. All times are in seconds."""
 
     name: str
     node: str
     owned: tuple[str, ...]
-    """The VIPs whose authority this node is."""
+    """The VIPs owned by this node."""
     seats: tuple[tuple[str, ...], ...]
-    """The whole pool, the owned ones included, by owner and in the same order on every node."""
+    """All VIPs of the pool grouped by owner, in the same order on every node."""
     settle: float = field(kw_only=True)
-    """The option or, if it is not given, the session timeout."""
+    """The option's value, or the session timeout if it is not set."""
 
     @cached_property
     def pool(self) -> tuple[str, ...]:
-        """Every VIP of the service."""
+        """All VIPs of the service."""
         return tuple(vip for seat in self.seats for vip in seat)
 
     @cached_property
     def preferences(self) -> Preferences:
-        """Who takes which orphan before this node does."""
+        """Takeover order of the nodes for each orphan."""
         return Preferences(self.seats, self.owned)
 
     def owns(self, vip: str) -> bool:
-        """Say whether this node is the VIP's authority: quickly, it is asked of every VIP at every event."""
+        """Return whether this node owns the VIP. Called for every VIP at every event, so it must be fast."""
         return vip in self._owned
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A route as ExaBGP is asked for it, and the two commands that ask (A3, A5)."""
+"""Route attributes, and the ExaBGP commands that announce and withdraw a route (A3, A5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,73 +11,69 @@ from vipagent.config.values import (
     Count,
     ExtendedCommunities,
     LargeCommunities,
+    Metavar,
     Neighbors,
     NextHops,
-    Number32,
     Section,
-    Unit,
+    UInt32,
 )
 from vipagent.core.actions import Preference
 
 GRACEFUL_SHUTDOWN = "65535:0"
-"""RFC 8326: the neighbours are to prefer any other path."""
+"""GRACEFUL_SHUTDOWN community (RFC 8326): neighbours prefer any other path."""
 
 
 @dataclass(frozen=True)
 class Attributes(Section):
-    """What is sent along with the routes of one role, on top of what all routes have (A3)."""
+    """Attributes of the routes of one role, added to the common ones (A3)."""
 
-    community: Annotated[Communities, "Communities of this role alone."] = ()
-    large_community: Annotated[LargeCommunities, "Large communities of this role alone."] = ()
-    extended_community: Annotated[ExtendedCommunities, "Extended communities of this role alone."] = ()
-    local_preference: Annotated[Number32 | None, "Local preference, in place of the common one."] = None
+    community: Annotated[Communities, "Additional communities of this role."] = ()
+    large_community: Annotated[LargeCommunities, "Additional large communities of this role."] = ()
+    extended_community: Annotated[ExtendedCommunities, "Additional extended communities of this role."] = ()
+    local_preference: Annotated[UInt32 | None, "Local preference that overrides the common one."] = None
 
 
 @dataclass(frozen=True)
 class Roles(Section):
     """`roles:` (A3)."""
 
-    primary: Annotated[Attributes, "What the owner (rank 0) sends along."] = Attributes()
-    standby: Annotated[Attributes, "What all others send along."] = Attributes()
+    primary: Annotated[Attributes, "Attributes of the owner's routes (rank 0)."] = Attributes()
+    standby: Annotated[Attributes, "Attributes of all other nodes' routes."] = Attributes()
 
 
 @dataclass(frozen=True)
 class RouteSettings(Section):
-    """How a service's routes look. Validated: nothing here can break a command (A5)."""
+    """Attributes of a service's routes. Validated, so that no value can break a command (A5)."""
 
-    med: Annotated[Number32, "MED of the owner's route.", Unit("MED")] = 100
-    med_step: Annotated[Number32, "What each rank adds to the MED.", Unit("MED")] = 100
+    med: Annotated[UInt32, "MED of the owner's route.", Metavar("MED")] = 100
+    med_step: Annotated[UInt32, "Increment of the MED per rank.", Metavar("MED")] = 100
     prepend: Annotated[
         Count,
-        "How many times per rank the own AS is put in front of the AS path. Needs local_as; ignored with "
-        "iBGP neighbours, for which the path would be a loop.",
+        "Number of times per rank that the local AS is prepended to the AS path. Requires local_as; ignored "
+        "for iBGP neighbours, which would reject the path as a loop.",
     ] = 0
-    local_as: Annotated[ASN | None, "The own AS number, for prepend."] = None
+    local_as: Annotated[ASN | None, "Local AS number for prepend."] = None
     next_hop: Annotated[
         NextHops,
-        "Next hop of the routes, one per address family; by default ExaBGP's own address (self).",
+        "Next hop of the routes, one per address family (default: self, ExaBGP's own address).",
     ] = ()
-    community: Annotated[Communities, "Community sent along with the routes. May be several."] = ()
-    large_community: Annotated[
-        LargeCommunities, "Large community sent along with the routes. May be several."
-    ] = ()
-    extended_community: Annotated[
-        ExtendedCommunities, "Extended community sent along with the routes. May be several."
-    ] = ()
-    local_preference: Annotated[Number32 | None, "Local preference of the routes (iBGP)."] = None
+    community: Annotated[Communities, "Community of the routes. Repeatable."] = ()
+    large_community: Annotated[LargeCommunities, "Large community of the routes. Repeatable."] = ()
+    extended_community: Annotated[ExtendedCommunities, "Extended community of the routes. Repeatable."] = ()
+    local_preference: Annotated[UInt32 | None, "Local preference of the routes (iBGP)."] = None
     roles: Annotated[
         Roles,
-        "Communities and local preference of the owner (primary) and of all others (standby), on top of "
-        "the common ones.",
+        "Additional communities and local preference of the owner (primary) and of the other nodes "
+        "(standby).",
     ] = Roles()
-    path_id: Annotated[Number32 | None, "Path identifier (ADD-PATH)."] = None
+    path_id: Annotated[UInt32 | None, "Path identifier (ADD-PATH)."] = None
     neighbor: Annotated[
         Neighbors,
-        "BGP neighbour that gets the routes, as in exabgp.conf. May be several; by default all.",
+        "BGP neighbour that receives the routes, as in exabgp.conf (default: all). Repeatable.",
     ] = ()
 
     def attributes(self, rank: int) -> Attributes:
-        """Return all that the routes of this rank send along: what is common, then what is its role's."""
+        """Return the attributes of a rank's routes: the common ones, then those of its role."""
         own = self.roles.primary if rank == 0 else self.roles.standby
         return Attributes(
             _joined(self.community, own.community),
@@ -88,7 +84,7 @@ class RouteSettings(Section):
 
 
 def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
-    """Return the command that announces `vip`, or replaces its route, with this preference."""
+    """Return the command that announces `vip` with this preference, or replaces its route."""
     network = ip_network(vip)
     role = settings.attributes(preference.rank)
     communities = (*role.community, GRACEFUL_SHUTDOWN) if preference.draining else role.community
@@ -99,7 +95,7 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
     if role.local_preference is not None:
         words.append(f"local-preference {role.local_preference}")
     if settings.local_as is not None and settings.prepend and preference.rank:
-        # An explicit path replaces ExaBGP's default one: the own AS stands in it once more than prepended.
+        # An explicit path replaces ExaBGP's default one, which already contains the local AS once.
         words.append(_listed("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1)))
     words += [_listed("community", communities)] if communities else []
     words += [_listed("large-community", role.large_community)] if role.large_community else []
@@ -108,15 +104,15 @@ def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
 
 
 def withdraw(settings: RouteSettings, vip: str) -> str:
-    """Return the command that withdraws `vip`, whatever its attributes were."""
+    """Return the command that withdraws `vip`, regardless of its attributes."""
     return f"{_addressed(settings)}withdraw route {_route(settings, vip)}"
 
 
 def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the neighbours for which a prepended path would be a loop: iBGP, with the very AS (N10).
+    """Return the iBGP neighbours, which would reject a prepended path as a loop (N10).
 
     Args:
-        settings: how the routes look.
+        settings: the settings of the routes.
         asns: the AS number of each neighbour.
     """
     if not settings.prepend or settings.local_as is None:
@@ -126,7 +122,7 @@ def loops(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:
-    """Say whether an announcement with `new` takes the place of one with `old`: else both would be there."""
+    """Return whether an announcement with `new` replaces one with `old` instead of adding a second path."""
     return (new.path_id, new.neighbor) == (old.path_id, old.neighbor)
 
 

@@ -55,7 +55,7 @@ def content(path: Path) -> str:
     try:
         return document.content(path).decode()
     except UnicodeDecodeError as error:
-        raise document.failure(path, f"is no text: byte {error.start + 1} is no UTF-8") from None
+        raise document.failure(path, f"is not text: byte {error.start + 1} is not valid UTF-8") from None
 
 
 def is_exabgp(text: str) -> bool:
@@ -99,7 +99,7 @@ def processes(path: Path) -> list[Process]:
     try:
         found = _found(statements(content(path)))
     except ValueError as error:
-        raise document.failure(path, f"is no configuration of ExaBGP: {error}") from None
+        raise document.failure(path, f"is not a configuration of ExaBGP: {error}") from None
     names = [block.name for block in found.processes]
     for name in names:
         if names.count(name) > 1:

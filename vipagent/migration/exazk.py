@@ -79,7 +79,9 @@ def read(path: Path) -> Reading:
 def _read_yaml(path: Path) -> Reading:
     given = document.parsed(path)
     if not isinstance(given, dict):
-        raise document.failure(path, "is no configuration of ExaZK: KEY: VALUE, with srv_auth_ip among them")
+        raise document.failure(
+            path, "is not a configuration of ExaZK: KEY: VALUE, with srv_auth_ip among them"
+        )
     return _reading(str(path), given)
 
 
@@ -118,11 +120,13 @@ def _shape_problems(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
             key in LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value)
         )
         if key not in KEYS:
-            yield Problem(where, str(key), None, f"is no key of ExaZK: there are {', '.join(KEYS)}")
+            yield Problem(where, str(key), None, f"is not a key of ExaZK: valid keys are {', '.join(KEYS)}")
         elif value is None:
             yield Problem(where, key, None, "has no value")
         elif not plain:
-            yield Problem(where, key, value, "is no list of texts" if key in LISTS else "is no single value")
+            yield Problem(
+                where, key, value, "is not a list of strings" if key in LISTS else "is not a single value"
+            )
     for key in NEEDED:
         if key not in given:
             yield Problem(where, key, None, "is missing")

@@ -89,7 +89,7 @@ def _file(path: Path) -> tuple[Given, list[Problem]]:
             given = parse(OPTIONS, [part.strip() for part in f"--{stripped}".split("=", 1)])
         except ValueError as error:
             problems.append(
-                Problem(str(path), f"line {number}", stripped, f"is no option of healthcheck: {error}")
+                Problem(str(path), f"line {number}", stripped, f"is not an option of healthcheck: {error}")
             )
             continue
         together = _together(together, given)

@@ -133,7 +133,7 @@ def _ips(given: Mapping[str, str | list[str]]) -> list[str]:
     try:
         ips.rotate(-int(str(given.get("start-ip", "0"))))
     except ValueError:
-        raise ValueError(f"cannot be put in order: start-ip {given['start-ip']!r} is no number") from None
+        raise ValueError(f"cannot be put in order: start-ip {given['start-ip']!r} is not a number") from None
     return list(dict.fromkeys(ips))
 
 

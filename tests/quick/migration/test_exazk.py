@@ -174,7 +174,7 @@ def test_the_files_of_two_nodes_are_not_one_node_s(importer: Importer) -> None:
 def test_a_vip_belongs_to_one_service(importer: Importer) -> None:
     web = WEB.replace("10.20.254", "10.20.255")
     problems = importer.bad(importer.write("apex.yml", APEX), importer.write("web.yml", web))
-    assert any("is a VIP of the service apex, too" in problem for problem in problems)
+    assert any("is already a VIP of service apex" in problem for problem in problems)
 
 
 def test_an_exabgp_conf_without_exazk(importer: Importer) -> None:
@@ -182,7 +182,7 @@ def test_an_exabgp_conf_without_exazk(importer: Importer) -> None:
     assert importer.bad(importer.write("x.conf", conf)) == ["x.conf: has no process that runs exazk"]
     open_end = "process a {\n run exazk 'x; }\n"
     assert importer.bad(importer.write("x.conf", open_end)) == [
-        "x.conf: is no configuration of ExaBGP: "
+        "x.conf: is not a configuration of ExaBGP: "
         "line 2: a statement or a quotation has no end there, so ExaBGP 4.2 and 5 refuse it"
     ]
     unknown = "process a { run exazk.py --nosuch; }\n"
@@ -194,5 +194,5 @@ def test_an_exabgp_conf_without_exazk(importer: Importer) -> None:
 def test_files_that_are_no_text(importer: Importer) -> None:
     path = importer.folder / "x.yml"
     path.write_bytes(b"\xff\xfe\x00")
-    assert importer.bad(str(path)) == ["x.yml: is no text: byte 1 is no UTF-8"]
+    assert importer.bad(str(path)) == ["x.yml: is not text: byte 1 is not valid UTF-8"]
     assert importer.bad(str(importer.folder)) == [f"{importer.folder}: cannot be read: Is a directory"]

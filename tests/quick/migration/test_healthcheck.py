@@ -234,8 +234,9 @@ def test_the_store_is_the_operator_s_choice(importer: Importer) -> None:
 def test_what_is_wrong_with_the_operator_s_choice_is_said_once(importer: Importer) -> None:
     one, other = (importer.write(f"{n}.conf", f"ip = 10.0.0.{n}") for n in (1, 2))
     assert importer.bad("--session-timeout", "x", "--node", "a b", one, other) == [
-        "command line: --node: 'a b' is no name: letters, digits, '.', '_' and '-', at most 200 characters",
-        "command line: --session-timeout: 'x' is no number",
+        "command line: --node: 'a b' is not a valid name: use letters, digits, '.', '_' and '-', "
+        "at most 200 characters",
+        "command line: --session-timeout: 'x' is not a number",
     ]
 
 
