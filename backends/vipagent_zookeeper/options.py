@@ -44,11 +44,11 @@ class ZooKeeperOptions(TlsOptions):
         if ":" in self.user:
             raise ValueError(f"user {self.user!r} contains a colon")
         if (self.password_file is not None) + (self.password_env is not None) != (self.auth is not None):
-            raise ValueError("one of password_file and password_env goes with auth, and auth with it")
+            raise ValueError("auth requires exactly one of password_file and password_env, and vice versa")
         if self.auth is not None:
             self._password()
         if self.auth == "sasl" and importlib.util.find_spec("puresasl") is None:
-            raise ValueError("auth: sasl needs the Python package pure-sasl")
+            raise ValueError("auth: sasl requires the Python package pure-sasl")
 
     def digest_logins(self) -> set[tuple[str, str]]:
         """Return kazoo's authentication data, with the current password.

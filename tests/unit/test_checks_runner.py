@@ -20,7 +20,7 @@ GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED
 
 
 class Taker:
-    """Takes what runners deliver, and counts as the core does."""
+    """Collects the results of runners and counts them as the core does."""
 
     def __init__(self, rise: int = 3, fall: int = 3) -> None:
         self.health = Health(rise, fall)
@@ -39,7 +39,7 @@ class Taker:
 
 
 def during(runners: list[CheckRunner], scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run the runners side by side for as long as the scenario takes."""
+    """Run the runners concurrently until the scenario ends."""
 
     async def run() -> None:
         tasks = [asyncio.create_task(one.run()) for one in runners]
@@ -52,7 +52,7 @@ def during(runners: list[CheckRunner], scenario: Callable[[], Coroutine[Any, Any
     asyncio.run(run())
 
 
-def test_checks_come_faster_while_a_change_is_about_to_occur(
+def test_fast_interval_while_the_state_is_about_to_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
@@ -75,7 +75,7 @@ def test_checks_come_faster_while_a_change_is_about_to_occur(
     assert slept == [2, 2, 7, 7, 2, 2, 7, 7, 2]
 
 
-def test_disabled_as_long_as_the_file_exists(tmp_path: Path) -> None:
+def test_disabled_while_the_file_exists(tmp_path: Path) -> None:
     file, ran = tmp_path / "disabled", tmp_path / "ran"
     file.touch()
     taker = Taker(rise=2)
@@ -94,7 +94,7 @@ def test_disabled_as_long_as_the_file_exists(tmp_path: Path) -> None:
     during([taker.runner(settings)], scenario)
 
 
-def test_only_a_disable_file(tmp_path: Path) -> None:
+def test_disable_file_without_a_check(tmp_path: Path) -> None:
     file = tmp_path / "disabled"
     taker = Taker()
     settings = CheckSettings(disable=str(file), interval=0.01, fast_interval=0.01)
@@ -110,7 +110,7 @@ def test_only_a_disable_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [[], [BAD] * 5, [DISABLED], [GOOD]])
-def test_nothing_to_check_is_good_at_once_and_for_ever(before: list[CheckResult]) -> None:
+def test_service_without_a_check_is_always_up(before: list[CheckResult]) -> None:
     taker = Taker(rise=3)
     for result in before:
         taker.health.count(result)
@@ -122,7 +122,7 @@ def test_nothing_to_check_is_good_at_once_and_for_ever(before: list[CheckResult]
     assert len(taker.taken) <= 3
 
 
-def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_a_check_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         async def run(self) -> Outcome:
             raise RuntimeError("boom\nand more")
@@ -149,7 +149,7 @@ def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch
         ("kill -40 $$", "ended by signal 40"),
     ],
 )
-def test_details_of_commands_are_for_people(command: str, detail: str) -> None:
+def test_details_of_failed_commands(command: str, detail: str) -> None:
     taker = Taker()
 
     async def scenario() -> None:
@@ -159,7 +159,7 @@ def test_details_of_commands_are_for_people(command: str, detail: str) -> None:
     assert taker.taken[0].detail == detail
 
 
-def test_none_delays_another(tmp_path: Path) -> None:
+def test_slow_check_does_not_delay_others(tmp_path: Path) -> None:
     hanging, quick = Taker(), Taker()
     pid_file = tmp_path / "pid"
 

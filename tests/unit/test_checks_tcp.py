@@ -2,12 +2,12 @@ import asyncio
 import socket
 
 from tests.servers.process import free_port
-from tests.unit.answering import answering, check
+from tests.unit.check_server import answering, check
 from tests.unit.waiting import eventually
 from vipagent.checks.outcome import Outcome
 
 
-def test_accepted_connection_is_good_and_let_go() -> None:
+def test_accepted_connection_succeeds_and_is_closed() -> None:
     async def scenario() -> None:
         async with answering(hang=True) as server:
             url = f"tcp://127.0.0.1:{server.port}"
@@ -17,12 +17,12 @@ def test_accepted_connection_is_good_and_let_go() -> None:
     asyncio.run(scenario())
 
 
-def test_refused() -> None:
+def test_connection_refused() -> None:
     url = f"tcp://127.0.0.1:{free_port()}"
     assert asyncio.run(check(url)) == Outcome(False, f"connection refused by {url}")
 
 
-def test_no_answer_in_time() -> None:
+def test_connection_timeout() -> None:
     with socket.socket() as listening, socket.socket() as first:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -32,7 +32,7 @@ def test_no_answer_in_time() -> None:
         assert asyncio.run(check(url, 0.3)) == Outcome(False, f"no answer from {url} within 0.3 s")
 
 
-def test_out_of_reach() -> None:
+def test_unreachable_address() -> None:
     outcome = asyncio.run(check("tcp://255.255.255.255:9"))
     assert not outcome.good
     assert outcome.detail.startswith("no connection to tcp://255.255.255.255:9: ")

@@ -27,7 +27,7 @@ EXTENDED = st.one_of(
 
 @settings(max_examples=300)
 @given(standard=STANDARD, large=LARGE, extended=EXTENDED)
-def test_what_is_accepted_exabgp_takes_as_it_is(standard: str, large: str, extended: str) -> None:
+def test_exabgp_parses_accepted_communities_unchanged(standard: str, large: str, extended: str) -> None:
     parser._community(communities.community(standard))
     parser._large_community(communities.large_community(large))
     parser._extended_community(communities.extended_community(extended))
@@ -35,7 +35,7 @@ def test_what_is_accepted_exabgp_takes_as_it_is(standard: str, large: str, exten
 
 @settings(max_examples=500)
 @given(st.text(max_size=12) | st.from_regex(r"[0-9a-z:]{1,12}\s?", fullmatch=True) | LARGE | EXTENDED)
-def test_nothing_accepted_can_break_a_command(text: str) -> None:
+def test_accepted_communities_cannot_break_a_command(text: str) -> None:
     for read in (communities.community, communities.large_community, communities.extended_community):
         try:
             accepted = read(text)
@@ -63,6 +63,6 @@ def test_nothing_accepted_can_break_a_command(text: str) -> None:
         (communities.extended_community, "l2info:256:0:0:0"),
     ],
 )
-def test_what_is_refused(read: Callable[[str], str], text: str) -> None:
+def test_invalid_communities_are_rejected(read: Callable[[str], str], text: str) -> None:
     with pytest.raises(ValueError, match=r"^is "):
         read(text)

@@ -2,17 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configured import pretended, read, refusal, service
+from tests.unit.config_files import fake_backends, read, refusal, service
 from vipagent.config.problems import Problem, describe
 
-__all__ = ["pretended"]
-pytestmark = pytest.mark.usefixtures("pretended")
+__all__ = ["fake_backends"]
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 NO_VIP = "is not a valid IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
 NO_NAME = "is not a valid name: use letters, digits, '.', '_' and '-', at most 200 characters"
 
 
-def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     text = """
         node: all
         backend: nosuch
@@ -111,16 +111,16 @@ def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
             "{auth_ip: 10.0.0.1, check: 'https://h/', check_verify: stricter}",
             "check_verify: 'stricter' is not one of 'true', 'false' or 'strict'",
         ),
-        ("{auth_ip: 10.0.0.1, check: 'ftp://h'}", "check: 'ftp://h' cannot be checked:"),
-        ("{auth_ip: 10.0.0.1, check: 'tcp://h'}", "check: 'tcp://h' cannot be checked: tcp://HOST:PORT,"),
+        ("{auth_ip: 10.0.0.1, check: 'ftp://h'}", "check: 'ftp://h' is not a supported check URL:"),
+        ("{auth_ip: 10.0.0.1, check: 'tcp://h'}", "check: 'tcp://h' is not a supported check URL:"),
         ("{auth_ip: 10.0.0.1, check: 'http://h:99999/'}", "check: 'http://h:99999/' is not a valid URL"),
         ("{auth_ip: 10.0.0.1, check: 'http://h/a b'}", "check: 'http://h/a b' is not a valid URL: "),
-        ("{auth_ip: 10.0.0.1, check: 'http://u:secret@h/'}", "check: 'http://…@h/' cannot be checked:"),
+        ("{auth_ip: 10.0.0.1, check: 'http://u:secret@h/'}", "check: 'http://…@h/' is not a supported check"),
         ("{auth_ip: 10.0.0.1, auth-ip: 10.0.0.1}", "auth-ip: unknown key: did you mean auth_ip?"),
         ("{auth_ip: 10.0.0.1, xyzzy: secret}", "xyzzy: unknown key: valid keys are auth_ip, check, check_"),
     ],
 )  # fmt: skip
-def test_each_problem_of_a_service_has_its_message(tmp_path: Path, lines: str, problem: str | None) -> None:
+def test_messages_for_problems_of_a_service(tmp_path: Path, lines: str, problem: str | None) -> None:
     if problem is None:
         assert service(tmp_path, lines).core.owned == ("10.0.0.1",)
         return
@@ -148,7 +148,7 @@ def test_each_problem_of_a_service_has_its_message(tmp_path: Path, lines: str, p
         ("~: a", "line 1, column 1: keys must be plain strings"),
     ],
 )  # fmt: skip
-def test_each_problem_of_the_agent_has_its_message(tmp_path: Path, lines: str, problem: str) -> None:
+def test_messages_for_problems_of_the_agent(tmp_path: Path, lines: str, problem: str) -> None:
     (line,) = refusal(read, tmp_path, f"{lines}\nservices: {{apex: {{auth_ip: 10.0.0.1}}}}")
     assert line.startswith(problem)
 
@@ -163,19 +163,17 @@ def test_each_problem_of_the_agent_has_its_message(tmp_path: Path, lines: str, p
         ("services: {apex: }", "services.apex: is not a mapping (KEY: VALUE)"),
     ],
 )
-def test_a_file_without_services_is_refused(tmp_path: Path, lines: str, problem: str) -> None:
+def test_file_without_services_is_rejected(tmp_path: Path, lines: str, problem: str) -> None:
     assert refusal(read, tmp_path, lines) == [problem]
 
 
-def test_a_host_whose_name_is_none_for_a_node_is_told_to_name_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_host_name_as_node_name_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "all")
     (line,) = refusal(read, tmp_path, "services: {apex: {auth_ip: 10.0.0.1}}")
     assert line.startswith("node: 'all' (this host's name) is reserved")
 
 
-def test_a_problem_is_one_line_whatever_its_value() -> None:
+def test_problem_is_printed_on_one_line() -> None:
     problems = [Problem("f", "k", "a\nb\x1b[31m" + "x" * 500, "is wrong"), Problem("f", "", None, "is empty")]
     first, second = describe(problems).splitlines()
     assert first.startswith(r"f: k: 'a\nb\x1b[31mxxx")

@@ -24,7 +24,7 @@ def with_hooks(
     asyncio.run(run())
 
 
-def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> None:
+def test_commands_of_a_state_run_before_common_ones(tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = HookSettings(
         execute=(f"echo always $STATE $VIPAGENT_SERVICE $VIPAGENT_NODE >> {out}", f"echo last >> {out}"),
@@ -51,7 +51,7 @@ def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> 
     with_hooks(settings, scenario)
 
 
-def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_latest_pending_state_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     out, go = tmp_path / "out", tmp_path / "go"
     settings = HookSettings(execute=(f"echo $STATE >> {out}; while ! test -e {go}; do sleep 0.01; done",))
 
@@ -72,7 +72,7 @@ def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.Lo
     ) == 3
 
 
-def test_state_without_commands_replaces_one_that_waits(tmp_path: Path) -> None:
+def test_state_without_commands_replaces_a_pending_one(tmp_path: Path) -> None:
     out, go = tmp_path / "out", tmp_path / "go"
     wait = f"while ! test -e {go}; do sleep 0.01; done"
     settings = HookSettings(
@@ -117,7 +117,7 @@ def test_failure_is_logged_and_the_next_command_runs(
     assert vars(record)["fields"] == {"service": "apex", "state": DOWN, "command": command, "error": error}
 
 
-def test_stop_kills_what_runs(tmp_path: Path) -> None:
+def test_stop_kills_running_commands(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     async def scenario(hooks: Hooks) -> None:
@@ -131,7 +131,7 @@ def test_stop_kills_what_runs(tmp_path: Path) -> None:
     with_hooks(HookSettings(execute=(f"echo $$ >> {out}; exec sleep 60",)), scenario)
 
 
-def test_none_configured_costs_nothing() -> None:
+def test_no_task_without_hooks() -> None:
     async def scenario(hooks: Hooks) -> None:
         hooks.changed(UP)
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,4 +1,4 @@
-"""What is measured goes first, with all of its threads and children, but nothing that it starts meanwhile."""
+"""Real-time priority of a measured program: all its threads and children, but no later ones."""
 
 import os
 import subprocess
@@ -22,19 +22,19 @@ child.wait()
 
 
 def policies(*pids: int) -> set[int]:
-    """Return how all threads of processes are scheduled."""
+    """Return the scheduling policies of all threads of the processes."""
     threads = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
     return {os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK for thread in threads}
 
 
 @pytest.fixture
 def may() -> bool:
-    """Whether this machine lets us."""
+    """Whether this machine permits real-time priority."""
     with going_first(list):
         return os.sched_getscheduler(0) != os.SCHED_OTHER
 
 
-def test_all_threads_of_all_processes_go_first_while_something_is_measured(may: bool) -> None:
+def test_all_threads_of_all_processes_have_realtime_priority(may: bool) -> None:
     first = os.SCHED_RR if may else os.SCHED_OTHER
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
@@ -50,7 +50,7 @@ def test_all_threads_of_all_processes_go_first_while_something_is_measured(may: 
         program.communicate()
 
 
-def test_what_is_gone_meanwhile_is_no_trouble() -> None:
+def test_exited_process_is_ignored() -> None:
     with subprocess.Popen(["true"]) as program, going_first(lambda: [program.pid]):
         program.wait()
     with going_first(lambda: [program.pid]):

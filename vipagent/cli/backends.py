@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vipagent.cli.options import load_target, store_location_options
-from vipagent.cli.session import ANSWER_TIMEOUT, Latest, connected, reporting
+from vipagent.cli.session import ANSWER_TIMEOUT, Latest, exit_on_error, open_session
 from vipagent.config.settings import AgentConfig
 from vipagent.store.backend import Backend, StoreError
 from vipagent.store.layout import Directory, Key, Kind
@@ -39,7 +39,7 @@ def command(check: bool, as_json: bool, config: str | None, **options: Any) -> N
     if not check:
         _list(as_json=as_json)
         return
-    with reporting():
+    with exit_on_error():
         _check(load_target(config, options), as_json=as_json)
 
 
@@ -97,7 +97,7 @@ def probe(target: AgentConfig) -> Findings:
     latest = Latest()
     instance = replace(target, store=replace(target.store, instance=run))
     start = time.monotonic()
-    with connected(instance, latest) as backend:
+    with open_session(instance, latest) as backend:
         for directory in (keys, members):
             backend.watch(directory, None)
         _wait(latest, lambda: keys in latest.entries and members in latest.entries, "cannot be reached")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vipagent.cli.options import given, store_options
-from vipagent.cli.session import reporting
+from vipagent.cli.session import exit_on_error
 from vipagent.config import lookup
 from vipagent.config.load import load_file
 from vipagent.migration import exazk, healthcheck, render
@@ -18,11 +18,11 @@ from vipagent.migration.join import imported
 @click.command()
 @click.argument("file", required=False)
 def check_config(file: str | None) -> None:
-    """Validate FILE; print each problem on a line of stderr and exit with status 2.
+    """Validate FILE. Problems are printed to stderr, one per line, and the exit status is 2.
 
     FILE defaults to $VIPAGENT_CONFIG, else /etc/vipagent/vipagent.yaml, as in the other commands.
     """
-    with reporting():
+    with exit_on_error():
         path = lookup.find(file, "specify FILE")
         config = load_file(path)
     services = ", ".join(f"{service.name} ({len(service.core.pool)} VIPs)" for service in config.services)
@@ -33,7 +33,7 @@ def _show(
     command: str, files: Sequence[str], read: Callable[[Path], Reading], chosen: Mapping[str, Value]
 ) -> None:
     """Print the converted configuration, or print all problems and exit with status 2."""
-    with reporting():
+    with exit_on_error():
         draft = imported(files, read, chosen)
     click.echo(render.text(draft, f"vipagent {command} {' '.join(files)}"), nl=False)
     for left_out in draft.left_out:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from vipagent.cli.session import ANSWER_TIMEOUT, Latest, connected, services, with_store
+from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_store
 from vipagent.config.settings import AgentConfig
 from vipagent.config.values import node_name
 from vipagent.store.backend import Backend
@@ -58,7 +58,7 @@ def on(
     since = datetime.now(UTC).isoformat(timespec="seconds")
     key = Key(Directory(Kind.MAINTENANCE, service), node or WHOLE_SERVICE)
     latest = Latest()
-    with connected(target, latest) as backend:
+    with open_session(target, latest) as backend:
         backend.write(key, Maintenance(reason, _user_and_host(), since, now).dump(), ANSWER_TIMEOUT)
         click.echo(f"{_name(service, node)}: in maintenance")
         remaining = _wait(backend, latest, key.directory.service, node, timeout) if wait else []
@@ -75,7 +75,7 @@ def off(target: AgentConfig, service: str, node: str | None) -> None:
     """End maintenance of SERVICE or of one of its nodes."""
     services(target, service)
     key = Key(Directory(Kind.MAINTENANCE, service), node or WHOLE_SERVICE)
-    with connected(target, NullListener()) as backend:
+    with open_session(target, NullListener()) as backend:
         existed = backend.erase(key, ANSWER_TIMEOUT)
     click.echo(f"{_name(service, node)}: {'maintenance ended' if existed else 'was not in maintenance'}")
 
@@ -85,7 +85,7 @@ def off(target: AgentConfig, service: str, node: str | None) -> None:
 @with_store
 def list_(target: AgentConfig, service: str | None) -> None:
     """List services and nodes in maintenance, with user, start time and reason."""
-    with connected(target, NullListener()) as backend:
+    with open_session(target, NullListener()) as backend:
         for name in services(target, service):
             entries = backend.read(Directory(Kind.MAINTENANCE, name), ANSWER_TIMEOUT)
             for key in sorted(filter(_is_maintenance_key, entries)):

@@ -34,7 +34,7 @@ class _UnparsedCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options of the child, for shell completion."""
-        from vipagent.cli import reader  # noqa: PLC0415 - the agent has to stay small
+        from vipagent.cli import reader  # noqa: PLC0415 - the agent must use little memory
 
         return reader.command.get_params(ctx)
 
@@ -43,7 +43,7 @@ class _UnparsedCommand(click.Command):
 def command(arguments: tuple[str, ...]) -> None:
     """Announce this node's VIP, and the VIPs of dead nodes, through ExaBGP."""
     if {"-h", "--help"} & set(arguments):
-        from vipagent.cli import reader  # noqa: PLC0415 - the agent has to stay small
+        from vipagent.cli import reader  # noqa: PLC0415 - the agent must use little memory
 
         reader.command.main(["--help"], prog_name="vipagent run")
     run(partial(load, arguments), source(arguments))

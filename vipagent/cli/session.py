@@ -1,4 +1,4 @@
-"""An operator's session with the store: connection, error reporting and received state."""
+"""An operator's session with the store: connection, error exit_on_error and received state."""
 
 import functools
 import sys
@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ANSWER_TIMEOUT = 5.0
 """Timeout of one request to the store, in seconds."""
-CLOSE_TIMEOUT = 2.0
+DISCONNECT_TIMEOUT = 2.0
 """Timeout of the disconnection, in seconds."""
 OPERATOR = "operator"
 """Node name of an operator's session, which never registers anything."""
@@ -39,14 +39,14 @@ def with_store(function: F) -> F:
     @functools.wraps(function)
     def command(config: str | None, **options: Any) -> None:
         own = {key: value for key, value in options.items() if key not in STORE_KEYS}
-        with reporting():
+        with exit_on_error():
             function(target=load_target(config, options), **own)
 
     return command  # type: ignore[return-value]
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Print configuration and store errors, and exit with status 2 or 1."""
     try:
         yield
@@ -59,14 +59,14 @@ def reporting() -> Iterator[None]:
 
 
 @contextmanager
-def connected(target: AgentConfig, listener: Listener) -> Iterator[Backend]:
+def open_session(target: AgentConfig, listener: Listener) -> Iterator[Backend]:
     """Open a session with the store and close it on exit."""
     backend = load(target.backend)(replace(target.store, node=OPERATOR), listener)
     backend.open()
     try:
         yield backend
     finally:
-        backend.close(CLOSE_TIMEOUT)
+        backend.close(DISCONNECT_TIMEOUT)
 
 
 def services(target: AgentConfig, asked: str | None) -> dict[str, tuple[str, ...]]:

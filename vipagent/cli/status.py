@@ -9,7 +9,7 @@ import click
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from vipagent.cli.session import ANSWER_TIMEOUT, Latest, connected, services, with_store
+from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_store
 from vipagent.cli.tables import event_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
@@ -52,7 +52,7 @@ def command(target: AgentConfig, service: str | None, as_json: bool, events: boo
 
 
 def _read(target: AgentConfig, selected: Services) -> list[ServiceStatus]:
-    with connected(target, NullListener()) as backend:
+    with open_session(target, NullListener()) as backend:
         return [
             summarize(
                 name, {kind: backend.read(Directory(kind, name), ANSWER_TIMEOUT) for kind in Kind}, pool
@@ -72,7 +72,11 @@ def _print_json(target: AgentConfig, selected: Services) -> None:
 def _follow(target: AgentConfig, selected: Services, draw: Draw) -> None:
     """Redraw at each change."""
     latest = Latest()
-    with suppress(KeyboardInterrupt), connected(target, latest) as backend, Live(auto_refresh=False) as live:
+    with (
+        suppress(KeyboardInterrupt),
+        open_session(target, latest) as backend,
+        Live(auto_refresh=False) as live,
+    ):
         for name in selected:
             for kind in Kind:
                 backend.watch(Directory(kind, name), None)
@@ -83,7 +87,7 @@ def _follow(target: AgentConfig, selected: Services, draw: Draw) -> None:
 def _follow_json(target: AgentConfig, selected: Services) -> None:
     """Print a line at each change, once all directories are known."""
     latest = Latest()
-    with suppress(KeyboardInterrupt), connected(target, latest) as backend:
+    with suppress(KeyboardInterrupt), open_session(target, latest) as backend:
         directories = [Directory(kind, name) for name in selected for kind in Kind]
         for directory in directories:
             backend.watch(directory, None)

@@ -24,7 +24,7 @@ def community(text: str) -> str:
     Raises:
         ValueError: the text is not a valid community.
     """
-    _demand_plain(text)
+    _check_printable(text)
     name = text.lower()
     if name in WELL_KNOWN:
         return name
@@ -33,7 +33,7 @@ def community(text: str) -> str:
         raise ValueError(
             f"is not a valid community: use AS:NUMBER (such as 64500:1), or one of {', '.join(WELL_KNOWN)}"
         )
-    _demand_range(numbers, (_MAX16, _MAX16))
+    _check_range(numbers, (_MAX16, _MAX16))
     return text
 
 
@@ -43,11 +43,11 @@ def large_community(text: str) -> str:
     Raises:
         ValueError: the text is not a valid large community.
     """
-    _demand_plain(text)
+    _check_printable(text)
     numbers = _numbers(text)
     if numbers is None or len(numbers) != 3:  # noqa: PLR2004
         raise ValueError("is not a valid large community: use AS:NUMBER:NUMBER (such as 4200000000:1:2)")
-    _demand_range(numbers, (_MAX32, _MAX32, _MAX32))
+    _check_range(numbers, (_MAX32, _MAX32, _MAX32))
     return text
 
 
@@ -57,7 +57,7 @@ def extended_community(text: str) -> str:
     Raises:
         ValueError: the text is not valid, or the versions of ExaBGP disagree on it.
     """
-    _demand_plain(text)
+    _check_printable(text)
     if re.fullmatch(r"0x[0-9a-fA-F]{16}", text):
         return text
     kind, _, rest = text.partition(":")
@@ -68,11 +68,11 @@ def extended_community(text: str) -> str:
             "is not a valid extended community: use target:AS:NUMBER, origin:AS:NUMBER, redirect:AS:NUMBER, "
             "bandwidth:AS:BYTES, l2info:ENCAPSULATION:CONTROL:MTU:SITE, or 0x and 16 hexadecimal digits"
         )
-    _demand_range(numbers, limits)
+    _check_range(numbers, limits)
     return text
 
 
-def _demand_plain(text: str) -> None:
+def _check_printable(text: str) -> None:
     if any(not char.isprintable() for char in text):
         raise ValueError("contains a control character")
 
@@ -83,7 +83,7 @@ def _numbers(text: str) -> list[int] | None:
     return [int(part) for part in text.split(":")]
 
 
-def _demand_range(numbers: list[int], limits: tuple[int, ...]) -> None:
+def _check_range(numbers: list[int], limits: tuple[int, ...]) -> None:
     for number, limit in zip(numbers, limits, strict=True):
         if number > limit:
             raise ValueError(f"is out of range: {number} exceeds {limit}")

@@ -42,7 +42,7 @@ def load_file(path: str | Path) -> AgentConfig:
     services = draft.agent.section.services
     for service, section in services.items():
         _check_name(draft, ("services", service), service)
-        _add(draft, service, section, draft.place.below("services", service))
+        _add_service(draft, service, section, draft.place.below("services", service))
     if not services and "services" not in draft.agent.broken:
         draft.problems.append(draft.place.problem(("services",), None, "no services are configured"))
     return _finish(draft)
@@ -62,7 +62,7 @@ def load_options(given: Mapping[str, Any]) -> AgentConfig:
     draft = _begin(top, place)
     service = {key: value for key, value in given.items() if key != "service" and key not in top}
     _check_name(draft, ("service",), given.get("service"))
-    _add(draft, str(given.get("service")), service, place)
+    _add_service(draft, str(given.get("service")), service, place)
     return _finish(draft)
 
 
@@ -79,13 +79,13 @@ def _begin(given: Mapping[str, Any], place: Place) -> _Draft:
     agent = check(AgentSection, given, place)
     draft = _Draft(agent, place, agent.section.node or socket.gethostname())
     draft.problems.extend(agent.problems)
-    draft.problems.extend(_host_name(draft))
-    draft.problems.extend(_backend(draft))
-    draft.problems.extend(_listening(draft))
+    draft.problems.extend(_check_host_name(draft))
+    draft.problems.extend(_check_backend(draft))
+    draft.problems.extend(_check_listen(draft))
     return draft
 
 
-def _add(draft: _Draft, service: str, given: Any, place: Place) -> None:
+def _add_service(draft: _Draft, service: str, given: Any, place: Place) -> None:
     """Validate a service and add it to the draft."""
     if not isinstance(given, Mapping):
         draft.problems.append(
@@ -119,7 +119,7 @@ def _check_name(draft: _Draft, location: Location, service: Any) -> None:
         draft.problems.append(draft.place.problem(location, service, str(error)))
 
 
-def _host_name(draft: _Draft) -> Iterator[Problem]:
+def _check_host_name(draft: _Draft) -> Iterator[Problem]:
     """Yield the problem with the host's name if it is used as the node's name and is invalid."""
     if draft.agent.section.node is not None or "node" in draft.agent.broken:
         return
@@ -129,7 +129,7 @@ def _host_name(draft: _Draft) -> Iterator[Problem]:
         yield draft.place.problem(("node",), draft.node, f"(this host's name) {error}")
 
 
-def _listening(draft: _Draft) -> Iterator[Problem]:
+def _check_listen(draft: _Draft) -> Iterator[Problem]:
     """Yield a problem if `listen` is set but its library is not installed."""
     listen = draft.agent.section.listen
     if listen is not None and find_spec(LISTEN_LIBRARY) is None:
@@ -137,7 +137,7 @@ def _listening(draft: _Draft) -> Iterator[Problem]:
         yield draft.place.problem(("listen",), listen, text)
 
 
-def _backend(draft: _Draft) -> Iterator[Problem]:
+def _check_backend(draft: _Draft) -> Iterator[Problem]:
     """Yield the problems that the backend's constructor, which does no I/O, reports."""
     if "backend" in draft.agent.broken:
         return

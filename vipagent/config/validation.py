@@ -53,7 +53,7 @@ class ValidatedSection(Generic[S]):
 
 def check(schema: type[S], given: Mapping[str, Any], place: Place) -> ValidatedSection[S]:
     """Validate a section; replace invalid values with defaults, so that the other keys are checked too."""
-    adapter: TypeAdapter[S] = _adapter(schema)  # type: ignore[arg-type]  # hashable, whatever mypy says
+    adapter: TypeAdapter[S] = _adapter(schema)  # type: ignore[arg-type]  # hashable at run time
     try:
         return ValidatedSection(adapter.validate_python(dict(given)), frozenset(), ())
     except ValidationError as error:

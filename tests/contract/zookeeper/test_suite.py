@@ -400,12 +400,12 @@ def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: 
         ("h", {"nope": 1}, "nope: there is no such option. The options are: .*auth, user, password_file"),
         ("h", {"tls": "maybe"}, "tls: "),
         ("h", {"auth": "kerberos"}, "auth: .*'digest' or 'sasl'"),
-        ("h", {"auth": "digest"}, "auth and user go together"),
-        ("h", {"auth": "digest", "user": "a:b", "password_env": "HOME"}, "'a:b': a colon"),
+        ("h", {"auth": "digest"}, "auth requires user"),
+        ("h", {"auth": "digest", "user": "a:b", "password_env": "HOME"}, "'a:b' contains a colon"),
         ("h", {"auth": "digest", "user": "a"}, "password_file and password_env"),
         ("h", {"auth": "digest", "user": "a", "password_env": "UNSET_VARIABLE"}, "UNSET_VARIABLE"),
         ("h", {"auth": "digest", "user": "a", "password_file": "/nowhere"}, "/nowhere: No such file"),
-        ("h", {"password_env": "HOME"}, "goes with auth"),
+        ("h", {"password_env": "HOME"}, "auth requires"),
         ("h", {"ca": "/etc/passwd"}, "ca needs tls: true"),
     ],
 )
@@ -424,7 +424,7 @@ def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
 
 def test_sasl_without_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(StoreConfigError, match="needs the Python package pure-sasl"):
+    with pytest.raises(StoreConfigError, match="requires the Python package pure-sasl"):
         alone("h", options={"auth": "sasl", "user": "a", "password_env": "HOME"})
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.quick.migration.importing import Importer
-from tests.unit.configured import pretended
+from tests.unit.config_files import fake_backends
 from vipagent.core.words import Takeover
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
-pytestmark = pytest.mark.usefixtures("pretended")
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 APEX = """\
 ---

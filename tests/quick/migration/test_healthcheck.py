@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.quick.migration.importing import Importer
-from tests.unit.configured import pretended
+from tests.unit.config_files import fake_backends
 from vipagent.core.words import Standby, Takeover
 from vipagent.migration.healthcheck import OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
 from vipagent.testing.slowness import allowed
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
-pytestmark = pytest.mark.usefixtures("pretended")
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 HAPROXY = """\
 # as in healthcheck's own documentation
