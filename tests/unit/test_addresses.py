@@ -10,7 +10,7 @@ import pytest
 from vipagent.testing.slowness import allowed
 
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
-NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
+WITHOUT_CAPABILITY = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
 GOOD = ["child", sys.executable]
 UNKNOWN = "cannot find out whether the address is there: what was known still counts"
 UP = "ip link set lo up"
@@ -107,7 +107,7 @@ def test_a_thousand_addresses_at_once() -> None:
 @pytest.mark.parametrize(
     ("prepare", "vip", "remedy"),
     [
-        (NOT_ALLOWED, "10.9.0.1", "CAP_NET_ADMIN"),
+        (WITHOUT_CAPABILITY, "10.9.0.1", "CAP_NET_ADMIN"),
         (
             "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
             "2001:db8::1",
@@ -118,7 +118,7 @@ def test_a_thousand_addresses_at_once() -> None:
 def test_failure_is_logged_with_a_remedy(prepare: str, vip: str, remedy: str) -> None:
     seen = in_namespace(prepare, first=["add", vip], second=["retry"])
     assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
-    ((message, fields),) = seen["logged"]  # once, not at every attempt
+    ((message, fields),) = seen["logged"]  # logged once, not at each attempt
     assert message == "cannot add address: the VIP is not announced"
     assert fields["vip"] == vip
     assert remedy in fields["error"]
@@ -128,9 +128,9 @@ def test_existing_addresses_suffice_without_permission() -> None:
     there = "10.9.0.1/32 10.8.0.0/24 2001:db8::1/128"
     vips = ["10.9.0.1", "10.9.0.2", "10.8.0.0/24", "2001:db8::1", "2001:db8::2"]
     prepare = f"ip link set lo up; for there in {there}; do ip address add $there dev lo; done"
-    seen = in_namespace(f"{prepare}; {NOT_ALLOWED}", first=["add", *vips])
+    seen = in_namespace(f"{prepare}; {WITHOUT_CAPABILITY}", first=["add", *vips])
     assert seen["first"]["missing"] == ["10.9.0.2", "2001:db8::2"]
-    assert seen["first"]["done"] == [], "none of them is ours to remove"
+    assert seen["first"]["done"] == [], "existing addresses must not be removed"
 
 
 def test_retry_adds_missing_addresses() -> None:
@@ -195,7 +195,7 @@ def test_a_failed_child_keeps_the_known_state_of_each_vip(
     assert [(message, fields["vip"]) for message, fields in unknown] == [
         (UNKNOWN, "10.9.0.1"),
         (UNKNOWN, "2001:db8::1"),
-    ], "once, not at every attempt"
+    ], "logged once, not at each attempt"
     assert all(error in fields["error"] for _, fields in unknown)
 
 
@@ -224,7 +224,7 @@ def test_results_of_a_child_before_its_failure_are_used() -> None:
     )
     assert seen["first"]["done"] == ["10.9.0.1"]
     assert seen["first"]["missing"] == []
-    assert seen["second"]["there"] == ["10.9.0.2/32"], "what was there is not ours to remove"
+    assert seen["second"]["there"] == ["10.9.0.2/32"], "existing addresses must not be removed"
     ((message, fields),) = seen["logged"]
     assert (message, fields["vip"]) == (UNKNOWN, "no-address")
     assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]

@@ -90,7 +90,9 @@ def test_records_of_earlier_versions_are_read(
     lay_out(found["entries"], tmp_path, holders)
     output = vipagent("status", "apex", "--json", "--backend", "file", "--hosts", str(tmp_path))
     [then], [now] = found["status --json"], json.loads(output)
-    then["vips"] = [vip for vip in then["vips"] if vip["registered"] or vip["announced_by"]]  # without a file
+    then["vips"] = [
+        vip for vip in then["vips"] if vip["registered"] or vip["announced_by"]
+    ]  # without a configuration file
     now["vips"] = [vip for vip in now["vips"] if vip["registered"] or vip["announced_by"]]
     assert list(missing(then, now)) == []
 
@@ -163,10 +165,10 @@ def test_routes_of_an_earlier_version_are_withdrawn(
     config.write_text(json.dumps({**found["configuration"], "hosts": [str(tmp_path / "store")]}))
     with Program(["vipagent", "run", "--config", str(config)], tmp_path / "log") as agent:
 
-        def left() -> set[tuple[str, str, str]]:
+        def remaining() -> set[tuple[str, str, str]]:
             return announced - routes([command.line for command in agent.commands()], "withdraw")
 
-        wait_for("all routes are withdrawn", lambda: not left(), PATIENCE)
+        wait_for("all routes are withdrawn", lambda: not remaining(), PATIENCE)
         assert routes([command.line for command in agent.commands()], "announce") == set()
 
 

@@ -148,8 +148,8 @@ def test_literal_address_uses_no_thread_and_leaks_no_descriptor() -> None:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000) as server:
             for _ in range(200):
                 assert (await check(f"http://127.0.0.1:{server.port}/")).good
-        assert threading.active_count() <= threads  # one of an earlier test may have ended meanwhile
-        await eventually("all is closed", lambda: descriptors() == before)
+        assert threading.active_count() <= threads  # a thread of an earlier test may have ended
+        await eventually("all descriptors are closed", lambda: descriptors() == before)
 
     threads = threading.active_count()
     asyncio.run(scenario())
@@ -187,18 +187,18 @@ def checked_by_tls(authority: Authority, verify: Verify = Verify.YES) -> Outcome
     return asyncio.run(scenario())
 
 
-GOOD_BY_TLS = Outcome(True, "HTTP 200 from https://127.0.0.1/")
+TLS_SUCCESS = Outcome(True, "HTTP 200 from https://127.0.0.1/")
 
 
 def test_tls_with_a_trusted_authority(plain: Authority, system_trust: Callable[[Path], None]) -> None:
     system_trust(plain.cert)
-    assert checked_by_tls(plain) == GOOD_BY_TLS
+    assert checked_by_tls(plain) == TLS_SUCCESS
 
 
 def test_tls_with_an_untrusted_authority(plain: Authority) -> None:
     reason = "unable to get local issuer certificate"
     assert checked_by_tls(plain) == Outcome(False, f"certificate of https://127.0.0.1/ refused: {reason}")
-    assert checked_by_tls(plain, Verify.NO) == GOOD_BY_TLS
+    assert checked_by_tls(plain, Verify.NO) == TLS_SUCCESS
 
 
 def test_tls_with_strict_verification(
@@ -215,7 +215,7 @@ def test_tls_with_strict_verification(
     )
     complete = Authority(tmp_path / "complete")
     system_trust(complete.cert)
-    assert checked_by_tls(complete, Verify.STRICT) == GOOD_BY_TLS
+    assert checked_by_tls(complete, Verify.STRICT) == TLS_SUCCESS
 
 
 def test_tls_with_a_plaintext_server() -> None:

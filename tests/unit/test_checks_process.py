@@ -90,7 +90,7 @@ def test_timeout_kills_and_reaps_the_process_group(tmp_path: Path) -> None:
         finished = await process.run(
             f"trap '' TERM; sleep 60 & echo $! >> {pids}; echo $$ >> {pids}; echo working; sleep 60", {}, 5
         )
-        await eventually("both are dead", lambda: not any(runs(int(pid)) for pid in lines(pids)))
+        await eventually("both processes are dead", lambda: not any(runs(int(pid)) for pid in lines(pids)))
         return finished
 
     finished = asyncio.run(scenario())
@@ -101,12 +101,12 @@ def test_timeout_kills_and_reaps_the_process_group(tmp_path: Path) -> None:
 
 
 def test_cancellation_kills_and_reaps_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "REAPING", 10.0)  # the kernel takes its time on a busy machine
+    monkeypatch.setattr(process, "REAPING", 10.0)  # reaping is slow on a busy machine
     pid_file = tmp_path / "pid"
 
     async def scenario() -> None:
         task = asyncio.create_task(process.run(f"echo $$ > {pid_file}; sleep 60", {}, 60))
-        await eventually("it runs", lambda: lines(pid_file))
+        await eventually("the command runs", lambda: lines(pid_file))
         asked = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

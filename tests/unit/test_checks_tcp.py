@@ -12,7 +12,7 @@ def test_accepted_connection_succeeds_and_is_closed() -> None:
         async with answering(hang=True) as server:
             url = f"tcp://127.0.0.1:{server.port}"
             assert await check(url) == Outcome(True, f"connected to {url}")
-            await eventually("the server has seen it", lambda: server.connections == 1)
+            await eventually("the server accepted the connection", lambda: server.connections == 1)
 
     asyncio.run(scenario())
 
@@ -27,7 +27,7 @@ def test_connection_timeout() -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
         address = listening.getsockname()
-        first.connect(address)  # fills the queue, so the kernel drops what comes next
+        first.connect(address)  # fills the backlog, so the kernel drops the next connection
         url = f"tcp://{address[0]}:{address[1]}"
         assert asyncio.run(check(url, 0.3)) == Outcome(False, f"no answer from {url} within 0.3 s")
 

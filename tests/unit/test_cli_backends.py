@@ -23,7 +23,7 @@ def test_bundled_backends_are_listed() -> None:
 
 
 def test_backend_with_a_missing_library_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "vipagent_file", None)  # as if its library were missing
+    monkeypatch.setitem(sys.modules, "vipagent_file", None)  # simulate a missing library
     status, output = run("--json")
     assert status == 0
     assert next(plugin["error"] for plugin in json.loads(output) if plugin["name"] == "file")

@@ -51,14 +51,14 @@ def test_accepted_communities_cannot_break_a_command(text: str) -> None:
         (communities.community, "65536:0"),
         (communities.community, "0:65536"),
         (communities.community, "100"),
-        (communities.community, "graceful-shutdown"),  # a name that ExaBGP does not know
-        (communities.community, "no_export"),  # only 5 knows that spelling
+        (communities.community, "graceful-shutdown"),  # unknown to ExaBGP
+        (communities.community, "no_export"),  # supported by 5 only
         (communities.community, "1:1 2:2"),
         (communities.large_community, "1:2"),
         (communities.large_community, "4294967296:0:0"),
         (communities.extended_community, "target:65536:1"),  # 4.2 and 5 encode it differently
         (communities.extended_community, "target4:65536:1"),
-        (communities.extended_community, "mup:1:1"),  # only 5 knows it
+        (communities.extended_community, "mup:1:1"),  # supported by 5 only
         (communities.extended_community, "0x00"),
         (communities.extended_community, "l2info:256:0:0:0"),
     ],

@@ -64,7 +64,7 @@ def test_lookup_order_is_option_environment_default_path(
     monkeypatch.setenv("VIPAGENT_CONFIG", write(tmp_path / "named.yaml", "environment"))
     assert reached() == "environment:1"
     assert reached("--config", write(tmp_path / "given.yaml", "option")) == "option:1"
-    assert reached("--hosts", "by-option:1") == "by-option:1", "no file is read then"
+    assert reached("--hosts", "by-option:1") == "by-option:1", "the file is not read"
     monkeypatch.setenv("VIPAGENT_CONFIG", "")
     assert reached() == "usual:1"
 
@@ -95,7 +95,7 @@ def test_check_config_and_run_use_the_same_lookup(usual: Path, capsys: pytest.Ca
     assert "specify FILE" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="by options"):
         reader.read([])
-    assert cli_run.source([]) == usual, "it is waited for"
+    assert cli_run.source([]) == usual, "the agent waits for this file"
     write(usual, "usual")
     assert vipagent("check-config") == 0
     assert str(usual) in capsys.readouterr().out

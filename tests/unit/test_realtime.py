@@ -28,19 +28,19 @@ def policies(*pids: int) -> set[int]:
 
 
 @pytest.fixture
-def may() -> bool:
+def permitted() -> bool:
     """Whether this machine permits real-time priority."""
     with going_first(list):
         return os.sched_getscheduler(0) != os.SCHED_OTHER
 
 
-def test_all_threads_of_all_processes_have_realtime_priority(may: bool) -> None:
-    first = os.SCHED_RR if may else os.SCHED_OTHER
+def test_all_threads_of_all_processes_have_realtime_priority(permitted: bool) -> None:
+    first = os.SCHED_RR if permitted else os.SCHED_OTHER
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == b"ready\n"
-        wait_for("it has a child", lambda: len(family(program.pid)) == 2)
+        wait_for("the program has started its child", lambda: len(family(program.pid)) == 2)
         with going_first(lambda: family(program.pid)):
             assert policies(*family(program.pid)) == {first}
             with subprocess.Popen(["sleep", "600"]) as started:
