@@ -132,7 +132,7 @@ def test_default_is_defined_on_one_line(trial: Trial) -> None:
     [field] = re.findall(r"    release_delay: Annotated\[.*?\] = 2\.0\n", stated, re.DOTALL)
     trial.edit(STATED_IN, field, field.replace("= 2.0", "= 2.75"))
 
-    shown = r"--release-delay SECONDS[^-]+\[default: 2\.75\]"
+    shown = r"--release-delay SECONDS[^-]+\[default:\s+2\.75\]"
     assert re.search(shown, trial.run("-m", "vipagent", "run", "--help"))
     assert "| `release_delay` | number, 0 to 86400 | `2.75` |" in trial.run("-c", DOCUMENTED)
     assert all("2.75" in page for page in trial.manual().values())
