@@ -1,4 +1,4 @@
-"""What `settings.options`, `hosts` and `prefix` may say for ZooKeeper (S3)."""
+"""Options of the ZooKeeper backend: authentication, ACLs, TLS (S3)."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -19,80 +19,80 @@ Hosts = tuple[Endpoint, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ZooKeeperOptions(TlsOptions):
-    """Options of this backend alone, besides those of TLS."""
+    """Options of the ZooKeeper backend, in addition to those of TLS."""
 
     auth: Annotated[
         Literal["digest", "sasl"] | None,
-        "`digest`: ZooKeeper's own user and password; `sasl`: SASL's DIGEST-MD5, which needs `pure-sasl`.",
+        "Authentication. `digest`: ZooKeeper's user and password; `sasl`: SASL with DIGEST-MD5, which "
+        "requires `pure-sasl`.",
     ] = None
-    user: Annotated[str, "The name to log in with, by `auth`."] = ""
-    password_file: Annotated[Path | None, "The file with the password; read again at each login."] = None
-    password_env: Annotated[str | None, "The environment variable with the password, instead of a file."] = (
-        None
-    )
+    user: Annotated[str, "User name for `auth`."] = ""
+    password_file: Annotated[Path | None, "Path of a file with the password, read at each login."] = None
+    password_env: Annotated[str | None, "Environment variable with the password, in place of a file."] = None
     acl: Annotated[
         Literal["open", "creator"] | None,
-        "Who may change what we create: anybody, or whoever has our identity (the default with `auth`).",
+        "ACL of the created znodes. `open`: all clients may change them; `creator`: only clients with the "
+        "agent's identity (the default with `auth`).",
     ] = None
-    world_read: Annotated[bool, "With `acl: creator`: anybody may read."] = True
+    world_read: Annotated[bool, "Read access for all clients, with `acl: creator`."] = True
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Validate the combination of options."""
         super().__post_init__()
         if bool(self.user) != (self.auth is not None):
-            raise ValueError("auth and user go together")
+            raise ValueError("auth requires user, and vice versa")
         if ":" in self.user:
-            raise ValueError(f"user {self.user!r}: a colon is no part of a name")
+            raise ValueError(f"user {self.user!r} contains a colon")
         if (self.password_file is not None) + (self.password_env is not None) != (self.auth is not None):
-            raise ValueError("one of password_file and password_env goes with auth, and auth with it")
+            raise ValueError("auth requires exactly one of password_file and password_env, and vice versa")
         if self.auth is not None:
             self._password()
         if self.auth == "sasl" and importlib.util.find_spec("puresasl") is None:
-            raise ValueError("auth: sasl needs the Python package pure-sasl")
+            raise ValueError("auth: sasl requires the Python package pure-sasl")
 
     def digest_logins(self) -> set[tuple[str, str]]:
-        """Return schemes and logins for kazoo, with the password as it is now.
+        """Return kazoo's authentication data, with the current password.
 
         Raises:
-            StoreConfigError: its file or variable is missing or empty.
+            StoreConfigError: the file or variable is missing or empty.
         """
         return {("digest", f"{self.user}:{self._password()}")} if self.auth == "digest" else set()
 
     def sasl_login(self) -> dict[str, str] | None:
-        """Return kazoo's options for SASL, with the password as it is now.
+        """Return kazoo's SASL options, with the current password.
 
         Raises:
-            StoreConfigError: its file or variable is missing or empty.
+            StoreConfigError: the file or variable is missing or empty.
         """
         if self.auth != "sasl":
             return None
         return {"mechanism": "DIGEST-MD5", "username": self.user, "password": self._password()}
 
     def acls(self) -> list[ACL] | None:
-        """Return the ACL of all that we create; None: open to anybody."""
+        """Return the ACL of created znodes, or None if they are open to all clients."""
         if (self.acl or ("creator" if self.auth else "open")) == "open":
             return None
-        mine = ACL(Permissions.ALL, AUTH_IDS)
-        return [mine, ACL(Permissions.READ, ANYONE_ID_UNSAFE)] if self.world_read else [mine]
+        creator = ACL(Permissions.ALL, AUTH_IDS)
+        return [creator, ACL(Permissions.READ, ANYONE_ID_UNSAFE)] if self.world_read else [creator]
 
     def _password(self) -> str:
         return secret("password", self.password_file, self.password_env)
 
 
 def parse_servers(hosts: tuple[str, ...]) -> Hosts:
-    """Return the names and ports that the hosts say; by default the server on this machine.
+    """Parse the addresses of the servers; the default is the one on this machine.
 
     Raises:
-        StoreConfigError: one of them is not `HOST:PORT`.
+        StoreConfigError: an address is not `HOST:PORT`.
     """
     return parse_hosts(hosts or DEFAULT_HOSTS, DEFAULT_PORT)
 
 
 def check_prefix(prefix: str) -> None:
-    """Refuse what can be no path of a znode.
+    """Validate the root znode's path.
 
     Raises:
-        StoreConfigError: it is none.
+        StoreConfigError: the prefix is not a valid path.
     """
     parts = prefix.strip("/").split("/")
     if (
@@ -100,4 +100,4 @@ def check_prefix(prefix: str) -> None:
         or any(part in {"", ".", ".."} for part in parts)
         or not prefix.isprintable()
     ):
-        raise StoreConfigError(f"prefix {prefix!r} is no absolute path like /exabgp")
+        raise StoreConfigError(f"prefix {prefix!r} is not a valid absolute path (such as /exabgp)")

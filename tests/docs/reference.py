@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from itertools import chain
 
 from tests.markdown import code, table
-from vipagent.cli.catalog import Command, CommandOption
-from vipagent.config.catalog import SERVICE, Key
+from vipagent.cli.catalog import CommandInfo, CommandOption
+from vipagent.config.catalog import SERVICE_PATH, ConfigKey
 from vipagent.web.metrics import Metric
 
 KEEP_LINES = "\b"
@@ -14,17 +14,17 @@ HELP = "--help"
 ONLY_IN_A_FILE = " (File only.)"
 
 
-def commands(described: Iterable[Command]) -> str:
+def commands(described: Iterable[CommandInfo]) -> str:
     """Return a section for each command."""
     return "\n\n".join(_command(command) for command in described)
 
 
-def keys(described: Iterable[Key], *, of_services: bool) -> str:
+def keys(described: Iterable[ConfigKey], *, of_services: bool) -> str:
     """Return a table of the keys of a service, or of all others."""
     rows = (
         [code(_short(key)), key.values, code(key.default), key.text + ("" if key.option else ONLY_IN_A_FILE)]
         for key in described
-        if key.path.startswith(f"{SERVICE}.") is of_services
+        if key.path.startswith(f"{SERVICE_PATH}.") is of_services
     )
     return table(["key", "takes", "default", "meaning"], rows)
 
@@ -38,7 +38,7 @@ def metrics(described: Iterable[Metric]) -> str:
     return table(["metric", "kind", "labels", "meaning"], rows)
 
 
-def _command(command: Command) -> str:
+def _command(command: CommandInfo) -> str:
     options = [option for option in command.options if HELP not in option.names]
     parts = [f"## {command.name}", f"```text\n{command.usage}\n```", *_paragraphs(command.text)]
     if options:
@@ -62,5 +62,5 @@ def _paragraph(text: str) -> Iterable[str]:
         yield " ".join(text.split())
 
 
-def _short(key: Key) -> str:
-    return key.path.removeprefix(f"{SERVICE}.")
+def _short(key: ConfigKey) -> str:
+    return key.path.removeprefix(f"{SERVICE_PATH}.")

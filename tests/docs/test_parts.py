@@ -5,7 +5,7 @@ import pytest
 from tests.docs.parts import PARTS
 from tests.markdown import DOCS, Part
 from vipagent.cli.catalog import commands
-from vipagent.config.catalog import SERVICE, keys
+from vipagent.config.catalog import SERVICE_PATH, keys
 from vipagent.web.metrics import METRICS
 
 REFERENCE = DOCS / "reference"
@@ -30,7 +30,7 @@ def test_every_option_of_every_command_is_in_its_section() -> None:
 
 def test_every_key_is_in_a_table() -> None:
     page = (REFERENCE / "configuration.md").read_text()
-    missing = [key.path for key in keys() if f"| `{key.path.removeprefix(f'{SERVICE}.')}` |" not in page]
+    missing = [key.path for key in keys() if f"| `{key.path.removeprefix(f'{SERVICE_PATH}.')}` |" not in page]
     assert missing == []
 
 

@@ -22,10 +22,10 @@ COMPLAINTS = (
     "'all' is reserved for the maintenance of a whole service",
     "'nosuch' is no backend: there are",
     "servics: unknown key: did you mean services?",
-    "'10.0.0.300' is no IP address",
-    "'10.0.0.1' is there twice",
-    "2 needs local_as",
-    "has a control character in it",
+    "'10.0.0.300' is not a valid IP address",
+    "'10.0.0.1' is listed twice",
+    "2 requires local_as",
+    "contains a control character",
 )
 
 

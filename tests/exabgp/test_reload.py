@@ -59,7 +59,7 @@ def test_what_cannot_be_used_is_rejected_and_the_old_stays_in_force(both: list[B
     since = time.time()
     reload_all(both, {**START, "same": {"auth_ip": "10.0.0.300"}})
     for box in both:
-        box.wait_to_hear("services.same.auth_ip: '10.0.0.300' is no IP address")
+        box.wait_to_hear("services.same.auth_ip: '10.0.0.300' is not a valid IP address")
     reload_all(both, {"same": START["same"]}, node="node2")
     for box in both:
         box.wait_to_hear("the node's name and the store's options change only with a restart")

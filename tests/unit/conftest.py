@@ -1,4 +1,4 @@
-"""The property tests' examples."""
+"""Configuration of the property tests."""
 
 from tests import properties
 

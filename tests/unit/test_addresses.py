@@ -10,7 +10,7 @@ import pytest
 from vipagent.testing.slowness import allowed
 
 NEW_NAMESPACE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
-NOT_ALLOWED = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
+WITHOUT_CAPABILITY = 'set -- setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$@"'
 GOOD = ["child", sys.executable]
 UNKNOWN = "cannot check whether the address exists, keeping the last known state"
 UP = "ip link set lo up"
@@ -18,11 +18,11 @@ PROGRAM = """
 import asyncio, json, logging, subprocess, sys
 from vipagent.agent import addresses
 
-said = []
-class Note(logging.Handler):
+logged = []
+class Collector(logging.Handler):
     def emit(self, record):
-        said.append([record.getMessage(), record.fields])
-logging.getLogger().addHandler(Note())
+        logged.append([record.getMessage(), record.fields])
+logging.getLogger().addHandler(Collector())
 logging.getLogger("vipagent").setLevel(logging.INFO)
 
 def on_loopback():
@@ -46,14 +46,14 @@ async def main():
         done = sorted(before ^ loopback.added)
         outcome[name] = {"done": done, "missing": sorted(loopback.missing), "there": NOW()}
     loaded = [name for name in sys.modules if name.startswith("pyroute2")]
-    print(json.dumps({**outcome, "said": said, "loaded": loaded}))
+    print(json.dumps({**outcome, "logged": logged, "loaded": loaded}))
 
 asyncio.run(main())
 """
 
 
 def in_namespace(prepare: str = UP, **steps: list[str]) -> dict[str, Any]:
-    """Carry out the steps in a network namespace that is gone afterwards."""
+    """Run the steps in a temporary network namespace."""
     command = [*NEW_NAMESPACE, "sh", "-c", f'{prepare}; exec "$@"', "sh"]
     ended = subprocess.run(
         [*command, sys.executable, "-c", PROGRAM, json.dumps(steps)],
@@ -67,17 +67,17 @@ def in_namespace(prepare: str = UP, **steps: list[str]) -> dict[str, Any]:
     return outcome
 
 
-def test_added_and_removed() -> None:
+def test_addresses_are_added_and_removed() -> None:
     vips = ["10.9.0.1", "10.8.0.0/24", "2001:db8::1", "2001:db8:1::/64"]
     there = ["10.8.0.0/24", "10.9.0.1/32", "2001:db8:1::/64", "2001:db8::1/128"]
     seen = in_namespace(first=["add", *vips], second=["remove", *vips])
     assert seen["first"] == {"done": sorted(vips), "missing": [], "there": there}
     assert seen["second"] == {"done": sorted(vips), "missing": [], "there": []}
-    assert seen["said"] == []
+    assert seen["logged"] == []
     assert seen["loaded"] == []
 
 
-def test_only_what_was_not_there_is_ours() -> None:
+def test_existing_addresses_are_not_removed() -> None:
     seen = in_namespace(
         "ip address add 10.9.0.1/32 dev lo; ip address add 2001:db8::1/128 dev lo",
         first=["add", "10.9.0.1", "10.9.0.2", "2001:db8::1", "2001:db8::2"],
@@ -91,15 +91,15 @@ def test_only_what_was_not_there_is_ours() -> None:
         "there": ["10.9.0.1/32", "2001:db8::1/128"],
     }
     assert seen["third"] == {"done": [], "missing": [], "there": ["10.9.0.1/32", "2001:db8::1/128"]}
-    assert seen["said"] == []
+    assert seen["logged"] == []
 
 
-def test_nothing_asked_for() -> None:
+def test_no_addresses() -> None:
     seen = in_namespace(first=["add"])
     assert seen["first"] == {"done": [], "missing": [], "there": []}
 
 
-def test_many_immediately() -> None:
+def test_a_thousand_addresses_at_once() -> None:
     vips = [f"2001:db8:aaaa:bbbb:cccc:dddd:eeee:{n:x}" for n in range(1000, 2000)]
     assert len(in_namespace(first=["add", *vips])["first"]["done"]) == 1000
 
@@ -107,7 +107,7 @@ def test_many_immediately() -> None:
 @pytest.mark.parametrize(
     ("prepare", "vip", "remedy"),
     [
-        (NOT_ALLOWED, "10.9.0.1", "CAP_NET_ADMIN"),
+        (WITHOUT_CAPABILITY, "10.9.0.1", "CAP_NET_ADMIN"),
         (
             "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6",
             "2001:db8::1",
@@ -115,25 +115,25 @@ def test_many_immediately() -> None:
         ),
     ],
 )
-def test_failure_is_reported_with_its_remedy(prepare: str, vip: str, remedy: str) -> None:
+def test_failure_is_logged_with_a_remedy(prepare: str, vip: str, remedy: str) -> None:
     seen = in_namespace(prepare, first=["add", vip], second=["retry"])
     assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
-    ((message, fields),) = seen["said"]  # once, not at every attempt
-    assert message == "cannot add address, not announcing the VIP"
+    ((message, fields),) = seen["logged"]  # logged once, not at each attempt
+    assert message == "cannot add address: the VIP is not announced"
     assert fields["vip"] == vip
     assert remedy in fields["error"]
 
 
-def test_an_existing_address_needs_no_permission() -> None:
+def test_existing_addresses_suffice_without_permission() -> None:
     there = "10.9.0.1/32 10.8.0.0/24 2001:db8::1/128"
     vips = ["10.9.0.1", "10.9.0.2", "10.8.0.0/24", "2001:db8::1", "2001:db8::2"]
     prepare = f"ip link set lo up; for there in {there}; do ip address add $there dev lo; done"
-    seen = in_namespace(f"{prepare}; {NOT_ALLOWED}", first=["add", *vips])
+    seen = in_namespace(f"{prepare}; {WITHOUT_CAPABILITY}", first=["add", *vips])
     assert seen["first"]["missing"] == ["10.9.0.2", "2001:db8::2"]
-    assert seen["first"]["done"] == [], "none of them is ours to remove"
+    assert seen["first"]["done"] == [], "existing addresses must not be removed"
 
 
-def test_what_is_missing_is_added_once_that_is_possible() -> None:
+def test_retry_adds_missing_addresses() -> None:
     off, on = (f"echo {number} > /proc/sys/net/ipv6/conf/lo/disable_ipv6" for number in (1, 0))
     seen = in_namespace(
         f"ip link set lo up; {off}",
@@ -144,9 +144,9 @@ def test_what_is_missing_is_added_once_that_is_possible() -> None:
     assert seen["first"] == {"done": ["10.9.0.1"], "missing": ["2001:db8::1"], "there": ["10.9.0.1/32"]}
     assert seen["second"]["done"] == ["2001:db8::1"]
     assert seen["second"]["missing"] == []
-    assert [message for message, _ in seen["said"]] == [
-        "cannot add address, not announcing the VIP",
-        "address exists",
+    assert [message for message, _ in seen["logged"]] == [
+        "cannot add address: the VIP is not announced",
+        "address is there",
     ]
 
 
@@ -163,7 +163,7 @@ FAILING = pytest.mark.parametrize(
 
 
 def failing(directory: Path, program: str | None) -> dict[str, list[str]]:
-    """Return the steps that have a program, or none at all, take the place of the child."""
+    """Return the steps that replace the child with a program, or with a missing file."""
     file = directory / "child"
     if program is None:
         return {"bad": ["child", str(file)]}
@@ -173,7 +173,9 @@ def failing(directory: Path, program: str | None) -> dict[str, list[str]]:
 
 
 @FAILING
-def test_a_failed_child_keeps_the_state_of_each_vip(tmp_path: Path, program: str | None, error: str) -> None:
+def test_a_failed_child_keeps_the_known_state_of_each_vip(
+    tmp_path: Path, program: str | None, error: str
+) -> None:
     vips = ["10.9.0.1", "10.9.0.2", "2001:db8::1"]
     seen = in_namespace(
         "ip link set lo up; ip address add 10.9.0.1/32 dev lo; "
@@ -188,17 +190,17 @@ def test_a_failed_child_keeps_the_state_of_each_vip(tmp_path: Path, program: str
     assert seen["first"] == {"done": ["10.9.0.2"], "missing": ["2001:db8::1"], "there": there}
     for later in ("second", "third", "last"):
         assert seen[later] == {"done": [], "missing": ["2001:db8::1"], "there": there}
-    (_, refused), *unknown = seen["said"]
+    (_, refused), *unknown = seen["logged"]
     assert refused["vip"] == "2001:db8::1"
     assert [(message, fields["vip"]) for message, fields in unknown] == [
         (UNKNOWN, "10.9.0.1"),
         (UNKNOWN, "2001:db8::1"),
-    ], "once, not at every attempt"
+    ], "logged once, not at each attempt"
     assert all(error in fields["error"] for _, fields in unknown)
 
 
 @FAILING
-def test_a_vip_of_which_nothing_is_known_is_retried(tmp_path: Path, program: str | None, error: str) -> None:
+def test_a_vip_with_unknown_state_is_retried(tmp_path: Path, program: str | None, error: str) -> None:
     seen = in_namespace(
         UP,
         **failing(tmp_path, program),
@@ -209,12 +211,12 @@ def test_a_vip_of_which_nothing_is_known_is_retried(tmp_path: Path, program: str
     )
     assert seen["first"] == seen["second"] == {"done": [], "missing": [], "there": []}
     assert seen["third"] == {"done": ["10.9.0.1"], "missing": [], "there": ["10.9.0.1/32"]}
-    (message, fields), (healed, _) = seen["said"]
-    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address exists")
+    (message, fields), (healed, _) = seen["logged"]
+    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address is there")
     assert error in fields["error"]
 
 
-def test_what_a_child_said_before_it_failed_counts() -> None:
+def test_results_of_a_child_before_its_failure_are_used() -> None:
     seen = in_namespace(
         "ip link set lo up; ip address add 10.9.0.2/32 dev lo",
         first=["add", "10.9.0.1", "10.9.0.2", "no-address"],
@@ -222,8 +224,8 @@ def test_what_a_child_said_before_it_failed_counts() -> None:
     )
     assert seen["first"]["done"] == ["10.9.0.1"]
     assert seen["first"]["missing"] == []
-    assert seen["second"]["there"] == ["10.9.0.2/32"], "what was there is not ours to remove"
-    ((message, fields),) = seen["said"]
+    assert seen["second"]["there"] == ["10.9.0.2/32"], "existing addresses must not be removed"
+    ((message, fields),) = seen["logged"]
     assert (message, fields["vip"]) == (UNKNOWN, "no-address")
     assert "'no-address' does not appear to be an IPv4 or IPv6 network" in fields["error"]
 
@@ -241,7 +243,7 @@ def test_removed_vips_are_not_retried(tmp_path: Path) -> None:
     assert seen["third"] == {"done": [], "missing": [], "there": ["10.9.0.2/32"]}
 
 
-def test_an_address_removed_by_others_is_added_again() -> None:
+def test_an_externally_deleted_address_is_added_again_on_request() -> None:
     seen = in_namespace(
         first=["add", "10.9.0.1"],
         gone=["run", "ip", "address", "del", "10.9.0.1/32", "dev", "lo"],

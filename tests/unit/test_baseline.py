@@ -1,6 +1,6 @@
-"""What earlier versions wrote is understood: records, keys and maintenance are read, routes are withdrawn.
+"""Compatibility with earlier versions: their records and maintenance keys are read, their routes withdrawn.
 
-See tests/baseline/README.md. What is written today may differ; what was written then must be read forever.
+See tests/baseline/README.md. The current version may write other records, but must read the earlier ones.
 """
 
 import json
@@ -36,19 +36,19 @@ ROUTE = re.compile(
 
 
 def recorded(version: str, name: str) -> Any:
-    """Return a recording."""
+    """Load a recording."""
     return json.loads((BASELINE / version / f"{name}.json").read_text())
 
 
 @pytest.fixture
 def holders() -> Iterator[ExitStack]:
-    """Any process that holds the ephemeral entries of a store, until the test's end."""
+    """Holders of the locks of ephemeral entries, released at the end of the test."""
     with ExitStack() as stack:
         yield stack
 
 
 def lay_out(entries: list[dict[str, Any]], directory: Path, holders: ExitStack) -> None:
-    """Make a `file` store of what was recorded of any store: its files, and locks of those that are held."""
+    """Create a `file` store from the recorded entries of any store; lock the ephemeral ones."""
     for entry in entries:
         file = directory / entry["path"].strip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -58,14 +58,14 @@ def lay_out(entries: list[dict[str, Any]], directory: Path, holders: ExitStack) 
 
 
 def vipagent(*words: str) -> str:
-    """Run an operator command, and return its output."""
+    """Run a command and return its output."""
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def missing(recorded: object, present: object, path: str = "") -> Iterator[str]:
-    """Yield where something that was recorded is not there any more, or is another; more may be there."""
+    """Yield the recorded values that are missing or different; additional values are allowed."""
     if isinstance(recorded, dict) and isinstance(present, dict):
         for key, value in recorded.items():
             if key not in present:
@@ -82,21 +82,25 @@ def missing(recorded: object, present: object, path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_records_still_mean_the_same(
+def test_records_of_earlier_versions_are_read(
     version: str, store: str, situation: str, tmp_path: Path, holders: ExitStack
 ) -> None:
-    """The status that a command makes of them has all that it had then."""
+    """`vipagent status` still prints all recorded values."""
     found = recorded(version, store)[situation]
     lay_out(found["entries"], tmp_path, holders)
-    said = vipagent("status", "apex", "--json", "--backend", "file", "--hosts", str(tmp_path))
-    [then], [now] = found["status --json"], json.loads(said)
-    then["vips"] = [vip for vip in then["vips"] if vip["registered"] or vip["announced_by"]]  # without a file
+    output = vipagent("status", "apex", "--json", "--backend", "file", "--hosts", str(tmp_path))
+    [then], [now] = found["status --json"], json.loads(output)
+    then["vips"] = [
+        vip for vip in then["vips"] if vip["registered"] or vip["announced_by"]
+    ]  # without a configuration file
     now["vips"] = [vip for vip in now["vips"] if vip["registered"] or vip["announced_by"]]
     assert list(missing(then, now)) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_maintenance_is_listed_and_ended(version: str, tmp_path: Path, holders: ExitStack) -> None:
+def test_maintenance_of_earlier_versions_is_listed_and_ended(
+    version: str, tmp_path: Path, holders: ExitStack
+) -> None:
     entries = recorded(version, "file")["maintenance-service"]["entries"]
     entries += recorded(version, "file")["maintenance-node-now"]["entries"]
     store = ("--backend", "file", "--hosts", str(tmp_path))
@@ -112,8 +116,8 @@ def test_maintenance_is_listed_and_ended(version: str, tmp_path: Path, holders: 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_ephemeral_and_what_outlives_agents(version: str) -> None:
-    """In all stores alike: only operators' keys are left when the agents have ended."""
+def test_only_maintenance_keys_are_persistent(version: str) -> None:
+    """In every store, only maintenance keys remain after the agents have stopped."""
     for store in STORES:
         for situation, found in recorded(version, store).items():
             for entry in found["entries"]:
@@ -143,7 +147,7 @@ def _each(neighbors: str) -> list[str]:
 def test_routes_of_an_earlier_version_are_withdrawn(
     version: str, node: str, tmp_path: Path, holders: ExitStack
 ) -> None:
-    """They stay in ExaBGP over an upgrade. With every service in maintenance, none is wanted any more."""
+    """ExaBGP keeps the routes during an upgrade; with every service in maintenance, all are withdrawn."""
     found = recorded(version, "routes")[node]
     lines = [line for phase in found["commands"].values() for line in phase]
     announced = routes(lines, "announce")
@@ -161,15 +165,15 @@ def test_routes_of_an_earlier_version_are_withdrawn(
     config.write_text(json.dumps({**found["configuration"], "hosts": [str(tmp_path / "store")]}))
     with Program(["vipagent", "run", "--config", str(config)], tmp_path / "log") as agent:
 
-        def left() -> set[tuple[str, str, str]]:
+        def remaining() -> set[tuple[str, str, str]]:
             return announced - routes([command.line for command in agent.commands()], "withdraw")
 
-        wait_for("all routes are withdrawn", lambda: not left(), STORE_TIMEOUT)
+        wait_for("all routes are withdrawn", lambda: not remaining(), STORE_TIMEOUT)
         assert routes([command.line for command in agent.commands()], "announce") == set()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_names_in_operators_scripts_are_still_there(version: str) -> None:
+def test_names_used_in_scripts_still_exist(version: str) -> None:
     names = recorded(version, "names")
     metrics = {metric.name: metric for metric in METRICS}
     for metric in names["metrics"]:

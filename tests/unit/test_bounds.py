@@ -1,4 +1,4 @@
-"""The bounds of other tests: what is taken for a leak, and how seconds scale."""
+"""Limits used by other tests: leak detection and scaled timeouts."""
 
 import random
 
@@ -10,14 +10,14 @@ from vipagent.testing.slowness import VARIABLE, allowed
 
 
 def readings(each: float = 0.0, noise: float = 0.0, jump: float = 0.0, spike: float = 0.0) -> list[float]:
-    """Return what is held after each of ten turns."""
+    """Return the memory in use after each of ten iterations."""
     chance = random.Random(1)
     held = [1000 + each * turn + chance.uniform(-noise, noise) + jump * (turn >= 5) for turn in range(10)]
     held[-1] += spike
     return held
 
 
-def test_a_leak_is_found_in_noise_of_many_times_its_size() -> None:
+def test_a_leak_is_found_in_noise_much_larger_than_itself() -> None:
     assert growth.slope(readings(each=20, noise=60)) == pytest.approx(20, rel=0.5)
     with pytest.raises(AssertionError, match=r"KiB: grows by \d+\.?\d* per reading, limit 10: \["):
         growth.check("KiB", readings(each=20, noise=60), 10)
@@ -26,17 +26,17 @@ def test_a_leak_is_found_in_noise_of_many_times_its_size() -> None:
 @pytest.mark.parametrize(
     "held", [readings(noise=30), readings(spike=300), readings(jump=60), readings(noise=10, spike=-300)]
 )
-def test_what_is_in_use_at_one_reading_or_kept_once_is_no_leak(held: list[float]) -> None:
+def test_spikes_and_steps_are_not_leaks(held: list[float]) -> None:
     growth.check("KiB", held, 10)
 
 
-def test_each_reading_is_taken_after_a_turn_of_the_work() -> None:
+def test_readings_are_taken_after_each_iteration() -> None:
     done: list[int] = []
     held = growth.read(lambda: done.append(0), lambda: len(done), lambda: -len(done), times=3)
     assert held == [[1, 2, 3], [-1, -2, -3]]
 
 
-def test_one_factor_scales_all_upper_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slowness_factor_scales_all_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert allowed(2.0) == 2.0
     with pytest.raises(AssertionError, match=r"not within 0\.02 s"):
@@ -48,7 +48,7 @@ def test_one_factor_scales_all_upper_bounds(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("factor", ["fast", "0.5", "nan", "inf", "-1"])
-def test_a_factor_that_is_none_is_rejected(monkeypatch: pytest.MonkeyPatch, factor: str) -> None:
+def test_invalid_slowness_factors_are_rejected(monkeypatch: pytest.MonkeyPatch, factor: str) -> None:
     monkeypatch.setenv(VARIABLE, factor)
     with pytest.raises(ValueError, match=f"VIPAGENT_SLOWNESS: '{factor}' is not a factor between 1 and 100"):
         allowed(1.0)

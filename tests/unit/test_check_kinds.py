@@ -1,4 +1,4 @@
-"""Every kind of check is in every place that has a list of them."""
+"""Every type of check is implemented, documented and tested."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from vipagent.checks.kinds import BY_SCHEME
 from vipagent.checks.urls import SCHEMES
-from vipagent.config.catalog import SERVICE, keys
+from vipagent.config.catalog import SERVICE_PATH, keys
 
 TESTS = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_checks_*.py"))
 
@@ -16,16 +16,16 @@ def test_every_scheme_has_a_check() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_a_scheme_is_documented(name: str) -> None:
-    [text] = [key.text for key in keys() if key.path == f"{SERVICE}.check"]
+def test_scheme_is_documented(name: str) -> None:
+    [text] = [key.text for key in keys() if key.path == f"{SERVICE_PATH}.check"]
     assert f"{SCHEMES[name].form} ({SCHEMES[name].good})" in text, "the help of the option check"
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_a_form_begins_with_its_scheme(name: str) -> None:
+def test_form_starts_with_its_scheme(name: str) -> None:
     assert SCHEMES[name].form.startswith(f"{name}://")
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_a_scheme_is_tested(name: str) -> None:
+def test_scheme_is_tested(name: str) -> None:
     assert f"{name}://" in TESTS, f"tests/unit/test_checks_{name}.py"

@@ -1,4 +1,4 @@
-"""A checked server that answers `100 Continue` without end: a bad service, and nothing worse (C1, E6)."""
+"""Endless `100 Continue` responses fail the check without harm to the agent (C1, E6)."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from tests.servers.certificates import Authority
 from tests.servers.flood import flood
 
 TIME_LIMIT = 20
-"""Seconds of the check: it must be over before."""
+"""Timeout of the check, in seconds; the check must end earlier."""
 MEMORY = 8 * 1024
-"""KiB that it may take."""
+"""Maximum memory growth, in KiB."""
 PROGRAM = """
 import asyncio, json, resource, sys, time
 from vipagent.checks.kinds import check_for
@@ -42,11 +42,11 @@ async def main():
 
 print(json.dumps(asyncio.run(main())))
 """
-"""A separate process: a loop that never turns again can be ended by a signal only."""
+"""Runs in a separate process, because a blocked event loop can only be stopped by a signal."""
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_100_continue_forever_is_bad(scheme: str, tmp_path: Path) -> None:
+def test_endless_100_continue_fails(scheme: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "tls") if scheme == "https" else None
     certificate = authority.issue("server").both if authority else None
     with flood(certificate) as server:

@@ -11,7 +11,7 @@ import pytest
 from tests.resolving import resolving
 from tests.servers.certificates import Authority
 from tests.servers.process import free_port
-from tests.unit.answering import answering, check
+from tests.unit.check_server import answering, check
 from tests.unit.waiting import eventually
 from vipagent import __version__
 from vipagent.checks.outcome import CheckOutcome
@@ -32,7 +32,7 @@ def answered(*chunks: bytes) -> CheckOutcome:
     ("status", "good"),
     [(200, True), (204, True), (301, True), (399, True), (400, False), (404, False), (503, False)],
 )
-def test_2xx_and_3xx_are_good(status: int, good: bool) -> None:
+def test_2xx_and_3xx_succeed(status: int, good: bool) -> None:
     outcome = answered(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % status)
     assert outcome == CheckOutcome(good, f"HTTP {status} from http://127.0.0.1/")
 
@@ -46,7 +46,7 @@ def test_2xx_and_3xx_are_good(status: int, good: bool) -> None:
         (b"H", b"TTP/1.1 20", b"0 OK\r", b"\nX: y\r\n\r", b"\n"),
     ],
 )
-def test_answers_in_other_shapes_are_understood(chunks: tuple[bytes, ...]) -> None:
+def test_variants_of_responses_are_parsed(chunks: tuple[bytes, ...]) -> None:
     assert answered(*chunks) == CheckOutcome(True, "HTTP 200 from http://127.0.0.1/")
 
 
@@ -62,7 +62,7 @@ def test_answers_in_other_shapes_are_understood(chunks: tuple[bytes, ...]) -> No
         b"\x16\x03\x01\r\n\r\n",
     ],
 )
-def test_anything_but_http_is_bad(answer: bytes) -> None:
+def test_invalid_http_fails(answer: bytes) -> None:
     outcome = answered(answer)
     assert not outcome.good
     assert outcome.detail.startswith(
@@ -87,7 +87,7 @@ def test_request_is_a_plain_get() -> None:
     }
 
 
-def test_body_is_not_waited_for() -> None:
+def test_check_does_not_wait_for_the_body() -> None:
     async def scenario() -> CheckOutcome:
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
         async with answering(head, b"x" * 100_000, hang=True) as server:
@@ -99,7 +99,7 @@ def test_body_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("chunks", [(), (b"HTTP/1.1 200 OK\r\nX: y",)])
-def test_silence_is_bad_when_the_time_is_up(chunks: tuple[bytes, ...]) -> None:
+def test_timeout_without_a_response(chunks: tuple[bytes, ...]) -> None:
     async def scenario() -> None:
         async with answering(*chunks, hang=True) as server:
             url = f"http://127.0.0.1:{server.port}/"
@@ -113,13 +113,13 @@ def test_connection_refused() -> None:
     assert asyncio.run(check(url)) == CheckOutcome(False, f"connection refused by {url}")
 
 
-def test_name_that_does_not_exist() -> None:
+def test_unresolvable_name() -> None:
     outcome = asyncio.run(check("http://no-such-name.invalid/", 60))
     assert not outcome.good
     assert outcome.detail.startswith("name resolution of http://no-such-name.invalid/ failed: ")
 
 
-def test_name_is_tried_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"two-addresses.example": ("::1", "127.0.0.1")}
     monkeypatch.setattr(socket, "getaddrinfo", resolving(known))
 
@@ -139,7 +139,7 @@ def test_ipv6_address() -> None:
     asyncio.run(scenario())
 
 
-def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
+def test_literal_address_uses_no_thread_and_leaks_no_descriptor() -> None:
     def descriptors() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -148,8 +148,8 @@ def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000) as server:
             for _ in range(200):
                 assert (await check(f"http://127.0.0.1:{server.port}/")).good
-        assert threading.active_count() <= threads  # one of an earlier test may have ended in the meantime
-        await eventually("all is closed", lambda: descriptors() == before)
+        assert threading.active_count() <= threads  # a thread of an earlier test may have ended
+        await eventually("all descriptors are closed", lambda: descriptors() == before)
 
     threads = threading.active_count()
     asyncio.run(scenario())
@@ -157,13 +157,13 @@ def test_literal_address_takes_no_thread_and_leaves_no_descriptor() -> None:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An operator's authority, made by a plain `openssl req -x509`: without a key usage."""
+    """A certificate authority created with `openssl req -x509`, without a key usage."""
     return Authority(tmp_path_factory.mktemp("plain"), plain=True)
 
 
 @pytest.fixture
 def system_trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Add an authority to those that the system trusts, as `update-ca-certificates` does."""
+    """Add an authority to the system's trusted ones, as `update-ca-certificates` does."""
 
     def trust(ca: Path) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
@@ -174,7 +174,7 @@ def system_trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], N
 
 
 def checked_by_tls(authority: Authority, verify: Verify = Verify.YES) -> CheckOutcome:
-    """Check a good server with a certificate of this authority."""
+    """Check a healthy server with a certificate issued by this authority."""
     own = authority.issue("server")
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(own.cert, own.key)
@@ -187,26 +187,26 @@ def checked_by_tls(authority: Authority, verify: Verify = Verify.YES) -> CheckOu
     return asyncio.run(scenario())
 
 
-GOOD_BY_TLS = CheckOutcome(True, "HTTP 200 from https://127.0.0.1/")
+TLS_SUCCESS = CheckOutcome(True, "HTTP 200 from https://127.0.0.1/")
 
 
-def test_tls_by_an_authority_of_the_system(plain: Authority, system_trust: Callable[[Path], None]) -> None:
+def test_tls_with_a_trusted_authority(plain: Authority, system_trust: Callable[[Path], None]) -> None:
     system_trust(plain.cert)
-    assert checked_by_tls(plain) == GOOD_BY_TLS
+    assert checked_by_tls(plain) == TLS_SUCCESS
 
 
-def test_tls_by_an_untrusted_authority(plain: Authority) -> None:
+def test_tls_with_an_untrusted_authority(plain: Authority) -> None:
     reason = "unable to get local issuer certificate"
     assert checked_by_tls(plain) == CheckOutcome(
-        False, f"certificate of https://127.0.0.1/ rejected: {reason}"
+        False, f"certificate of https://127.0.0.1/ refused: {reason}"
     )
-    assert checked_by_tls(plain, Verify.NO) == GOOD_BY_TLS
+    assert checked_by_tls(plain, Verify.NO) == TLS_SUCCESS
 
 
 def test_tls_with_strict_verification(
     plain: Authority, tmp_path: Path, system_trust: Callable[[Path], None]
 ) -> None:
-    """What is refused for its sake says so, and what to do."""
+    """The message names strict verification as the cause, and a remedy."""
     system_trust(plain.cert)
     outcome = checked_by_tls(plain, Verify.STRICT)
     assert not outcome.good
@@ -217,10 +217,10 @@ def test_tls_with_strict_verification(
     )
     complete = Authority(tmp_path / "complete")
     system_trust(complete.cert)
-    assert checked_by_tls(complete, Verify.STRICT) == GOOD_BY_TLS
+    assert checked_by_tls(complete, Verify.STRICT) == TLS_SUCCESS
 
 
-def test_tls_with_a_server_that_speaks_none() -> None:
+def test_tls_with_a_plaintext_server() -> None:
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()

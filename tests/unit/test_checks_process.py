@@ -34,7 +34,7 @@ def open_descriptors() -> set[str]:
         ("printf 'a\\033[31m\\000b\\377\\r\\nc'", 0, "a?[31m?b\ufffd c"),
     ],
 )
-def test_status_and_output_are_reported(command: str, status: int, tail: str) -> None:
+def test_status_and_output_are_returned(command: str, status: int, tail: str) -> None:
     finished = run(command)
     assert (finished.status, finished.tail) == (status, tail)
 
@@ -44,11 +44,11 @@ def test_program_with_arguments_needs_no_shell() -> None:
     assert finished.output == b"$HOME; a  b\n"
 
 
-def test_environment_is_added_to_the_agents() -> None:
+def test_environment_extends_that_of_the_agent() -> None:
     assert run('echo "$STATE $PATH"', STATE="UP").tail == f"UP {os.environ['PATH']}"
 
 
-def test_child_has_none_of_our_descriptors(tmp_path: Path) -> None:
+def test_child_inherits_no_descriptors(tmp_path: Path) -> None:
     with (tmp_path / "open").open("w") as ours:
         os.set_inheritable(ours.fileno(), True)
         seen = run("cat; for fd in /proc/$$/fd/*; do readlink $fd; done").tail.split()
@@ -58,7 +58,7 @@ def test_child_has_none_of_our_descriptors(tmp_path: Path) -> None:
     assert len(seen) == 3
 
 
-def test_endless_output_is_drained_and_its_end_kept() -> None:
+def test_large_output_is_drained_and_its_tail_kept() -> None:
     finished = run("head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end")
     assert finished.status == 0
     assert len(finished.output) == MAX_OUTPUT
@@ -66,12 +66,12 @@ def test_endless_output_is_drained_and_its_end_kept() -> None:
     assert len(finished.tail) == MAX_TEXT
 
 
-def test_all_that_is_asked_for_is_kept() -> None:
+def test_requested_amount_of_output_is_kept() -> None:
     finished = asyncio.run(process.run("head -c 300000 /dev/zero", {}, 10, keep=1 << 20))
     assert len(finished.output) == 300000
 
 
-def test_background_child_that_holds_the_pipe_delays_nothing() -> None:
+def test_background_child_holding_the_pipe_causes_no_delay() -> None:
     started = time.monotonic()
     finished = run("sleep 60 & echo $!", timeout=30)
     left_behind = int(finished.tail)
@@ -83,14 +83,14 @@ def test_background_child_that_holds_the_pipe_delays_nothing() -> None:
         os.kill(left_behind, signal.SIGKILL)
 
 
-def test_out_of_time_kills_and_reaps_the_whole_group(tmp_path: Path) -> None:
+def test_timeout_kills_and_reaps_the_process_group(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
 
     async def scenario() -> Finished:
         finished = await process.run(
             f"trap '' TERM; sleep 60 & echo $! >> {pids}; echo $$ >> {pids}; echo working; sleep 60", {}, 5
         )
-        await eventually("both are dead", lambda: not any(runs(int(pid)) for pid in lines(pids)))
+        await eventually("both processes are dead", lambda: not any(runs(int(pid)) for pid in lines(pids)))
         return finished
 
     finished = asyncio.run(scenario())
@@ -100,13 +100,13 @@ def test_out_of_time_kills_and_reaps_the_whole_group(tmp_path: Path) -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_cancelled_kills_and_reaps_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "REAP_TIMEOUT", 10.0)  # the kernel takes its time on a busy machine
+def test_cancellation_kills_and_reaps_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "REAPING", 10.0)  # reaping is slow on a busy machine
     pid_file = tmp_path / "pid"
 
     async def scenario() -> None:
         task = asyncio.create_task(process.run(f"echo $$ > {pid_file}; sleep 60", {}, 60))
-        await eventually("it runs", lambda: lines(pid_file))
+        await eventually("the command runs", lambda: lines(pid_file))
         asked = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -119,7 +119,7 @@ def test_cancelled_kills_and_reaps_immediately(tmp_path: Path, monkeypatch: pyte
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_a_thousand_runs_leave_nothing_and_take_no_thread() -> None:
+def test_a_thousand_runs_leak_nothing_and_use_no_thread() -> None:
     async def scenario() -> None:
         before = open_descriptors()
         for _ in range(50):
@@ -137,7 +137,7 @@ def test_a_thousand_runs_leave_nothing_and_take_no_thread() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_no_pidfd_to_be_had_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_of_pidfd_open_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_pid: int) -> int:
         raise OSError(24, "Too many open files")
 
@@ -150,7 +150,7 @@ def test_no_pidfd_to_be_had_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_what_cannot_be_started_is_an_error() -> None:
+def test_command_that_cannot_start_is_an_error() -> None:
     with pytest.raises(ValueError, match="null byte"):
         run("echo \0")
     with pytest.raises(FileNotFoundError):

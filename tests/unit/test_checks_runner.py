@@ -19,27 +19,27 @@ from vipagent.types import CheckResult, CheckState
 GOOD, BAD, DISABLED = CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED
 
 
-class Taker:
-    """Takes what runners deliver, and counts as the core does."""
+class Collector:
+    """Collects the results of runners and counts them as the core does."""
 
     def __init__(self, rise: int = 3, fall: int = 3) -> None:
         self.health = Health(rise, fall)
-        self.taken: list[CheckFinished] = []
+        self.received: list[CheckFinished] = []
 
-    def take(self, checked: CheckFinished) -> None:
-        self.taken.append(checked)
+    def receive(self, checked: CheckFinished) -> None:
+        self.received.append(checked)
         self.health.count(checked.result)
 
     @property
     def results(self) -> list[CheckResult]:
-        return [checked.result for checked in self.taken]
+        return [checked.result for checked in self.received]
 
     def runner(self, settings: CheckSettings) -> CheckRunner:
-        return CheckRunner(settings, self.take, lambda: self.health.changing)
+        return CheckRunner(settings, self.receive, lambda: self.health.changing)
 
 
 def during(runners: list[CheckRunner], scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run the runners in parallel for while the scenario takes."""
+    """Run the runners concurrently until the scenario ends."""
 
     async def run() -> None:
         tasks = [asyncio.create_task(one.run()) for one in runners]
@@ -52,13 +52,13 @@ def during(runners: list[CheckRunner], scenario: Callable[[], Coroutine[Any, Any
     asyncio.run(run())
 
 
-def test_checks_come_faster_while_a_change_is_about_to_occur(
+def test_fast_interval_while_the_state_is_about_to_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
     script = tmp_path / "script"
     script.write_text("good good good good bad bad bad bad good".replace(" ", "\n"))
-    taker = Taker()
+    collector = Collector()
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
@@ -68,74 +68,74 @@ def test_checks_come_faster_while_a_change_is_about_to_occur(
     command = f"read state < {script}; sed -i 1d {script}; test $state = good"
 
     async def scenario() -> None:
-        await eventually("all is checked", lambda: len(slept) == 9)
+        await eventually("nine checks have run", lambda: len(slept) == 9)
 
-    during([taker.runner(CheckSettings(command=command, interval=7, fast_interval=2))], scenario)
-    assert taker.results == [GOOD] * 4 + [BAD] * 4 + [GOOD]
+    during([collector.runner(CheckSettings(command=command, interval=7, fast_interval=2))], scenario)
+    assert collector.results == [GOOD] * 4 + [BAD] * 4 + [GOOD]
     assert slept == [2, 2, 7, 7, 2, 2, 7, 7, 2]
 
 
-def test_disabled_as_long_as_the_file_exists(tmp_path: Path) -> None:
+def test_disabled_while_the_file_exists(tmp_path: Path) -> None:
     file, ran = tmp_path / "disabled", tmp_path / "ran"
     file.touch()
-    taker = Taker(rise=2)
+    collector = Collector(rise=2)
     settings = CheckSettings(command=f"echo >> {ran}", disable=str(file), interval=0.01, fast_interval=0.01)
 
     async def scenario() -> None:
-        await eventually("three results", lambda: len(taker.taken) >= 3)
-        assert set(taker.taken) == {CheckFinished(DISABLED, f"{file} exists")}
+        await eventually("three results", lambda: len(collector.received) >= 3)
+        assert set(collector.received) == {CheckFinished(DISABLED, f"{file} exists")}
         assert not ran.exists()
         file.unlink()
-        await eventually("up", lambda: taker.health.state is CheckState.UP)
+        await eventually("up", lambda: collector.health.state is CheckState.UP)
         assert len(lines(ran)) >= 2
         file.touch()
-        await eventually("disabled", lambda: taker.health.state is CheckState.DISABLED)
+        await eventually("disabled", lambda: collector.health.state is CheckState.DISABLED)
 
-    during([taker.runner(settings)], scenario)
+    during([collector.runner(settings)], scenario)
 
 
-def test_only_a_disable_file(tmp_path: Path) -> None:
+def test_disable_file_without_a_check(tmp_path: Path) -> None:
     file = tmp_path / "disabled"
-    taker = Taker()
+    collector = Collector()
     settings = CheckSettings(disable=str(file), interval=0.01, fast_interval=0.01)
 
     async def scenario() -> None:
-        await eventually("up", lambda: taker.health.state is CheckState.UP)
+        await eventually("up", lambda: collector.health.state is CheckState.UP)
         file.touch()
-        await eventually("disabled", lambda: taker.health.state is CheckState.DISABLED)
+        await eventually("disabled", lambda: collector.health.state is CheckState.DISABLED)
         file.unlink()
-        await eventually("up again", lambda: taker.health.state is CheckState.UP)
+        await eventually("up again", lambda: collector.health.state is CheckState.UP)
 
-    during([taker.runner(settings)], scenario)
+    during([collector.runner(settings)], scenario)
 
 
 @pytest.mark.parametrize("before", [[], [BAD] * 5, [DISABLED], [GOOD]])
-def test_nothing_to_check_is_good_immediately_and_forever(before: list[CheckResult]) -> None:
-    taker = Taker(rise=3)
+def test_service_without_a_check_is_always_up(before: list[CheckResult]) -> None:
+    collector = Collector(rise=3)
     for result in before:
-        taker.health.count(result)
+        collector.health.count(result)
     asyncio.run(
-        asyncio.wait_for(taker.runner(CheckSettings(interval=3600, fast_interval=3600)).run(), allowed(5))
+        asyncio.wait_for(collector.runner(CheckSettings(interval=3600, fast_interval=3600)).run(), allowed(5))
     )
-    assert taker.health.state is CheckState.UP
-    assert set(taker.results) == {GOOD}
-    assert len(taker.taken) <= 3
+    assert collector.health.state is CheckState.UP
+    assert set(collector.results) == {GOOD}
+    assert len(collector.received) <= 3
 
 
-def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_a_check_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         async def run(self) -> CheckOutcome:
             raise RuntimeError("boom\nand more")
 
     monkeypatch.setattr(runner, "check_for", lambda _settings: Broken())
-    taker = Taker(fall=2)
+    collector = Collector(fall=2)
 
     async def scenario() -> None:
-        await eventually("checking goes on", lambda: len(taker.taken) >= 3)
-        assert taker.taken[0] == CheckFinished(BAD, "the check failed: RuntimeError: boom and more")
-        assert taker.health.state is CheckState.DOWN
+        await eventually("checks continue", lambda: len(collector.received) >= 3)
+        assert collector.received[0] == CheckFinished(BAD, "the check failed: RuntimeError: boom and more")
+        assert collector.health.state is CheckState.DOWN
 
-    during([taker.runner(CheckSettings(command="true", interval=0.01, fast_interval=0.01))], scenario)
+    during([collector.runner(CheckSettings(command="true", interval=0.01, fast_interval=0.01))], scenario)
 
 
 @pytest.mark.parametrize(
@@ -149,24 +149,24 @@ def test_whatever_a_check_raises_is_a_bad_result(monkeypatch: pytest.MonkeyPatch
         ("kill -40 $$", "killed by signal 40"),
     ],
 )
-def test_details_of_commands_are_readable(command: str, detail: str) -> None:
-    taker = Taker()
+def test_details_of_failed_commands(command: str, detail: str) -> None:
+    collector = Collector()
 
     async def scenario() -> None:
-        await eventually("a result", lambda: taker.taken)
+        await eventually("a result", lambda: collector.received)
 
-    during([taker.runner(CheckSettings(command=command, timeout=5))], scenario)
-    assert taker.taken[0].detail == detail
+    during([collector.runner(CheckSettings(command=command, timeout=5))], scenario)
+    assert collector.received[0].detail == detail
 
 
-def test_none_delays_another(tmp_path: Path) -> None:
-    hanging, quick = Taker(), Taker()
+def test_slow_check_does_not_delay_others(tmp_path: Path) -> None:
+    hanging, quick = Collector(), Collector()
     pid_file = tmp_path / "pid"
 
     async def scenario() -> None:
-        await eventually("it hangs", lambda: lines(pid_file))
-        await eventually("the other goes on", lambda: len(quick.taken) >= 20)
-        assert hanging.taken == []
+        await eventually("the first check hangs", lambda: lines(pid_file))
+        await eventually("the other runner continues", lambda: len(quick.received) >= 20)
+        assert hanging.received == []
 
     settings = CheckSettings(command=f"echo $$ > {pid_file}; exec sleep 60", timeout=60)
     started = time.monotonic()
@@ -178,4 +178,4 @@ def test_none_delays_another(tmp_path: Path) -> None:
         scenario,
     )
     assert time.monotonic() - started < allowed(20)
-    asyncio.run(eventually("it is dead", lambda: not runs(int(lines(pid_file)[0]))))
+    asyncio.run(eventually("the process is dead", lambda: not runs(int(lines(pid_file)[0]))))

@@ -1,4 +1,4 @@
-"""`vipagent backends`: what is installed, and whether a store can be used."""
+"""`vipagent backends`: list of installed backends, check of a store."""
 
 import json
 import sys
@@ -16,20 +16,20 @@ def run(*arguments: str) -> tuple[int, str]:
     return outcome.exit_code, outcome.output
 
 
-def test_the_project_s_own_backends_are_listed() -> None:
+def test_bundled_backends_are_listed() -> None:
     status, output = run("--json")
     assert status == 0
     assert {"file", "zookeeper", "etcd", "consul"} <= {plugin["name"] for plugin in json.loads(output)}
 
 
-def test_the_list_needs_no_store_that_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "vipagent_file", None)  # as if its library were missing
+def test_backend_with_a_missing_library_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vipagent_file", None)  # simulate a missing library
     status, output = run("--json")
     assert status == 0
     assert next(plugin["error"] for plugin in json.loads(output) if plugin["name"] == "file")
 
 
-def test_a_store_that_works_is_measured_and_left_clean(tmp_path: Path) -> None:
+def test_working_store_is_measured_and_left_clean(tmp_path: Path) -> None:
     status, output = run("--check", "--json", "--hosts", str(tmp_path))
     assert status == 0, output
     found = json.loads(output)
@@ -39,7 +39,7 @@ def test_a_store_that_works_is_measured_and_left_clean(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")] == []
 
 
-def test_a_store_that_does_not_is_named_with_the_cause(tmp_path: Path) -> None:
+def test_failing_store_is_reported_with_the_cause(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     status, output = run("--check", "--hosts", str(blocked))

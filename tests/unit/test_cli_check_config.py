@@ -3,26 +3,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configured import pretended
-from tests.unit.operating import vipagent
+from tests.unit.cli_helpers import vipagent
+from tests.unit.config_files import fake_backends
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
 
-@pytest.mark.usefixtures("pretended")
-def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("fake_backends")
+def test_valid_file_is_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text(
         "{node: node1, services: {apex: {auth_ip: 10.0.0.1, vip: 10.0.0.2}, web: {auth_ip: 10.0.1.1}}}"
     )
     assert vipagent("check-config", str(path)) == 0
     captured = capsys.readouterr()
-    assert captured.out == f"{path}: good: node node1, backend file, apex (2 VIPs), web (1 VIPs)\n"
+    assert captured.out == f"{path}: valid: node node1, backend file, apex (2 VIPs), web (1 VIPs)\n"
     assert captured.err == ""
 
 
-@pytest.mark.usefixtures("pretended")
-def test_a_bad_file_is_a_line_per_problem_and_status_2(
+@pytest.mark.usefixtures("fake_backends")
+def test_invalid_file_prints_one_line_per_problem_and_exits_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "agent.yaml"
@@ -37,7 +37,7 @@ def test_a_bad_file_is_a_line_per_problem_and_status_2(
     ]
 
 
-def test_a_demo_without_its_libraries_names_the_extra(
+def test_demo_without_its_libraries_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "vipagent.demo.demo", None)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.operating import Site, meanwhile, operate, site, vipagent
+from tests.unit.cli_helpers import Site, meanwhile, operate, site, vipagent
 from vipagent.store.layout import Kind
 from vipagent.store.records import Maintenance, VipState
 
@@ -13,7 +13,7 @@ OWN = VipState("owner", 0, owned=True)
 AWAY = VipState("maintenance-node", owned=True)
 
 
-def test_a_node_in_maintenance_and_out_of_it(
+def test_start_and_end_maintenance_of_a_node(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUDO_USER", "ann")
@@ -39,14 +39,14 @@ def test_a_node_in_maintenance_and_out_of_it(
     )
 
 
-def test_a_whole_service_now(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_maintenance_of_a_whole_service_without_drain(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert operate("maintenance", "on", "apex", "--now") == 0
     assert site.maintenance()["all"]["now"] is True
     assert operate("maintenance", "off", "apex") == 0
     assert capsys.readouterr().out == "apex: in maintenance\napex: maintenance ended\n"
 
 
-def test_a_list_shows_foreign_keys_and_passes_over_what_is_none(
+def test_list_shows_foreign_keys_and_skips_invalid_ones(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.put(Kind.MAINTENANCE, "node1")
@@ -56,7 +56,7 @@ def test_a_list_shows_foreign_keys_and_passes_over_what_is_none(
     assert capsys.readouterr().out == "apex: in maintenance: a?b\napex on node1: in maintenance\n"
 
 
-def test_waiting_ends_when_the_node_announces_nothing(site: Site) -> None:
+def test_wait_returns_when_the_node_announces_nothing(site: Site) -> None:
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
     drained = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
@@ -64,9 +64,7 @@ def test_waiting_ends_when_the_node_announces_nothing(site: Site) -> None:
     drained.join()
 
 
-def test_waiting_for_a_service_is_waiting_for_every_node(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wait_for_a_service_waits_for_all_nodes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
     half = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
@@ -77,7 +75,7 @@ def test_waiting_for_a_service_is_waiting_for_every_node(
     assert operate("maintenance", "on", "apex", "--wait") == 0
 
 
-def test_waiting_for_a_node_that_says_nothing_is_no_success(
+def test_wait_fails_for_a_node_without_a_published_state(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert operate("maintenance", "on", "apex", "--node", "nodeX", "--wait", "--timeout", "0.05") == 1
@@ -90,15 +88,15 @@ def test_waiting_for_a_node_that_says_nothing_is_no_success(
     [
         ("on", "Missing argument 'SERVICE'"),
         ("on apex --node all", "'all' is reserved"),
-        ("on apex --node a/b", "'a/b' is no name"),
-        ("on a/b", "'a/b' is no name"),
+        ("on apex --node a/b", "'a/b' is not a valid name"),
+        ("on a/b", "'a/b' is not a valid name"),
         ("on apex --timeout 0", "--timeout"),
-        ("on apex --prefix x", "command line: --prefix: 'x' is no absolute path"),
-        ("off apex --config /nowhere", "leave the other options out"),
-        ("list", "which service?"),
+        ("on apex --prefix x", "command line: --prefix: 'x' is not a valid absolute path"),
+        ("off apex --config /nowhere", "cannot be combined with --backend"),
+        ("list", "missing SERVICE"),
     ],
 )
-def test_usage_errors_are_status_2_and_change_nothing(
+def test_usage_errors_exit_2_and_change_nothing(
     site: Site, capsys: pytest.CaptureFixture[str], arguments: str, text: str
 ) -> None:
     assert operate("maintenance", *arguments.split()) == 2
@@ -106,7 +104,7 @@ def test_usage_errors_are_status_2_and_change_nothing(
     assert site.maintenance() == {}
 
 
-def test_a_store_that_is_away_is_status_1_and_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_store_exits_1_and_is_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["on", "apex"], ["off", "apex"], ["list", "apex"]):
         assert vipagent("maintenance", *command, "--hosts", "away.example:1") == 1
         captured = capsys.readouterr()
@@ -114,7 +112,7 @@ def test_a_store_that_is_away_is_status_1_and_named(site: Site, capsys: pytest.C
         assert captured.out == ""
 
 
-def test_the_file_says_where_the_store_is_and_which_services_there_are(
+def test_store_and_services_are_read_from_the_file(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "agent.yaml"
@@ -127,4 +125,7 @@ def test_the_file_says_where_the_store_is_and_which_services_there_are(
     assert site.opened[-1].settings.node == "operator"
     assert vipagent("maintenance", "list", "--config", str(path)) == 0
     assert vipagent("maintenance", "on", "apexx", "--config", str(path)) == 2
-    assert "no service 'apexx' in the configuration: there are apex, web" in capsys.readouterr().err
+    assert (
+        "no service 'apexx' in the configuration: configured services are apex, web"
+        in capsys.readouterr().err
+    )

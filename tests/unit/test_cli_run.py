@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.unit.configured import pretended, refusal
+from tests.unit.config_files import fake_backends, refusal
 from vipagent.cli import reader
 from vipagent.cli import run as cli_run
 from vipagent.cli.main import cli
 from vipagent.cli.options import given
-from vipagent.config.catalog import SERVICE, keys
+from vipagent.config.catalog import SERVICE_PATH, keys
 from vipagent.config.problems import ConfigError
 from vipagent.config.settings import AgentConfig
 from vipagent.testing.slowness import allowed
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
 OPTIONS = """
     --config --service --node --backend --hosts --prefix --session-timeout --auth-ip --vip
@@ -43,12 +43,12 @@ def load(arguments: Sequence[str]) -> AgentConfig:
     return asyncio.run(cli_run.load(arguments))
 
 
-def test_the_options_are_those_of_the_schema_and_of_healthcheck() -> None:
+def test_options_match_the_schema_and_healthcheck() -> None:
     there = {name for option in reader.command.params for name in option.opts}
     assert there == set(OPTIONS.split())
 
 
-def test_every_key_and_option_is_described() -> None:
+def test_all_keys_and_options_have_a_description() -> None:
     for key in keys():
         assert key.text.endswith("."), key.path
     for option in reader.command.params:
@@ -56,13 +56,15 @@ def test_every_key_and_option_is_described() -> None:
         assert option.help
 
 
-def test_what_is_not_an_option_is_for_files_only() -> None:
-    unmarked = {key.path.removeprefix(f"{SERVICE}.").partition(".")[0] for key in keys() if not key.option}
+def test_keys_without_an_option() -> None:
+    unmarked = {
+        key.path.removeprefix(f"{SERVICE_PATH}.").partition(".")[0] for key in keys() if not key.option
+    }
     assert unmarked == {"store", "services", "roles", "flap_hold"}
 
 
-@pytest.mark.usefixtures("pretended")
-def test_options_reach_the_validation_as_given() -> None:
+@pytest.mark.usefixtures("fake_backends")
+def test_options_are_passed_to_the_validation() -> None:
     line = "--service apex --node node1 --auth-ip 10.0.0.1 --vip 10.0.0.2 --vip=10.0.0.3 -i 2 -f.5 --ip-setup"
     config = reader.read([*line.split(), "-c", "test -e /x"])
     (apex,) = config.services
@@ -71,12 +73,12 @@ def test_options_reach_the_validation_as_given() -> None:
     assert apex.ip_setup
 
 
-def test_options_not_given_are_left_to_the_schema() -> None:
+def test_missing_options_get_defaults_from_the_schema() -> None:
     with reader.command.make_context("run", ["--med", "0", "--vip", ""]) as context:
         assert given(context.params) == {"med": "0", "vip": ("",)}
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fake_backends")
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
@@ -85,14 +87,14 @@ def test_options_not_given_are_left_to_the_schema() -> None:
         ("--vip", "command line: Option '--vip' requires an argument"),
         (
             "--config a.yaml --med 1 --vip 10.0.0.1",
-            "command line: --config: stands alone: remove --med, --vip, or put",
+            "command line: --config: cannot be combined with --med, --vip: remove",
         ),
-        ("stray", "command line: 'stray' belongs to no option: see"),
-        ("--service apex --med x --node node1", "command line: --med: 'x' is no whole number"),
+        ("stray", "command line: 'stray' is an unexpected argument: see"),
+        ("--service apex --med x --node node1", "command line: --med: 'x' is not an integer"),
         ("--config /nowhere/a.yaml", "/nowhere/a.yaml: cannot be read: No such file or directory"),
     ],
 )
-def test_a_bad_command_line_is_a_bad_configuration(line: str, problem: str) -> None:
+def test_invalid_command_line_is_a_configuration_error(line: str, problem: str) -> None:
     assert refusal(reader.read, line.split())[0].startswith(problem)
 
 
@@ -107,12 +109,12 @@ def test_a_bad_command_line_is_a_bad_configuration(line: str, problem: str) -> N
         ("", Path("/etc/vipagent/vipagent.yaml")),
     ],
 )
-def test_the_file_to_watch(line: str, source: Path | None) -> None:
+def test_path_of_the_watched_file(line: str, source: Path | None) -> None:
     assert cli_run.source(line.split()) == source
 
 
-def test_the_child_s_answer_is_the_configuration(tmp_path: Path) -> None:
-    """The real child, with a real backend; it reads anew each time."""
+def test_child_returns_the_configuration(tmp_path: Path) -> None:
+    """The real child process, with a real backend, reads the file at each call."""
     path = tmp_path / "agent.yaml"
     path.write_text("{node: node1, backend: zookeeper, services: {apex: {auth_ip: 10.0.0.1}}}")
     arguments = ["--config", str(path)]
@@ -128,7 +130,7 @@ def test_the_child_s_answer_is_the_configuration(tmp_path: Path) -> None:
     assert [problem.key for problem in refused.value.problems] == ["node", "backend", "services"]
 
 
-def test_a_child_that_fails_is_a_problem_not_a_traceback(
+def test_failed_child_is_reported_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
@@ -136,16 +138,16 @@ def test_a_child_that_fails_is_a_problem_not_a_traceback(
     assert line.startswith("configuration: cannot be read: ")
     assert "No such file" in line
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert "ended with status 1" in refusal(load, [])[0]
+    assert "exited with status 1" in refusal(load, [])[0]
     hanging = tmp_path / "python"
     hanging.write_text("#!/bin/sh\nexec sleep 60\n")
     hanging.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(hanging))
-    monkeypatch.setattr(cli_run, "TIME_LIMIT", 0.1)
-    assert "takes more than 0.1 s" in refusal(load, [])[0]
+    monkeypatch.setattr(cli_run, "READER_TIMEOUT", 0.1)
+    assert "timed out after 0.1 s" in refusal(load, [])[0]
 
 
-def test_nothing_that_a_plugin_prints_gets_into_the_answer() -> None:
+def test_output_of_a_plugin_does_not_corrupt_the_configuration() -> None:
     script = (
         "import sys, pickle\nfrom vipagent.cli import reader\n"
         "def talk(arguments):\n    print('hello')\n    raise reader.ConfigError([])\n"
@@ -159,7 +161,7 @@ def test_nothing_that_a_plugin_prints_gets_into_the_answer() -> None:
 
 
 @pytest.mark.parametrize("line", ["--bogus 1", "--service apex --auth-ip 10.0.0.1/8", "--config /nowhere"])
-def test_by_hand_a_bad_command_line_ends_with_status_2_and_says_why(line: str) -> None:
+def test_invalid_command_line_in_a_terminal_exits_2_with_a_message(line: str) -> None:
     ended = vipagent("run", *line.split())
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "Traceback" not in ended.stderr
@@ -175,7 +177,7 @@ def test_help_and_version() -> None:
     assert vipagent("rum").returncode == 2
 
 
-def test_the_agent_s_own_process_imports_nothing_that_only_reads_configurations() -> None:
+def test_agent_process_does_not_import_validation_libraries() -> None:
     script = "import sys, vipagent.cli.run; print({'pydantic', 'yaml', 'rich'} & set(sys.modules))"
     printed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=allowed(60)
@@ -183,7 +185,7 @@ def test_the_agent_s_own_process_imports_nothing_that_only_reads_configurations(
     assert printed.stdout == "set()\n"
 
 
-def test_the_agent_is_handed_the_arguments_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agent_receives_unparsed_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(cli_run, "run", lambda load, source: calls.append((load.args, source)))
     cli.main(["run", "--config", "/a.yaml", "-x", "--", "y"], standalone_mode=False)

@@ -10,7 +10,7 @@ def simulate(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["simulate", *arguments], catch_exceptions=False)
 
 
-def test_all_policies_in_tables() -> None:
+def test_all_policies_are_shown_as_tables() -> None:
     result = simulate("--nodes", "5", "--vips", "20", "--second", "1")
     assert result.exit_code == 0
     for policy in ("all", "one", "ranked"):
@@ -36,7 +36,7 @@ def test_one_policy_as_json() -> None:
     assert [one["dead"] for one in policy["returns"]] == [2, 1, 0]
 
 
-def test_the_seed_says_who_dies() -> None:
+def test_seed_selects_the_dead_nodes() -> None:
     drawn = {
         tuple(
             json.loads(simulate("--nodes", "50", "--seed", seed, "--json").output)[0]["deaths"][0]["takers"]
@@ -46,27 +46,27 @@ def test_the_seed_says_who_dies() -> None:
     assert len(drawn) > 1
 
 
-def test_a_rack_is_of_neighbours() -> None:
+def test_rack_selects_adjacent_nodes() -> None:
     result = simulate("--nodes", "10", "--kill", "3", "--rack", "--takeover", "one", "--json")
     (policy,) = json.loads(result.output)
     numbers = sorted(int(vip.split(".")[3]) for vip in policy["deaths"][0]["takers"])
     assert any(sorted((first + n) % 10 or 10 for n in range(3)) == numbers for first in range(10))
 
 
-def test_long_lists_are_cut_on_a_terminal() -> None:
+def test_long_lists_are_truncated_on_a_terminal() -> None:
     assert "... and 80 more (--json)" in simulate("--nodes", "2", "--vips", "200", "--takeover", "one").output
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--nodes", "3", "--kill", "3"), "of 3 nodes, at most 2 can die: somebody has to be left"),
+        (("--nodes", "3", "--kill", "3"), "of 3 nodes, at most 2 can die: one must survive"),
         (("--nodes", "3", "--kill", "2", "--second", "1"), "of 3 nodes, at most 2 can die"),
-        (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each node needs at least one of its own"),
+        (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each node must own at least one"),
         (("--takeover", "some"), "'some' is not one of 'all', 'one', 'ranked'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_arguments_are_rejected(arguments: tuple[str, ...], message: str) -> None:
     result = simulate(*arguments)
     assert result.exit_code == 2
     assert message in result.output

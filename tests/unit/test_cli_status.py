@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.unit.operating import Site, operate, site, vipagent
+from tests.unit.cli_helpers import Site, operate, site, vipagent
 from vipagent.cli import status
 from vipagent.cli.session import Latest
 from vipagent.cli.tables import tables
@@ -43,7 +43,7 @@ def populate(site: Site) -> None:
     )
 
 
-def test_json_is_what_is_documented(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     populate(site)
     site.put(Kind.MAINTENANCE, "all", Maintenance("move", "ann@desk", "today", now=True).dump())
     assert operate("status", "apex", "--json") == 0
@@ -92,7 +92,7 @@ def test_json_is_what_is_documented(site: Site, capsys: pytest.CaptureFixture[st
     ]
 
 
-def test_a_table_for_people(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     populate(site)
     assert operate("status", "apex") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -102,7 +102,7 @@ def test_a_table_for_people(site: Site, capsys: pytest.CaptureFixture[str]) -> N
     assert any(line.split() == ["node2", "check-down", "unknown", "status", "7"] for line in lines)
 
 
-def test_the_last_events_for_people(
+def test_events_output(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "140")
@@ -119,7 +119,9 @@ def test_the_last_events_for_people(
     ]
 
 
-def test_all_services_of_the_file(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_services_of_the_configuration(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("{node: n, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.9}}}")
     assert vipagent("status", "--json", "--config", str(path)) == 0
@@ -131,15 +133,15 @@ def test_all_services_of_the_file(site: Site, tmp_path: Path, capsys: pytest.Cap
     assert site.opened
 
 
-def test_exit_statuses(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_status(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert operate("status") == 2
-    assert "which service?" in capsys.readouterr().err
+    assert "missing SERVICE" in capsys.readouterr().err
     assert vipagent("status", "apex", "--hosts", "away.example:1") == 1
     assert capsys.readouterr().err == "store: away.example:1: Connection refused\n"
     assert not site.opened
 
 
-def test_what_comes_from_the_store_is_text_not_markup() -> None:
+def test_values_from_the_store_are_not_markup() -> None:
     shown = ServiceStatus(
         service="apex",
         maintenance=Maintenance("[bold]move[/bold]"),
@@ -154,19 +156,18 @@ def test_what_comes_from_the_store_is_text_not_markup() -> None:
     for part in (
         "store lost: zk1:2181: Connection refused",
         "in maintenance: [bold]move[/bold]",
-        "registered, no vipagent",
-        "nobody",
+        "registered, no vipagent  none",
         "[red]held[/red] by x",
-        "3 entries in the store mean nothing here",
+        "ignoring 3 unknown entries in the store",
     ):
         assert part in text
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_watching_shows_each_change_without_polling(
+def test_watch_shows_each_change_without_polling(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
-    """Each change is made only once the one before was shown."""
+    """Each change is made after the previous one has been shown."""
     seen: list[str] = []
     steps = [
         lambda: site.state("node1", {ONE: OWN}),
@@ -196,7 +197,7 @@ def test_watching_shows_each_change_without_polling(
         assert [node["state"] for line in lines for node in json.loads(line)[0]["nodes"]] == ["serving"]
 
 
-def test_the_latest_snapshots_and_the_session() -> None:
+def test_latest_keeps_snapshots_and_session_state() -> None:
     latest = Latest()
     assert latest.store == "not connected yet"
     changes = latest.changes()
@@ -214,7 +215,7 @@ def test_the_latest_snapshots_and_the_session() -> None:
     assert not latest.wait_until(lambda: False, 0.01)
 
 
-def test_sessions_are_closed_though_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_is_closed_when_the_command_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "summarize", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         status.command.main(["apex", "--hosts", "store.example:1"], standalone_mode=False)

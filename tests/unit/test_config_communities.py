@@ -27,7 +27,7 @@ EXTENDED = st.one_of(
 
 @settings(max_examples=300)
 @given(standard=STANDARD, large=LARGE, extended=EXTENDED)
-def test_what_is_accepted_exabgp_takes_as_it_is(standard: str, large: str, extended: str) -> None:
+def test_exabgp_parses_accepted_communities_unchanged(standard: str, large: str, extended: str) -> None:
     parser._community(communities.community(standard))
     parser._large_community(communities.large_community(large))
     parser._extended_community(communities.extended_community(extended))
@@ -35,7 +35,7 @@ def test_what_is_accepted_exabgp_takes_as_it_is(standard: str, large: str, exten
 
 @settings(max_examples=500)
 @given(st.text(max_size=12) | st.from_regex(r"[0-9a-z:]{1,12}\s?", fullmatch=True) | LARGE | EXTENDED)
-def test_nothing_accepted_can_break_a_command(text: str) -> None:
+def test_accepted_communities_cannot_break_a_command(text: str) -> None:
     for read in (communities.community, communities.large_community, communities.extended_community):
         try:
             accepted = read(text)
@@ -51,18 +51,18 @@ def test_nothing_accepted_can_break_a_command(text: str) -> None:
         (communities.community, "65536:0"),
         (communities.community, "0:65536"),
         (communities.community, "100"),
-        (communities.community, "graceful-shutdown"),  # a name that ExaBGP does not know
-        (communities.community, "no_export"),  # only 5 knows that spelling
+        (communities.community, "graceful-shutdown"),  # unknown to ExaBGP
+        (communities.community, "no_export"),  # supported by 5 only
         (communities.community, "1:1 2:2"),
         (communities.large_community, "1:2"),
         (communities.large_community, "4294967296:0:0"),
         (communities.extended_community, "target:65536:1"),  # 4.2 and 5 encode it differently
         (communities.extended_community, "target4:65536:1"),
-        (communities.extended_community, "mup:1:1"),  # only 5 knows it
+        (communities.extended_community, "mup:1:1"),  # supported by 5 only
         (communities.extended_community, "0x00"),
         (communities.extended_community, "l2info:256:0:0:0"),
     ],
 )
-def test_what_is_refused(read: Callable[[str], str], text: str) -> None:
+def test_invalid_communities_are_rejected(read: Callable[[str], str], text: str) -> None:
     with pytest.raises(ValueError, match=r"^is "):
         read(text)

@@ -1,4 +1,4 @@
-"""The files in conf/, as far as they can be checked without servers."""
+"""The example files in conf/, checked without servers."""
 
 import os
 import subprocess
@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configured import pretended
+from tests.unit.config_files import fake_backends
 from vipagent.config.load import load_file
 from vipagent.core.settings import ServiceSettings
 from vipagent.testing.slowness import allowed
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
 CONF = Path(__file__).parents[2] / "conf"
 NODES = ("node1", "node2", "node3")
 
 
-@pytest.mark.usefixtures("pretended")
-def test_each_node_owns_its_vip_of_the_same_pool() -> None:
+@pytest.mark.usefixtures("fake_backends")
+def test_each_node_owns_one_vip_of_a_common_pool() -> None:
     services: list[ServiceSettings] = []
     for node in NODES:
         config = load_file(CONF / f"{node}.yaml")
@@ -31,7 +31,7 @@ def test_each_node_owns_its_vip_of_the_same_pool() -> None:
     assert tuple(service.owned for service in services) == services[0].owners
 
 
-def test_the_files_differ_in_the_node_alone() -> None:
+def test_files_differ_only_in_the_node() -> None:
     for one, other in [("node1.yaml", "node2.yaml"), ("exabgp-node1.conf", "exabgp-node2.conf")]:
         first, second = ((CONF / name).read_text().splitlines() for name in (one, other))
         assert len(first) == len(second)
@@ -45,7 +45,7 @@ def test_the_files_differ_in_the_node_alone() -> None:
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_exabgp_takes_the_file(node: str) -> None:
+def test_exabgp_accepts_the_file(node: str) -> None:
     scripts = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
     validate = "--validate" if version("exabgp").startswith("4.") else "validate"

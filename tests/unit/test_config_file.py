@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configured import pretended, read, refusal, service
+from tests.unit.config_files import fake_backends, read, refusal, service
 from vipagent.checks.settings import CheckSettings, HookSettings
 from vipagent.config.load import load_file
 from vipagent.config.settings import LogSettings
@@ -10,12 +10,12 @@ from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings
 from vipagent.types import CheckState, OnStoreLoss, Standby, Takeover
 
-__all__ = ["pretended"]
-pytestmark = pytest.mark.usefixtures("pretended")
+__all__ = ["fake_backends"]
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 EVERYTHING = """
     node: node2
-    backend: pretended
+    backend: fake_backends
     hosts: a.example:2181, b.example:2181
     prefix: /site/exabgp/
     session_timeout: 4
@@ -67,9 +67,9 @@ EVERYTHING = """
 """
 
 
-def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
+def test_each_key_sets_its_setting(tmp_path: Path) -> None:
     config = read(tmp_path, EVERYTHING)
-    assert config.backend == "pretended"
+    assert config.backend == "fake_backends"
     assert (config.store.node, config.store.hosts) == ("node2", ("a.example:2181", "b.example:2181"))
     assert (config.store.prefix, config.store.session_timeout) == ("/site/exabgp", 4)
     assert config.store.options == {"level": 3}
@@ -127,9 +127,7 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
     assert apex.ip_setup
 
 
-def test_defaults_are_those_of_the_plain_settings_and_of_healthcheck(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_defaults_match_the_settings_and_healthcheck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "lb7.example")
     config = read(tmp_path, "{session_timeout: 9, services: {apex: {auth_ip: 10.0.0.1}}}")
     assert (config.backend, config.store.prefix, config.watchdog) == ("file", "/exabgp", 10)
@@ -141,7 +139,7 @@ def test_defaults_are_those_of_the_plain_settings_and_of_healthcheck(
     assert apex.hooks == HookSettings()
 
 
-def test_one_run_is_one_instance_however_often_it_reads(tmp_path: Path) -> None:
+def test_reload_keeps_the_instance(tmp_path: Path) -> None:
     first = read(tmp_path, "services: {apex: {auth_ip: 10.0.0.1}}")
     again = load_file(tmp_path / "agent.yaml")
     assert first == again
@@ -157,24 +155,24 @@ def test_one_run_is_one_instance_however_often_it_reads(tmp_path: Path) -> None:
         ("community: []", ()),
     ],
 )
-def test_yaml_guesses_at_nothing(tmp_path: Path, written: str, meant: tuple[str, ...]) -> None:
+def test_scalars_are_not_converted_by_yaml(tmp_path: Path, written: str, meant: tuple[str, ...]) -> None:
     assert service(tmp_path, f"auth_ip: 10.0.0.1\n{written}").routes.community == meant
 
 
 @pytest.mark.parametrize("name", ["on", "007", "1.10", "2026-01-01", "true"])
-def test_names_and_commands_are_text_as_written(tmp_path: Path, name: str) -> None:
+def test_names_and_commands_stay_as_written(tmp_path: Path, name: str) -> None:
     config = read(tmp_path, f"{{node: {name}, services: {{{name}: {{auth_ip: 10.0.0.1, command: {name}}}}}}}")
     assert config.store.node == config.services[0].name == config.services[0].check.command == name
 
 
-def test_the_backend_s_options_have_types_and_quotes_count(tmp_path: Path) -> None:
+def test_backend_options_are_typed_and_quotes_matter(tmp_path: Path) -> None:
     text = "{store: {level: %s}, services: {apex: {auth_ip: 10.0.0.1}}}"
     assert read(tmp_path, text % "12").store.options == {"level": 12}
     for other, shown in [("'12'", "'12'"), ("true", "True"), ("1.5", "1.5"), ("~", "None"), ("on", "'on'")]:
-        assert refusal(read, tmp_path, text % other) == [f"store: file: level: {shown} is no level"]
+        assert refusal(read, tmp_path, text % other) == [f"store: file: level: {shown} is not a level"]
 
 
-def test_services_share_lines_by_anchors(tmp_path: Path) -> None:
+def test_services_share_settings_by_anchors(tmp_path: Path) -> None:
     text = """
         services:
           apex: &common {auth_ip: 10.0.0.1, rise: 7}
@@ -187,33 +185,33 @@ def test_services_share_lines_by_anchors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "is empty: give at least services"),
-        (b"# nothing\n", "is empty: give at least services"),
-        (b"- a\n- b\n", "is no mapping: KEY: VALUE, with services: NAME: below"),
-        (b"text\n", "is no mapping: KEY: VALUE, with services: NAME: below"),
-        (b"node: a\nnode: b\n", "line 2, column 1: the key node is there twice"),
-        (b"services:\n  apex: {}\n  apex: {}\n", "line 3, column 3: the key apex is there twice"),
-        (b"store: {level: 1, level: 2}\n", "line 1, column 19: the key level is there twice"),
+        (b"", "is empty: no services are configured"),
+        (b"# nothing\n", "is empty: no services are configured"),
+        (b"- a\n- b\n", "is not a mapping with the key services"),
+        (b"text\n", "is not a mapping with the key services"),
+        (b"node: a\nnode: b\n", "line 2, column 1: duplicate key node"),
+        (b"services:\n  apex: {}\n  apex: {}\n", "line 3, column 3: duplicate key apex"),
+        (b"store: {level: 1, level: 2}\n", "line 1, column 19: duplicate key level"),
         (b"node: [a\n", "line 2, column 1: expected ',' or ']', but got '<stream end>'"),
-        (b"{[a]: b}\n", "line 1, column 2: a key has to be plain text"),
+        (b"{[a]: b}\n", "line 1, column 2: keys must be plain strings"),
         (b"node: a\n---\nnode: b\n", "line 2, column 1: but found another document"),
         (
             b"node: !!python/object/apply:os.system [id]\n",
             "line 1, column 7: could not determine a constructor",
         ),
-        (b"node: \xff\n", "is no YAML: "),
-        (b"x: " + b"[" * 5000, "is no YAML: maximum recursion depth"),
-        (b"#" * (4 * 1024 * 1024 + 1), "is larger than 4194304 bytes: that is no configuration"),
+        (b"node: \xff\n", "is not valid YAML: "),
+        (b"x: " + b"[" * 5000, "is not valid YAML: maximum recursion depth"),
+        (b"#" * (4 * 1024 * 1024 + 1), "is larger than 4194304 bytes"),
     ],
 )
-def test_a_file_that_is_none_says_so_in_one_line(tmp_path: Path, content: bytes, text: str) -> None:
+def test_invalid_file_is_reported_on_one_line(tmp_path: Path, content: bytes, text: str) -> None:
     path = tmp_path / "agent.yaml"
     path.write_bytes(content)
     (line,) = refusal(load_file, path)
     assert line.startswith(text)
 
 
-def test_a_file_that_refers_to_itself_is_refused(tmp_path: Path) -> None:
+def test_recursive_alias_is_rejected(tmp_path: Path) -> None:
     assert "services.apex.apex: unknown key" in refusal(read, tmp_path, "services: &a {apex: *a}")[0]
 
 

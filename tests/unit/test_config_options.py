@@ -1,19 +1,19 @@
 import pytest
 
-from tests.unit.configured import pretended, refusal
+from tests.unit.config_files import fake_backends, refusal
 from vipagent.config import load
 from vipagent.config.load import load_options, load_store
 from vipagent.net.endpoint import Endpoint
 from vipagent.net.tls import Verify
 from vipagent.types import Takeover
 
-__all__ = ["pretended"]
-pytestmark = pytest.mark.usefixtures("pretended")
+__all__ = ["fake_backends"]
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 APEX = {"service": "apex", "auth_ip": ("10.0.0.1",), "node": "node1"}
 
 
-def test_options_are_keys_by_another_spelling() -> None:
+def test_options_correspond_to_keys() -> None:
     config = load_options(
         {
             "service": "apex",
@@ -44,12 +44,12 @@ def test_options_are_keys_by_another_spelling() -> None:
 
 
 @pytest.mark.parametrize("given", ["true", "false", "strict"])
-def test_how_a_check_verifies(given: str) -> None:
+def test_values_of_check_verify(given: str) -> None:
     (apex,) = load_options({**APEX, "check": "https://127.0.0.1/", "check_verify": given}).services
     assert apex.check.check_verify is Verify(given)
 
 
-def test_problems_name_options() -> None:
+def test_problems_refer_to_options() -> None:
     given = {
         "vip": ("x",),
         "med": "a",
@@ -73,14 +73,14 @@ def test_problems_name_options() -> None:
     ]
 
 
-def test_a_service_needs_a_name() -> None:
+def test_service_name_is_required() -> None:
     good = {"auth_ip": ("10.0.0.1",), "node": "node1"}
-    assert refusal(load_options, good) == ["command line: --service: is missing: the service's name"]
+    assert refusal(load_options, good) == ["command line: --service: is required"]
     (line,) = refusal(load_options, {**good, "service": "a/b"})
-    assert line.startswith("command line: --service: 'a/b' is no name")
+    assert line.startswith("command line: --service: 'a/b' is not a valid name")
 
 
-def test_the_same_rules_hold() -> None:
+def test_rules_apply_to_options() -> None:
     given = {
         "service": "apex",
         "node": "node1",
@@ -91,15 +91,15 @@ def test_the_same_rules_hold() -> None:
     assert (
         refusal(load_options, given)[0] == "command line: --backend: 'nosuch' is no backend: there are file"
     )
-    assert "command line: --auth-ip: '10.0.0.1' is there twice" in refusal(load_options, given)
+    assert "command line: --auth-ip: '10.0.0.1' is listed twice" in refusal(load_options, given)
 
 
-def test_where_the_store_is_can_be_said_alone() -> None:
+def test_store_options_alone_are_accepted() -> None:
     config = load_store({"backend": "zookeeper", "hosts": ("a:1",), "prefix": "/x"})
     assert (config.backend, config.store.hosts, config.store.prefix) == ("zookeeper", ("a:1",), "/x")
     assert config.services == ()
     assert refusal(load_store, {"prefix": "x"})[0].startswith(
-        "command line: --prefix: 'x' is no absolute path"
+        "command line: --prefix: 'x' is not a valid absolute path"
     )
 
 
@@ -114,7 +114,7 @@ def test_where_the_store_is_can_be_said_alone() -> None:
         ("[2001:DB8:0::1]:65535", "2001:db8::1", 65535),
     ],
 )
-def test_where_to_listen(given: str, host: str, port: int) -> None:
+def test_listen_addresses(given: str, host: str, port: int) -> None:
     config = load_options({**APEX, "listen": given})
     assert config.listen == str(Endpoint(host, port))
 
@@ -122,26 +122,26 @@ def test_where_to_listen(given: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ("lb1.example:9100", "is no address to listen at: "),
-        ("*:9100", "is no address to listen at: "),
-        ("2001:db8::1:80", "is no address to listen at, for brackets are for IPv6: "),
-        ("[127.0.0.1]:80", "is no address to listen at, for brackets are for IPv6: "),
-        ("127.0.0.1:0", "has no port from 1 to 65535: "),
-        ("127.0.0.1:65536", "has no port from 1 to 65535: "),
-        ("127.0.0.1:", "has no port from 1 to 65535: "),
-        ("http", "has no port from 1 to 65535: "),
+        ("lb1.example:9100", "is not a valid listen address: "),
+        ("*:9100", "is not a valid listen address: "),
+        ("2001:db8::1:80", "is not a valid listen address, brackets are for IPv6: "),
+        ("[127.0.0.1]:80", "is not a valid listen address, brackets are for IPv6: "),
+        ("127.0.0.1:0", "has no valid port (1 to 65535): "),
+        ("127.0.0.1:65536", "has no valid port (1 to 65535): "),
+        ("127.0.0.1:", "has no valid port (1 to 65535): "),
+        ("http", "has no valid port (1 to 65535): "),
     ],
 )
-def test_where_nobody_can_listen(given: str, complaint: str) -> None:
+def test_invalid_listen_addresses(given: str, complaint: str) -> None:
     (problem,) = refusal(load_options, {**APEX, "listen": given})
     assert problem.startswith(f"command line: --listen: {given!r} {complaint}")
 
 
-def test_nothing_is_listened_to_unless_asked_for() -> None:
+def test_listen_is_off_by_default() -> None:
     assert load_options(APEX).listen is None
 
 
-def test_without_the_library_of_metrics_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_metrics_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "LISTEN_LIBRARY", "no_such_library")
     assert refusal(load_options, {**APEX, "listen": "9100"}) == [
         "command line: --listen: '127.0.0.1:9100' needs the library no_such_library: "

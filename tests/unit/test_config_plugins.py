@@ -1,4 +1,4 @@
-"""Backends as they are found in an environment, made of real distributions on a path of their own."""
+"""Discovery of backends in an environment with real distributions."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ class Unstated(Driver):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Backends by other authors: one good, the others each with a fault of their own."""
+    """Third-party backends: one that works, and one for each kind of fault."""
     site = tmp_path / "site"
     site.mkdir()
     modules = {
@@ -57,14 +57,14 @@ def site(tmp_path: Path) -> Path:
 
 
 def python(site: Path, *arguments: str) -> str:
-    """Run Python with these distributions in its environment."""
+    """Run Python with these distributions on its path."""
     command = [sys.executable, *arguments]
     return subprocess.run(
         command, env=environment(site), capture_output=True, text=True, check=True, timeout=allowed(60)
     ).stdout
 
 
-def test_backends_are_listed_with_what_is_missing(site: Path) -> None:
+def test_backends_are_listed_with_missing_libraries(site: Path) -> None:
     listed = {
         plugin["name"]: (plugin["distribution"], plugin["error"])
         for plugin in json.loads(python(site, "-m", "vipagent", "backends", "--json"))
@@ -90,22 +90,20 @@ def test_backends_are_listed_with_what_is_missing(site: Path) -> None:
     assert "ready" in table
 
 
-@pytest.mark.parametrize(("name", "said"), [("outdated", "1"), ("unstated", "1 or not stated")])
-def test_a_driver_of_another_version_is_refused_with_both_and_the_page(
-    site: Path, name: str, said: str
-) -> None:
+@pytest.mark.parametrize(("name", "stated"), [("outdated", "1"), ("unstated", "1 or not stated")])
+def test_driver_of_another_api_version_is_rejected(site: Path, name: str, stated: str) -> None:
     listed = json.loads(python(site, "-m", "vipagent", "backends", "--json"))
     errors = {plugin["name"]: plugin["error"] for plugin in listed}
-    expected = f"its API version is {said}, but {API_VERSION} is needed: see docs/write-a-backend.md"
+    expected = f"its API version is {stated}, but {API_VERSION} is needed: see docs/write-a-backend.md"
     assert errors[name] == f"cannot be used: {expected}"
 
 
-def test_a_backend_of_the_first_interface_is_told_what_has_changed() -> None:
+def test_backend_of_the_first_interface_is_rejected_with_instructions() -> None:
     with pytest.raises(StoreConfigError, match=r"its API version is 1 .*, but 2 is needed: see docs/"):
         backend_factory(MemoryBackend)
 
 
-def test_only_the_one_that_is_asked_for_is_imported(site: Path) -> None:
+def test_only_the_selected_backend_is_imported(site: Path) -> None:
     script = """
         import sys
         from vipagent.store.backend import StoreConfigError

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.configured import pretended, service
+from tests.unit.config_files import fake_backends, service
 from vipagent.config import addresses
 from vipagent.config.problems import Place
 from vipagent.config.schema import Owners, ServiceSection
 from vipagent.config.validation import check
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
 VIPS = st.lists(
     st.one_of(st.ip_addresses(v=4, network="10.0.0.0/8"), st.ip_addresses(v=6, network="2001:db8::/32")).map(
@@ -22,7 +22,7 @@ VIPS = st.lists(
 )
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fake_backends")
 @pytest.mark.parametrize(
     "lines",
     [
@@ -32,14 +32,14 @@ VIPS = st.lists(
         "{auth_ip: 10.0.0.9/32, vip: [10.0.0.10, 2001:0DB8:0::1/128]}",
     ],
 )
-def test_every_way_to_say_it_means_the_same_owners(tmp_path: Path, lines: str) -> None:
+def test_equivalent_configurations_give_the_same_owners(tmp_path: Path, lines: str) -> None:
     core = service(tmp_path, lines).core
     assert core.owned == ("10.0.0.9",)
     assert core.owners == (("10.0.0.9",), ("10.0.0.10",), ("2001:db8::1",))
 
 
-@pytest.mark.usefixtures("pretended")
-def test_a_node_with_several_vips_is_one_owner_where_the_file_says_so(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fake_backends")
+def test_several_vips_of_a_node_form_one_group(tmp_path: Path) -> None:
     core = service(tmp_path, "vip: {node2: [10.0.0.3, 2001:db8::3], node1: [10.0.0.5, 10.0.0.4]}").core
     assert core.owned == ("10.0.0.5", "10.0.0.4")
     assert core.owners == (("10.0.0.3", "2001:db8::3"), ("10.0.0.5", "10.0.0.4"))
@@ -51,7 +51,7 @@ def _owners(given: dict[str, object]) -> Owners:
 
 @settings(max_examples=200)
 @given(vips=VIPS, data=st.data())
-def test_all_nodes_see_the_same_owners_in_the_same_order(vips: list[str], data: st.DataObject) -> None:
+def test_owners_are_in_the_same_order_on_all_nodes(vips: list[str], data: st.DataObject) -> None:
     views = []
     for own in vips:
         others = data.draw(st.permutations([vip for vip in vips if vip != own or data.draw(st.booleans())]))
@@ -74,7 +74,7 @@ def test_all_nodes_see_the_same_owners_in_the_same_order(vips: list[str], data: 
         ("0.0.0.0/0", "0.0.0.0/0"),
     ],
 )
-def test_one_spelling_of_a_vip(written: str, canonical: str) -> None:
+def test_canonical_form_of_a_vip(written: str, canonical: str) -> None:
     assert addresses.vip(written) == canonical
     assert addresses.vip(canonical) == canonical
 
@@ -93,6 +93,6 @@ def test_one_spelling_of_a_vip(written: str, canonical: str) -> None:
         "٣.0.0.1",
     ],
 )
-def test_what_is_no_vip(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no IP address|has bits set"):
+def test_invalid_vips_are_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a valid IP address|has host bits set"):
         addresses.vip(text)

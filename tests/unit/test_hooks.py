@@ -24,7 +24,7 @@ def with_hooks(
     asyncio.run(run())
 
 
-def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> None:
+def test_commands_of_a_state_run_before_common_ones(tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = HookSettings(
         execute=(f"echo always $STATE $VIPAGENT_SERVICE $VIPAGENT_NODE >> {out}", f"echo last >> {out}"),
@@ -34,12 +34,12 @@ def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> 
 
     async def scenario(hooks: Hooks) -> None:
         hooks.changed(UP)
-        await eventually("all of UP", lambda: len(lines(out)) == 4)
+        await eventually("all UP commands ran", lambda: len(lines(out)) == 4)
         assert lines(out) == ["up 1", "up 2", "always UP apex node1", "last"]
         hooks.changed(DISABLED)
-        await eventually("all of DISABLED", lambda: len(lines(out)) == 6)
+        await eventually("all DISABLED commands ran", lambda: len(lines(out)) == 6)
         hooks.changed(DOWN)
-        await eventually("all of DOWN", lambda: len(lines(out)) == 9)
+        await eventually("all DOWN commands ran", lambda: len(lines(out)) == 9)
         assert lines(out)[4:] == [
             "always DISABLED apex node1",
             "last",
@@ -51,19 +51,19 @@ def test_states_commands_run_first_then_those_of_every_state(tmp_path: Path) -> 
     with_hooks(settings, scenario)
 
 
-def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_latest_pending_state_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     out, go = tmp_path / "out", tmp_path / "go"
     settings = HookSettings(execute=(f"echo $STATE >> {out}; while ! test -e {go}; do sleep 0.01; done",))
 
     async def scenario(hooks: Hooks) -> None:
         started = time.monotonic()
         hooks.changed(UP)
-        await eventually("UP's runs", lambda: lines(out) == ["UP"])
+        await eventually("the UP command runs", lambda: lines(out) == ["UP"])
         for state in (DOWN, UP, DOWN, DISABLED):
             hooks.changed(state)
         assert time.monotonic() - started < allowed(10)
         go.touch()
-        await eventually("the latest ran", lambda: lines(out)[-1] == "DISABLED")
+        await eventually("the latest state's command ran", lambda: lines(out)[-1] == "DISABLED")
         assert lines(out) == ["UP", "DISABLED"]
 
     with_hooks(settings, scenario)
@@ -72,7 +72,7 @@ def test_only_the_latest_waiting_state_is_kept(tmp_path: Path, caplog: pytest.Lo
     ) == 3
 
 
-def test_state_without_commands_replaces_one_that_waits(tmp_path: Path) -> None:
+def test_state_without_commands_replaces_a_pending_one(tmp_path: Path) -> None:
     out, go = tmp_path / "out", tmp_path / "go"
     wait = f"while ! test -e {go}; do sleep 0.01; done"
     settings = HookSettings(
@@ -81,13 +81,15 @@ def test_state_without_commands_replaces_one_that_waits(tmp_path: Path) -> None:
 
     async def scenario(hooks: Hooks) -> None:
         hooks.changed(UP)
-        await eventually("UP's runs", lambda: lines(out) == ["up"])
+        await eventually("the UP command runs", lambda: lines(out) == ["up"])
         hooks.changed(DOWN)
         hooks.changed(DISABLED)
         go.touch()
-        await eventually("UP's ended", lambda: lines(out)[-1] == "end")
+        await eventually("the UP command ended", lambda: lines(out)[-1] == "end")
         hooks.changed(UP)
-        await eventually("UP's ran again", lambda: lines(out)[-2:] == ["up", "end"] and len(lines(out)) == 4)
+        await eventually(
+            "the UP command ran again", lambda: lines(out)[-2:] == ["up", "end"] and len(lines(out)) == 4
+        )
 
     with_hooks(settings, scenario)
 
@@ -107,7 +109,7 @@ def test_failure_is_logged_and_the_next_command_runs(
 
     async def scenario(hooks: Hooks) -> None:
         hooks.changed(DOWN)
-        await eventually("the next ran", lambda: lines(out))
+        await eventually("the next command ran", lambda: lines(out))
 
     with_hooks(HookSettings(execute=(f"echo next >> {out}",), down_execute=(command,)), scenario, timeout=5)
     (record,) = caplog.records
@@ -115,21 +117,21 @@ def test_failure_is_logged_and_the_next_command_runs(
     assert vars(record)["fields"] == {"service": "apex", "state": DOWN, "command": command, "error": error}
 
 
-def test_stop_kills_what_runs(tmp_path: Path) -> None:
+def test_stop_kills_running_commands(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     async def scenario(hooks: Hooks) -> None:
         hooks.changed(UP)
-        await eventually("it runs", lambda: lines(out))
+        await eventually("the command runs", lambda: lines(out))
         hooks.changed(DOWN)
         hooks.stop()
-        await eventually("it is dead", lambda: not runs(int(lines(out)[0])))
+        await eventually("the process is dead", lambda: not runs(int(lines(out)[0])))
         assert len(lines(out)) == 1
 
     with_hooks(HookSettings(execute=(f"echo $$ >> {out}; exec sleep 60",)), scenario)
 
 
-def test_none_configured_costs_nothing() -> None:
+def test_no_task_without_hooks() -> None:
     async def scenario(hooks: Hooks) -> None:
         hooks.changed(UP)
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,4 +1,4 @@
-"""The project is laid out as the contract says, and packaged as it is laid out."""
+"""Layout and packaging of the project."""
 
 import configparser
 import re
@@ -34,7 +34,7 @@ def test_every_package_is_packaged() -> None:
     assert listed == packages_in(ROOT) | packages_in(ROOT / "backends")
 
 
-def test_every_backend_has_an_extra_of_its_name() -> None:
+def test_each_backend_has_an_extra_of_the_same_name() -> None:
     parsed = setup()
     backends = {
         line.split()[0] for line in parsed["options.entry_points"]["vipagent.backends"].split("\n") if line
@@ -43,21 +43,21 @@ def test_every_backend_has_an_extra_of_its_name() -> None:
     assert {f"vipagent_{name}" for name in backends} == packages_in(ROOT / "backends")
 
 
-def test_the_demo_asks_for_an_exabgp_whose_dialect_the_agent_speaks() -> None:
-    """ExaBGP 6 refuses `announce route` without a peer, which is all that 4.2 and 5 understand."""
+def test_demo_requires_a_supported_exabgp() -> None:
+    """ExaBGP 6 rejects `announce route` without a peer, the only form supported by 4.2 and 5."""
     demo = setup()["options.extras_require"]["demo"].split()
     assert [asked for asked in demo if asked.startswith("exabgp")] == ["exabgp>=4.2.25,<6"]
     assert "exabgp==4.2.25" in lower_bounds()
 
 
 @pytest.mark.parametrize("module", sorted((ROOT / "vipagent").rglob("*.py")), ids=lambda path: path.stem)
-def test_the_agent_imports_no_store_s_library(module: Path) -> None:
+def test_agent_imports_no_store_library(module: Path) -> None:
     imported = re.findall(r"^\s*(?:from|import) (\w+)", module.read_text(), re.MULTILINE)
     assert not CLIENTS & set(imported)
 
 
-def test_one_module_makes_every_tls_context() -> None:
-    """What is verified depends neither on who connects nor on Python's defaults."""
+def test_tls_contexts_are_created_in_one_module() -> None:
+    """Verification must not depend on the caller or on Python's defaults."""
     making = {
         module.relative_to(ROOT).as_posix()
         for source in (ROOT / "vipagent", ROOT / "backends")
@@ -67,8 +67,8 @@ def test_one_module_makes_every_tls_context() -> None:
     assert making == {"vipagent/net/tls.py"}
 
 
-def test_the_agent_s_process_stays_small() -> None:
-    """What `vipagent run` imports is its memory: nothing for terminals, netlink, HTTP before there is any."""
+def test_agent_process_imports_no_large_libraries() -> None:
+    """Imports of `vipagent run` determine its memory: no terminal, netlink or HTTP libraries at start."""
     script = "import sys, vipagent.cli.main, vipagent.cli.run; print(*sys.modules)"
     loaded = set(
         subprocess.run(
@@ -80,7 +80,7 @@ def test_the_agent_s_process_stays_small() -> None:
 
 
 def test_engine_does_no_io() -> None:
-    """The engine is sans-I/O (Shape 2): whoever runs it has the loop, the clock, the pipes and the log."""
+    """The engine is sans-I/O (Shape 2): its caller provides the event loop, clock, pipes and log."""
     io = {"asyncio", "logging", "os", "pathlib", "select", "socket", "subprocess", "threading", "time"}
     for module in (ROOT / "vipagent" / "engine").glob("*.py"):
         imported = set(re.findall(r"^\s*(?:from|import) (\w+)", module.read_text(), re.MULTILINE))
@@ -88,7 +88,7 @@ def test_engine_does_no_io() -> None:
 
 
 def test_core_does_no_io() -> None:
-    """The core is sans-I/O (Shape 1): it imports plain data and arithmetic."""
+    """The core is sans-I/O (Shape 1): it imports only plain data and arithmetic."""
     allowed = {
         "array",
         "collections",

@@ -1,4 +1,4 @@
-"""What counts as a line of code."""
+"""Counting of lines of code."""
 
 from pathlib import Path
 
@@ -32,12 +32,12 @@ def path(
 '''
 
 
-def test_neither_blank_lines_nor_comments_nor_docstrings_count() -> None:
+def test_blank_lines_comments_and_docstrings_are_not_counted() -> None:
     assert code_lines(SOURCE) == len(["import", "LIMIT"]) + 3 + len(["class"]) + 3 + 3
     assert code_lines("") == code_lines('"""Alone."""\n') == 0
 
 
-def test_the_parts_that_have_a_limit(tmp_path: Path) -> None:
+def test_parts_with_a_size_limit(tmp_path: Path) -> None:
     files = {
         "vipagent/store/session.py": "A = 1\nB = 2\n",
         "vipagent/store/records.py": "A = 1\n",
@@ -58,11 +58,11 @@ def test_the_parts_that_have_a_limit(tmp_path: Path) -> None:
     assert drivers(tmp_path) == {"backends/vipagent_x/driver.py": 3}
 
 
-def test_files_and_functions_of_the_product_are_short() -> None:
+def test_files_and_functions_are_within_limits() -> None:
     assert overlong() == []
 
 
-def test_an_overlong_file_and_function_are_named(tmp_path: Path) -> None:
+def test_overlong_file_and_function_are_reported(tmp_path: Path) -> None:
     module = tmp_path / "vipagent" / "long.py"
     module.parent.mkdir()
     module.write_text("async def f() -> None:\n" + "    pass\n" * 300)

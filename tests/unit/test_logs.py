@@ -52,7 +52,7 @@ def test_text_format() -> None:
     )
 
 
-def test_json_is_one_object_with_the_same_fields() -> None:
+def test_json_format() -> None:
     line = JSON.format(record(vip="10.0.0.1", rank=0, reason=Reason.OWNER, level="x", names=["a", "b"]))
     assert json.loads(line) == {
         "time": "2026-01-01T12:00:00.042+0000",
@@ -66,24 +66,24 @@ def test_json_is_one_object_with_the_same_fields() -> None:
 
 
 @pytest.mark.parametrize("formatter", [TEXT, JSON])
-def test_logger_names_and_tracebacks(formatter: logging.Formatter) -> None:
-    said = record("lost %s", "it", name="kazoo.client")
+def test_foreign_logger_and_exception_are_included(formatter: logging.Formatter) -> None:
+    logged = record("lost %s", "it", name="kazoo.client")
     try:
         raise ValueError("boom\nboom")
     except ValueError:
-        said.exc_info = sys.exc_info()
-    line = formatter.format(said)
+        logged.exc_info = sys.exc_info()
+    line = formatter.format(logged)
     assert "lost it" in line
     assert "kazoo.client" in line
     assert "ValueError: boom\\nboom" in line
     assert "\n" not in line
 
 
-def test_arguments_that_do_not_fit_are_said_all_the_same() -> None:
+def test_mismatched_arguments_are_logged() -> None:
     assert "'%d of them' ('x',)" in TEXT.format(record("%d of them", "x"))
 
 
-def test_megabytes_are_cut() -> None:
+def test_long_messages_are_truncated() -> None:
     assert len(TEXT.format(record("x" * 10**6, y="z" * 10**6))) < 10_000
     assert len(JSON.format(record("x" * 10**6, y="z" * 10**6))) < 10_000
 
@@ -92,18 +92,18 @@ def test_megabytes_are_cut() -> None:
     message=st.text(),
     fields=st.dictionaries(st.text(min_size=1), st.one_of(st.text(), st.none(), st.integers())),
 )
-def test_one_record_is_one_line_of_what_prints(message: str, fields: dict[str, Any]) -> None:
-    said = record("%s", message)
-    said.fields = fields
-    assert TEXT.format(said).isprintable()
-    line = JSON.format(said)
+def test_record_is_one_printable_line(message: str, fields: dict[str, Any]) -> None:
+    logged = record("%s", message)
+    logged.fields = fields
+    assert TEXT.format(logged).isprintable()
+    line = JSON.format(logged)
     assert line.isprintable()
     assert json.loads(line)["message"] == message
 
 
 @contextlib.contextmanager
 def full_pipe() -> Iterator[tuple[int, int]]:
-    """Yield the ends of a small pipe that is full."""
+    """Yield both ends of a small, full pipe."""
     reader, writer = os.pipe()
     try:
         size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 8192)
@@ -114,7 +114,7 @@ def full_pipe() -> Iterator[tuple[int, int]]:
         os.close(writer)
 
 
-def test_full_stderr_loses_lines_without_waiting_and_says_so_later() -> None:
+def test_full_stderr_drops_lines_without_blocking_and_logs_the_number() -> None:
     with full_pipe() as (reader, writer):
         handler = StderrHandler(writer)
         handler.setFormatter(TextFormatter(BARE))
@@ -128,7 +128,7 @@ def test_full_stderr_loses_lines_without_waiting_and_says_so_later() -> None:
         assert os.read(reader, 8192) == b"WARNING log lines dropped: 1000\nINFO line 1000\n"
 
 
-def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_again() -> None:
+def test_partially_written_line_is_terminated() -> None:
     with full_pipe() as (reader, writer):
         os.read(reader, 8192)
         handler = StderrHandler(writer)
@@ -141,7 +141,7 @@ def test_line_longer_than_the_pipe_is_cut_off_and_the_next_begins_again() -> Non
         assert os.read(reader, 8192) == b"\nWARNING log lines dropped: 1\nINFO next\n"
 
 
-def test_a_closed_reader_is_not_an_error() -> None:
+def test_closed_reader_is_not_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     handler = StderrHandler(writer)
@@ -150,7 +150,7 @@ def test_a_closed_reader_is_not_an_error() -> None:
     handler.handle(record())
 
 
-def test_handler_whose_formatter_raises_is_no_error() -> None:
+def test_failing_formatter_is_not_an_error() -> None:
     class Broken(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             raise RuntimeError(record.msg)
@@ -170,7 +170,7 @@ def test_handler_whose_formatter_raises_is_no_error() -> None:
     assert handler.lines == ["WARNING log lines dropped: 1", "INFO after"]
 
 
-def test_syslog_that_is_missing_and_then_there_and_then_stuck(tmp_path: Path) -> None:
+def test_syslog_missing_then_available_then_blocked(tmp_path: Path) -> None:
     address = str(tmp_path / "log")
     handler = SyslogHandler("local3", address)
     handler.setFormatter(TextFormatter(BARE))
@@ -183,7 +183,7 @@ def test_syslog_that_is_missing_and_then_there_and_then_stuck(tmp_path: Path) ->
         assert syslog.recv(1000).decode() == f"<158>vipagent[{pid}]: INFO hello vip=10.0.0.1"
         started = time.monotonic()
         for _ in range(5000):
-            handler.handle(record("nobody reads this"))
+            handler.handle(record("this is not read"))
         assert time.monotonic() - started < allowed(10)
         while select.select([syslog], [], [], 0)[0]:
             syslog.recv(1000)
@@ -222,8 +222,8 @@ def test_configured_logging_goes_to_stderr_and_never_to_stdout() -> None:
     assert second.endswith(" ERROR oops\\n logger=asyncio")
 
 
-def test_configured_again_replaces_the_old() -> None:
-    said = run_program("'debug', 'json'", "'WARNING', 'text', 'daemon'")
-    assert [json.loads(line)["message"] for line in said[:3]] == ["quiet", "announce", "oops\n"]
-    assert len(said) == 4
-    assert said[3].endswith(" ERROR oops\\n logger=asyncio")
+def test_reconfiguration_replaces_handlers() -> None:
+    output = run_program("'debug', 'json'", "'WARNING', 'text', 'daemon'")
+    assert [json.loads(line)["message"] for line in output[:3]] == ["quiet", "announce", "oops\n"]
+    assert len(output) == 4
+    assert output[3].endswith(" ERROR oops\\n logger=asyncio")

@@ -1,10 +1,10 @@
-"""Where a command looks for the configuration that says where the store is."""
+"""Lookup of the configuration file by the commands."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.unit.operating import Site, site, vipagent
+from tests.unit.cli_helpers import Site, site, vipagent
 from vipagent.cli import reader
 from vipagent.cli import run as cli_run
 from vipagent.config import lookup
@@ -22,9 +22,9 @@ COMMANDS = (
 
 @pytest.fixture
 def usual(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The usual file, which is not there, and an environment that names none."""
+    """The default path, which does not exist, with VIPAGENT_CONFIG unset."""
     monkeypatch.delenv("VIPAGENT_CONFIG", raising=False)
-    monkeypatch.setattr(lookup, "USUAL", tmp_path / "etc" / "vipagent.yaml")
+    monkeypatch.setattr(lookup, "DEFAULT_PATH", tmp_path / "etc" / "vipagent.yaml")
     return tmp_path / "etc" / "vipagent.yaml"
 
 
@@ -36,7 +36,7 @@ def write(path: Path, host: str) -> str:
 
 @pytest.mark.usefixtures("usual")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_without_any_a_command_refuses_and_says_where_it_looked_and_what_to_do(
+def test_missing_configuration_is_reported_with_the_lookup_order(
     site: Site, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     assert vipagent(*command) == 2
@@ -48,7 +48,7 @@ def test_without_any_a_command_refuses_and_says_where_it_looked_and_what_to_do(
 
 
 @pytest.mark.parametrize("command", COMMANDS[:4])
-def test_the_order_is_option_environment_usual_place(
+def test_lookup_order_is_option_environment_default_path(
     site: Site,
     usual: Path,
     tmp_path: Path,
@@ -64,13 +64,13 @@ def test_the_order_is_option_environment_usual_place(
     monkeypatch.setenv("VIPAGENT_CONFIG", write(tmp_path / "named.yaml", "environment"))
     assert reached() == "environment:1"
     assert reached("--config", write(tmp_path / "given.yaml", "option")) == "option:1"
-    assert reached("--hosts", "by-option:1") == "by-option:1", "no file is read then"
+    assert reached("--hosts", "by-option:1") == "by-option:1", "the file is not read"
     monkeypatch.setenv("VIPAGENT_CONFIG", "")
     assert reached() == "usual:1"
 
 
 @pytest.mark.usefixtures("usual")
-def test_a_named_file_that_is_not_there_is_an_error(
+def test_missing_file_from_the_environment_is_an_error(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VIPAGENT_CONFIG", "/nowhere.yaml")
@@ -81,7 +81,7 @@ def test_a_named_file_that_is_not_there_is_an_error(
 
 @pytest.mark.usefixtures("usual")
 @pytest.mark.parametrize("options", [("--prefix", "/x"), ("--session-timeout", "5")])
-def test_options_that_do_not_say_where_the_store_is_are_rejected(
+def test_options_without_a_store_are_rejected(
     site: Site, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     assert vipagent("status", "apex", *options) == 2
@@ -90,14 +90,12 @@ def test_options_that_do_not_say_where_the_store_is_are_rejected(
 
 
 @pytest.mark.usefixtures("site")
-def test_check_config_and_run_look_in_the_same_places(
-    usual: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_config_and_run_use_the_same_lookup(usual: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert vipagent("check-config") == 2
-    assert "name a FILE" in capsys.readouterr().err
+    assert "specify FILE" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="by options"):
         reader.read([])
-    assert cli_run.source([]) == usual, "it is waited for"
+    assert cli_run.source([]) == usual, "the agent waits for this file"
     write(usual, "usual")
     assert vipagent("check-config") == 0
     assert str(usual) in capsys.readouterr().out

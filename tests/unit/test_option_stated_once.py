@@ -1,4 +1,4 @@
-"""An option is stated once: one field makes it, everywhere, and no default stands twice."""
+"""An option is defined once: a single field adds it everywhere, and no default is duplicated."""
 
 import ast
 import os
@@ -24,7 +24,7 @@ from vipagent.testing.slowness import allowed
 TRIAL = """
     trial_delay: Annotated[Seconds, "Time of the trial, in seconds."] = 7.5
 """
-"""The one field of a new option."""
+"""Field of a new option."""
 STATED_IN = "vipagent/core/settings.py"
 USED_IN = "vipagent/core/service.py"
 DOCUMENTED = """
@@ -47,11 +47,11 @@ print(*(trial(service.core) for service in load_file(sys.argv[1]).services))
 """
 
 NOTHING = {"", "None", "()", "False", "''"}
-"""Defaults that any name may have: there is nothing to change."""
+"""Empty defaults, which any name may have."""
 
 
 class Trial:
-    """A copy of the sources, for a change on trial."""
+    """A copy of the sources to modify."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -61,20 +61,20 @@ class Trial:
         (root / "tests/__init__.py").touch()
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace what stands in a file once."""
+        """Replace a text that occurs once in a file."""
         text = (self.root / file).read_text()
         assert text.count(old) == 1
         (self.root / file).write_text(text.replace(old, new))
 
     def changed(self) -> list[str]:
-        """Return the files that differ from the project's, but for what the programs wrote."""
+        """Return the modified source files, without generated ones."""
         files = (path.relative_to(self.root) for path in self.root.glob("vipagent/**/*.py"))
         return sorted(
             str(file) for file in files if (self.root / file).read_text() != (ROOT / file).read_text()
         )
 
     def run(self, *arguments: str) -> str:
-        """Return what Python prints on stdout and stderr."""
+        """Run Python and return stdout and stderr."""
         done = subprocess.run(
             [sys.executable, "-P", *arguments],
             cwd=self.root,
@@ -88,13 +88,13 @@ class Trial:
         return done.stdout
 
     def configuration(self, lines: str) -> str:
-        """Return the path of a file with one service."""
+        """Write a configuration with one service and return its path."""
         path = self.root / "agent.yaml"
         path.write_text(f"node: node1\nservices:\n  apex: {{auth_ip: 10.0.0.1, {lines}}}\n")
         return str(path)
 
     def manual(self) -> dict[str, str]:
-        """Return the manual pages of the command and of the file."""
+        """Generate the manual pages and return them by file name."""
         assert self.run("-m", "vipagent.cli.manual", ".", str(ROOT / "conf/node1.yaml")) == ""
         return {name: (self.root / name).read_text() for name in ("vipagent-run.1", "vipagent.yaml.5")}
 
@@ -104,7 +104,7 @@ def trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
 
 
-def test_a_field_and_its_use_are_all_that_a_new_option_takes(trial: Trial) -> None:
+def test_new_option_needs_only_a_field(trial: Trial) -> None:
     before = "    drain_delay: Annotated["
     trial.edit(STATED_IN, before, TRIAL.lstrip("\n") + before)
     use = "\n\ndef trial(settings: ServiceSettings) -> float:\n    return settings.trial_delay\n"
@@ -113,7 +113,7 @@ def test_a_field_and_its_use_are_all_that_a_new_option_takes(trial: Trial) -> No
     helped = " ".join(trial.run("-m", "vipagent", "run", "--help").split())
     assert "--trial-delay SECONDS Time of the trial, in seconds. [default: 7.5]" in helped
     refused = trial.run("-m", "vipagent", "check-config", trial.configuration("trial_delay: -1"))
-    assert "services.apex.trial_delay: '-1' is too small: 0 or more" in refused
+    assert "services.apex.trial_delay: '-1' is too small: minimum is 0" in refused
     meant = trial.run("-m", "vipagent", "check-config", trial.configuration("trial_dely: 1"))
     assert "services.apex.trial_dely: unknown key: did you mean trial_delay?" in meant
     row = "| `trial_delay` | number, 0 to 86400 | `7.5` | Time of the trial, in seconds. |"
@@ -127,13 +127,13 @@ def test_a_field_and_its_use_are_all_that_a_new_option_takes(trial: Trial) -> No
     assert trial.changed() == sorted([STATED_IN, USED_IN])
 
 
-def test_a_default_is_one_line(trial: Trial) -> None:
+def test_default_is_defined_on_one_line(trial: Trial) -> None:
     stated = (trial.root / STATED_IN).read_text()
     [field] = re.findall(r"    release_delay: Annotated\[.*?\] = 2\.0\n", stated, re.DOTALL)
     trial.edit(STATED_IN, field, field.replace("= 2.0", "= 2.75"))
 
-    told = r"--release-delay SECONDS[^-]+\[default: 2\.75\]"
-    assert re.search(told, trial.run("-m", "vipagent", "run", "--help"))
+    shown = r"--release-delay SECONDS[^-]+\[default:\s+2\.75\]"
+    assert re.search(shown, trial.run("-m", "vipagent", "run", "--help"))
     assert "| `release_delay` | number, 0 to 86400 | `2.75` |" in trial.run("-c", DOCUMENTED)
     assert all("2.75" in page for page in trial.manual().values())
     read = USED.replace("from vipagent.core.service import trial\n", "").replace(
@@ -142,8 +142,8 @@ def test_a_default_is_one_line(trial: Trial) -> None:
     assert trial.run("-c", read, trial.configuration("rise: 1")) == "2.75\n"
 
 
-def test_no_default_stands_twice() -> None:
-    """Whatever has the name of an option and a default of its own is that option."""
+def test_defaults_are_not_duplicated() -> None:
+    """A field or parameter with an option's name and a default must be the option's field."""
     names = {key.path.rpartition(".")[2] for key in keys()}
     found = [default for default in _defaults() if default.name in names]
     assert [default for default in found if not default.is_option] == []
@@ -154,7 +154,7 @@ def test_no_default_stands_twice() -> None:
 
 @dataclass(frozen=True)
 class Default:
-    """A field or parameter with a value that says something."""
+    """A field or parameter with a non-empty default."""
 
     name: str
     file: str
@@ -172,7 +172,7 @@ def _defaults() -> Iterator[Default]:
 
 
 def _assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
-    """Yield names, types and defaults of classes' fields and of parameters."""
+    """Yield names, types and defaults of dataclass fields and parameters."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(body=body):
@@ -189,8 +189,8 @@ def _assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr | None, ast.expr | 
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
-def test_a_backend_states_its_options_alike(kind: str) -> None:
-    """Each is one field with its meaning, known to the validation and to the table of docs/stores.md."""
+def test_backend_options_are_validated_and_documented(kind: str) -> None:
+    """Each option is a described field, accepted by the validation and listed in docs/stores.md."""
     section = pkgutil.resolve_name(kind)
     with pytest.raises(StoreConfigError) as refused:
         parse_options(section, {"no_such_option": 1})

@@ -1,4 +1,4 @@
-"""The benchmarks' ExaBGP finds the command that was asked for, and no other."""
+"""The benchmarks' ExaBGP matches complete commands only."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ WRITER = (
 )
 
 
-def test_an_address_is_not_found_in_a_longer_one(tmp_path: Path) -> None:
+def test_address_does_not_match_a_longer_one(tmp_path: Path) -> None:
     (tmp_path / "writer.py").write_text(WRITER)
     with Program(["writer"], tmp_path / "log", {"PYTHONPATH": str(tmp_path)}) as program:
         assert program.wait_for("withdraw route 10.0.0.2", 0.0).line == "withdraw route 10.0.0.2/32"

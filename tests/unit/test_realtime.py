@@ -1,4 +1,4 @@
-"""Measured processes run at real-time priority, with their threads and children, but not later ones."""
+"""Real-time priority of a measured program: all its threads and children, but no later ones."""
 
 import os
 import subprocess
@@ -22,25 +22,25 @@ child.wait()
 
 
 def policies(*pids: int) -> set[int]:
-    """Return how all threads of processes are scheduled."""
+    """Return the scheduling policies of all threads of the processes."""
     threads = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
     return {os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK for thread in threads}
 
 
 @pytest.fixture
-def may() -> bool:
-    """Whether this machine lets us."""
+def permitted() -> bool:
+    """Whether this machine permits real-time priority."""
     with going_first(list):
         return os.sched_getscheduler(0) != os.SCHED_OTHER
 
 
-def test_all_threads_of_all_processes_go_first_while_something_is_measured(may: bool) -> None:
-    first = os.SCHED_RR if may else os.SCHED_OTHER
+def test_all_threads_of_all_processes_have_realtime_priority(permitted: bool) -> None:
+    first = os.SCHED_RR if permitted else os.SCHED_OTHER
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == b"ready\n"
-        wait_for("it has a child", lambda: len(family(program.pid)) == 2)
+        wait_for("the program has started its child", lambda: len(family(program.pid)) == 2)
         with going_first(lambda: family(program.pid)):
             assert policies(*family(program.pid)) == {first}
             with subprocess.Popen(["sleep", "600"]) as started:
@@ -50,7 +50,7 @@ def test_all_threads_of_all_processes_go_first_while_something_is_measured(may: 
         program.communicate()
 
 
-def test_exited_processes_are_ignored() -> None:
+def test_exited_process_is_ignored() -> None:
     with subprocess.Popen(["true"]) as program, going_first(lambda: [program.pid]):
         program.wait()
     with going_first(lambda: [program.pid]):

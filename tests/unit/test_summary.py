@@ -21,7 +21,7 @@ def state(node: str, vips: dict[str, VipState], detail: str = "", neighbors: int
     return NodeState(node, "up", detail, "2026-01-02T03:04:05+00:00", neighbors, vips)
 
 
-def test_a_service_as_it_should_be() -> None:
+def test_service_without_problems() -> None:
     status = summarize(
         "apex",
         {
@@ -43,7 +43,7 @@ def test_a_service_as_it_should_be() -> None:
     assert status.ignored == 0
 
 
-def test_an_orphan_has_no_owner_and_its_takers_are_in_the_order_of_their_ranks() -> None:
+def test_takers_of_an_orphan_are_sorted_by_rank() -> None:
     published = [
         state("node3", {ONE: VipState("takeover", 1), THREE: OWN}),
         state("node2", {ONE: VipState("takeover", 2), TWO: OWN}),
@@ -56,7 +56,7 @@ def test_an_orphan_has_no_owner_and_its_takers_are_in_the_order_of_their_ranks()
     assert [(by.node, by.rank) for by in orphan.announced_by] == [("node3", 1), ("node2", 2)]
 
 
-def test_vips_are_sorted_as_addresses_and_configured_ones_are_shown_though_nobody_has_them() -> None:
+def test_vips_are_sorted_and_include_unregistered_ones() -> None:
     status = summarize(
         "apex", {Kind.MEMBERS: members(node1="10.0.0.10")}, ["10.0.0.9", "2001:db8::1", "10.0.0.0/24"]
     )
@@ -64,12 +64,12 @@ def test_vips_are_sorted_as_addresses_and_configured_ones_are_shown_though_nobod
     assert [vip.announced_by for vip in status.vips] == [()] * 4
 
 
-def test_prefixes_come_back_from_their_keys() -> None:
+def test_prefixes_are_decoded_from_keys() -> None:
     status = summarize("apex", {Kind.MEMBERS: {"10.0.0.0_24": Entry(Registration("node1").dump())}})
     assert status.vips[0].vip == "10.0.0.0/24"
 
 
-def test_why_a_node_does_not_serve() -> None:
+def test_reasons_of_nodes_that_do_not_serve() -> None:
     held = {
         "check-down": state("down", {ONE: VipState("check-down", owned=True)}, "status 1"),
         "maintenance-node": state(
@@ -96,7 +96,7 @@ def test_why_a_node_does_not_serve() -> None:
         assert shown[published.node].neighbors == published.neighbors
 
 
-def test_members_of_a_predecessor_and_nodes_of_which_only_a_key_is_known() -> None:
+def test_anonymous_members_and_nodes_known_only_by_a_key() -> None:
     status = summarize(
         "apex",
         {
@@ -114,7 +114,7 @@ def test_members_of_a_predecessor_and_nodes_of_which_only_a_key_is_known() -> No
     ]
 
 
-def test_the_maintenance_of_the_service_is_not_a_node_s() -> None:
+def test_maintenance_of_the_service_is_not_a_node() -> None:
     key = Maintenance("move", "ann@desk", "2026-01-02T03:04:05+00:00")
     status = summarize("apex", {Kind.MAINTENANCE: {"all": Entry(key.dump())}})
     assert status.maintenance == key
@@ -122,7 +122,7 @@ def test_the_maintenance_of_the_service_is_not_a_node_s() -> None:
     assert status.ignored == 0
 
 
-def test_hostile_content_is_counted_not_shown() -> None:
+def test_invalid_entries_are_counted_not_shown() -> None:
     hostile = {"0.0.0.0_0\n": Entry(b""), "not-an-address": Entry(b"x"), "10.0.0.01": Entry(b"")}
     status = summarize(
         "apex",
@@ -141,7 +141,7 @@ def test_hostile_content_is_counted_not_shown() -> None:
     assert [node.node for node in status.nodes] == ["node2"]
 
 
-def test_what_is_still_announced_by_a_node_or_by_anybody() -> None:
+def test_remaining_announcements_of_a_node_or_all_nodes() -> None:
     published = [state("node1", {ONE: VipState("draining", 2)}), state("node2", {ONE: TAKEN, TWO: OWN})]
     status = summarize("apex", {Kind.STATES: states(*published)})
     assert announced(status, "node1") == [f"{ONE}: node1, rank 2 (draining)"]
@@ -151,12 +151,16 @@ def test_what_is_still_announced_by_a_node_or_by_anybody() -> None:
     assert announced(summarize("apex", {}), None) == []
 
 
-def test_events_of_all_nodes_come_in_the_order_of_time_under_the_name_of_their_key() -> None:
+def test_events_are_sorted_by_time_and_named_by_key() -> None:
     def event(second: int) -> Event:
         return Event(f"2026-01-02T03:04:0{second}.000+00:00", ONE, "", "", "", "", "")
 
     first = NodeState("node1", "up", events=(event(1), event(3)))
     second = NodeState("another name", "up", events=(event(2),))
     published = {"node1": Entry(first.dump()), "node2": Entry(second.dump())}
-    told = summarize("apex", {Kind.STATES: published}).events
-    assert [(one.node, one.at[17:19]) for one in told] == [("node1", "01"), ("node2", "02"), ("node1", "03")]
+    events = summarize("apex", {Kind.STATES: published}).events
+    assert [(one.node, one.at[17:19]) for one in events] == [
+        ("node1", "01"),
+        ("node2", "02"),
+        ("node1", "03"),
+    ]

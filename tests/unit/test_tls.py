@@ -1,4 +1,4 @@
-"""TLS contexts: what is verified is the same with every Python; a refusal says why and what to do (S3)."""
+"""TLS contexts: verification is the same with every Python; error messages name cause and remedy (S3)."""
 
 import ssl
 from pathlib import Path
@@ -18,7 +18,7 @@ LACKS_KEY_USAGE = (
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An operator's authority, made by a plain `openssl req -x509`."""
+    """A certificate authority created with `openssl req -x509`."""
     return Authority(tmp_path_factory.mktemp("plain"), plain=True)
 
 
@@ -28,7 +28,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def shake_hands(client: ssl.SSLContext, own: Certificate) -> str:
-    """Connect to a server with this certificate, in memory; return why it is refused, empty if it is not."""
+    """Perform a TLS handshake in memory; return the verification error, or an empty string."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(own.cert, own.key)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -53,7 +53,7 @@ def options(ca: Path, verify: object) -> TlsOptions:
 
 
 def context(ca: Path, verify: object) -> ssl.SSLContext:
-    """Return the context of a store with these options."""
+    """Return a store's TLS context with these options."""
     made = options(ca, verify).tls_context()
     assert made is not None
     return made
@@ -61,7 +61,7 @@ def context(ca: Path, verify: object) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("private", [True, False])
 @pytest.mark.parametrize("verify", Verify)
-def test_flags_do_not_depend_on_the_version_of_python(
+def test_flags_are_independent_of_the_python_version(
     complete: Authority, verify: Verify, private: bool
 ) -> None:
     made = client_context(verify, complete.cert if private else None)
@@ -74,25 +74,23 @@ def test_flags_do_not_depend_on_the_version_of_python(
 
 
 @pytest.mark.parametrize(
-    ("verify", "said"), [(True, ""), (False, ""), ("strict", LACKS_KEY_USAGE)], ids=["yes", "no", "strict"]
+    ("verify", "error"), [(True, ""), (False, ""), ("strict", LACKS_KEY_USAGE)], ids=["yes", "no", "strict"]
 )
-def test_a_plain_authority_is_good_unless_strictness_is_asked_for(
-    plain: Authority, verify: object, said: str
-) -> None:
-    assert shake_hands(context(plain.cert, verify), plain.issue("server")) == said
+def test_plain_authority_is_accepted_unless_strict(plain: Authority, verify: object, error: str) -> None:
+    assert shake_hands(context(plain.cert, verify), plain.issue("server")) == error
 
 
-def test_a_complete_authority_passes_strict_verification(complete: Authority) -> None:
+def test_complete_authority_passes_strict_verification(complete: Authority) -> None:
     assert shake_hands(context(complete.cert, "strict"), complete.issue("server")) == ""
 
 
-def test_strict_verification_looks_at_dates_and_names_too(complete: Authority) -> None:
+def test_strict_verification_checks_dates_and_names(complete: Authority) -> None:
     strict = context(complete.cert, "strict")
     assert shake_hands(strict, complete.issue("old", days=-1)) == "certificate has expired"
     assert "not valid for 'localhost'" in shake_hands(strict, complete.issue("other", "DNS:elsewhere"))
 
 
-def test_a_certificate_that_is_trusted_itself_needs_no_root(plain: Authority, complete: Authority) -> None:
+def test_trusted_leaf_certificate_needs_no_root(plain: Authority, complete: Authority) -> None:
     own = plain.issue("alone")
     assert shake_hands(context(own.cert, True), own) == ""
     assert "unable to get" in shake_hands(context(complete.cert, True), own)
@@ -109,16 +107,16 @@ def test_a_certificate_that_is_trusted_itself_needs_no_root(plain: Authority, co
         ("STRICT", Verify.STRICT),
     ],
 )
-def test_how_verification_is_asked_for(complete: Authority, given: object, taken: Verify) -> None:
+def test_values_of_verify(complete: Authority, given: object, taken: Verify) -> None:
     assert options(complete.cert, given).verify is taken
 
 
 @pytest.mark.parametrize("given", ["stricter", "", 2, [], None])
-def test_another_word_is_rejected(complete: Authority, given: object) -> None:
+def test_invalid_values_of_verify_are_rejected(complete: Authority, given: object) -> None:
     with pytest.raises(StoreConfigError, match=r"^verify: .*'true', 'false' or 'strict'"):
         options(complete.cert, given)
 
 
-def test_strict_verification_needs_tls() -> None:
+def test_strict_verification_requires_tls() -> None:
     with pytest.raises(StoreConfigError, match=r"^verify: strict needs tls: true"):
         parse_options(TlsOptions, {"verify": "strict"})

@@ -1,4 +1,4 @@
-"""Waits on the loop for a condition, with a deadline."""
+"""Wait for conditions with a timeout."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from vipagent.testing.slowness import allowed
 
 
 async def eventually(what: str, probe: Callable[[], object], within: float = 10.0) -> None:
-    """Return as soon as `probe` returns something true; fail after `within` seconds of a idle machine."""
+    """Wait until `probe` returns a true value; fail after `within` seconds, scaled by the slowness factor."""
     within = allowed(within)
     deadline = asyncio.get_running_loop().time() + within
     while not (seen := probe()):
@@ -18,7 +18,7 @@ async def eventually(what: str, probe: Callable[[], object], within: float = 10.
 
 
 def runs(pid: int) -> bool:
-    """Return whether there is such a process, other than as a zombie that nobody has reaped yet."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -26,5 +26,5 @@ def runs(pid: int) -> bool:
 
 
 def lines(path: Path) -> list[str]:
-    """Return the lines of a file that may not be there yet."""
+    """Return the lines of a file, or none if it does not exist yet."""
     return path.read_text().splitlines() if path.exists() else []

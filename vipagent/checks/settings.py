@@ -1,60 +1,73 @@
-"""Validated settings of a service's check and hooks."""
+"""Settings of a service's check and hooks: validated plain data."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from vipagent.checks.urls import DESCRIBED
-from vipagent.config.values import CheckUrl, Command, Commands, Section, Short, SomeSeconds, Text, Unit
+from vipagent.config.values import (
+    CheckUrl,
+    Command,
+    Commands,
+    Metavar,
+    PositiveSeconds,
+    Section,
+    ShortOption,
+    Text,
+)
 from vipagent.net.tls import Verify
 from vipagent.types import CheckState
 
 
 @dataclass(frozen=True)
 class CheckSettings(Section):
-    """The local check; names and meanings as in ExaBGP's healthcheck (C1).
+    """Settings of the local check, named as in ExaBGP's healthcheck (C1).
 
-    Without a command and a URL the check always succeeds.
+    Without a command and a URL, the service is always up.
     """
 
     command: Annotated[
-        Command | None, "Shell command that checks the service: exit status 0 is good.", Short("-c")
+        Command | None,
+        "Shell command that checks the service; exit status 0 means success.",
+        ShortOption("-c"),
     ] = None
     check: Annotated[
         CheckUrl | None,
-        f"URL that is checked, instead of a command: {DESCRIBED}.",
+        f"URL to check, in place of a command: {DESCRIBED}.",
     ] = None
     check_verify: Annotated[
         Verify,
-        "Verification of the certificate of an https:// check, by the system's authorities. true: "
-        "authority, dates and the host's name; false: none; strict: as true, and all that RFC 5280 "
-        "demands, such as the authority's key usage.",
+        "Certificate verification of an https:// check, with the system's certificate authorities. true: "
+        "issuer, validity period and host name; false: none; strict: as true, plus the requirements of "
+        "RFC 5280, such as the issuer's key usage.",
     ] = Verify.YES
-    interval: Annotated[SomeSeconds, "Time between two checks, in seconds.", Short("-i")] = 5.0
+    interval: Annotated[PositiveSeconds, "Interval between checks, in seconds.", ShortOption("-i")] = 5.0
     fast_interval: Annotated[
-        SomeSeconds,
-        "Time between two checks while the state is about to change, in seconds.",
-        Short("-f"),
+        PositiveSeconds,
+        "Interval between checks while the state is about to change, in seconds.",
+        ShortOption("-f"),
     ] = 1.0
-    timeout: Annotated[SomeSeconds, "Timeout of one check, in seconds.", Short("-t")] = 5.0
-    disable: Annotated[Text | None, "File that disables the service while it exists.", Unit("FILE")] = None
+    timeout: Annotated[PositiveSeconds, "Timeout of one check, in seconds.", ShortOption("-t")] = 5.0
+    disable: Annotated[
+        Text | None, "Path of a file that disables the service while it exists.", Metavar("FILE")
+    ] = None
 
 
 @dataclass(frozen=True)
 class HookSettings(Section):
-    """Shell commands that run when the state of the check changes (C2)."""
+    """Shell commands run when the state of the check changes (C2)."""
 
     execute: Annotated[
         Commands,
-        "Shell command run when the state changes; $STATE is the new one. May be several.",
+        "Shell command to run when the state changes, with the new state in $STATE. Repeatable.",
     ] = ()
-    up_execute: Annotated[Commands, "Shell command run when the service comes up. May be several."] = ()
-    down_execute: Annotated[Commands, "Shell command run when the service goes down. May be several."] = ()
+    up_execute: Annotated[Commands, "Shell command to run when the service goes up. Repeatable."] = ()
+    down_execute: Annotated[Commands, "Shell command to run when the service goes down. Repeatable."] = ()
     disabled_execute: Annotated[
-        Commands, "Shell command run when the service gets disabled. May be several."
+        Commands, "Shell command to run when the service is disabled. Repeatable."
     ] = ()
 
     def commands(self, state: CheckState) -> tuple[str, ...]:
-        """Return what runs when the state becomes this one, in order."""
+        """Return the commands to run when the state changes to this one, in order."""
         by_state = {
             CheckState.UP: self.up_execute,
             CheckState.DOWN: self.down_execute,

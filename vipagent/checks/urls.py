@@ -1,4 +1,4 @@
-"""The URLs that a check can have: a row for each scheme, for validation, messages and documentation (C1)."""
+"""URL schemes of checks, for validation, messages and documentation (C1)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from urllib.parse import SplitResult, urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One kind of check, as operators write it."""
+    """URL scheme of one type of check."""
 
     form: str
-    """The URL, with placeholders in capitals."""
+    """Form of the URL, with placeholders in capitals."""
     good: str
-    """The result that counts as good."""
+    """Result that counts as success."""
     fits: Callable[[SplitResult], bool]
-    """Whether a URL of this scheme has this form."""
+    """Returns whether a URL of this scheme has this form."""
 
 
 def _host(url: SplitResult) -> bool:
@@ -30,30 +30,28 @@ SCHEMES: Mapping[str, Scheme] = {
     "https": Scheme("https://HOST[:PORT]/PATH", "status 2xx or 3xx", _host),
     "tcp": Scheme("tcp://HOST:PORT", "a connection", _host_and_port_only),
 }
-"""By the scheme's name; `vipagent.checks.kinds` has the check for each."""
+"""Schemes by name; `vipagent.checks.kinds` implements the checks."""
 FORMS = ", ".join(scheme.form for scheme in SCHEMES.values())
 DESCRIBED = ", ".join(f"{scheme.form} ({scheme.good})" for scheme in SCHEMES.values())
-"""Each form with the result that counts as good, for the documentation."""
+"""Each form with the result that counts as success, for the documentation."""
 
 
 def check_url(text: str) -> str:
     """Return the URL of a check.
 
     Raises:
-        ValueError: it has none of the forms of `SCHEMES`.
+        ValueError: the URL has none of the forms in `SCHEMES`.
     """
     if not text.isascii() or any(char.isspace() or not char.isprintable() for char in text):
-        raise ValueError(
-            "is no URL: spaces and characters beyond ASCII have to be written as %20 and the like"
-        )
+        raise ValueError("is not a valid URL: percent-encode spaces and non-ASCII characters")
     try:
         url = urlsplit(text)
         _ = url.port
     except ValueError as error:
-        raise ValueError(f"is no URL ({error}): {FORMS}") from None
+        raise ValueError(f"is not a valid URL ({error}): use {FORMS}") from None
     scheme = SCHEMES.get(url.scheme)
     if scheme is None:
-        raise ValueError(f"cannot be checked: {FORMS}")
+        raise ValueError(f"is not a supported check URL: use {FORMS}")
     if url.username is not None or not scheme.fits(url):
-        raise ValueError(f"cannot be checked: {scheme.form}, and nothing else")
+        raise ValueError(f"is not a supported check URL: use {scheme.form}")
     return text

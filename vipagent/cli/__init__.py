@@ -1,1 +1,1 @@
-"""The command line: one module a subcommand, imported when it is called."""
+"""The command line. The module of a subcommand is imported only when the subcommand runs."""

@@ -1,4 +1,4 @@
-"""`vipagent backends`: the kinds of store that are installed, and whether one can be used from here."""
+"""`vipagent backends`: list the installed backends, and check a store's connection and permissions."""
 
 import json
 import time
@@ -12,33 +12,35 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, naming_store, reporting, store_of
+from vipagent.cli.options import load_target, store_location_options
+from vipagent.cli.session import ANSWER_TIMEOUT, Latest, exit_on_error, open_session
 from vipagent.config.settings import AgentConfig
 from vipagent.store.backend import Backend, StoreError
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.plugins import available
 from vipagent.store.records import Registration
 
-ROUNDS = 10
-"""Writes that are timed; the median counts."""
-SERVICE = "vipagent-check"
-"""The service that is used: nobody's."""
+PROBE_WRITES = 10
+"""Number of timed writes, of which the median is reported."""
+PROBE_SERVICE = "vipagent-check"
+"""Name of the service used by the check; no agent serves it."""
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Use the store that the other options name, and say how it went.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-@naming_store
+@click.option("--check", is_flag=True, help="Check the store selected by the other options.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output.")
+@store_location_options
 def command(check: bool, as_json: bool, config: str | None, **options: Any) -> None:
-    """List the backends that are installed, and what is missing to use them.
+    """List the installed backends and their missing dependencies.
 
-    With --check: is the store reachable, does it allow what an agent needs, and how fast is it?
+    With --check, test whether the store is reachable and grants an agent's permissions, and measure its
+    latency.
     """
     if not check:
         _list(as_json=as_json)
         return
-    with reporting():
-        _check(store_of(config, options), as_json=as_json)
+    with exit_on_error():
+        _check(load_target(config, options), as_json=as_json)
 
 
 def _check(target: AgentConfig, *, as_json: bool) -> None:
@@ -47,11 +49,9 @@ def _check(target: AgentConfig, *, as_json: bool) -> None:
         click.echo(json.dumps(asdict(found), indent=2))
         return
     click.echo(", ".join(filter(None, (f"{found.backend}: {found.detail}", found.version))))
-    click.echo(f"connected within {found.connected_within * 1000:.0f} ms")
-    click.echo(
-        f"a write takes {found.write * 1000:.1f} ms, and is noticed after {found.notice * 1000:.1f} ms"
-    )
-    click.echo(f"a registration is seen after {found.register * 1000:.1f} ms")
+    click.echo(f"connected in {found.connected_within * 1000:.0f} ms")
+    click.echo(f"write: {found.write * 1000:.1f} ms, watch notification: {found.notice * 1000:.1f} ms")
+    click.echo(f"registration: {found.register * 1000:.1f} ms")
 
 
 def _list(*, as_json: bool) -> None:
@@ -68,63 +68,67 @@ def _list(*, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found out. Times in seconds."""
+    """Result of a check. Times are in seconds."""
 
     backend: str
     detail: str
-    """What the session says of itself: host, version, negotiated life."""
+    """Details of the session: host, version, negotiated timeout."""
     version: str
-    """What answers there, where the session does not say; empty: it is not known, or there already."""
+    """The store's software and version; empty if unknown or already part of `detail`."""
     connected_within: float
     write: float
-    """From a write to its acknowledgement."""
+    """Time from a write to its acknowledgement."""
     notice: float
-    """From a write to the notification of a watch of the same directory."""
+    """Time from a write to the notification by a watch."""
     register: float
-    """From a registration to its being seen."""
+    """Time from a registration to the notification by a watch."""
 
 
 def probe(target: AgentConfig) -> Findings:
-    """Use a store as an agent and an operator do: in a service of its own, of which no entry stays.
+    """Check a store with the operations of agents and operators, under a service name of the check.
+
+    All entries are removed afterwards.
 
     Raises:
-        StoreError: it cannot be reached, or does not allow what an agent needs.
+        StoreError: the store is unreachable or denies an operation.
     """
-    keys, members = Directory(Kind.MAINTENANCE, SERVICE), Directory(Kind.MEMBERS, SERVICE)
+    keys, members = Directory(Kind.MAINTENANCE, PROBE_SERVICE), Directory(Kind.MEMBERS, PROBE_SERVICE)
     run = uuid.uuid4().hex
     latest = Latest()
     instance = replace(target, store=replace(target.store, instance=run))
     start = time.monotonic()
-    with connected(instance, latest) as backend:
+    with open_session(instance, latest) as backend:
         for directory in (keys, members):
             backend.watch(directory, None)
         _wait(latest, lambda: keys in latest.entries and members in latest.entries, "cannot be reached")
         connected_within = time.monotonic() - start
-        writes = sorted(_write(backend, latest, Key(keys, f"{run}-{number}")) for number in range(ROUNDS))
-        version = backend.version(ANSWER_WITHIN)
+        writes = sorted(
+            _write(backend, latest, Key(keys, f"{run}-{number}")) for number in range(PROBE_WRITES)
+        )
+        version = backend.version(ANSWER_TIMEOUT)
         registered = _register(backend, latest, Key(members, run))
     middle = writes[len(writes) // 2]
     return Findings(target.backend, latest.detail, version, connected_within, *middle, registered)
 
 
 def _write(backend: Backend, latest: Latest, key: Key) -> tuple[float, float]:
-    """Return how long a write took, and how long until it was noticed."""
+    """Write a key; return the times until the acknowledgement and until the watch notification."""
     start = time.monotonic()
-    backend.write(key, b"", ANSWER_WITHIN)
+    backend.write(key, b"", ANSWER_TIMEOUT)
     written = time.monotonic() - start
-    _wait(latest, lambda: key.name in latest.entries[key.directory], "does not tell of changes")
+    _wait(latest, lambda: key.name in latest.entries[key.directory], "sent no watch notification")
     noticed = time.monotonic() - start
-    backend.erase(key, ANSWER_WITHIN)
+    backend.erase(key, ANSWER_TIMEOUT)
     return written, noticed
 
 
 def _register(backend: Backend, latest: Latest, key: Key) -> float:
     start = time.monotonic()
     backend.register(key, Registration(backend.settings.node, backend.settings.instance).dump())
-    _wait(latest, lambda: key.name in latest.entries[key.directory], "does not allow a registration")
+    _wait(latest, lambda: key.name in latest.entries[key.directory], "did not show the registration")
     return time.monotonic() - start
 
 
-def _wait(latest: Latest, condition: Callable[[], bool], trouble: str) -> None:
-    if not latest.wait_until(condition, ANSWER_WITHIN):
-        raise StoreError(f"{trouble} within {ANSWER_WITHIN:g} s: {latest.store or latest.detail}")
+def _wait(latest: Latest, condition: Callable[[], bool], error: str) -> None:
+    if not latest.wait_until(condition, ANSWER_TIMEOUT):
+        raise StoreError(f"{error} within {ANSWER_TIMEOUT:g} s: {latest.store or latest.detail}")

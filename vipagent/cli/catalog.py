@@ -1,4 +1,4 @@
-"""Every command and its options as plain data, from click: for documentation and manual pages."""
+"""Catalog of all commands and their options, extracted from click for documentation and manual pages."""
 
 import inspect
 from collections.abc import Iterator
@@ -17,34 +17,34 @@ class CommandOption:
     names: tuple[str, ...]
     """`("-i", "--interval")`."""
     metavar: str
-    """What it takes, as `SECONDS` or `[all|one|ranked]`; empty: it is a flag."""
+    """Placeholder of the value, such as `SECONDS` or `[all|one|ranked]`; empty for a flag."""
     default: str
-    """Its default or its limits, as `default: 5`; empty: there is nothing to say."""
+    """Default value or limits, such as `default: 5`; empty if there are none."""
     text: str
-    """What it means."""
+    """Help text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One command, or a group of commands."""
+class CommandInfo:
+    """A command or a group of commands."""
 
     name: str
-    """With all that stands before it: `vipagent maintenance on`."""
+    """Full name: `vipagent maintenance on`."""
     usage: str
     """`vipagent maintenance on [OPTIONS] SERVICE`."""
     text: str
-    """Paragraphs, with empty lines in between; one that begins with \\b keeps its lines as they are."""
+    """Help text in paragraphs separated by empty lines; one that begins with \\b is preformatted."""
     options: tuple[CommandOption, ...]
 
 
-def commands() -> list[Command]:
-    """Return every command, groups before what is in them, in the order of the help."""
+def commands() -> list[CommandInfo]:
+    """Return all commands in the order of the help, each group before its subcommands."""
     return [*_described(cli, None, "vipagent")]
 
 
-def _described(command: click.Command, above: click.Context | None, name: str) -> Iterator[Command]:
+def _described(command: click.Command, above: click.Context | None, name: str) -> Iterator[CommandInfo]:
     context = click.Context(command, parent=above, info_name=name, **command.context_settings)
-    yield Command(
+    yield CommandInfo(
         name=context.command_path,
         usage=f"{context.command_path} {' '.join(command.collect_usage_pieces(context))}",
         text=inspect.cleandoc(command.help or ""),
@@ -54,7 +54,7 @@ def _described(command: click.Command, above: click.Context | None, name: str) -
         for word in command.list_commands(context):
             inner = command.get_command(context, word)
             if inner is not None:
-                # The agent does not read its own options: that takes memory.
+                # The options of `run` are defined in the reader to save the agent's memory.
                 yield from _described(reader.command if word == "run" else inner, context, word)
 
 
@@ -63,8 +63,8 @@ def _options(command: click.Command, context: click.Context) -> Iterator[Command
         record = parameter.get_help_record(context)
         if not isinstance(parameter, click.Option) or record is None:
             continue
-        declared, said = record
-        text, _, extra = said.partition("  [")
+        declared, help_text = record
+        text, _, extra = help_text.partition("  [")
         names = tuple(sorted((*parameter.opts, *parameter.secondary_opts), key=len))
         metavar = declared.removeprefix(", ".join(names)).strip()
         yield CommandOption(names, metavar, extra.replace("]  [", "; ").removesuffix("]"), text)

@@ -1,37 +1,42 @@
-"""Click's options, made from where they are stated."""
+"""Click options generated from the catalog of configuration keys, and the options that select a store."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
-from vipagent.config.catalog import Key, keys
+from vipagent.config import lookup
+from vipagent.config.catalog import ConfigKey, keys
+from vipagent.config.load import load_file, load_store
+from vipagent.config.settings import AgentConfig
 from vipagent.store.backend import StoreOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+STORE_HINT = "specify --config FILE or the store (--backend, --hosts, ...)"
+"""Advice to an operator without a configuration."""
 STORE_KEYS = ("backend", *(option.name for option in fields(StoreOptions)))
-"""How to reach a store, where there is no file that says so."""
+"""Keys that select a store in place of a configuration file."""
 
 
 def service_options(function: F) -> F:
-    """Add every option of `vipagent run` but `--config` and `--service`."""
+    """Add all options of `vipagent run` except `--config` and `--service`."""
     return _add(function, keys())
 
 
 def store_options(function: F) -> F:
-    """Add the options that say where the store is."""
+    """Add the options in `STORE_KEYS`."""
     return _add(function, [key for key in keys() if key.path in STORE_KEYS])
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given: the schema knows the defaults."""
+    """Return the options that were given; the schema supplies the defaults of the others."""
     return {key: value for key, value in options.items() if value not in (None, (), False)}
 
 
-def _option(key: Key) -> click.Option:
-    """Make an option that takes any text: the validation says what is wrong, of all options at once."""
+def _option(key: ConfigKey) -> click.Option:
+    """Return an option that accepts any text: the validation reports the problems of all options at once."""
     names = [*reversed(key.names)]
     if not key.metavar:
         return click.Option(names, is_flag=True, help=key.text)
@@ -39,9 +44,35 @@ def _option(key: Key) -> click.Option:
     return click.Option(names, multiple=key.repeatable, metavar=key.metavar, help=text)
 
 
-def _add(function: F, described: Iterable[Key]) -> F:
-    """Do what click's decorators do, for options that are made already."""
+def _add(function: F, described: Iterable[ConfigKey]) -> F:
+    """Add options to a function, as click's decorators do."""
     options = [_option(key) for key in described if key.names]
     parameters: list[click.Parameter] = getattr(function, "__click_params__", [])
     function.__click_params__ = [*parameters, *reversed(options)]  # type: ignore[attr-defined]
     return function
+
+
+def store_location_options(function: F) -> F:
+    """Add `--config` and the options in `STORE_KEYS` to a command, for use with `load_target`."""
+    config = click.option(
+        "--config",
+        metavar="FILE",
+        help="Configuration file of the agent, from which the store's options are read (default: "
+        f"{lookup.LOOKUP_ORDER}).",
+    )
+    return config(store_options(function))
+
+
+def load_target(config: str | None, options: Mapping[str, Any]) -> AgentConfig:
+    """Return the configuration given by the options that select a store, or by the configuration file.
+
+    Raises:
+        ConfigError: the options or the file are invalid.
+        click.UsageError: the options contradict each other.
+    """
+    store = given({key: options[key] for key in STORE_KEYS})
+    if config is not None and store:
+        raise click.UsageError("--config cannot be combined with --backend, --hosts and the like")
+    if store and not {"backend", "hosts"} & store.keys():
+        raise click.UsageError("missing --backend and --hosts: the given options do not identify a store")
+    return load_store(store) if store else load_file(lookup.find(config, STORE_HINT))

@@ -1,8 +1,9 @@
-"""A program of its own: reads the configuration of `vipagent run`, and writes it to stdout, pickled.
+"""Program that reads the configuration of `vipagent run` and writes it, pickled, to stdout.
 
     python -m vipagent.cli.reader OPTION...
 
-The agent runs it as a child, at its start and at each SIGHUP: the libraries that validate take 10 MB.
+The agent runs it as a child process at its start and at each SIGHUP, because the validation libraries use
+10 MB of memory.
 """
 
 import os
@@ -20,11 +21,11 @@ from vipagent.config.load import load_file, load_options
 from vipagent.config.problems import COMMAND_LINE, ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
-INSTEAD = "give --config FILE, or one service by options (--service, --auth-ip, ...)"
-"""What can be done without a configuration."""
+RUN_HINT = "specify --config FILE, or configure one service by options (--service, --auth-ip, ...)"
+"""Advice to an operator without a configuration."""
 _CONTEXT = {
     "help_option_names": ["-h", "--help"],
-    # What click does not know comes back to us, so that it is one problem among the others.
+    # Unknown options are reported together with the other problems, not by click.
     "ignore_unknown_options": True,
     "allow_extra_args": True,
 }
@@ -35,26 +36,26 @@ _CONTEXT = {
 @click.option(
     "--config",
     metavar="FILE",
-    help=f"The configuration, instead of all other options; without any option, {lookup.ORDER}.",
+    help=f"Configuration file, in place of all other options (default: {lookup.LOOKUP_ORDER}).",
 )
-@click.option("--service", metavar="NAME", help="The service's name, the same on every node.")
+@click.option("--service", metavar="NAME", help="Name of the service, the same on every node.")
 @service_options
 def command(context: click.Context, /, config: str | None, **options: Any) -> AgentConfig:
-    """Announce this node's VIP by ExaBGP, and those of nodes that are gone.
+    """Announce this node's VIP, and the VIPs of dead nodes, through ExaBGP.
 
-    To be run by ExaBGP, as a process; by hand, it prints what ExaBGP would be asked.
-    Either --config, with any number of services, or one service by options. Without any of them, the
-    configuration is looked for where the other commands look for it, too.
+    ExaBGP runs this command as a process; in a terminal, it prints the commands for ExaBGP.
+    Specify --config for any number of services, or one service by options. Without options, the
+    configuration is looked up as in the other commands.
     """
     options = given(options)
     problems = [*_unknown(context)]
     if config is not None and options:
-        besides = ", ".join(f"--{key.replace('_', '-')}" for key in options)
-        text = f"stands alone: remove {besides}, or put it in the file"
+        extra = ", ".join(f"--{key.replace('_', '-')}" for key in options)
+        text = f"cannot be combined with {extra}: remove them or set them in the file"
         problems.append(Problem(COMMAND_LINE, "--config", None, text))
     try:
         read = (
-            load_options(options) if options and config is None else load_file(lookup.find(config, INSTEAD))
+            load_options(options) if options and config is None else load_file(lookup.find(config, RUN_HINT))
         )
     except ConfigError as error:
         problems += error.problems
@@ -64,27 +65,27 @@ def command(context: click.Context, /, config: str | None, **options: Any) -> Ag
 
 
 def _unknown(context: click.Context) -> Iterator[Problem]:
-    """Yield what click could make nothing of; the value of an unknown option is not shown, nor told of."""
+    """Yield unknown options and arguments; an unknown option's value may be a secret and is not shown."""
     names = [name for option in context.command.params for name in option.opts]
-    after = ""
+    previous = ""
     for word in context.args:
         if word.startswith("-"):
             option = word.partition("=")[0]
             near = get_close_matches(option, names, n=1)
-            meant = f"did you mean {near[0]}?" if near else "see vipagent run --help"
-            yield Problem(COMMAND_LINE, option, None, f"unknown option: {meant}")
-        elif not after.startswith("-"):
-            yield Problem(COMMAND_LINE, "", word, "belongs to no option: see vipagent run --help")
-        after = word
+            hint = f"did you mean {near[0]}?" if near else "see vipagent run --help"
+            yield Problem(COMMAND_LINE, option, None, f"unknown option: {hint}")
+        elif not previous.startswith("-"):
+            yield Problem(COMMAND_LINE, "", word, "is an unexpected argument: see vipagent run --help")
+        previous = word
 
 
 def read(arguments: Sequence[str]) -> AgentConfig:
-    """Read what the arguments of `vipagent run` say.
+    """Return the configuration given by the arguments of `vipagent run`.
 
     Raises:
-        ConfigError: they, or the file that they name, cannot be used.
+        ConfigError: the options or the file are invalid.
     """
-    try:  # Without help: whoever reads what we say wants a configuration.
+    try:  # The parent expects a configuration on stdout, not a help text.
         config: AgentConfig = command.main(list(arguments), standalone_mode=False, help_option_names=[])
     except click.UsageError as error:
         raise ConfigError([Problem(COMMAND_LINE, "", None, error.format_message())]) from error
@@ -92,15 +93,15 @@ def read(arguments: Sequence[str]) -> AgentConfig:
 
 
 def main() -> None:
-    """Write the configuration, or the problems with it."""
-    answer = os.dup(sys.stdout.fileno())
+    """Write the configuration or its problems to stdout."""
+    output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a plug-in may print
     outcome: AgentConfig | tuple[Problem, ...]
     try:
         outcome = read(sys.argv[1:])
     except ConfigError as error:
         outcome = error.problems
-    with os.fdopen(answer, "wb") as out:
+    with os.fdopen(output, "wb") as out:
         pickle.dump(outcome, out)
 
 

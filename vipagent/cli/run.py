@@ -1,4 +1,4 @@
-"""`vipagent run`: the ExaBGP process. Its arguments are read by a child (`vipagent.cli.reader`)."""
+"""`vipagent run`: the agent as a process of ExaBGP. A child (`vipagent.cli.reader`) parses its arguments."""
 
 import pickle
 import sys
@@ -15,56 +15,56 @@ from vipagent.config import lookup
 from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 
-TIME_LIMIT = 20.0
-"""Seconds that the child gets: 0.4 s is usual, but a machine that starts is busy."""
-LONGEST = 64 * 1024 * 1024
-"""Bytes of its answer."""
+READER_TIMEOUT = 20.0
+"""Timeout of the child, in seconds: 0.4 s is usual, but a booting machine is busy."""
+MAX_READER_OUTPUT = 64 * 1024 * 1024
+"""Maximum size of the child's output, in bytes."""
 
 
-class _Unread(click.Command):
-    """A command that leaves its arguments to somebody else, what cannot be understood included.
+class _UnparsedCommand(click.Command):
+    """A command that passes its arguments on without parsing them.
 
-    A bad option is a problem of the configuration: ending at once could end ExaBGP (E6).
+    An invalid option is a configuration problem: exiting at once could make ExaBGP exit (E6).
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the arguments as they are."""
+        """Store the arguments unparsed."""
         ctx.params["arguments"] = tuple(args)
         return []
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the options that the child reads, for a shell that completes them."""
-        from vipagent.cli import reader  # noqa: PLC0415 - the agent has to stay small
+        """Return the options of the child, for shell completion."""
+        from vipagent.cli import reader  # noqa: PLC0415 - the agent must use little memory
 
         return reader.command.get_params(ctx)
 
 
-@click.command(cls=_Unread)
+@click.command(cls=_UnparsedCommand)
 def command(arguments: tuple[str, ...]) -> None:
-    """Announce this node's VIP by ExaBGP, and those of nodes that are gone."""
+    """Announce this node's VIP, and the VIPs of dead nodes, through ExaBGP."""
     if {"-h", "--help"} & set(arguments):
-        from vipagent.cli import reader  # noqa: PLC0415 - the agent has to stay small
+        from vipagent.cli import reader  # noqa: PLC0415 - the agent must use little memory
 
         reader.command.main(["--help"], prog_name="vipagent run")
     run(partial(load, arguments), source(arguments))
 
 
 async def load(arguments: Sequence[str]) -> AgentConfig:
-    """Have a child read what the arguments say; the loop turns on meanwhile.
+    """Return the configuration given by the arguments, read by a child process.
 
     Raises:
-        ConfigError: they, or the file that they name, cannot be used.
+        ConfigError: the options or the file are invalid.
     """
     reader = [sys.executable, "-P", "-m", "vipagent.cli.reader", *arguments]
     try:
-        finished = await process.run(reader, {}, TIME_LIMIT, keep=LONGEST, errors=None)
+        finished = await process.run(reader, {}, READER_TIMEOUT, keep=MAX_READER_OUTPUT, errors=None)
     except (OSError, ValueError) as error:
         raise _failure(str(error)) from error
     if finished.status is None:
-        raise _failure(f"it takes more than {TIME_LIMIT:g} s")
+        raise _failure(f"timed out after {READER_TIMEOUT:g} s")
     if finished.status != 0:
-        raise _failure(f"the program that reads it ended with status {finished.status}")
-    outcome = pickle.loads(finished.output)  # noqa: S301 - our own child has written it
+        raise _failure(f"the configuration reader exited with status {finished.status}")
+    outcome = pickle.loads(finished.output)  # noqa: S301 - written by our child
     if isinstance(outcome, AgentConfig):
         return outcome
     raise ConfigError(outcome)
@@ -75,9 +75,9 @@ def _failure(text: str) -> ConfigError:
 
 
 def source(arguments: Sequence[str]) -> Path | None:
-    """Return the configuration's file: what `--config` names or, without any argument, the usual one."""
+    """Return the path given by `--config`, or the default path if there are no arguments."""
     if not arguments:
-        return lookup.expected()
+        return lookup.default_path()
     for argument, following in pairwise((*arguments, "")):
         option, _, value = argument.partition("=")
         if option == "--config" and (value or following):

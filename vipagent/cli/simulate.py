@@ -1,4 +1,4 @@
-"""`vipagent simulate`: who would serve what if nodes died."""
+"""`vipagent simulate`: forecast takeovers after the death of nodes."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -11,24 +11,26 @@ from rich.table import Table
 from vipagent.core.forecast import Forecast, Round, pool
 from vipagent.types import Takeover
 
-SHOWN = 20
-"""Orphans that are named on a terminal; with --json all are."""
+MAX_LISTED = 20
+"""Maximum number of orphans listed on a terminal; --json lists all."""
 COLUMNS = ("round", "dead", "orphans", "moved", "needlessly", "fewest", "most", "max - min")
 
 
 @click.command()
-@click.option("--nodes", default=3, show_default=True, type=click.IntRange(2), help="Nodes of the pool.")
-@click.option("--vips", type=click.IntRange(1), help="VIPs, shared out evenly.  [default: one a node]")
-@click.option("--kill", default=1, show_default=True, type=click.IntRange(1), help="Nodes that die first.")
-@click.option("--second", default=0, type=click.IntRange(0), help="Nodes that die after these.")
-@click.option("--rack", is_flag=True, help="Those that die together are neighbours in the pool.")
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(2), help="Number of nodes.")
+@click.option("--vips", type=click.IntRange(1), help="Number of VIPs.  [default: one per node]")
+@click.option(
+    "--kill", default=1, show_default=True, type=click.IntRange(1), help="Number of nodes that die first."
+)
+@click.option("--second", default=0, type=click.IntRange(0), help="Number of nodes that die next.")
+@click.option("--rack", is_flag=True, help="Select adjacent nodes of the pool.")
 @click.option(
     "--takeover",
     type=click.Choice([policy.value for policy in Takeover]),
-    help="One policy only.  [default: all three]",
+    help="Takeover policy.  [default: all three]",
 )
-@click.option("--seed", default=0, show_default=True, help="Which nodes die.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable: a list of policies.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random selection of nodes.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output: a list of policies.")
 def command(
     *,
     nodes: int,
@@ -40,28 +42,28 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Forecast who would serve what if nodes died, how evenly, and how many VIPs would move.
+    """Forecast which nodes serve which VIPs after nodes die, how evenly, and how many VIPs move.
 
     \b
-    Nodes die, more die, then all come back, the last first. In each round
-      moved         VIPs that somebody else serves than before
-      needlessly    orphans among them whose server lives
-      fewest, most  VIPs that one survivor serves
-    With `all`, every survivor announces every orphan, and the network shares them out.
+    Nodes die, more nodes die, then all return, the last one first. Columns of a round:
+      moved         VIPs served by another node than before
+      needlessly    orphans among them whose previous node is alive
+      fewest, most  minimum and maximum number of VIPs per survivor
+    With `all`, every survivor announces every orphan, and the network distributes the traffic.
 
     \b
-    --json is a list of
+    --json prints a list of
       takeover      the policy
       deaths        what, dead, orphans, moved, needless, least, most, max_minus_min,
-                    takers: of each orphan, by rank; none where every survivor takes it
-      returns       the same without takers, for each node that comes back
-    """  # noqa: D301 - click's mark for lines that stay as they are
+                    takers: nodes of each orphan, by rank; empty if every survivor takes it
+      returns       the same without takers, for each node that returns
+    """  # noqa: D301 - click's mark for preformatted paragraphs
     total = vips or nodes
     if kill + second >= nodes:
-        raise click.UsageError(f"of {nodes} nodes, at most {nodes - 1} can die: somebody has to be left")
+        raise click.UsageError(f"of {nodes} nodes, at most {nodes - 1} can die: one must survive")
     if total < nodes:
-        raise click.UsageError(f"{total} VIPs for {nodes} nodes: each node needs at least one of its own")
-    rng = Random(seed)  # noqa: S311 - no secret
+        raise click.UsageError(f"{total} VIPs for {nodes} nodes: each node must own at least one")
+    rng = Random(seed)  # noqa: S311 - not used for security
     dying = _dying(rng, nodes, kill + second, rack)
     policies = [Takeover(takeover)] if takeover else list(Takeover)
     outlooks = [_outlook(policy, Forecast(pool(nodes, total), policy), dying, kill) for policy in policies]
@@ -73,7 +75,7 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Outlook:
-    """What one policy makes of the same deaths."""
+    """Forecast of one policy."""
 
     takeover: Takeover
     deaths: list[Round]
@@ -128,14 +130,14 @@ def _print(outlooks: list[_Outlook]) -> None:
 
 
 def _together(returns: list[Round]) -> Round:
-    """Return all the returns as one round."""
+    """Return the sum of all returns as one round."""
     moved, needless = sum(one.moved for one in returns), sum(one.needless for one in returns)
     return replace(returns[-1], what=f"{len(returns)} come back", moved=moved, needless=needless)
 
 
 def _print_takers(console: Console, first: Round) -> None:
     named = list(first.takers.items())
-    for vip, takers in named[:SHOWN]:
+    for vip, takers in named[:MAX_LISTED]:
         console.print(f"  {vip}: {', then '.join(takers) or 'every survivor'}", highlight=False)
-    if len(named) > SHOWN:
-        console.print(f"  ... and {len(named) - SHOWN} more (--json)", highlight=False)
+    if len(named) > MAX_LISTED:
+        console.print(f"  ... and {len(named) - MAX_LISTED} more (--json)", highlight=False)

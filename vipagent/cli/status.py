@@ -1,4 +1,4 @@
-"""`vipagent status`: who owns, who announces, and why a node does not do what it should."""
+"""`vipagent status`: owners, announcements and node states of services."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ import click
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from vipagent.cli.session import ANSWER_WITHIN, Latest, connected, services, with_store
+from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_store
 from vipagent.cli.tables import event_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
@@ -18,77 +18,86 @@ from vipagent.telemetry.summary import ServiceStatus, summarize
 
 Services = dict[str, tuple[str, ...]]
 Draw = Callable[[Iterable[ServiceStatus], str], RenderableType]
-"""Makes something to look at from the services and from what is wrong with the store."""
+"""Renders the services and the store's problem, if any."""
 
 
 @click.command()
 @click.argument("service", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable: a list of services.")
-@click.option("--events", is_flag=True, help="Show instead what each node has decided last, and why.")
-@click.option("--watch", is_flag=True, help="Stay, and show each change; with --json a line per change.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output: a list of services.")
+@click.option("--events", is_flag=True, help="Show the latest route changes of each node and their causes.")
+@click.option(
+    "--watch", is_flag=True, help="Keep running and show each change; with --json, print a line per change."
+)
 @with_store
 def command(target: AgentConfig, service: str | None, as_json: bool, events: bool, watch: bool) -> None:
-    """Show, for SERVICE or all in the file, each VIP's owner and announcers, each node's state and why.
+    """Show the owner and announcers of each VIP and the state of each node.
 
-    --events are the changes of routes, the last 10 of each node since its agent's start, by its own clock.
+    SERVICE defaults to all services of the configuration file. --events shows the last 10 route changes of
+    each node since the start of its agent, with the time of the node's clock.
 
     \b
-    --json is a list of services, each with
-      service       its name
+    --json prints a list of services, each with
+      service       name
       maintenance   null, or reason, by, since, now: of the whole service
       vips          vip, registered, owner, announced_by: [node, rank, reason]
       nodes         node, state, why, since, neighbors
-      ignored       how many entries of the store mean nothing here
-      events        at, node, vip, old, new, reason, rule, cause: earliest first
-    """  # noqa: D301 - click's mark for lines that stay as they are
-    wanted = services(target, service)
+      ignored       number of unknown entries in the store
+      events        at, node, vip, old, new, reason, rule, cause: oldest first
+    """  # noqa: D301 - click's mark for preformatted paragraphs
+    selected = services(target, service)
     if as_json:
-        (_follow_json if watch else _print_json)(target, wanted)
+        (_follow_json if watch else _print_json)(target, selected)
     else:
-        (_follow if watch else _print)(target, wanted, event_tables if events else tables)
+        (_follow if watch else _print)(target, selected, event_tables if events else tables)
 
 
-def _read(target: AgentConfig, wanted: Services) -> list[ServiceStatus]:
-    with connected(target, NullListener()) as backend:
+def _read(target: AgentConfig, selected: Services) -> list[ServiceStatus]:
+    with open_session(target, NullListener()) as backend:
         return [
-            summarize(name, {kind: backend.read(Directory(kind, name), ANSWER_WITHIN) for kind in Kind}, pool)
-            for name, pool in wanted.items()
+            summarize(
+                name, {kind: backend.read(Directory(kind, name), ANSWER_TIMEOUT) for kind in Kind}, pool
+            )
+            for name, pool in selected.items()
         ]
 
 
-def _print(target: AgentConfig, wanted: Services, draw: Draw) -> None:
-    Console().print(draw(_read(target, wanted), ""))
+def _print(target: AgentConfig, selected: Services, draw: Draw) -> None:
+    Console().print(draw(_read(target, selected), ""))
 
 
-def _print_json(target: AgentConfig, wanted: Services) -> None:
-    click.echo(json.dumps([asdict(status) for status in _read(target, wanted)], indent=2))
+def _print_json(target: AgentConfig, selected: Services) -> None:
+    click.echo(json.dumps([asdict(status) for status in _read(target, selected)], indent=2))
 
 
-def _follow(target: AgentConfig, wanted: Services, draw: Draw) -> None:
-    """Draw anew at each change."""
+def _follow(target: AgentConfig, selected: Services, draw: Draw) -> None:
+    """Redraw at each change."""
     latest = Latest()
-    with suppress(KeyboardInterrupt), connected(target, latest) as backend, Live(auto_refresh=False) as live:
-        for name in wanted:
+    with (
+        suppress(KeyboardInterrupt),
+        open_session(target, latest) as backend,
+        Live(auto_refresh=False) as live,
+    ):
+        for name in selected:
             for kind in Kind:
                 backend.watch(Directory(kind, name), None)
         for _ in latest.changes():
-            live.update(draw(_now(latest, wanted), latest.store), refresh=True)
+            live.update(draw(_now(latest, selected), latest.store), refresh=True)
 
 
-def _follow_json(target: AgentConfig, wanted: Services) -> None:
-    """Write a line at each change, once there is something to say."""
+def _follow_json(target: AgentConfig, selected: Services) -> None:
+    """Print a line at each change, once all directories are known."""
     latest = Latest()
-    with suppress(KeyboardInterrupt), connected(target, latest) as backend:
-        directories = [Directory(kind, name) for name in wanted for kind in Kind]
+    with suppress(KeyboardInterrupt), open_session(target, latest) as backend:
+        directories = [Directory(kind, name) for name in selected for kind in Kind]
         for directory in directories:
             backend.watch(directory, None)
         for _ in latest.changes():
             if all(directory in latest.entries for directory in directories):
-                click.echo(json.dumps([asdict(status) for status in _now(latest, wanted)]))
+                click.echo(json.dumps([asdict(status) for status in _now(latest, selected)]))
 
 
-def _now(latest: Latest, wanted: Services) -> list[ServiceStatus]:
+def _now(latest: Latest, selected: Services) -> list[ServiceStatus]:
     return [
         summarize(name, {kind: latest.entries.get(Directory(kind, name), {}) for kind in Kind}, pool)
-        for name, pool in wanted.items()
+        for name, pool in selected.items()
     ]

@@ -1,4 +1,4 @@
-"""The status as tables for a terminal. Whatever comes from the store is text, never markup."""
+"""Status tables for a terminal. Values from the store are rendered as plain text, not as markup."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from vipagent.telemetry.summary import SERVING, NodeEvent, NodeStatus, ServiceSt
 
 
 def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
-    """Return who serves what and how the nodes are, one service below the other.
+    """Return the VIPs and nodes of each service as tables.
 
     Args:
         statuses: the services.
-        store: what is wrong with the store's session, if anything is.
+        store: the problem with the store's session, if any.
     """
     parts = [*_store(store)]
     for status in statuses:
@@ -23,7 +23,7 @@ def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType
 
 
 def event_tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
-    """Return what each node has decided last, and why; the arguments are those of `tables`."""
+    """Return the latest route changes of each node; the arguments are those of `tables`."""
     parts = [*_store(store)]
     for status in statuses:
         parts += [_title(status), _events(status.events)]
@@ -47,14 +47,14 @@ def _service(status: ServiceStatus) -> Iterable[RenderableType]:
     yield _vips(status.vips)
     yield _nodes(status.nodes)
     if status.ignored:
-        yield Text(f"{status.ignored} entries in the store mean nothing here and are ignored", "yellow")
+        yield Text(f"ignoring {status.ignored} unknown entries in the store", "yellow")
 
 
 def _vips(vips: Iterable[VipStatus]) -> Table:
     table = _table("VIP", "owner", "announced by")
     for vip in vips:
         by = ", ".join(f"{one.node} (rank {one.rank}, {one.reason})" for one in vip.announced_by)
-        table.add_row(Text(vip.vip), _owner(vip), Text(by or "nobody", "" if by else "red"))
+        table.add_row(Text(vip.vip), _owner(vip), Text(by or "none", "" if by else "red"))
     return table
 
 
@@ -73,9 +73,9 @@ def _nodes(nodes: Iterable[NodeStatus]) -> Table:
     return table
 
 
-def _events(happened: Iterable[NodeEvent]) -> Table:
+def _events(events: Iterable[NodeEvent]) -> Table:
     table = _table("at (UTC)", "node", "VIP", "cause", "rule", "route")
-    for event in happened:
+    for event in events:
         route = f"{event.old or 'nothing'} -> {event.new}"
         row = (event.at.removesuffix("+00:00"), event.node, event.vip, event.cause, event.rule, route)
         table.add_row(*(Text(text) for text in row))
@@ -83,7 +83,7 @@ def _events(happened: Iterable[NodeEvent]) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    """Return a table whose last column alone gives way where the terminal is narrow."""
+    """Return a table that wraps only its last column on a narrow terminal."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns[:-1]:
         table.add_column(column, no_wrap=True)

@@ -1,1 +1,1 @@
-"""The configuration: a YAML file or a command line in, plain validated data or a list of problems out."""
+"""Configuration: validates a YAML file or a command line and returns plain data or a list of problems."""

@@ -1,4 +1,7 @@
-"""Every option as plain data, from the field that states it: for command line, documentation, manuals."""
+"""Catalog of all configuration keys, derived from the dataclass fields that define them.
+
+The command line, the reference documentation and the manual pages are generated from it.
+"""
 
 import builtins
 import dataclasses
@@ -11,57 +14,57 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from vipagent.config.schema import AgentSection, ServiceSection
-from vipagent.config.values import Range, Short, Unit
+from vipagent.config.values import Metavar, Range, ShortOption
 
-SERVICE = "services.NAME"
-"""Where a service's keys lie; NAME is the service's."""
-KINDS = {
+SERVICE_PATH = "services.NAME"
+"""Path of a service's section; NAME stands for the service's name."""
+TYPE_NAMES = {
     bool: "`true` or `false`",
-    int: "whole number",
+    int: "integer",
     float: "number",
-    str: "text",
+    str: "string",
     dict: "mapping",
     Path: "file",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """One key of the file."""
+class ConfigKey:
+    """One key of the configuration file."""
 
     path: str
-    """`services.NAME.flap_hold.seconds`."""
+    """Full path: `services.NAME.flap_hold.seconds`."""
     values: str
-    """What it takes, in words, with its limits; choices and literals are in backquotes."""
+    """Type and limits of the value; choices and literals are in backquotes."""
     default: str
-    """As it would be written; empty: none."""
+    """Default value as written in the file; empty if there is no default."""
     text: str
-    """What it means."""
+    """Description."""
     names: tuple[str, ...] = ()
-    """`("-i", "--interval")`: the same on the command line of `vipagent run`; empty: only in a file."""
+    """Option names of `vipagent run`: `("-i", "--interval")`; empty if the key exists only in the file."""
     metavar: str = ""
-    """What the option takes, as `SECONDS`; empty: it is a flag."""
+    """Placeholder of the option's value, such as `SECONDS`; empty for a flag."""
     repeatable: bool = False
-    """Whether the option may be given several times."""
+    """Whether the option can be repeated."""
 
     @property
     def option(self) -> str:
-        """The option in words: `-i, --interval SECONDS`; empty: only in a file."""
+        """Synopsis of the option: `-i, --interval SECONDS`; empty if the key exists only in the file."""
         return f"{', '.join(self.names)} {self.metavar}".strip()
 
 
-def keys() -> list[Key]:
-    """Return every key of the file, the agent's before the services'."""
-    return [*options(AgentSection), *options(ServiceSection, f"{SERVICE}.")]
+def keys() -> list[ConfigKey]:
+    """Return all keys of the file: the agent's, then the services'."""
+    return [*options(AgentSection), *options(ServiceSection, f"{SERVICE_PATH}.")]
 
 
-def options(section: type, above: str = "", *, on_command_line: bool = True) -> Iterator[Key]:
-    """Yield the options that a class states, or has from its bases, in the order of its fields.
+def options(section: type, above: str = "", *, on_command_line: bool = True) -> Iterator[ConfigKey]:
+    """Yield the keys of a dataclass, including inherited ones, in field order.
 
     Args:
-        section: a dataclass, as a `Section` or a backend's options.
-        above: the path of what holds them.
-        on_command_line: whether they are options of a command, too; what is a mapping never is.
+        section: a `Section` or a backend's options class.
+        above: the path prefix of the section.
+        on_command_line: whether the keys are command-line options as well; mappings never are.
     """
     hints = get_type_hints(section, include_extras=True)
     for field in dataclasses.fields(section):
@@ -69,9 +72,9 @@ def options(section: type, above: str = "", *, on_command_line: bool = True) -> 
         text = next(extra for extra in _extras(hint) if isinstance(extra, str))
         kind = get_args(hint)[0]
         is_mapping = _is_section(kind) or get_origin(kind) is dict
-        key = Key(f"{above}{field.name}", _values(hint), _default(field.default), text)
+        key = ConfigKey(f"{above}{field.name}", _values(hint), _default(field.default), text)
         if on_command_line and not is_mapping:
-            short = (extra.name for extra in _extras(hint) if isinstance(extra, Short))
+            short = (extra.name for extra in _extras(hint) if isinstance(extra, ShortOption))
             key = replace(
                 key,
                 names=(*short, f"--{field.name.replace('_', '-')}"),
@@ -88,7 +91,7 @@ def _is_section(kind: Any) -> bool:
 
 
 def _extras(hint: Any) -> Iterator[Any]:
-    """Yield what a type is annotated with, the last first: a field's own before that of its type."""
+    """Yield the annotations of a type, last first, so that the field's precede those of its type."""
     if get_origin(hint) is Annotated:
         yield from reversed(hint.__metadata__)
     for inner in get_args(hint)[:1]:
@@ -96,30 +99,30 @@ def _extras(hint: Any) -> Iterator[Any]:
 
 
 def _metavar(hint: Any) -> str:
-    """Return what an option of this type takes: its unit, or its choices; empty for a flag."""
-    unit = next((extra.metavar for extra in _extras(hint) if isinstance(extra, Unit)), "")
+    """Return the placeholder of an option's value: its unit or its choices; empty for a flag."""
+    unit = next((extra.name for extra in _extras(hint) if isinstance(extra, Metavar)), "")
     return unit or ("" if get_args(hint)[0] is bool else _values(hint).replace("`, `", "|").strip("`"))
 
 
 def _values(hint: Any) -> str:
-    """Return in words what a type takes."""
+    """Return a description of the values of a type."""
     inner = get_args(hint)
     match get_origin(hint):
         case typing.Annotated:
-            said = _values(inner[0]) + _limits(inner[1:])
+            text = _values(inner[0]) + _limits(inner[1:])
         case typing.Literal:
-            said = _choices(inner)
+            text = _choices(inner)
         case builtins.tuple:
-            said = f"{_values(inner[0])}, or a list"
+            text = f"{_values(inner[0])}, or a list"
         case None if _is_section(hint):
-            said = KINDS[dict]
+            text = TYPE_NAMES[dict]
         case None if issubclass(hint, Enum):
-            said = _choices([choice.value for choice in hint])
+            text = _choices([choice.value for choice in hint])
         case None | builtins.dict as kind:
-            said = KINDS[kind or hint]
-        case _:  # one type or another
-            said = ", or ".join(_values(kind) for kind in inner if kind is not NoneType)
-    return said
+            text = TYPE_NAMES[kind or hint]
+        case _:  # a union
+            text = ", or ".join(_values(kind) for kind in inner if kind is not NoneType)
+    return text
 
 
 def _choices(values: Iterable[object]) -> str:
@@ -127,12 +130,12 @@ def _choices(values: Iterable[object]) -> str:
 
 
 def _limits(extras: tuple[Any, ...]) -> str:
-    """Return the limits among what is annotated: `, 0 to 1000`."""
+    """Return the limits among the annotations: `, 0 to 1000`."""
     limits = (extra for extra in extras if isinstance(extra, Range))
     return "".join(
-        f", more than {limit.least}, up to {limit.most}"
-        if limit.above
-        else f", {limit.least} to {limit.most}"
+        f", more than {limit.minimum}, up to {limit.maximum}"
+        if limit.exclusive
+        else f", {limit.minimum} to {limit.maximum}"
         for limit in limits
     )
 

@@ -1,9 +1,9 @@
-"""Communities as both ExaBGP 4.2 and 5 take them; anything else would fail, or break a command (A5)."""
+"""Validation of BGP communities: accepts only what both ExaBGP 4.2 and 5 parse in the same way (A5)."""
 
 import re
 
 WELL_KNOWN = ("no-export", "no-advertise", "no-export-subconfed", "no-peer", "nopeer", "blackhole")
-"""The names that both versions know."""
+"""Names supported by both versions."""
 
 _MAX16 = 2**16 - 1
 _MAX32 = 2**32 - 1
@@ -15,23 +15,25 @@ _EXTENDED = {
     "bandwidth": (_MAX16, _MAX32),
     "l2info": (255, 255, _MAX16, _MAX16),
 }
-"""The highest number of each field, by type: the forms that mean the same on 4.2 and 5."""
+"""Maximum of each field by type, for the types that 4.2 and 5 encode identically."""
 
 
 def community(text: str) -> str:
     """Return a standard community in lower case (RFC 1997).
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a valid community.
     """
-    _demand_plain(text)
+    _check_printable(text)
     name = text.lower()
     if name in WELL_KNOWN:
         return name
     numbers = _numbers(text)
     if numbers is None or len(numbers) != 2:  # noqa: PLR2004
-        raise ValueError(f"is no community: AS:NUMBER (such as 64500:1), or one of {', '.join(WELL_KNOWN)}")
-    _demand_range(numbers, (_MAX16, _MAX16))
+        raise ValueError(
+            f"is not a valid community: use AS:NUMBER (such as 64500:1), or one of {', '.join(WELL_KNOWN)}"
+        )
+    _check_range(numbers, (_MAX16, _MAX16))
     return text
 
 
@@ -39,13 +41,13 @@ def large_community(text: str) -> str:
     """Return a large community (RFC 8092).
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a valid large community.
     """
-    _demand_plain(text)
+    _check_printable(text)
     numbers = _numbers(text)
     if numbers is None or len(numbers) != 3:  # noqa: PLR2004
-        raise ValueError("is no large community: AS:NUMBER:NUMBER (such as 4200000000:1:2)")
-    _demand_range(numbers, (_MAX32, _MAX32, _MAX32))
+        raise ValueError("is not a valid large community: use AS:NUMBER:NUMBER (such as 4200000000:1:2)")
+    _check_range(numbers, (_MAX32, _MAX32, _MAX32))
     return text
 
 
@@ -53,9 +55,9 @@ def extended_community(text: str) -> str:
     """Return an extended community (RFC 4360).
 
     Raises:
-        ValueError: it is none of those that both versions of ExaBGP understand alike.
+        ValueError: the text is not valid, or the versions of ExaBGP disagree on it.
     """
-    _demand_plain(text)
+    _check_printable(text)
     if re.fullmatch(r"0x[0-9a-fA-F]{16}", text):
         return text
     kind, _, rest = text.partition(":")
@@ -63,16 +65,16 @@ def extended_community(text: str) -> str:
     limits = _EXTENDED.get(kind)
     if numbers is None or limits is None or len(numbers) != len(limits):
         raise ValueError(
-            "is no extended community: target:AS:NUMBER, origin:AS:NUMBER, redirect:AS:NUMBER, "
+            "is not a valid extended community: use target:AS:NUMBER, origin:AS:NUMBER, redirect:AS:NUMBER, "
             "bandwidth:AS:BYTES, l2info:ENCAPSULATION:CONTROL:MTU:SITE, or 0x and 16 hexadecimal digits"
         )
-    _demand_range(numbers, limits)
+    _check_range(numbers, limits)
     return text
 
 
-def _demand_plain(text: str) -> None:
+def _check_printable(text: str) -> None:
     if any(not char.isprintable() for char in text):
-        raise ValueError("has a control character in it")
+        raise ValueError("contains a control character")
 
 
 def _numbers(text: str) -> list[int] | None:
@@ -81,7 +83,7 @@ def _numbers(text: str) -> list[int] | None:
     return [int(part) for part in text.split(":")]
 
 
-def _demand_range(numbers: list[int], limits: tuple[int, ...]) -> None:
+def _check_range(numbers: list[int], limits: tuple[int, ...]) -> None:
     for number, limit in zip(numbers, limits, strict=True):
         if number > limit:
-            raise ValueError(f"is out of range: {number} is more than {limit}")
+            raise ValueError(f"is out of range: {number} exceeds {limit}")

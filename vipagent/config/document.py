@@ -1,7 +1,7 @@
-"""A YAML file as text: what a number is, the schema decides, not YAML.
+"""YAML loader that returns scalars as strings and leaves their types to the schema.
 
-YAML reads `65000:1` as a number in base 60, `on` as a truth value and `007` as 7. So all scalars are taken as
-they are written, as on a command line; only the options under `store:` have types, by YAML 1.2's rules.
+YAML 1.1 reads `65000:1` as a sexagesimal number, `on` as a boolean and `007` as 7. Therefore scalars stay as
+written, as on a command line. Only the options under `store:` are typed, by the rules of YAML 1.2.
 """
 
 import re
@@ -17,28 +17,28 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 class _TextLoader(yaml.SafeLoader):
-    """A loader without guesses, that refuses a key given twice."""
+    """Loader without implicit types that rejects duplicate keys."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Construct a mapping; PyYAML would silently take the last of two equal keys."""
+        """Construct a mapping; PyYAML itself would silently keep the last of several equal keys."""
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":null"):
                 raise yaml.constructor.ConstructorError(
-                    None, None, "a key has to be plain text", key.start_mark
+                    None, None, "keys must be plain strings", key.start_mark
                 )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is there twice", key.start_mark
+                    None, None, f"duplicate key {key.value}", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 class _TypedLoader(_TextLoader):
-    """The same with YAML's types."""
+    """Loader that resolves booleans, integers and floats."""
 
 
 def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
@@ -66,38 +66,38 @@ for _name in ("bool", "int", "float"):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a file whose top is a mapping.
+    """Read a file whose top level is a mapping.
 
     Raises:
-        ConfigError: it cannot be read, is empty, is no YAML, or is not a mapping.
+        ConfigError: the file is unreadable, empty, not valid YAML, or not a mapping.
     """
     data = parsed(path)
     if data is None:
-        raise failure(path, "is empty: give at least services")
+        raise failure(path, "is empty: no services are configured")
     if not isinstance(data, dict):
-        raise failure(path, "is no mapping: KEY: VALUE, with services: NAME: below")
+        raise failure(path, "is not a mapping with the key services")
     return data
 
 
 def parsed(path: Path) -> Any:
-    """Read a YAML file, whatever its top is.
+    """Read a YAML file with any top-level type.
 
     Raises:
-        ConfigError: it cannot be read, or is no YAML.
+        ConfigError: the file is unreadable or not valid YAML.
     """
     try:
         return _parse(content(path))
     except yaml.MarkedYAMLError as error:
-        raise failure(path, _trouble(error)) from None
+        raise failure(path, _message(error)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise failure(path, f"is no YAML: {str(error).splitlines()[0]}") from None
+        raise failure(path, f"is not valid YAML: {str(error).splitlines()[0]}") from None
 
 
 def content(path: Path) -> bytes:
     """Read a file of at most `MAX_BYTES`.
 
     Raises:
-        ConfigError: it cannot be read, or is larger.
+        ConfigError: the file is unreadable or larger.
     """
     try:
         with path.open("rb") as file:
@@ -105,12 +105,12 @@ def content(path: Path) -> bytes:
     except OSError as error:
         raise failure(path, f"cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
-        raise failure(path, f"is larger than {MAX_BYTES} bytes: that is no configuration")
+        raise failure(path, f"is larger than {MAX_BYTES} bytes")
     return data
 
 
 def failure(path: Path, text: str) -> ConfigError:
-    """Return the error that a whole file is."""
+    """Return an error about a whole file."""
     return ConfigError([Problem(str(path), "", None, text)])
 
 
@@ -128,7 +128,7 @@ def _parse(text: bytes) -> Any:
     return data
 
 
-def _trouble(error: yaml.MarkedYAMLError) -> str:
+def _message(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return f"{place}{error.problem or error.context or 'is no YAML'}"
+    return f"{place}{error.problem or error.context or 'is not valid YAML'}"

@@ -1,4 +1,4 @@
-"""The two ways to configure an agent, a file and a command line, through one validation."""
+"""Load the configuration of an agent from a file or from command-line options, with one validation."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,23 +11,23 @@ from vipagent.config import document
 from vipagent.config.problems import ConfigError, Location, Place, Problem, command_line
 from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.settings import AgentConfig
-from vipagent.config.validation import Checked, broken_rules, check, keys, shared_vips
+from vipagent.config.validation import ValidatedSection, check, keys, rule_violations, shared_vips
 from vipagent.config.values import name, node_name
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.plugins import NullListener, load
 
 LISTEN_LIBRARY = "prometheus_client"
-"""What the extra `listen` brings."""
+"""Library installed by the extra `listen`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A configuration on its way: its sections, and all that was found wrong."""
+    """Configuration under validation: its sections and the problems found so far."""
 
-    agent: Checked[AgentSection]
+    agent: ValidatedSection[AgentSection]
     place: Place
     node: str
-    services: dict[str, Checked[ServiceSection]] = field(default_factory=dict)
+    services: dict[str, ValidatedSection[ServiceSection]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -35,44 +35,42 @@ def load_file(path: str | Path) -> AgentConfig:
     """Read a configuration file.
 
     Raises:
-        ConfigError: it cannot be used; it has every problem of the file.
+        ConfigError: the configuration is invalid; the error lists all problems of the file.
     """
     given = document.read(Path(path))
     draft = _begin(given, Place(str(path)))
     services = draft.agent.section.services
     for service, section in services.items():
         _check_name(draft, ("services", service), service)
-        _add(draft, service, section, draft.place.below("services", service))
+        _add_service(draft, service, section, draft.place.below("services", service))
     if not services and "services" not in draft.agent.broken:
-        draft.problems.append(
-            draft.place.problem(("services",), None, "is missing: services: NAME: with its keys")
-        )
+        draft.problems.append(draft.place.problem(("services",), None, "no services are configured"))
     return _finish(draft)
 
 
 def load_options(given: Mapping[str, Any]) -> AgentConfig:
-    """Take one service from a command line.
+    """Load the configuration of one service from command-line options.
 
     Args:
-        given: the options that were given, by their names with underscores; `service` is the service's name.
+        given: the options by name, with underscores; `service` is the service's name.
 
     Raises:
-        ConfigError: they cannot be used; it names options, not keys.
+        ConfigError: the configuration is invalid; the problems refer to options, not to keys.
     """
     place = command_line()
     top = {key: value for key, value in given.items() if key in keys(AgentSection)}
     draft = _begin(top, place)
     service = {key: value for key, value in given.items() if key != "service" and key not in top}
     _check_name(draft, ("service",), given.get("service"))
-    _add(draft, str(given.get("service")), service, place)
+    _add_service(draft, str(given.get("service")), service, place)
     return _finish(draft)
 
 
 def load_store(given: Mapping[str, Any]) -> AgentConfig:
-    """Take from a command line how to reach the store, and nothing else: the configuration has no services.
+    """Load the connection to the store from command-line options; the result has no services.
 
     Raises:
-        ConfigError: the options cannot be used.
+        ConfigError: the options are invalid.
     """
     return _finish(_begin(given, command_line()))
 
@@ -81,22 +79,24 @@ def _begin(given: Mapping[str, Any], place: Place) -> _Draft:
     agent = check(AgentSection, given, place)
     draft = _Draft(agent, place, agent.section.node or socket.gethostname())
     draft.problems.extend(agent.problems)
-    draft.problems.extend(_host_name(draft))
-    draft.problems.extend(_backend(draft))
-    draft.problems.extend(_listening(draft))
+    draft.problems.extend(_check_host_name(draft))
+    draft.problems.extend(_check_backend(draft))
+    draft.problems.extend(_check_listen(draft))
     return draft
 
 
-def _add(draft: _Draft, service: str, given: Any, place: Place) -> None:
-    """Validate one service."""
+def _add_service(draft: _Draft, service: str, given: Any, place: Place) -> None:
+    """Validate a service and add it to the draft."""
     if not isinstance(given, Mapping):
-        draft.problems.append(draft.place.problem(("services", service), given, "is no mapping (KEY: VALUE)"))
+        draft.problems.append(
+            draft.place.problem(("services", service), given, "is not a mapping (KEY: VALUE)")
+        )
         return
     checked = check(ServiceSection, given, place)
     broken = checked.broken | (draft.agent.broken & {"node"})
     draft.services[service] = checked
     draft.problems.extend(checked.problems)
-    draft.problems.extend(broken_rules(checked.section, draft.node, broken, place))
+    draft.problems.extend(rule_violations(checked.section, draft.node, broken, place))
 
 
 def _finish(draft: _Draft) -> AgentConfig:
@@ -105,13 +105,13 @@ def _finish(draft: _Draft) -> AgentConfig:
     if problems:
         raise ConfigError(problems)
     agent = draft.agent.section
-    services = (section.configured(name, agent, draft.node) for name, section in sections.items())
-    return agent.configured(tuple(services), draft.node)
+    services = (section.to_service_config(name, agent, draft.node) for name, section in sections.items())
+    return agent.to_agent_config(tuple(services), draft.node)
 
 
 def _check_name(draft: _Draft, location: Location, service: Any) -> None:
     if service is None:
-        draft.problems.append(draft.place.problem(location, None, "is missing: the service's name"))
+        draft.problems.append(draft.place.problem(location, None, "is required"))
         return
     try:
         name(str(service))
@@ -119,8 +119,8 @@ def _check_name(draft: _Draft, location: Location, service: Any) -> None:
         draft.problems.append(draft.place.problem(location, service, str(error)))
 
 
-def _host_name(draft: _Draft) -> Iterator[Problem]:
-    """Yield what is wrong with the host's name, where it has to serve as the node's."""
+def _check_host_name(draft: _Draft) -> Iterator[Problem]:
+    """Yield the problem with the host's name if it is used as the node's name and is invalid."""
     if draft.agent.section.node is not None or "node" in draft.agent.broken:
         return
     try:
@@ -129,16 +129,16 @@ def _host_name(draft: _Draft) -> Iterator[Problem]:
         yield draft.place.problem(("node",), draft.node, f"(this host's name) {error}")
 
 
-def _listening(draft: _Draft) -> Iterator[Problem]:
-    """Yield what is missing for `listen`."""
-    wanted = draft.agent.section.listen
-    if wanted is not None and find_spec(LISTEN_LIBRARY) is None:
+def _check_listen(draft: _Draft) -> Iterator[Problem]:
+    """Yield a problem if `listen` is set but its library is not installed."""
+    listen = draft.agent.section.listen
+    if listen is not None and find_spec(LISTEN_LIBRARY) is None:
         text = f"needs the library {LISTEN_LIBRARY}: install vipagent with its extra [listen]"
-        yield draft.place.problem(("listen",), wanted, text)
+        yield draft.place.problem(("listen",), listen, text)
 
 
-def _backend(draft: _Draft) -> Iterator[Problem]:
-    """Yield what the backend itself finds wrong, by making one: its constructor does no I/O."""
+def _check_backend(draft: _Draft) -> Iterator[Problem]:
+    """Yield the problems that the backend's constructor, which does no I/O, reports."""
     if "backend" in draft.agent.broken:
         return
     name = draft.agent.section.backend
@@ -148,8 +148,8 @@ def _backend(draft: _Draft) -> Iterator[Problem]:
         yield draft.place.problem(("backend",), name, str(error))
         return
     if draft.agent.broken & {"hosts", "store"}:
-        return  # of the rest the defaults will do
+        return  # the backend cannot be checked with broken options
     try:
-        backend(draft.agent.section.reaching(draft.node), NullListener())
+        backend(draft.agent.section.store_settings(draft.node), NullListener())
     except StoreConfigError as error:
         yield draft.place.problem(("store",), None, f"{name}: {error}")

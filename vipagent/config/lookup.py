@@ -1,42 +1,42 @@
-"""Where the configuration is, for every command: `--config`, the environment, or the usual place."""
+"""Location of the configuration file: `--config`, then $VIPAGENT_CONFIG, then the default path."""
 
 import os
 from pathlib import Path
 
 from vipagent.config.problems import ConfigError, Problem
 
-VARIABLE = "VIPAGENT_CONFIG"
-USUAL = Path("/etc/vipagent/vipagent.yaml")
-ORDER = f"${VARIABLE}, else {USUAL}"
-"""For help texts: where a file is looked for that is not named."""
+CONFIG_VARIABLE = "VIPAGENT_CONFIG"
+DEFAULT_PATH = Path("/etc/vipagent/vipagent.yaml")
+LOOKUP_ORDER = f"${CONFIG_VARIABLE}, else {DEFAULT_PATH}"
+"""Lookup order without `--config`, for help texts."""
 
 
-def expected() -> Path:
-    """Return the file that is meant where none is named, whether or not it is there."""
-    return Path(os.environ.get(VARIABLE) or USUAL)
+def default_path() -> Path:
+    """Return the path used without `--config`, whether or not the file exists."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
 
 
-def find(named: str | None, instead: str) -> Path:
-    """Return the file that is named, or else the first of those that are looked for.
+def find(path: str | None, hint: str) -> Path:
+    """Return the path of the configuration file.
 
     Args:
-        named: by `--config` or an argument; None: by nothing.
-        instead: what else an operator can do, for the message.
+        path: the path given by `--config` or an argument, if any.
+        hint: what the operator can do if no file is found; part of the error message.
 
     Raises:
-        ConfigError: none is named, and there is none.
+        ConfigError: no path is given and no default file exists.
     """
-    if named is not None:
-        return Path(named)
-    file = expected()
-    if os.environ.get(VARIABLE) or _is_there(file):
+    if path is not None:
+        return Path(path)
+    file = default_path()
+    if os.environ.get(CONFIG_VARIABLE) or _exists(file):
         return file
-    looked = f"none is named, ${VARIABLE} is not set, and there is no {USUAL}: {instead}"
-    raise ConfigError([Problem("configuration", "", None, looked)])
+    text = f"not specified, ${CONFIG_VARIABLE} is not set, and {DEFAULT_PATH} does not exist: {hint}"
+    raise ConfigError([Problem("configuration", "", None, text)])
 
 
-def _is_there(file: Path) -> bool:
-    """Say whether there is a file. Where that may not be seen, reading it will say why."""
+def _exists(file: Path) -> bool:
+    """Return whether a file exists; if that cannot be determined, reading it will report why."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where, in the words of whoever wrote it: keys, or options."""
+"""Problems of a configuration, located by key (in a file) or by option (on a command line)."""
 
 import re
 from collections.abc import Sequence
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 
 COMMAND_LINE = "command line"
 Location = tuple[int | str, ...]
-SHOWN = 80
-"""Characters of a value that a message shows."""
+MAX_SHOWN = 80
+"""Maximum length of a value in a message, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong."""
+    """One problem of a configuration."""
 
     where: str
     """The file, or `command line`."""
     key: str
-    """`services.apex.vip[1]`, or `--vip`; empty: the whole of it."""
+    """`services.apex.vip[1]` or `--vip`; empty if the problem concerns the whole configuration."""
     value: object
-    """As it was given; None: there is none to show, or it must not be shown (a secret)."""
+    """The value as given; None if there is no value or it may be a secret."""
     text: str
-    """What is wrong, and what would be right."""
+    """What is wrong and how to correct it."""
 
     def __str__(self) -> str:
-        """Return one line: where, key, value, text."""
+        """Return the problem on one line: where, key, value, text."""
         parts = [self.where, self.key] if self.key else [self.where]
         shown = "" if self.value is None else f"{_shown(self.value)} "
         return f"{': '.join(parts)}: {shown}{self.text}"
@@ -32,37 +32,37 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A section of the configuration."""
+    """Location of a section of the configuration."""
 
     where: str
     path: str = ""
-    """The section's own key with a dot at its end; `--`: the options of a command line."""
+    """The section's key with a trailing dot; `--` for command-line options."""
 
     def below(self, *keys: str) -> "Place":
-        """Return the place of a section in this one; the command line has no sections."""
+        """Return the location of a subsection; a command line has no subsections."""
         return (
             self if self.path == "--" else Place(self.where, self.path + "".join(f"{key}." for key in keys))
         )
 
     def key(self, location: Location) -> str:
-        """Return the full key of a value in this section."""
+        """Return the full key, or the option, of a value in this section."""
         if self.path == "--":
             return f"--{str(location[0]).replace('_', '-')}"
         text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
         return self.path + text.removeprefix(".")
 
     def problem(self, location: Location, value: object, text: str) -> Problem:
-        """Return a problem of a value in this section."""
+        """Return a problem with a value in this section."""
         return Problem(self.where, self.key(location), value, text)
 
 
 def command_line() -> Place:
-    """Return the place of the options of one service."""
+    """Return the location of command-line options."""
     return Place(COMMAND_LINE, "--")
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used, and everything that is wrong with it."""
+    """The configuration is invalid; carries all problems found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -70,11 +70,11 @@ class ConfigError(Exception):
 
 
 def describe(problems: Sequence[Problem]) -> str:
-    """Return the message for people: a line per problem, control characters escaped."""
+    """Return a message with one line per problem and control characters escaped."""
     return "\n".join(str(problem) for problem in problems)
 
 
 def _shown(value: object) -> str:
-    """Return a value on one line, whatever is in it."""
-    text = re.sub("//[^/@]*@", "//…@", repr(value))  # a URL may have a password in it
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    """Return a value escaped, truncated and on one line."""
+    text = re.sub("//[^/@]*@", "//…@", repr(value))  # a URL may contain a password
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

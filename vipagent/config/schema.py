@@ -1,7 +1,7 @@
-"""The sections of a configuration: the options of all parts together, and from them the parts' settings.
+"""Schema of the configuration: combines the options of all components into sections.
 
-An option is stated where it is used: in the settings of the core, the checks, the routes, the store, the
-agent. Only what becomes something else (who owns which VIP, where the store is) is stated here.
+An option is defined in the settings of the component that uses it (core, checks, routes, store, agent). This
+module defines only the options that are converted first (VIP ownership, the store's options).
 """
 
 import secrets
@@ -26,79 +26,79 @@ from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import StoreOptions, StoreSettings
 
 INSTANCE = secrets.token_hex(8)
-"""This run of the agent, however often it reads its configuration."""
+"""Identifier of this run of the agent; a reload does not change it."""
 Owners = tuple[tuple[str, ...], ...]
-P = TypeVar("P", bound=Section)
+SectionT = TypeVar("SectionT", bound=Section)
 
 
-def _shape(value: Any) -> str:
+def _pool_tag(value: Any) -> str:
     return "<by node>" if isinstance(value, dict) else "<flat>"
 
 
 Pool = Annotated[
     Annotated[v.Vips, Tag("<flat>")] | Annotated[dict[v.NodeName, v.Vips], Tag("<by node>")],
-    Discriminator(_shape),
-    v.Unit("IP"),
+    Discriminator(_pool_tag),
+    v.Metavar("IP"),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolOptions(Section):
-    """Whose VIPs are whose."""
+    """The service's VIPs and their owners."""
 
-    auth_ip: Annotated[v.Vips, "VIP that this node owns: an address or a prefix. May be several."] = ()
+    auth_ip: Annotated[v.Vips, "VIP owned by this node: an address or a prefix. Repeatable."] = ()
     vip: Annotated[
         Pool,
-        "VIP of the service; all nodes' (this node's own may be left out), the same on every node. May "
-        "be several. In a file also a mapping of nodes to VIPs, which auth_ip then follows.",
+        "VIP of the service, identical on every node; VIPs in auth_ip can be omitted. Repeatable. In a "
+        "file also a mapping of nodes to VIPs, which replaces auth_ip.",
     ] = ()
 
     def owned(self, node: str) -> tuple[str, ...]:
-        """Return the VIPs that the node owns."""
+        """Return the VIPs owned by the node."""
         if self.auth_ip or not isinstance(self.vip, dict):
             return self.auth_ip
         return self.vip.get(node, ())
 
     def owners(self) -> Owners:
-        """Return the pool by owner, the same and in the same order on every node (A2).
+        """Return the pool grouped by owner, in the same order on every node (A2).
 
-        By node where the file says who owns what; else each VIP has its own owner.
+        Without a mapping of nodes to VIPs in the file, each VIP forms a separate group.
         """
         if isinstance(self.vip, dict):
             return tuple(sorted(filter(None, self.vip.values()), key=lambda vips: addresses.order(vips[0])))
         return tuple((vip,) for vip in sorted({*self.vip, *self.auth_ip}, key=addresses.order))
 
     def pool(self) -> tuple[str, ...]:
-        """Return every VIP that the service names."""
+        """Return all VIPs of the service."""
         return tuple(vip for seat in self.owners() for vip in seat)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentOptions(Section):
-    """Who the agent is, and which kind of store it has."""
+    """Identity of the agent and type of its store."""
 
     node: Annotated[
         v.NodeName | None,
-        "This node's name, unique among the nodes; by default the host's name.",
+        "Name of this node, unique among the nodes (default: the host's name).",
     ] = None
-    backend: Annotated[v.Name, "Kind of store: see `vipagent backends`."] = "file"
+    backend: Annotated[v.Name, "Type of store; `vipagent backends` lists the installed ones."] = "file"
 
 
-# The bases' order is that of `--help` and of all tables, from the last one to the first.
+# `--help` and all tables list the options of the last base first.
 @dataclass(frozen=True, kw_only=True)
 class ServiceSection(
     AddressOptions, RouteSettings, HookSettings, HealthOptions, CheckSettings, CoreOptions, PoolOptions
 ):
     """One service: `services: NAME:`, or the options of `vipagent run`.
 
-    Nothing in it is required here, so that every rule can have its own message.
+    No field is required: the rules in `vipagent.config.validation` report missing ones.
     """
 
-    def configured(self, name: str, agent: "AgentSection", node: str) -> ServiceConfig:
-        """Return the plain settings of this service."""
+    def to_service_config(self, name: str, agent: "AgentSection", node: str) -> ServiceConfig:
+        """Return the settings of this service."""
         core = ServiceSettings(
-            **vars(part(CoreOptions, self))
-            | vars(part(HealthOptions, self))
+            **vars(subset(CoreOptions, self))
+            | vars(subset(HealthOptions, self))
             | {
                 "name": name,
                 "node": node,
@@ -109,38 +109,38 @@ class ServiceSection(
         )
         return ServiceConfig(
             core,
-            part(RouteSettings, self),
-            part(CheckSettings, self),
-            part(HookSettings, self),
-            **vars(part(AddressOptions, self)),
+            subset(RouteSettings, self),
+            subset(CheckSettings, self),
+            subset(HookSettings, self),
+            **vars(subset(AddressOptions, self)),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSection(ProcessOptions, LogSettings, StoreOptions, AgentOptions):
-    """The top of the file: what all services share."""
+    """The top level of the file: options shared by all services."""
 
-    store: Annotated[dict[str, Any], "Options of this backend alone (credentials, TLS, ...)."] = field(
+    store: Annotated[dict[str, Any], "Backend-specific options (credentials, TLS, ...)."] = field(
         default_factory=dict
     )
     services: Annotated[dict[str, Any], "The services, by name."] = field(default_factory=dict)
 
-    def reaching(self, node: str) -> StoreSettings:
-        """Return how to reach the store."""
-        options = vars(part(StoreOptions, self))
+    def store_settings(self, node: str) -> StoreSettings:
+        """Return the settings of the store's session."""
+        options = vars(subset(StoreOptions, self))
         return StoreSettings(node=node, instance=INSTANCE, options=self.store, **options)
 
-    def configured(self, services: tuple[ServiceConfig, ...], node: str) -> AgentConfig:
-        """Return the plain settings of the agent."""
+    def to_agent_config(self, services: tuple[ServiceConfig, ...], node: str) -> AgentConfig:
+        """Return the settings of the agent."""
         return AgentConfig(
             self.backend,
-            self.reaching(node),
+            self.store_settings(node),
             services,
-            part(LogSettings, self),
-            **vars(part(ProcessOptions, self)),
+            subset(LogSettings, self),
+            **vars(subset(ProcessOptions, self)),
         )
 
 
-def part(kind: type[P], section: P) -> P:
-    """Return those options of a section that one part of the agent uses."""
+def subset(kind: type[SectionT], section: SectionT) -> SectionT:
+    """Return the options of a section that belong to one of its base classes."""
     return kind(**{option.name: getattr(section, option.name) for option in fields(kind)})  # type: ignore[arg-type]

@@ -1,16 +1,16 @@
-"""A whole configuration as the agent takes it: plain data, already validated."""
+"""The validated configuration of an agent as plain data."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from vipagent.checks.settings import CheckSettings, HookSettings
-from vipagent.config.values import UPPER, Listen, Seconds, Section, Unit
+from vipagent.config.values import UPPER, Listen, Metavar, Seconds, Section
 from vipagent.core.settings import ServiceSettings
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import StoreSettings
 
-LEVELS = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-FACILITIES = Literal[
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+Facility = Literal[
     "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp",
     "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ]  # fmt: skip
@@ -18,52 +18,52 @@ FACILITIES = Literal[
 
 @dataclass(frozen=True)
 class LogSettings(Section):
-    """What is logged, and how."""
+    """Log level and format."""
 
     log_level: Annotated[
-        LEVELS,
+        LogLevel,
         UPPER,
-        "Least level that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
-        Unit("LEVEL"),
+        "Minimum log level: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+        Metavar("LEVEL"),
     ] = "INFO"
-    log_format: Annotated[Literal["text", "json"], "Format of the log on stderr."] = "text"
+    log_format: Annotated[Literal["text", "json"], "Log format on stderr."] = "text"
     syslog_facility: Annotated[
-        FACILITIES | None,
-        "Facility of syslog that is logged to, too: daemon, local0, ...",
-        Unit("FACILITY"),
+        Facility | None,
+        "Syslog facility (daemon, local0, ...); if set, the log also goes to syslog.",
+        Metavar("FACILITY"),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessOptions(Section):
-    """What concerns the agent's process."""
+    """Options of the agent's process."""
 
     watchdog: Annotated[
         Seconds,
-        "Time that the agent may hang, in seconds; then it is ended, for ExaBGP to start it anew. "
-        "0: for ever.",
+        "Watchdog timeout, in seconds: an agent that hangs for this long is killed, and ExaBGP restarts "
+        "it. 0 disables the watchdog.",
     ] = 10.0
     listen: Annotated[
         Listen | None,
-        "Where a status page, /metrics, /healthz and /status.json are served by HTTP, read-only; without "
-        "HOST on 127.0.0.1 alone. Needs the extra listen.",
+        "Listen address of the read-only HTTP server with a status page, /metrics, /healthz and "
+        "/status.json; without HOST 127.0.0.1. Requires the extra listen.",
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddressOptions(Section):
-    """What concerns the host's addresses."""
+    """Options of the host's addresses."""
 
     ip_setup: Annotated[
         bool,
-        "Put the VIPs on the loopback interface, which takes CAP_NET_ADMIN; one that cannot be put there "
+        "Add the VIPs to the loopback interface, which requires CAP_NET_ADMIN; a VIP that cannot be added "
         "is not announced.",
     ] = False
 
 
 @dataclass(frozen=True)
 class ServiceConfig(AddressOptions):
-    """One service: what the core decides by, how its routes look, how it is checked."""
+    """One service: settings of the core, the routes, the check and the hooks."""
 
     core: ServiceSettings
     routes: RouteSettings = field(default_factory=RouteSettings)
@@ -78,7 +78,7 @@ class ServiceConfig(AddressOptions):
 
 @dataclass(frozen=True)
 class AgentConfig(ProcessOptions):
-    """All that one agent is told."""
+    """The whole configuration of an agent."""
 
     backend: str
     store: StoreSettings

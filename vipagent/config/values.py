@@ -1,12 +1,12 @@
-"""Options and the types of their values: what a key takes, and the message for what it does not take.
+"""Types of configuration values and the messages for invalid ones.
 
-An option is a field of a frozen dataclass: its name, its type with limits and unit, its meaning, its default.
+An option is a field of a frozen dataclass: name, type with limits and unit, description, default.
 
-    interval: Annotated[SomeSeconds, "Time between two checks, in seconds.", Short("-i")] = 5.0
+    interval: Annotated[PositiveSeconds, "Interval between checks, in seconds.", ShortOption("-i")] = 5.0
 
-It stands with the settings of the part that uses it. Command line, file, documentation, manual
-pages and completion are made from it (`vipagent.config.catalog`). Free of pydantic, for the agent: only who
-validates imports it.
+It belongs to the settings of the component that uses it. Command line, file, documentation, manual
+pages and completion are generated from it (`vipagent.config.catalog`). This module does not import pydantic:
+only the process that validates needs it.
 """
 
 import re
@@ -20,118 +20,122 @@ from vipagent.net.endpoint import Endpoint
 from vipagent.store.layout import WHOLE_SERVICE
 
 DAY = 86_400
-MAX32 = 2**32 - 1
+MAX_UINT32 = 2**32 - 1
 MAX_NAME = 200
 MAX_PORT = 65_535
-LOOPBACK = "127.0.0.1"
-LISTENING = "PORT (of the loopback), ADDRESS:PORT or [IPV6]:PORT; 0.0.0.0:PORT or [::]:PORT is every address"
+DEFAULT_LISTEN_HOST = "127.0.0.1"
+LISTEN_FORMATS = (
+    "use PORT (on 127.0.0.1), ADDRESS:PORT or [IPV6]:PORT; 0.0.0.0:PORT or [::]:PORT for all addresses"
+)
 
 
 class Section:
-    """The base of a mapping of the file: it takes its own keys only, and no number that is none."""
+    """Base class of a mapping of the file: rejects unknown keys, infinity and NaN."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """What a number or a text is, for `--help`: `SECONDS`. That of the field counts before its type's."""
+class Metavar:
+    """Placeholder of the value in `--help`: `SECONDS`. The field's overrides that of its type."""
 
-    metavar: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Short:
-    """Another name on the command line: `-i`."""
+class ShortOption:
+    """Short option name: `-i`."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The least and the greatest number that is taken; `annotated_types` would cost each agent 0.8 MB."""
+    """Limits of a number. Defined here because `annotated_types` would cost each agent 0.8 MB."""
 
-    least: int
-    most: int
-    above: bool = False
-    """Whether the least number itself is too small."""
+    minimum: int
+    maximum: int
+    exclusive: bool = False
+    """Whether the minimum itself is excluded."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         """Return the number's schema with these limits."""
-        return {**handler(source), "gt" if self.above else "ge": self.least, "le": self.most}
+        return {**handler(source), "gt" if self.exclusive else "ge": self.minimum, "le": self.maximum}
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A text that a function checks and makes canonical; its `ValueError` is the message."""
+    """Value validated and converted by a function, whose `ValueError` is the message."""
 
     parse: Callable[[Any], Any]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        """Call the function with what pydantic found good."""
+        """Call the function after pydantic's validation."""
         from pydantic_core.core_schema import no_info_after_validator_function as after  # noqa: PLC0415
 
         return after(self.parse, handler(source))
 
 
 @dataclass(frozen=True, slots=True)
-class Spelt:
-    """A value that has other spellings; the function returns the one that pydantic takes."""
+class Normalized:
+    """Value normalized by a function before pydantic's validation."""
 
-    unify: Callable[[Any], Any]
+    normalize: Callable[[Any], Any]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        """Call the function with what is given; of several, the last one is called first."""
+        """Call the function before pydantic's validation; the last of several is called first."""
         from pydantic_core.core_schema import no_info_before_validator_function as before  # noqa: PLC0415
 
-        return before(self.unify, handler(source))
+        return before(self.normalize, handler(source))
 
 
 def name(text: str) -> str:
-    """Return a service's or node's name.
+    """Return a valid name of a service or node.
 
     Raises:
-        ValueError: it cannot be one.
+        ValueError: the text is not a valid name.
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text) or not text.strip(".") or len(text) > MAX_NAME:
-        raise ValueError(f"is no name: letters, digits, '.', '_' and '-', at most {MAX_NAME} characters")
+        raise ValueError(
+            f"is not a valid name: use letters, digits, '.', '_' and '-', at most {MAX_NAME} characters"
+        )
     return text
 
 
 def node_name(text: str) -> str:
-    """Return a node's name.
+    """Return a valid name of a node.
 
     Raises:
-        ValueError: it cannot be one.
+        ValueError: the text is not a valid name, or is reserved.
     """
     if name(text) == WHOLE_SERVICE:
-        raise ValueError("is reserved for the maintenance of a whole service: name the node otherwise")
+        raise ValueError("is reserved for the maintenance of a whole service: choose another node name")
     return text
 
 
 def prefix(text: str) -> str:
-    """Return the path in the store that everything lies below.
+    """Return the root path in the store.
 
     Raises:
-        ValueError: it is no absolute path.
+        ValueError: the text is not a valid absolute path.
     """
     if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+/?", text) or any(
         not part.strip(".") for part in text[1:].split("/")[:-1]
     ):
-        raise ValueError("is no absolute path of plain names (such as /exabgp)")
+        raise ValueError("is not a valid absolute path (such as /exabgp)")
     return text.rstrip("/")
 
 
 def plain(text: str) -> str:
-    """Return a text that fits on a line.
+    """Return a single line of printable text.
 
     Raises:
-        ValueError: it is empty, or a control character is in it.
+        ValueError: the text is empty or contains a control character.
     """
     if not text.strip():
         raise ValueError("is empty")
     if any(not char.isprintable() for char in text):
-        raise ValueError("has a control character in it")
+        raise ValueError("contains a control character")
     return text
 
 
@@ -139,48 +143,50 @@ def command(text: str) -> str:
     """Return a shell command, possibly of several lines.
 
     Raises:
-        ValueError: it is empty, or has a NUL in it, which no program can be given.
+        ValueError: the text is empty, or contains NUL, which cannot be part of an argument.
     """
     if not text.strip() or "\0" in text:
-        raise ValueError("is no command")
+        raise ValueError("is not a valid command")
     return text
 
 
 def listen(text: str) -> str:
-    """Return where to listen, as `ADDRESS:PORT`; without an address it is the loopback.
+    """Return a listen address as `ADDRESS:PORT`; the default address is the loopback.
 
     Raises:
-        ValueError: it is something else. A name is, too, but for `localhost`: resolving it takes time.
+        ValueError: the text is not valid. Host names other than `localhost` are not resolved.
     """
     host, _, port = text.rpartition(":")
     in_brackets = host.startswith("[") and host.endswith("]")
     try:
-        address = addresses.host({"": LOOPBACK, "localhost": LOOPBACK}.get(host, host.strip("[]")))
+        address = addresses.host(
+            {"": DEFAULT_LISTEN_HOST, "localhost": DEFAULT_LISTEN_HOST}.get(host, host.strip("[]"))
+        )
     except ValueError:
-        raise ValueError(f"is no address to listen at: {LISTENING}") from None
+        raise ValueError(f"is not a valid listen address: {LISTEN_FORMATS}") from None
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= MAX_PORT:
-        raise ValueError(f"has no port from 1 to {MAX_PORT}: {LISTENING}")
+        raise ValueError(f"has no valid port (1 to {MAX_PORT}): {LISTEN_FORMATS}")
     if in_brackets != (":" in address):
-        raise ValueError(f"is no address to listen at, for brackets are for IPv6: {LISTENING}")
+        raise ValueError(f"is not a valid listen address, brackets are for IPv6: {LISTEN_FORMATS}")
     return str(Endpoint(address, int(port)))
 
 
 def next_hop(text: str) -> str:
-    """Return a next hop.
+    """Return a next hop: an address or `self`.
 
     Raises:
-        ValueError: it is neither an address nor `self`.
+        ValueError: the text is neither.
     """
     return text if text == "self" else addresses.host(text)
 
 
 def _listed(value: Any) -> Any:
-    """Accept a single value where a list is taken."""
+    """Accept a single value in place of a list."""
     return value if isinstance(value, list | tuple | dict) or value is None else [value]
 
 
 def _split(pattern: str) -> Callable[[Any], Any]:
-    """Accept several values in one text."""
+    """Accept several values in one string, separated by a pattern."""
 
     def split(value: Any) -> Any:
         if not isinstance(value, list | tuple):
@@ -195,42 +201,42 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-_LIST = Spelt(_listed)
-_BRACKETS = Spelt(_split(r"[\[\] ]+"))
+_LIST = Normalized(_listed)
+_BRACKETS = Normalized(_split(r"[\[\] ]+"))
 
-Seconds = Annotated[float, Range(0, DAY), Unit("SECONDS")]
-SomeSeconds = Annotated[float, Range(0, DAY, above=True), Unit("SECONDS")]
-Number32 = Annotated[int, Range(0, MAX32), Unit("N")]
-ASN = Annotated[int, Range(1, MAX32), Unit("ASN")]
-Count = Annotated[int, Range(0, 1000), Unit("N")]
-Times = Annotated[int, Range(1, 1000), Unit("N")]
-UPPER = Spelt(_upper)
+Seconds = Annotated[float, Range(0, DAY), Metavar("SECONDS")]
+PositiveSeconds = Annotated[float, Range(0, DAY, exclusive=True), Metavar("SECONDS")]
+UInt32 = Annotated[int, Range(0, MAX_UINT32), Metavar("N")]
+ASN = Annotated[int, Range(1, MAX_UINT32), Metavar("ASN")]
+Count = Annotated[int, Range(0, 1000), Metavar("N")]
+PositiveCount = Annotated[int, Range(1, 1000), Metavar("N")]
+UPPER = Normalized(_upper)
 
 Text = Annotated[str, Parsed(plain)]
-Name = Annotated[str, Parsed(name), Unit("NAME")]
-NodeName = Annotated[str, Parsed(node_name), Unit("NODE")]
-Prefix = Annotated[str, Parsed(prefix), Unit("PATH")]
-Listen = Annotated[str, Parsed(listen), Unit("[HOST:]PORT")]
-CheckUrl = Annotated[str, Parsed(check_url), Unit("URL")]
-Command = Annotated[str, Parsed(command), Unit("COMMAND")]
+Name = Annotated[str, Parsed(name), Metavar("NAME")]
+NodeName = Annotated[str, Parsed(node_name), Metavar("NODE")]
+Prefix = Annotated[str, Parsed(prefix), Metavar("PATH")]
+Listen = Annotated[str, Parsed(listen), Metavar("[HOST:]PORT")]
+CheckUrl = Annotated[str, Parsed(check_url), Metavar("URL")]
+Command = Annotated[str, Parsed(command), Metavar("COMMAND")]
 
-Vips = Annotated[tuple[Annotated[str, Parsed(addresses.vip)], ...], _LIST, Unit("IP")]
-Neighbors = Annotated[tuple[Annotated[str, Parsed(addresses.host)], ...], _LIST, Unit("IP")]
-NextHops = Annotated[tuple[Annotated[str, Parsed(next_hop)], ...], _LIST, Unit("IP")]
-Commands = Annotated[tuple[Command, ...], _LIST, Unit("COMMAND")]
-Hosts = Annotated[tuple[Text, ...], Spelt(_split(r"[, ]+")), _LIST, Unit("HOST:PORT,...")]
+Vips = Annotated[tuple[Annotated[str, Parsed(addresses.vip)], ...], _LIST, Metavar("IP")]
+Neighbors = Annotated[tuple[Annotated[str, Parsed(addresses.host)], ...], _LIST, Metavar("IP")]
+NextHops = Annotated[tuple[Annotated[str, Parsed(next_hop)], ...], _LIST, Metavar("IP")]
+Commands = Annotated[tuple[Command, ...], _LIST, Metavar("COMMAND")]
+Hosts = Annotated[tuple[Text, ...], Normalized(_split(r"[, ]+")), _LIST, Metavar("HOST:PORT,...")]
 Communities = Annotated[
-    tuple[Annotated[str, Parsed(communities.community)], ...], _BRACKETS, _LIST, Unit("AS:NUMBER")
+    tuple[Annotated[str, Parsed(communities.community)], ...], _BRACKETS, _LIST, Metavar("AS:NUMBER")
 ]
 LargeCommunities = Annotated[
     tuple[Annotated[str, Parsed(communities.large_community)], ...],
     _BRACKETS,
     _LIST,
-    Unit("AS:NUMBER:NUMBER"),
+    Metavar("AS:NUMBER:NUMBER"),
 ]
 ExtendedCommunities = Annotated[
     tuple[Annotated[str, Parsed(communities.extended_community)], ...],
     _BRACKETS,
     _LIST,
-    Unit("TYPE:AS:NUMBER"),
+    Metavar("TYPE:AS:NUMBER"),
 ]

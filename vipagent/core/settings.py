@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
-from vipagent.config.values import Count, Seconds, Section, SomeSeconds, Times
+from vipagent.config.values import Count, PositiveCount, PositiveSeconds, Seconds, Section
 from vipagent.core.preference import Preferences
 from vipagent.types import OnStoreLoss, Standby, Takeover
 
@@ -16,8 +16,8 @@ class FlapHold(Section):
     seconds: Annotated[
         Seconds, "Time the owner must stay up before it registers, in seconds; 0 disables it."
     ] = 0.0
-    count: Annotated[Times, "Number of lost registrations within window that triggers the delay."] = 3
-    window: Annotated[SomeSeconds, "Period in which lost registrations are counted, in seconds."] = 60.0
+    count: Annotated[PositiveCount, "Number of lost registrations within window that triggers the delay."] = 3
+    window: Annotated[PositiveSeconds, "Period in which lost registrations are counted, in seconds."] = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +71,13 @@ class CoreOptions(Section):
 class HealthOptions(Section):
     """Thresholds of the local check."""
 
-    rise: Annotated[Times, "Consecutive successful checks before the service is considered up."] = 3
-    fall: Annotated[Times, "Consecutive failed checks before the service is considered down."] = 3
+    rise: Annotated[PositiveCount, "Consecutive successful checks before the service is considered up."] = 3
+    fall: Annotated[PositiveCount, "Consecutive failed checks before the service is considered down."] = 3
 
 
 @dataclass(frozen=True)
 class ServiceSettings(HealthOptions, CoreOptions):
-    """One service on one node. All times in seconds."""
+    """Settings of one service on one node. All times are in seconds."""
 
     name: str
     node: str

@@ -11,11 +11,11 @@ from vipagent.config.values import (
     Count,
     ExtendedCommunities,
     LargeCommunities,
+    Metavar,
     Neighbors,
     NextHops,
-    Number32,
     Section,
-    Unit,
+    UInt32,
 )
 from vipagent.core.actions import Preference
 
@@ -27,10 +27,10 @@ GRACEFUL_SHUTDOWN = "65535:0"
 class RoleAttributes(Section):
     """Attributes of the routes of one role, in addition to the common ones (A3)."""
 
-    community: Annotated[Communities, "Communities of this role alone."] = ()
-    large_community: Annotated[LargeCommunities, "Large communities of this role alone."] = ()
-    extended_community: Annotated[ExtendedCommunities, "Extended communities of this role alone."] = ()
-    local_preference: Annotated[Number32 | None, "Local preference, in place of the common one."] = None
+    community: Annotated[Communities, "Additional communities of this role."] = ()
+    large_community: Annotated[LargeCommunities, "Additional large communities of this role."] = ()
+    extended_community: Annotated[ExtendedCommunities, "Additional extended communities of this role."] = ()
+    local_preference: Annotated[UInt32 | None, "Local preference that overrides the common one."] = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Roles(Section):
 class RouteSettings(Section):
     """Attributes of a service's routes. Validated, so that no value can break a command (A5)."""
 
-    med: Annotated[Number32, "MED of the owner's route.", Unit("MED")] = 100
-    med_step: Annotated[Number32, "Increment of the MED per rank.", Unit("MED")] = 100
+    med: Annotated[UInt32, "MED of the owner's route.", Metavar("MED")] = 100
+    med_step: Annotated[UInt32, "Increment of the MED per rank.", Metavar("MED")] = 100
     prepend: Annotated[
         Count,
         "Number of times that the local AS is prepended to the AS path, per rank. Requires local_as; ignored "
@@ -64,13 +64,13 @@ class RouteSettings(Section):
     extended_community: Annotated[
         ExtendedCommunities, "Extended community of the routes. May be given several times."
     ] = ()
-    local_preference: Annotated[Number32 | None, "Local preference of the routes (iBGP)."] = None
+    local_preference: Annotated[UInt32 | None, "Local preference of the routes (iBGP)."] = None
     roles: Annotated[
         Roles,
         "Communities and local preference of the owner's routes (primary) and of all others (standby), in "
         "addition to the common ones.",
     ] = Roles()
-    path_id: Annotated[Number32 | None, "Path identifier (ADD-PATH)."] = None
+    path_id: Annotated[UInt32 | None, "Path identifier (ADD-PATH)."] = None
     neighbor: Annotated[
         Neighbors,
         "BGP neighbour that receives the routes, as in exabgp.conf. May be given several times; by default "
@@ -89,7 +89,7 @@ class RouteSettings(Section):
 
 
 def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
-    """Return the command that announces `vip`, or replaces its route, with this preference."""
+    """Return the command that announces `vip` with this preference, or replaces its route."""
     network = ip_network(vip)
     role = settings.attributes(preference.rank)
     communities = (*role.community, GRACEFUL_SHUTDOWN) if preference.draining else role.community

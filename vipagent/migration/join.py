@@ -8,7 +8,7 @@ from pathlib import Path
 from vipagent.config.load import load_store
 from vipagent.config.problems import COMMAND_LINE, ConfigError, Place, Problem
 from vipagent.config.schema import ServiceSection
-from vipagent.config.validation import broken_rules, check, shared_vips
+from vipagent.config.validation import check, rule_violations, shared_vips
 from vipagent.config.values import name
 from vipagent.migration.draft import Draft, Instance, Reading, Remark, Setting, Value, Weight, gathered
 
@@ -98,7 +98,7 @@ def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[P
         node = str(_given((*instance.top, *own)).get("node", ""))
         given = _given(instance.service)
         checked = check(ServiceSection, given, Place(instance.where))
-        rules = broken_rules(checked.section, node, checked.broken, Place(instance.where))
+        rules = rule_violations(checked.section, node, checked.broken, Place(instance.where))
         for problem in (*checked.problems, *rules):
             # An invalid own VIP is also in the pool.
             if not problem.key.startswith("vip") or problem.value != given.get("auth_ip"):

@@ -1,8 +1,8 @@
-"""A session with a store as the agent sees it. A new store is not a subclass of this: see `driver`.
+"""Interface of a store session as used by the agent. A new store subclasses `Driver`, not `Backend`.
 
-It holds what the agent desires (entries to keep registered, directories to watch), and makes it true again
-after every fault, on a thread of its own; the agent never waits for it. What it learns goes to a `Listener`.
-`vipagent.testing` has the suite that the session with every driver passes.
+A session keeps the desired entries registered and the desired directories watched, and restores both after
+every fault. It runs on a separate thread and never blocks the agent; a `Listener` receives its results.
+`vipagent.testing` contains the test suite that every driver must pass.
 """
 
 from abc import ABC, abstractmethod
@@ -10,39 +10,39 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
-from vipagent.config.values import Hosts, Prefix, Section, SomeSeconds
+from vipagent.config.values import Hosts, PositiveSeconds, Prefix, Section
 from vipagent.store.layout import DEFAULT_PREFIX, Directory, Key
 from vipagent.types import Claim, StoreState
 
 
 class StoreError(Exception):
-    """The store refused or did not answer an operator's call; the message names host and cause."""
+    """The store rejected an operator's request or did not answer; the message names host and cause."""
 
 
 class StoreConfigError(ValueError):
-    """Store options that can never work (an unknown option, a port that is no number, an unreadable file)."""
+    """The store options are invalid (unknown option, invalid port, unreadable file)."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose session with a store it is."""
+    """Identity of a session with a store."""
 
     node: str
-    """This node's name."""
+    """Name of this node."""
     instance: str
-    """This run of the agent: unique, so that a restart is told from a duplicate agent."""
+    """Unique identifier of this run of the agent; distinguishes a restart from a duplicate agent."""
 
 
 @dataclass(frozen=True)
 class StoreOptions(Section):
-    """Where a store is, and how long a session lives."""
+    """Addresses of a store, and the session timeout."""
 
     hosts: Annotated[
-        Hosts, "Where the store is; for `file` a directory. By default the backend's own default."
+        Hosts, "Addresses of the store's servers; for `file` a directory (default: depends on the backend)."
     ] = ()
-    prefix: Annotated[Prefix, "Path in the store that everything lies below."] = DEFAULT_PREFIX
+    prefix: Annotated[Prefix, "Root path of all entries in the store."] = DEFAULT_PREFIX
     session_timeout: Annotated[
-        SomeSeconds,
+        PositiveSeconds,
         "Session timeout, in seconds: a node without a heartbeat for this long is considered dead. A "
         "store may round it up.",
     ] = 6.0
@@ -50,10 +50,10 @@ class StoreOptions(Section):
 
 @dataclass(frozen=True)
 class StoreSettings(StoreOptions, Identity):
-    """How to reach a store, and as whom."""
+    """Settings of a store session."""
 
     options: Mapping[str, object] = field(default_factory=dict)
-    """Options of this backend alone (credentials, TLS, ...); the backend validates them."""
+    """Backend-specific options (credentials, TLS, ...), validated by the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +61,47 @@ class Entry:
     """One entry of a snapshot."""
 
     value: bytes = b""
-    """The stored value as it is, possibly hostile; at most `MAX_VALUE` bytes, empty where it was not read."""
+    """The raw value, which is untrusted; at most `MAX_VALUE` bytes, empty if it was not read."""
     claim: Claim = Claim.OTHER
-    """`OURS` if this session (or an earlier one of this very instance) holds the entry. The store's own idea
-    of a holder (ephemeral owner, lease, session, lock) is asked first, then the value, by `claim_of`."""
+    """`OURS` if this session or an earlier one of this instance holds the entry. Decided by the store's
+    metadata (ephemeral owner, lease, session, lock), then by the value, with `claim_of`."""
 
 
 Snapshot = Mapping[str, Entry]
-"""All the entries of a directory, by name. Never a delta; never an empty one because of an error."""
+"""All entries of a directory by name. Never a delta, and never empty because of an error."""
 
 MAX_VALUE = 64 * 1024
-"""Bytes of a value that a backend hands over; what is longer is cut, and will then not parse."""
+"""Maximum size of a delivered value, in bytes; longer values are truncated and then fail to parse."""
 MAX_ENTRIES = 20_000
-"""Entries of a directory that a backend hands over; the first ones in the order of their names."""
+"""Maximum number of delivered entries of a directory: the first ones by name."""
 
 
 class Listener(Protocol):
-    """Where a backend hands over what it learns: called on any thread, never blocks, never raises."""
+    """Receives the results of a session. Called on any thread; must neither block nor raise."""
 
     def session(self, state: StoreState, detail: str) -> None:
-        """The session's state changed. `detail` is for people: host, cause, negotiated session life.
+        """Handle a change of the session's state. `detail` is a message: host, cause, negotiated timeout.
 
-        After each `CONNECTED` every watched directory is handed over anew, changed or not (L4). A session of
-        which no sign of life was confirmed for its own life is `LOST` by the backend's own monotonic clock,
-        whatever the library says.
+        After each `CONNECTED`, every watched directory is delivered again, changed or not (L4). A session
+        without a confirmed keep-alive for its timeout is `LOST` by the backend's own monotonic clock,
+        regardless of the client library.
         """
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """The directory's entries now: at each change, and after each (re)connection.
+        """Handle the current entries of a directory: at each change and after each (re)connection.
 
-        Quick changes may be merged, but the last state is always handed over. A directory that does not exist
-        is an empty snapshot; one that could not be read is none at all.
+        Changes in quick succession may be merged, but the last state is always delivered. A directory that
+        does not exist is an empty snapshot; a directory that cannot be read produces no snapshot.
         """
 
 
 class Backend(ABC):
-    """One session to one store.
+    """A session with a store.
 
-    `open`, `register`, `deregister` and `watch` return at once and never raise for a fault of the store: they
-    set what is desired, which comes true as soon as it can, and stays so. They may be called before `open`
-    and while the store is away. `read`, `write` and `erase` are for operators' commands: they block
-    for at most `timeout` seconds and raise `StoreError`. The agent's loop never calls them.
+    `open`, `register`, `deregister` and `watch` return at once and never raise on a store fault: they set the
+    desired state, which the session establishes as soon as possible and maintains. They may be called before
+    `open` and while the store is unreachable. `read`, `write` and `erase` are for operators' commands: they
+    block for at most `timeout` seconds and raise `StoreError`. The agent's event loop never calls them.
 
     The constructor validates `settings.options`, raises `StoreConfigError`, and does no I/O.
     """
@@ -112,62 +112,63 @@ class Backend(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Start to connect, and go on trying for ever, with backoff (at most about 1 s) and jitter (L2)."""
+        """Start connecting; retry without limit, with backoff (at most about 1 s) and jitter (L2)."""
 
     @abstractmethod
     def register(self, key: Key, value: bytes) -> None:
-        """Keep an ephemeral entry at `key` until `deregister`: through lost sessions and deleted entries.
+        """Register an ephemeral entry at `key` and keep it, through lost sessions and deletions.
 
-        Called again with another value: update the entry in place, without a moment of absence. If an entry
-        is there already (G3): one of this very instance's earlier sessions is replaced at once; one of the
-        same node's other run (`Claim.SAME_NODE`) is replaced at once if ours was never there before, and left
-        alone if it was (then it is a duplicate agent's); anybody else's is left alone, and the entry made as
-        soon as that one is gone.
+        A further call with another value updates the entry in place, without deleting it. An existing entry
+        (G3) is replaced at once if it belongs to an earlier session of this instance. An entry of another run
+        on the same node (`Claim.SAME_NODE`) is replaced at once if ours has not been registered before;
+        otherwise it belongs to a duplicate agent and is kept. Any other entry is kept, and ours is created as
+        soon as it is deleted.
         """
 
     @abstractmethod
     def deregister(self, key: Key) -> None:
-        """Remove the entry now, if it is ours, and keep it no longer (G2). Unknown keys are fine.
+        """Delete the entry if it is ours and stop maintaining it (G2). Unknown keys are ignored.
 
-        While the store is away: the entry must not be there once the store is back.
+        If the store is unreachable, the entry is deleted once it is back.
         """
 
     @abstractmethod
     def watch(self, directory: Directory, values: frozenset[str] | None = frozenset()) -> None:
-        """Hand over `directory` now and at each change.
+        """Deliver `directory` now and at each change.
 
-        `values` names the entries whose values and claims are needed; None stands for all. Others may come
-        with an empty value and `Claim.OTHER`. A change of a needed value is a change of the directory.
-        Called again for a directory: `values` replaces what was asked before.
+        `values` names the entries whose values and claims are needed; None means all. The others may have an
+        empty value and `Claim.OTHER`. A change of a needed value is a change of the directory. A further call
+        for the same directory replaces `values`.
         """
 
     @abstractmethod
     def unwatch(self, directory: Directory) -> None:
-        """Stop watching; unknown directories are fine."""
+        """Stop watching. Unknown directories are ignored."""
 
     @abstractmethod
     def read(self, directory: Directory, timeout: float) -> Snapshot:
-        """Return the entries with all their values."""
+        """Return all entries with their values."""
 
     @abstractmethod
     def write(self, key: Key, value: bytes, timeout: float) -> None:
-        """Set a persistent entry: made or replaced."""
+        """Create or replace a persistent entry."""
 
     @abstractmethod
     def erase(self, key: Key, timeout: float) -> bool:
-        """Remove a persistent entry; return whether there was one."""
+        """Delete a persistent entry; return whether it existed."""
 
     def version(self, timeout: float) -> str:
-        """Return the store's software and version, if the session's `detail` has them not; for operators."""
+        """Return the store's software and version, or an empty string if `detail` already contains them."""
         return ""
 
     @abstractmethod
     def close(self, timeout: float) -> None:
-        """Remove all of this session's entries, end the session and all threads, within `timeout` seconds.
+        """Delete all entries of this session and end the session and its threads, within `timeout` seconds.
 
-        Also when the store is frozen or away. After it nothing is handed over any more. Called twice: fine.
+        The limit also holds if the store is frozen or unreachable. Nothing is delivered afterwards. Further
+        calls have no effect.
         """
 
 
 BackendFactory = Callable[[StoreSettings, Listener], Backend]
-"""Makes a session, not opened, or raises `StoreConfigError`."""
+"""Creates a session without opening it, or raises `StoreConfigError`."""

@@ -27,7 +27,7 @@ def refusal(options: dict[str, object], **settings: object) -> str:
         ({"ttl": 9}, ["ttl", "9", "greater than or equal to 10"]),
         ({"ttl": 86401}, ["ttl", "86401", "less than or equal to 86400"]),
         ({"ttl": "soon"}, ["ttl", "'soon'", "integer"]),
-        ({"service": "a b"}, ["service", "'a b'", "letters, digits and dashes"]),
+        ({"service": "a b"}, ["service", "'a b'", "letters, digits and '-'"]),
         ({"token_env": "VIPAGENT_UNSET"}, ["token_env", "VIPAGENT_UNSET", "not set"]),
         ({"token_file": "/nowhere"}, ["token_file", "/nowhere", "No such file"]),
         ({"token_file": "/dev/null"}, ["token_file", "/dev/null", "is empty"]),
@@ -53,7 +53,7 @@ def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = tmp_path / "token"
     file.write_text(token)
     said = refusal({"token_file": str(file)})
-    assert f"token_file: {file} contains no valid token" in said
+    assert f"token_file: {file} does not contain a token" in said
     assert token not in said
 
 

@@ -138,7 +138,7 @@ class TestPasswords:
         ({"user": "agent"}, ["user", "password_file or password_env"]),
         ({"user": "agent", "password_env": "NOT_SET_ANYWHERE"}, ["NOT_SET_ANYWHERE"]),
         ({"user": "agent", "password_file": "/nowhere"}, ["password_file: /nowhere: No such file"]),
-        ({"user": "a", "password_file": "/x", "password_env": "X"}, ["mutually exclusive"]),
+        ({"user": "a", "password_file": "/x", "password_env": "X"}, ["are mutually exclusive"]),
         ({"ca": "/etc/hostname"}, ["ca needs tls: true"]),
         ({"tls": True, "ca": "/nowhere"}, ["ca: /nowhere: No such file"]),
         ({"tls": True, "keyfile": "/etc/hostname"}, ["keyfile needs certfile"]),

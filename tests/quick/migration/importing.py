@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.operating import vipagent
+from tests.unit.cli_helpers import vipagent
 from vipagent.config.load import load_file
 from vipagent.config.settings import AgentConfig
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.quick.migration.importing import Importer
-from tests.unit.configured import pretended
+from tests.unit.config_files import fake_backends
 from vipagent.types import Takeover
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
-pytestmark = pytest.mark.usefixtures("pretended")
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 APEX = """\
 ---
@@ -172,7 +172,7 @@ def test_the_files_of_two_nodes_are_not_one_node_s(importer: Importer) -> None:
 def test_a_vip_belongs_to_one_service(importer: Importer) -> None:
     web = WEB.replace("10.20.254", "10.20.255")
     problems = importer.bad(importer.write("apex.yml", APEX), importer.write("web.yml", web))
-    assert any("is a VIP of the service apex, too" in problem for problem in problems)
+    assert any("is already a VIP of service apex" in problem for problem in problems)
 
 
 def test_an_exabgp_conf_without_exazk(importer: Importer) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.quick.migration.importing import Importer
-from tests.unit.configured import pretended
+from tests.unit.config_files import fake_backends
 from vipagent.migration.healthcheck import OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
 from vipagent.testing.slowness import allowed
 from vipagent.types import Standby, Takeover
 
-__all__ = ["pretended"]
+__all__ = ["fake_backends"]
 
-pytestmark = pytest.mark.usefixtures("pretended")
+pytestmark = pytest.mark.usefixtures("fake_backends")
 
 HAPROXY = """\
 # as in healthcheck's own documentation
@@ -236,8 +236,9 @@ def test_the_store_is_the_operator_s_choice(importer: Importer) -> None:
 def test_what_is_wrong_with_the_operator_s_choice_is_said_once(importer: Importer) -> None:
     one, other = (importer.write(f"{n}.conf", f"ip = 10.0.0.{n}") for n in (1, 2))
     assert importer.bad("--session-timeout", "x", "--node", "a b", one, other) == [
-        "command line: --node: 'a b' is no name: letters, digits, '.', '_' and '-', at most 200 characters",
-        "command line: --session-timeout: 'x' is no number",
+        "command line: --node: 'a b' is not a valid name: use letters, digits, '.', '_' and '-', "
+        "at most 200 characters",
+        "command line: --session-timeout: 'x' is not a number",
     ]
 
 

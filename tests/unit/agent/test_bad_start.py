@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.outside import environment, install
 from vipagent.testing.slowness import allowed
 
-NO_VIP = "is no IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
-RESERVED = "is reserved for the maintenance of a whole service: name the node otherwise"
+NO_VIP = "is not a valid IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
+RESERVED = "is reserved for the maintenance of a whole service: choose another node name"
 BACKENDS = "there are consul, etcd, file, zookeeper"
 
 
@@ -38,9 +38,9 @@ def test_all_errors_of_a_command_line_are_reported() -> None:
         f"command line: --node: 'all' {RESERVED}",
         f"command line: --backend: 'nosuch' is no backend: {BACKENDS}",
         f"command line: --vip: '10.0.0.300' {NO_VIP}",
-        r"command line: --community: '64500:1\nannounce' has a control character in it",
-        "command line: --auth-ip: '10.0.0.1' is there twice",
-        "command line: --prepend: 2 needs local_as: the AS number to put in front of the path",
+        r"command line: --community: '64500:1\nannounce' contains a control character",
+        "command line: --auth-ip: '10.0.0.1' is listed twice",
+        "command line: --prepend: 2 requires local_as, the AS number to prepend",
     ]
 
 
@@ -55,9 +55,9 @@ def test_all_errors_of_a_file_are_reported(tmp_path: Path) -> None:
         f"{path}: host: unknown key: did you mean hosts?",
         f"{path}: backend: 'nosuch' is no backend: {BACKENDS}",
         f"{path}: services.apex.vip[0]: '10.0.0.300' {NO_VIP}",
-        rf"{path}: services.apex.community: '64500:1\r' has a control character in it",
-        f"{path}: services.apex.auth_ip: '10.0.0.1' is there twice",
-        f"{path}: services.apex.prepend: 2 needs local_as: the AS number to put in front of the path",
+        rf"{path}: services.apex.community: '64500:1\r' contains a control character",
+        f"{path}: services.apex.auth_ip: '10.0.0.1' is listed twice",
+        f"{path}: services.apex.prepend: 2 requires local_as, the AS number to prepend",
     ]
 
 

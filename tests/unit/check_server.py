@@ -1,4 +1,4 @@
-"""A server on loopback that gives every connection the same bytes, and a check that goes there."""
+"""A server on loopback that sends fixed bytes to each connection, and a check against it."""
 
 import asyncio
 import ssl
@@ -11,8 +11,8 @@ from vipagent.checks.settings import CheckSettings
 from vipagent.net.tls import Verify
 
 
-class Answering:
-    """What the server was asked, and where it listens."""
+class CheckServer:
+    """Port, received requests and number of connections of the server."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -23,9 +23,9 @@ class Answering:
 @asynccontextmanager
 async def answering(
     *chunks: bytes, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, hang: bool = False
-) -> AsyncIterator[Answering]:
-    """Serve; each chunk goes out by itself, then the connection is closed, or hangs."""
-    server = Answering()
+) -> AsyncIterator[CheckServer]:
+    """Run the server; each chunk is sent separately, then the connection is closed or left open."""
+    server = CheckServer()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
@@ -38,7 +38,7 @@ async def answering(
             if hang:
                 await reader.read()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the check has what it wanted
+            pass  # the check has closed the connection
         finally:
             writer.close()
 
@@ -48,8 +48,8 @@ async def answering(
         yield server
 
 
-async def check(url: str, within: float = 10.0, verify: Verify = Verify.YES) -> CheckOutcome:
-    """Check the URL once."""
-    chosen = check_for(CheckSettings(check=url, timeout=within, check_verify=verify))
+async def check(url: str, time_limit: float = 10.0, verify: Verify = Verify.YES) -> CheckOutcome:
+    """Run one check of the URL."""
+    chosen = check_for(CheckSettings(check=url, timeout=time_limit, check_verify=verify))
     assert chosen is not None
     return await chosen.run()

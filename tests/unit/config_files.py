@@ -1,4 +1,4 @@
-"""Configurations for tests: read with a backend that needs no library."""
+"""Helpers that read configuration files with a fake backend."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -13,43 +13,43 @@ from vipagent.store.backend import Listener, StoreConfigError, StoreSettings
 from vipagent.store.memory import MemoryBackend, MemoryStore
 
 
-class Pretended(MemoryBackend):
-    """A backend with one option, `level`, which must be a number."""
+class FakeBackend(MemoryBackend):
+    """A backend with one option, `level`, an integer."""
 
     def __init__(self, settings: StoreSettings, listener: Listener) -> None:
         super().__init__(settings, listener, MemoryStore())
         for key, value in settings.options.items():
             if key != "level" or type(value) is not int:
-                raise StoreConfigError(f"{key}: {value!r} is no level")
+                raise StoreConfigError(f"{key}: {value!r} is not a level")
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace every backend by `Pretended`, except `nosuch`, which does not exist."""
+def fake_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace every backend with `FakeBackend`, except `nosuch`, which does not exist."""
 
-    def find(name: str) -> type[Pretended]:
+    def find(name: str) -> type[FakeBackend]:
         if name == "nosuch":
             raise StoreConfigError("is no backend: there are file")
-        return Pretended
+        return FakeBackend
 
     monkeypatch.setattr(load, "load", find)
 
 
 def read(folder: Path, text: str) -> AgentConfig:
-    """Read a file with this text."""
+    """Write a configuration file and load it."""
     path = folder / "agent.yaml"
     path.write_text(dedent(text))
     return load.load_file(path)
 
 
 def service(folder: Path, text: str) -> ServiceConfig:
-    """Read a file that has one service on node1; `text` is the service's lines."""
+    """Load a configuration with one service on node1; `text` is the content of the service's section."""
     indented = "".join(f"    {line}\n" for line in dedent(text).strip("\n").splitlines())
     return read(folder, f"node: node1\nservices:\n  apex:\n{indented}").services[0]
 
 
 def refusal(call: Any, *arguments: Any) -> list[str]:
-    """Return the problems that come out, without the file's folder."""
+    """Return the problems raised by the call, without the file's directory."""
     with pytest.raises(ConfigError) as refused:
         call(*arguments)
     for problem in refused.value.problems:

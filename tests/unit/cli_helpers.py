@@ -1,4 +1,4 @@
-"""An operator at a terminal, and the store in memory that the commands reach."""
+"""Helpers that run commands against an in-memory store."""
 
 import json
 import threading
@@ -18,21 +18,21 @@ from vipagent.testing.slowness import allowed
 
 
 class Site:
-    """A service `apex` in a store in memory."""
+    """A service `apex` in an in-memory store."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.opened: list[MemoryBackend] = []
 
     def backend(self, settings: StoreSettings, listener: Listener) -> MemoryBackend:
-        """Replace a backend's constructor."""
+        """Create a session; replaces a backend's constructor."""
         if "away.example:1" in settings.hosts:
             raise StoreError("away.example:1: Connection refused")
         self.opened.append(MemoryBackend(settings, listener, self.store))
         return self.opened[-1]
 
     def member(self, vip: str, node: str = "") -> None:
-        """Register a VIP; without a node, as ExaZK does."""
+        """Register a VIP; without a node, anonymously as ExaZK does."""
         value = Registration(node, "i").dump() if node else b""
         self.store.put(_key(Kind.MEMBERS, member_name(vip)), value)
 
@@ -42,11 +42,11 @@ class Site:
         self.store.put(_key(Kind.STATES, node), state.dump())
 
     def put(self, kind: Kind, name: str, value: bytes = b"") -> None:
-        """Put anything anywhere."""
+        """Write a raw entry."""
         self.store.put(_key(kind, name), value)
 
     def maintenance(self) -> dict[str, Any]:
-        """Return the maintenance keys, read as JSON."""
+        """Return the maintenance keys, parsed from JSON."""
         entries = self.store.entries(Directory(Kind.MAINTENANCE, "apex"))
         return {name: json.loads(value or b"{}") for name, value in entries.items()}
 
@@ -57,7 +57,7 @@ def _key(kind: Kind, name: str) -> Key:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Connect every backend to this site; all sessions must be closed at the end."""
+    """Connect every backend to this site; fail if a session is left open."""
     site = Site()
     monkeypatch.setattr(session, "load", lambda _name: site.backend)
     monkeypatch.setattr(load, "load", lambda _name: lambda settings, listener: None)
@@ -75,12 +75,12 @@ def vipagent(*arguments: str) -> int:
 
 
 def operate(*arguments: str) -> int:
-    """Run a command that reaches a store by options, without a configuration."""
+    """Run a command with store options, without a configuration file."""
     return vipagent(*arguments, "--hosts", "store.example:1")
 
 
 def meanwhile(action: Callable[[], None], site: Site) -> threading.Thread:
-    """Do something as soon as a command has opened its session."""
+    """Run an action once a command has opened its session."""
 
     def wait() -> None:
         session_open.wait(allowed(10))
