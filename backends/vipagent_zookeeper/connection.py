@@ -1,4 +1,4 @@
-"""The connection with ZooKeeper: kazoo's client, its session's end, and what it says of its troubles."""
+"""The connection to ZooKeeper: sequence of sessions, their end, and the errors of the hosts."""
 
 import asyncio
 import threading
@@ -13,33 +13,33 @@ from vipagent.store.driver import Disconnected, Refused, SessionEnded
 from vipagent_zookeeper.session import CLOSED, EXPIRED, KazooSession
 
 HANDSHAKE_TIMEOUT = (1.0, 3.0)
-"""Seconds, at least and at most, for an answer to a handshake; in between, a third of the session's life."""
+"""Lower and upper bound of the handshake timeout in seconds; between them, a third of the session timeout."""
 ERROR_SETTLE_TIME = 0.2
-"""Seconds in which failures are gathered before they are told: what a refusal is called comes last."""
+"""Delay in seconds before errors are reported: the most specific error arrives last."""
 MAX_OLD_SESSIONS = 100
-"""Sessions whose entries are known as ours."""
+"""Number of previous sessions whose entries are recognized as our own."""
 
 MakeSession = Callable[["ZooKeeperConnection"], KazooSession]
 
 
 class ZooKeeperConnection:
-    """One session, and its successors: kazoo reconnects by itself, and is given up together with its session.
+    """One session and its successors. kazoo reconnects by itself, and is discarded with its session.
 
     Args:
-        make_session: makes a client of kazoo's for a new session; raises `StoreConfigError`.
+        make_session: creates a new session; raises `StoreConfigError`.
     """
 
     def __init__(self, make_session: MakeSession) -> None:
         self.numbers: deque[int] = deque(maxlen=MAX_OLD_SESSIONS)
-        """The numbers of our sessions, the present one last."""
+        """The IDs of our sessions, the current one last."""
         self._make_session = make_session
         self._session: KazooSession | None = None
         self._is_up = False
         self._is_unused = False
-        """Whether it came up while nobody waited for it: kazoo may be faster than the next `open`."""
+        """Whether the session was established before the next `open`: kazoo may be faster."""
         self._down_since = 0.0
         self._causes: dict[str, str] = {}
-        """What went wrong since the last sign of life, by host."""
+        """Errors since the last reply, by host."""
         self._dying: list[threading.Thread] = []
         self._opening: asyncio.Future[None] | None = None
         self._breaking: asyncio.Future[Never] | None = None
@@ -48,10 +48,10 @@ class ZooKeeperConnection:
 
     @property
     def session(self) -> KazooSession:
-        """The present session's client.
+        """The current session.
 
         Raises:
-            Disconnected: there is none just now.
+            Disconnected: there is none.
         """
         if self._session is None:
             raise Disconnected(self.trouble or "no session")
@@ -59,15 +59,15 @@ class ZooKeeperConnection:
 
     @property
     def trouble(self) -> str:
-        """What keeps us from the store, host by host, for people."""
+        """The errors of all hosts, for operators."""
         return "; ".join(f"{peer}: {cause}" for peer, cause in sorted(self._causes.items()))
 
     async def open(self) -> None:
-        """Wait for a connection on the present session, or on a new one if that is over.
+        """Wait for a connection of the current session, or of a new one if it has ended.
 
         Raises:
-            Disconnected: it failed; kazoo goes on trying.
-            SessionEnded: the server says that the session is over.
+            Disconnected: the attempt failed; kazoo keeps retrying.
+            SessionEnded: the server has ended the session.
             StoreConfigError: a secret is missing.
         """
         if self._is_up and self._is_unused:
@@ -80,7 +80,7 @@ class ZooKeeperConnection:
             and not self._is_up
             and loop.time() - self._down_since > self._session.life
         ):
-            self._abandon()  # a server that has lost its data lets no old session in
+            self._abandon()  # a server that has lost its data rejects old sessions
         if self._session is None:
             self._down_since = loop.time()
             self._session = self._make_session(self)
@@ -91,34 +91,34 @@ class ZooKeeperConnection:
         await self._opening
 
     async def broken(self) -> Never:
-        """Wait for the connection's end.
+        """Wait until the connection is lost.
 
         Raises:
-            Disconnected: it has come.
-            SessionEnded: and the session is over, too.
+            Disconnected: it was lost.
+            SessionEnded: the session has ended as well.
         """
         if self._breaking is None:
             raise Disconnected(self.trouble or "not connected")
         await asyncio.shield(self._breaking)
 
     def on_reply(self) -> None:
-        """Forget what went wrong: the server has answered."""
+        """Clear the errors, because the server has replied."""
         self._causes.clear()
 
     def abandon_refused(self, cause: str) -> Refused:
-        """Give the session up, for the server does not let us in; return what to raise."""
+        """Abandon the session after a rejected login; return the error to raise."""
         if self._session is not None:
             self._causes[self._session.peer] = cause
         self._abandon()
         return Refused(self.trouble)
 
     def renew_login(self) -> None:
-        """Take notice of a password that has changed."""
+        """Log in again if the password has changed."""
         with suppress(Disconnected, StoreConfigError):
             self.session.renew_login()
 
     async def close(self) -> None:
-        """End the session and all its threads; cancelled, without the server."""
+        """End the session and all its threads; if cancelled, without the server."""
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
         session, self._session = self._session, None
@@ -134,49 +134,49 @@ class ZooKeeperConnection:
             if session is not None:
                 session.abort()
 
-    # What kazoo tells.
+    # Callbacks of kazoo.
 
     def on_connect(self) -> None:
-        """Give the server its time to answer: a connection stands."""
+        """Start the handshake timer: a connection is established."""
         self._cancel_handshake_timer()
         shortest, longest = HANDSHAKE_TIMEOUT
-        patience = max(shortest, min(self.session.life / 3, longest))
-        reason = f"no answer within {patience:.2g} s"
+        timeout = max(shortest, min(self.session.life / 3, longest))
+        reason = f"no response within {timeout:.2g} s"
         self._handshake_timer = asyncio.get_running_loop().call_later(
-            patience, self.session.reset_connection, reason
+            timeout, self.session.reset_connection, reason
         )
 
     def on_error(self, peer: str, cause: str) -> None:
-        """Note a failure, and wait for a better name of it."""
+        """Record an error, and wait for a more specific one."""
         self._cancel_handshake_timer()
-        if cause != CLOSED or peer not in self._causes:  # which hides no better cause
+        if cause != CLOSED or peer not in self._causes:  # keep a more specific cause
             self._causes[peer] = cause
         if self._error_timer is None:
             self._error_timer = asyncio.get_running_loop().call_later(ERROR_SETTLE_TIME, self._failed)
 
     def on_session(self, number: int) -> None:
-        """Go on with this session: the server has granted it, or taken it back after a disconnection."""
+        """Continue with this session, which is new or resumed after a disconnection."""
         self._cancel_handshake_timer()
         if number not in self.numbers:
             self.numbers.append(number)
         self._is_up = True
         self._is_unused = self._opening is None or self._opening.done()
         self._breaking = asyncio.get_running_loop().create_future()
-        self._breaking.add_done_callback(lambda done: done.exception())  # nobody may be waiting for it
+        self._breaking.add_done_callback(lambda done: done.exception())  # it may not be awaited
         if self._opening is not None and not self._opening.done():
             self._opening.set_result(None)
 
     def on_disconnect(self) -> None:
-        """Tell that the connection is gone; kazoo makes another."""
+        """Report the lost connection; kazoo reconnects."""
         self._is_up = False
         self._down_since = time.monotonic()
-        self._break(Disconnected(self.trouble or "the connection is gone"))
+        self._break(Disconnected(self.trouble or "the connection was lost"))
 
     def on_session_end(self, cause: str) -> None:
-        """Tell that the session is over, or refused: nothing more will come of its session.
+        """Report the end of the session.
 
         Args:
-            cause: why; empty if it was on_error on a host before.
+            cause: the cause; empty if `on_error` reported it.
         """
         if cause:
             self._causes[self.session.peer] = cause
@@ -199,7 +199,7 @@ class ZooKeeperConnection:
             self._breaking.set_exception(error)
 
     def _abandon(self) -> None:
-        """Give the session up, without the server."""
+        """Abandon the session, without the server."""
         self._cancel_handshake_timer()
         self._is_up = False
         self._dying = [thread for thread in self._dying if thread.is_alive()]

@@ -1,4 +1,4 @@
-"""The driver: entries are ExaZK's znodes, by kazoo."""
+"""The driver: entries are znodes in ExaZK's tree."""
 
 import asyncio
 from typing import Never
@@ -22,17 +22,17 @@ from vipagent_zookeeper.follower import ZNodeFollower, read
 from vipagent_zookeeper.options import ZooKeeperOptions, check_prefix, parse_servers
 from vipagent_zookeeper.session import KazooSession
 from vipagent_zookeeper.version import ask
-from vipagent_zookeeper.znodes import Version, ZNodeStore
+from vipagent_zookeeper.znodes import ZNodeStore, ZNodeVersion
 
 
 class ZooKeeperDriver(Driver):
-    """One session with ZooKeeper. kazoo chooses the server, and moves to another by itself."""
+    """One session with ZooKeeper. kazoo selects the server, and fails over to another one by itself."""
 
     name = "zookeeper"
     api_version = 2
     request_timeout = 5.0
     keep_alives_per_life = 4
-    """More often than kazoo's pings, which are then not sent."""
+    """More frequent than kazoo's pings, which are then not sent."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
@@ -52,18 +52,18 @@ class ZooKeeperDriver(Driver):
         try:
             await self._znodes.alive()
         except Disconnected as error:
-            await asyncio.sleep(ERROR_SETTLE_TIME)  # why kazoo's client has ended, it says a little later
+            await asyncio.sleep(ERROR_SETTLE_TIME)  # kazoo reports the cause with a delay
             raise Disconnected(self._connection.trouble or str(error)) from error
         self._connection.on_reply()
         session = self._connection.session
-        return Alive(session.life, f"{session.peer}, session life {session.life:g} s")
+        return Alive(session.life, f"{session.peer}, session timeout {session.life:g} s")
 
     async def follow(self, interests: Interests, told: Told) -> Never:
         """See `Driver.follow`."""
         async with Tasks() as tasks:
             tasks.create_task(self._follower.run(interests, told))
             tasks.create_task(self._connection.broken())
-        raise Disconnected("the connection is gone")
+        raise Disconnected("the connection was lost")
 
     async def look(self, key: Key) -> Found | None:
         """See `Driver.look`."""
@@ -108,12 +108,12 @@ class ZooKeeperDriver(Driver):
         return place.path(self.settings.prefix)
 
 
-def _version(found: Found) -> Version:
+def _version(found: Found) -> ZNodeVersion:
     """Return the version of a znode.
 
     Raises:
-        Overtaken: it could not be read.
+        Overtaken: the znode could not be read.
     """
-    if not isinstance(found.version, Version):
-        raise Overtaken("it may not be read")
+    if not isinstance(found.version, ZNodeVersion):
+        raise Overtaken("the znode is not readable")
     return found.version

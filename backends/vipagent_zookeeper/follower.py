@@ -1,4 +1,4 @@
-"""Directories that are followed: listed, and listed again when a watch says so."""
+"""Watched directories: listed, and listed again after each watch event."""
 
 import asyncio
 import logging
@@ -10,29 +10,29 @@ from vipagent.store.layout import Directory
 from vipagent.store.tasks import Tasks
 from vipagent_zookeeper.znodes import ZNodeStore
 
-RETRY = 5.0
-"""Seconds until what the server does not let us read is tried again: no watch can tell when it would."""
-BATCH = 100
-"""Requests on their way at once, so that a large directory does not fill memory."""
+RETRY_DELAY = 5.0
+"""Retry delay in seconds for unreadable znodes, because no watch reports a change of their ACL."""
+MAX_PARALLEL_REQUESTS = 100
+"""Maximum number of concurrent requests, which limits the memory for a large directory."""
 
 log = logging.getLogger(__name__)
 
 
 class DirectoryFollower:
-    """Follows one directory. Values are read once, and again when a watch says that they have changed.
+    """Follows one directory. Values are read once, and again after each watch event.
 
     Args:
-        znodes: the requests.
-        directory: which one.
-        path: where it is.
-        told: takes its listings.
+        znodes: makes the requests.
+        directory: the directory.
+        path: its path.
+        told: receives its listings.
     """
 
     def __init__(self, znodes: ZNodeStore, directory: Directory, path: str, told: Told) -> None:
         self.names: frozenset[str] | None = frozenset()
-        """The names whose values are needed; None: all."""
+        """Names whose values are needed; None: all."""
         self.alone = False
-        """Whether no other names are of interest."""
+        """Whether other names are ignored."""
         self._znodes = znodes
         self._directory = directory
         self._path = path
@@ -43,13 +43,13 @@ class DirectoryFollower:
         self._reported = ""
 
     def touch(self, name: str = "") -> None:
-        """List again: the directory, or the value of this entry, has changed."""
+        """Schedule a new listing, because the directory or the value of this entry has changed."""
         if name:
             self._outdated.add(name)
         self._news.set()
 
     async def run(self) -> Never:
-        """List, now and after each change."""
+        """List the directory, now and after each change."""
         while True:
             self._news.clear()
             try:
@@ -58,7 +58,7 @@ class DirectoryFollower:
             except Refused as error:
                 self._told(self._directory, None)
                 self._report(str(error))
-                asyncio.get_running_loop().call_later(RETRY, self._news.set)
+                asyncio.get_running_loop().call_later(RETRY_DELAY, self._news.set)
             await self._news.wait()
 
     async def _list(self) -> Listing:
@@ -75,17 +75,17 @@ class DirectoryFollower:
         return {
             name: self._known.get(name)
             for name in names
-            if name in self._known or name not in needed  # else it has gone since it was listed
+            if name in self._known or name not in needed  # otherwise it was deleted after the listing
         }
 
     def _report(self, text: str) -> None:
         if text != self._reported:
             self._reported = text
-            log.warning("zookeeper: watching %s: %s; tried again every %g s", self._path, text, RETRY)
+            log.warning("zookeeper: cannot watch %s: %s; retrying every %g s", self._path, text, RETRY_DELAY)
 
 
 class ZNodeFollower:
-    """Follows all directories of interest, each in a task of its own."""
+    """Follows all directories of interest, one task for each."""
 
     def __init__(self, znodes: ZNodeStore, prefix: str) -> None:
         self._znodes = znodes
@@ -93,17 +93,17 @@ class ZNodeFollower:
         self._followers: dict[str, tuple[DirectoryFollower, asyncio.Task[Never]]] = {}
 
     def on_watch_event(self, path: str) -> None:
-        """Take a change at a path: of a directory, or of an entry in one."""
+        """Handle a change of a directory, or of an entry in it."""
         parent, _, name = path.rpartition("/")
         for changed, entry in ((path, ""), (parent, name)):
             if changed in self._followers:
                 self._followers[changed][0].touch(entry)
 
     async def run(self, interests: Interests, told: Told) -> Never:
-        """Follow what is of interest, and what will be.
+        """Follow the directories of interest, and later changes of the interests.
 
         Raises:
-            DriverError: why it cannot go on.
+            DriverError: a request failed.
         """
         try:
             async with Tasks() as tasks:
@@ -131,17 +131,17 @@ class ZNodeFollower:
 async def read(
     znodes: ZNodeStore, directory: str, names: Iterable[str], *, await_creation: bool = False
 ) -> dict[str, Found]:
-    """Return the entries of these names that are there and may be read, with a watch on each."""
+    """Return the existing entries of these names, and set a watch on each."""
     wanted, found = list(names), dict[str, Found]()
 
     async def get(name: str) -> Found | None:
         try:
             return await znodes.get(f"{directory}/{name}", await_creation=await_creation)
         except Refused:
-            return Found(b"", None)  # it is there, and somebody else's
+            return Found(b"", None)  # it exists, and is not ours
 
-    for start in range(0, len(wanted), BATCH):
-        batch = wanted[start : start + BATCH]
+    for start in range(0, len(wanted), MAX_PARALLEL_REQUESTS):
+        batch = wanted[start : start + MAX_PARALLEL_REQUESTS]
         entries = await asyncio.gather(*map(get, batch))
         found.update((name, entry) for name, entry in zip(batch, entries, strict=True) if entry is not None)
     return found

@@ -38,7 +38,7 @@ Touched = Callable[[str], None]
 
 
 class KazooSession:
-    """One session, from the first attempt to connect until it is over. To be made on the loop."""
+    """One session, from the first connection attempt to its end. Create it on the loop."""
 
     def __init__(
         self,
@@ -54,19 +54,16 @@ class KazooSession:
             hosts: names and ports.
             life: requested session timeout in seconds.
             options: credentials, ACLs, TLS.
-            owner: told what happens.
+            owner: receives the events.
             on_watch_event: called with the path of a changed znode.
 
         Raises:
-            StoreConfigError: a secret's file or variable is missing now.
+            StoreConfigError: a secret's file or variable is missing.
         """
         self.life = life
-        self._options = options
-        self._owner = owner
-        self._on_watch_event = on_watch_event
+        self._options, self._owner, self._on_watch_event = options, owner, on_watch_event
         self._loop = asyncio.get_running_loop()
-        self._reason = ""
-        self._abandoned = False
+        self._reason, self._abandoned = "", False
         self._requests = asyncio.Semaphore(REQUESTS)
         self._awaited: set[asyncio.Future[Any]] = set()
         self._begun: dict[str, IAsyncResult] = {}  # listings requested when their watch fired, by directory
@@ -85,19 +82,19 @@ class KazooSession:
 
     @property
     def peer(self) -> str:
-        """`HOST:PORT` of the present or last attempt."""
+        """`HOST:PORT` of the current or last attempt."""
         return self._connections.peer
 
     def start(self) -> None:
-        """Connect, and go on trying."""
+        """Connect, with retries."""
         self.client.start_async()
 
     async def answer(self, request: Callable[..., IAsyncResult], *args: object, **options: object) -> Any:
-        """Make one of `client`'s asynchronous requests, and wait for its answer.
+        """Send an asynchronous request of `client`, and wait for the response.
 
         Raises:
-            Disconnected: there will be none.
-            KazooException: the server refuses.
+            Disconnected: there is no response.
+            KazooException: the server rejected the request.
         """
         future = self._loop.create_future()
         async with self._requests:
@@ -113,11 +110,11 @@ class KazooSession:
                 self._awaited.discard(future)
 
     async def children(self, directory: str) -> list[str]:
-        """Return the names in a directory, and watch it; its last watch may have asked for them already.
+        """Return the names in a directory, and watch it; the last event may have requested them already.
 
         Raises:
-            Disconnected: there is no answer.
-            KazooException: the server refuses.
+            Disconnected: there is no response.
+            KazooException: the server rejected the request.
         """
         begun = self._begun.pop(directory, None)
         if begun is not None and begun.successful():
@@ -125,11 +122,11 @@ class KazooSession:
         return list(await self.answer(self._begin, directory))
 
     def watch(self, event: WatchedEvent) -> None:
-        """Pass a watch's event on, on kazoo's thread; a directory's once its new listing is there."""
+        """Forward a watch event on kazoo's thread; for a directory, after its new listing has arrived."""
         path = event.path
-        if not path:  # it tells of the connection, which we see by ourselves
+        if not path:  # it concerns the connection, which `_changed` reports
             return
-        # One that nobody has wanted yet is older than this event, or nobody follows the directory any more.
+        # A pending listing is older than this event, or the directory is not followed any more.
         if event.type == EventType.CHILD and self._begun.pop(path, None) is None:
             self._begun[path] = begun = self._begin(path)
             begun.rawlink(lambda _: self._tell(self._on_watch_event, path))
@@ -140,49 +137,49 @@ class KazooSession:
         return self.client.get_children_async(directory, watch=self.watch)
 
     def renew_login(self) -> None:
-        """Log in again if the password has changed: a server takes any digest, and refuses requests instead.
+        """Log in again if the password has changed: a server accepts any digest, and rejects requests later.
 
         Raises:
-            StoreConfigError: the password's file or variable is missing now.
+            StoreConfigError: the password's file or variable is missing.
         """
         for scheme, login in self._options.digest_logins() - self.client.auth_data:
             self.client.add_auth_async(scheme, login)
 
     def reset_connection(self, reason: str) -> None:
-        """End the connection; kazoo makes another, on another host if there is one."""
+        """Close the connection; kazoo reconnects, to another host if there is one."""
         self._reason = reason
         self._connections.reset_connection()
 
     def abort(self) -> None:
-        """End the connection and make no other: whoever waits in `stop` need not wait for the server."""
+        """Close the connection and prevent new ones, so that `stop` does not wait for the server."""
         self._connections.close()
 
     def stop(self) -> None:
-        """End the session and all threads: milliseconds if the server answers or after `abort`. Blocks."""
+        """End the session and all threads. Blocks: milliseconds if the server responds, or after `abort`."""
         self.client.stop()
         self.client.close()
 
     def abandon(self, *, abort: bool = True) -> threading.Thread:
-        """End all without waiting; nothing more is told to the owner.
+        """Close everything in the background; the owner receives no more events.
 
         Args:
             abort: whether to skip closing the session on the server, which may be slow.
 
         Returns:
-            The thread that sees to it; after a `abort` it needs a fraction of a second.
+            The closing thread; with `abort` it takes a fraction of a second.
         """
         self._abandoned = True
-        for future in self._awaited:  # kazoo may drop what is under way while it stops
+        for future in self._awaited:  # kazoo may drop pending requests while it stops
             if not future.done():
                 future.set_exception(ConnectionClosedError())
         if abort:
             self.abort()
-        undertaker = threading.Thread(target=self.stop, name="vipagent-zookeeper-end", daemon=True)
-        undertaker.start()
-        return undertaker
+        closer = threading.Thread(target=self.stop, name="vipagent-zookeeper-end", daemon=True)
+        closer.start()
+        return closer
 
     def _changed(self, state: KazooState) -> None:
-        """Take a change of state from kazoo, on its connection's thread."""
+        """Handle a state change, on kazoo's thread."""
         if state == KazooState.CONNECTED:
             number, _ = self.client.client_id
             self._tell(self._owner.on_session, number)
@@ -207,8 +204,8 @@ class KazooSession:
         self._post(self._deliver, event, args)
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
-        """Have a function called on the loop, from any thread."""
-        with contextlib.suppress(RuntimeError):  # it is closed: nobody wants to know any more
+        """Call a function on the loop, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(call, *args)
 
     def _deliver(self, event: Callable[..., None], args: tuple[object, ...]) -> None:
@@ -217,7 +214,7 @@ class KazooSession:
 
 
 def _settle(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:
-    """Hand a result of kazoo's over to who awaits it, unless they gave up."""
+    """Copy the result of a request to the future that awaits it, if it is still pending."""
     if future.done():
         return
     if result.exception is not None:
@@ -227,9 +224,9 @@ def _settle(future: "asyncio.Future[Any]", result: IAsyncResult) -> None:
 
 
 def _handler(connections: ConnectionFactory) -> SequentialThreadingHandler:
-    """Return a handler for kazoo that calls back at once, on the connection's thread, and has no others.
+    """Return a handler that runs kazoo's callbacks directly on the connection's thread.
 
-    Nothing that is called does more than to ask or to post.
+    Callbacks only send requests or post to the loop, so they do not block this thread.
     """
     handler = SequentialThreadingHandler()
     handler.start = handler.stop = lambda: None
@@ -244,13 +241,13 @@ def _call(callback: Callback) -> None:
 
 
 def _spawn(function: Callable[..., None]) -> threading.Thread:
-    """Start a thread of kazoo's. What ends it is told as the session's end, not to standard error."""
+    """Start a thread for kazoo. An exception ends the session, and is not printed to standard error."""
 
     def run() -> None:
         try:
             function()
         except Exception:
-            log.debug("a thread of kazoo's has ended", exc_info=True)
+            log.debug("kazoo thread failed", exc_info=True)
 
     thread = threading.Thread(target=run, name="vipagent-zookeeper-kazoo", daemon=True)
     thread.start()
@@ -258,24 +255,24 @@ def _spawn(function: Callable[..., None]) -> threading.Thread:
 
 
 class KazooLog(logging.LoggerAdapter[logging.Logger]):
-    """Given to kazoo as its logger: takes out of it why a host failed, and the session's negotiated life.
+    """Logger for kazoo that extracts connection errors and the negotiated session timeout.
 
-    While a store is away, kazoo warns about it every second: that goes no further than our debug log.
+    While a store is unreachable, kazoo warns every second; these lines go to the debug log only.
     """
 
-    def __init__(self, blame: Callable[[str, str], None], negotiated: Callable[[float], None]) -> None:
-        """Prepare.
+    def __init__(self, on_error: Callable[[str, str], None], negotiated: Callable[[float], None]) -> None:
+        """Initialize.
 
         Args:
-            blame: told a host that could not be resolved (empty: the present peer), and the cause.
-            negotiated: told the session's life in seconds.
+            on_error: called with a host that cannot be resolved (empty: the current peer), and the cause.
+            negotiated: called with the session timeout in seconds.
         """
         super().__init__(logging.getLogger(__name__), {})
-        self._on_error = blame
+        self._on_error = on_error
         self._negotiated = negotiated
 
     def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
-        """Take what concerns us from a line of the log, and pass warnings on as debug messages."""
+        """Extract errors from a log line, and log warnings as debug messages."""
         text = str(msg)
         if level < logging.WARNING:
             if LIFE in text:
@@ -289,14 +286,14 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
         elif text.startswith("AUTH_FAILED") and isinstance(args[0], Exception):
             self._on_error("", explain(args[0]))
         elif args:
-            self._on_error("", _in_plain_words(args[0]))
+            self._on_error("", _describe(args[0]))
 
 
-def _in_plain_words(said: object) -> str:
-    below = said.__context__ if isinstance(said, BaseException) else None
-    if isinstance(below, ssl.SSLError):  # kazoo keeps no more of it than OpenSSL's text
+def _describe(logged: object) -> str:
+    below = logged.__context__ if isinstance(logged, BaseException) else None
+    if isinstance(below, ssl.SSLError):  # kazoo keeps only OpenSSL's text
         return explain_connection(below)
-    cause = str(said)
+    cause = str(logged)
     if cause == "socket connection broken":
         return CLOSED
     return cause.removeprefix("socket connection error: ")

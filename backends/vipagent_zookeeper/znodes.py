@@ -1,4 +1,4 @@
-"""Typed requests on znodes, in the present session, with the store layer's errors."""
+"""Typed requests for znodes in the current session, with the store layer's errors."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,43 +21,43 @@ from vipagent_zookeeper.errors import explain
 from vipagent_zookeeper.session import KazooSession
 
 MAX_VALUE_SIZE = 1_000_000
-"""Bytes: a server hangs up on a request of more than about a megabyte, again and again."""
+"""Maximum size of a value in bytes: a server closes the connection at requests of about 1 MB and more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """What tells a znode from itself before a change."""
+class ZNodeVersion:
+    """Identifies one version of a znode."""
 
     number: int
-    """Of its value; it begins anew with each creation."""
+    """Version of the value; it restarts with each creation."""
     owner: int
-    """The session whose ephemeral it is; 0: it is persistent."""
+    """Session of an ephemeral znode; 0: persistent."""
 
 
 class ZNodeStore:
-    """The requests. Each raises `Disconnected` if there is no answer, `Refused` if the server refuses.
+    """Requests for znodes. Each raises `Disconnected` without a reply, and `Refused` if it is rejected.
 
     A path is watched once per session, because kazoo identifies watches by their callback.
 
     Args:
-        connection: the present one.
+        connection: provides the current session.
     """
 
     def __init__(self, connection: ZooKeeperConnection) -> None:
         self._connection = connection
 
     async def alive(self) -> None:
-        """Ask for a sign of life."""
+        """Send a request to verify that the server replies."""
         session = self._connection.session
         try:
             await session.answer(session.client.exists_async, "/")
         except NoAuthError:
-            pass  # an answer all the same
+            pass  # this is a reply
         except KazooException as error:
             raise self._connection.abandon_refused(explain(error)) from error
 
     async def names(self, directory: str) -> list[str]:
-        """Return the children's names, in order; none, and a watch for its creation, if it is not there."""
+        """Return the sorted names of the children; if the parent is missing, none, and watch its creation."""
         session = self._connection.session
         async with self._explaining():
             while True:
@@ -68,11 +68,11 @@ class ZNodeStore:
                         return []
 
     async def get(self, path: str, *, await_creation: bool = False) -> Found | None:
-        """Return what is at the path, with a watch; None if there is nothing.
+        """Return the znode and set a watch; None if it does not exist.
 
         Args:
-            path: the znode's.
-            await_creation: watch for it where it is not there.
+            path: the znode's path.
+            await_creation: watch for its creation if it does not exist.
         """
         session = self._connection.session
         async with self._explaining():
@@ -83,10 +83,10 @@ class ZNodeStore:
                     if not await_creation or not await self._exists(path):
                         return None
                 else:
-                    return self._found(value[:MAX_VALUE], Version(stat.version, stat.ephemeralOwner))
+                    return self._found(value[:MAX_VALUE], ZNodeVersion(stat.version, stat.ephemeralOwner))
 
     async def create(self, path: str, value: bytes, *, ephemeral: bool) -> Found:
-        """Make a znode, and the persistent ones above it as needed."""
+        """Create a znode, and its missing parents."""
         session = self._connection.session
         async with self._explaining(value):
             try:
@@ -96,21 +96,21 @@ class ZNodeStore:
                 await session.answer(session.client.create_async, path, value, ephemeral=ephemeral)
         return self._made(value, ephemeral)
 
-    async def set(self, path: str, value: bytes, version: Version) -> Found:
+    async def set(self, path: str, value: bytes, version: ZNodeVersion) -> Found:
         """Change a znode's value."""
         session = self._connection.session
         async with self._explaining(value):
             stat = await session.answer(session.client.set_async, path, value, version.number)
-        return self._found(value, Version(stat.version, version.owner))
+        return self._found(value, ZNodeVersion(stat.version, version.owner))
 
-    async def delete(self, path: str, version: Version) -> None:
+    async def delete(self, path: str, version: ZNodeVersion) -> None:
         """Delete a znode of this version."""
         session = self._connection.session
         async with self._explaining():
             await session.answer(session.client.delete_async, path, version.number)
 
-    async def replace(self, path: str, value: bytes, version: Version, *, ephemeral: bool) -> Found:
-        """Delete a znode of this version and make another one in its place, in one transaction."""
+    async def replace(self, path: str, value: bytes, version: ZNodeVersion, *, ephemeral: bool) -> Found:
+        """Replace a znode of this version with a new one, in one transaction."""
         session = self._connection.session
         transaction = session.client.transaction()
         transaction.delete(path, version.number)
@@ -128,7 +128,7 @@ class ZNodeStore:
         return await session.answer(session.client.exists_async, path, watch=session.watch) is not None
 
     async def _ensure(self, session: KazooSession, path: str) -> None:
-        """Make a persistent znode if it is not there, and those above it as needed."""
+        """Create a persistent znode and its missing parents."""
         with suppress(NodeExistsError):
             try:
                 await session.answer(session.client.create_async, path)
@@ -137,9 +137,9 @@ class ZNodeStore:
                 await session.answer(session.client.create_async, path)
 
     def _made(self, value: bytes, ephemeral: bool) -> Found:
-        return self._found(value, Version(0, self._connection.numbers[-1] if ephemeral else 0))
+        return self._found(value, ZNodeVersion(0, self._connection.numbers[-1] if ephemeral else 0))
 
-    def _found(self, value: bytes, version: Version) -> Found:
+    def _found(self, value: bytes, version: ZNodeVersion) -> Found:
         numbers = self._connection.numbers
         if version.owner == 0 or version.owner not in numbers:
             return Found(value, version)
@@ -154,6 +154,6 @@ class ZNodeStore:
         except (BadVersionError, NodeExistsError, NoNodeError) as error:
             raise Overtaken(type(error).__name__) from error
         except KazooException as error:
-            if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
+            if isinstance(error, NoAuthError):  # a server accepts any digest, and rejects requests later
                 self._connection.renew_login()
             raise Refused(f"{self._connection.session.peer}: {explain(error)}") from error

@@ -119,7 +119,7 @@ def test_failure_is_logged_with_a_remedy(prepare: str, vip: str, remedy: str) ->
     seen = in_namespace(prepare, first=["add", vip], second=["retry"])
     assert seen["first"] == seen["second"] == {"done": [], "missing": [vip], "there": []}
     ((message, fields),) = seen["logged"]  # logged once, not at each attempt
-    assert message == "cannot add address: the VIP is not announced"
+    assert message == "cannot add address, not announcing the VIP"
     assert fields["vip"] == vip
     assert remedy in fields["error"]
 
@@ -145,8 +145,8 @@ def test_retry_adds_missing_addresses() -> None:
     assert seen["second"]["done"] == ["2001:db8::1"]
     assert seen["second"]["missing"] == []
     assert [message for message, _ in seen["logged"]] == [
-        "cannot add address: the VIP is not announced",
-        "address is there",
+        "cannot add address, not announcing the VIP",
+        "address exists",
     ]
 
 
@@ -212,7 +212,7 @@ def test_a_vip_with_unknown_state_is_retried(tmp_path: Path, program: str | None
     assert seen["first"] == seen["second"] == {"done": [], "missing": [], "there": []}
     assert seen["third"] == {"done": ["10.9.0.1"], "missing": [], "there": ["10.9.0.1/32"]}
     (message, fields), (healed, _) = seen["logged"]
-    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address is there")
+    assert (message, fields["vip"], healed) == (UNKNOWN, "10.9.0.1", "address exists")
     assert error in fields["error"]
 
 

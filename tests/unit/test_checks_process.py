@@ -101,7 +101,7 @@ def test_timeout_kills_and_reaps_the_process_group(tmp_path: Path) -> None:
 
 
 def test_cancellation_kills_and_reaps_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "REAPING", 10.0)  # reaping is slow on a busy machine
+    monkeypatch.setattr(process, "REAP_TIMEOUT", 10.0)  # reaping is slow on a busy machine
     pid_file = tmp_path / "pid"
 
     async def scenario() -> None:

@@ -31,7 +31,7 @@ class _SyncQuery:
 class NeighborPoller:
     """Schedules sync and poll queries and matches answers and replies to them."""
 
-    interval: float = POLL_INTERVAL
+    poll_interval: float = POLL_INTERVAL
     """Delay in seconds between an answer and the next poll."""
     sync_due: bool = True
     """Whether to send a sync query next."""
@@ -58,7 +58,7 @@ class NeighborPoller:
         self.ever_answered = True
         self._unanswered_polls, self._last_poll_unanswered = max(0, self._unanswered_polls - 1), False
         if not self.poll_due:
-            self._schedule_poll(now + self.interval)
+            self._schedule_poll(now + self.poll_interval)
         sync = self._sync
         if sync and sync.answered_at is None and not sync.answers_to_skip:
             sync.answered_at = now
@@ -104,7 +104,7 @@ class NeighborPoller:
     def poll_soon(self, now: float) -> None:
         """Schedule a poll within one interval: the answer to the previous one may be lost."""
         if self.next_poll_at is not None:
-            self._schedule_poll(now + self.interval)
+            self._schedule_poll(now + self.poll_interval)
 
     def update(self, now: float) -> None:
         """Mark the poll as due if its time has come."""
