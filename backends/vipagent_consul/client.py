@@ -9,7 +9,7 @@ from consul.callback import CB
 from consul.exceptions import ClientError, NotFound
 
 from vipagent.net.endpoint import Endpoint
-from vipagent.store.driver import Disconnected, Overtaken, Refused, SessionEnded
+from vipagent.store.driver import Disconnected, EntryChanged, Refused, SessionEnded
 from vipagent_consul.http import ConsulTransport
 
 Entry = Mapping[str, Any]
@@ -76,7 +76,7 @@ class ConsulClient:
         """Execute a transaction for a key; return its new index, or 0 if it is deleted.
 
         Raises:
-            Overtaken: one of the steps failed.
+            EntryChanged: one of the steps failed.
             SessionEnded: the session for the lock does not exist.
         """
         try:
@@ -87,7 +87,7 @@ class ConsulClient:
                 raise SessionEnded("Consul has ended the session") from None
             if "Permission denied" in said:
                 raise Refused(f"permission denied: cannot write the key {path}") from None
-            raise Overtaken(f"the key {path} has changed: {said[:300]!r}") from None
+            raise EntryChanged(f"the key {path} has changed: {said[:300]!r}") from None
         return int(done["Results"][-1]["KV"]["ModifyIndex"]) if done["Results"] else 0
 
     async def create_session(

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Never
 
-from vipagent.store.driver import Found, Interests, Told
+from vipagent.store.driver import Found, Interests, OnListing
 from vipagent.store.layout import Directory
 from vipagent_etcd import keyvalues
 from vipagent_etcd.errors import Compacted, EtcdRefused
@@ -38,7 +38,7 @@ class EtcdFollower:
         path_of: Callable[[Directory], str],
         found: Callable[[KeyValue], Found],
         interests: Interests,
-        told: Told,
+        on_listing: OnListing,
     ) -> None:
         self._gateway = gateway
         self._path_of = path_of
@@ -83,7 +83,7 @@ class EtcdFollower:
         """Apply changed interests; directories that are already followed are not listed again."""
         followed = {}
         for directory, names in self._interests.names.items():
-            path, alone = self._path_of(directory), directory in self._interests.alone
+            path, alone = self._path_of(directory), directory in self._interests.only_named
             known = self._followed.get(path)
             if known is None or (known.names, known.alone) != (names, alone):
                 known = Following(directory, path, names, self._found, alone=alone)

@@ -7,17 +7,17 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.driver import (
-    Alive,
+    SessionInfo,
     Disconnected,
     Driver,
     Found,
     Holder,
     Interests,
     Listing,
-    Overtaken,
+    EntryChanged,
     Refused,
     SessionEnded,
-    Told,
+    OnListing,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent_file import folders, locks
@@ -69,12 +69,12 @@ class FileDriver(Driver):
                 _describe(error)
             ) from error
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
         await self._thread.run(self._check_root)
-        return Alive(self.settings.session_timeout, str(self._root.path))
+        return SessionInfo(self.settings.session_timeout, str(self._root.path))
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
         follower = self._follower = FileFollower(self._root, self.path, asyncio.get_running_loop())
         names = None
@@ -86,7 +86,7 @@ class FileDriver(Driver):
                 directories = await follower.changed(interests)
                 listings = await self._thread.run(self._list_all, directories)
                 for directory, listing in listings:
-                    told(directory, listing)
+                    on_listing(directory, listing)
         except FileNotFoundError as error:
             raise SessionEnded(_describe(error)) from error
         except OSError as error:
@@ -95,7 +95,7 @@ class FileDriver(Driver):
             self._follower = None
             self._thread.post(follower.stop)
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """See `Driver.look`."""
         return await self._thread.run(self._look, key)
 
@@ -106,10 +106,10 @@ class FileDriver(Driver):
         except OSError as error:
             raise Refused(_describe(error)) from error
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         try:
-            return await self._thread.run(self._put, key, value, instead, ephemeral)
+            return await self._thread.run(self._put, key, value, expected, ephemeral)
         except OSError as error:
             raise Refused(f"cannot write {_describe(error)}") from error
         finally:
@@ -120,7 +120,7 @@ class FileDriver(Driver):
         try:
             await self._thread.run(self._delete, key, found)
         except FileNotFoundError as error:
-            raise Overtaken(_describe(error)) from error
+            raise EntryChanged(_describe(error)) from error
         except OSError as error:
             raise Refused(f"cannot remove {_describe(error)}") from error
         finally:
@@ -181,13 +181,13 @@ class FileDriver(Driver):
         ours = held is not None and held.inode == file.version.inode
         return Found(file.value, file.version, Holder.OURS if ours else Holder.OTHER)
 
-    def _put(self, key: Key, value: bytes, instead: Found | None, ephemeral: bool) -> Found:
+    def _put(self, key: Key, value: bytes, expected: Found | None, ephemeral: bool) -> Found:
         path = self.path(key)
         self._check_root()
         with locks.locked_names(self._root.make(self._below(key).parent)):
-            self._compare(key, instead)
-            if instead is None and folders.is_in_the_way(path, key.directory.kind):
-                raise Overtaken(f"{path} is not a regular file")
+            self._compare(key, expected)
+            if expected is None and folders.is_in_the_way(path, key.directory.kind):
+                raise EntryChanged(f"{path} is not a regular file")
             entry = folders.put(path, value, hold=ephemeral)
             self._release(key)
             if ephemeral:
@@ -207,7 +207,7 @@ class FileDriver(Driver):
     def _compare(self, key: Key, expected: Found | None) -> None:
         found = self._look(key)
         if (found and found.version) != (expected and expected.version):
-            raise Overtaken(f"{self.path(key)} has changed")
+            raise EntryChanged(f"{self.path(key)} has changed")
 
     def _end(self, key: Key) -> None:
         """Delete one of our entries; if the file cannot be deleted, releasing its lock ends the entry."""

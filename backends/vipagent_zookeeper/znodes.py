@@ -15,7 +15,7 @@ from kazoo.exceptions import (
 )
 
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
-from vipagent.store.driver import Found, Holder, Overtaken, Refused
+from vipagent.store.driver import Found, Holder, EntryChanged, Refused
 from vipagent_zookeeper.connection import ZooKeeperConnection
 from vipagent_zookeeper.errors import explain
 from vipagent_zookeeper.session import KazooSession
@@ -152,7 +152,7 @@ class ZNodeStore:
         try:
             yield
         except (BadVersionError, NodeExistsError, NoNodeError) as error:
-            raise Overtaken(type(error).__name__) from error
+            raise EntryChanged(type(error).__name__) from error
         except KazooException as error:
             if isinstance(error, NoAuthError):  # a server accepts any digest, and rejects requests later
                 self._connection.renew_login()

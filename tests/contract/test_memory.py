@@ -4,7 +4,7 @@ import pytest
 
 from vipagent.store.backend import Listener, Snapshot, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MEMBERS, Peers, member
 from vipagent.testing.recorder import Recorder

@@ -11,10 +11,10 @@ from tests.simulation.server import MemberEntry, Session
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
 from vipagent.store import session as store_session
-from vipagent.store.driver import Alive, Found, Holder, Listing
+from vipagent.store.driver import SessionInfo, Found, Holder, Listing
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
 from vipagent.store.reconciler import Reconciler
-from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.store.registration import Delete, Get, Put, Request
 
 MAX_CONNECT_DELAY = 0.25
 """Maximum delay in seconds between the start of an agent and its first connection attempt."""
@@ -78,7 +78,7 @@ class Client:
         self._state = store_session.Session(
             ("the store",), self._server.session_timeout, uniform=self._rng.uniform
         )
-        self._alive = Alive(self._server.session_timeout, "")
+        self._alive = SessionInfo(self._server.session_timeout, "")
         self._request_timeout = self._state.request_timeout
         self._reads = {kind: _DirectoryRead() for kind in KINDS}
         self._process = _Scope()
@@ -327,10 +327,10 @@ class Client:
     def _apply(self, request: Request, entry: MemberEntry | None, session: Session) -> list[Found | None]:
         """Apply a request at the server; return the resulting entry, or an empty list on a conflict."""
         match request:
-            case Look():
+            case Get():
                 return [None if entry is None else self._to_found(entry)]
-            case Put(key, value, instead):
-                if entry is not (instead and instead.version):
+            case Put(key, value, expected):
+                if entry is not (expected and expected.version):
                     return []
                 self._server.put(key.name, value, session)
                 return [self._to_found(self._server.members[key.name])]

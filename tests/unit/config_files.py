@@ -10,7 +10,7 @@ from vipagent.config import load
 from vipagent.config.problems import ConfigError
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.store.backend import Listener, StoreConfigError, StoreSettings
-from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 
 
 class FakeBackend(MemoryBackend):

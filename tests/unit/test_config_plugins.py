@@ -11,7 +11,7 @@ import pytest
 from tests.outside import environment, install
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.driver import API_VERSION
-from vipagent.store.memory import MemoryBackend
+from vipagent.testing.memory import MemoryBackend
 from vipagent.store.plugins import backend_factory
 from vipagent.testing.slowness import allowed
 

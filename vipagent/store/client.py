@@ -9,7 +9,7 @@ from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, Stor
 from vipagent.store.driver import Driver
 from vipagent.store.layout import Directory, Key
 from vipagent.store.loop import LoopThread
-from vipagent.store.serving import Serving
+from vipagent.store.runner import Serving
 
 CLOSING_MARGIN = 0.2
 """Seconds of `close`'s time, at most, that are left for the thread's end."""
@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Client(Backend):
+class StoreClient(Backend):
     """Keeps what the agent desires true in a store, by its driver, on a loop in a thread of its own.
 
     Args:
@@ -70,7 +70,7 @@ class Client(Backend):
         """See `Backend.write`."""
 
         async def write() -> None:
-            await self._driver.put(key, value, await self._driver.look(key), ephemeral=False)
+            await self._driver.put(key, value, await self._driver.get(key), ephemeral=False)
 
         self._command(f"writing {key.path(self.settings.prefix)}", write, timeout)
 
@@ -78,7 +78,7 @@ class Client(Backend):
         """See `Backend.erase`."""
 
         async def erase() -> bool:
-            found = await self._driver.look(key)
+            found = await self._driver.get(key)
             if found is not None:
                 await self._driver.delete(key, found)
             return found is not None

@@ -61,7 +61,7 @@ class Refused(DriverError):
     """The store answered, and will not do this: no permission, no space, a name that it does not take."""
 
 
-class Overtaken(DriverError):
+class EntryChanged(DriverError):
     """The entry is not (any more) as it was found: nothing was done."""
 
 
@@ -91,12 +91,12 @@ class Interests:
         self._changed.clear()
 
 
-Told = Callable[[Directory, Listing | None], None]
+OnListing = Callable[[Directory, Listing | None], None]
 """Takes a directory's listing; None: the store does not let us read it. Returns at once, raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
+class SessionInfo:
     """What the store confirms of a session."""
 
     life: float
@@ -125,7 +125,7 @@ class Driver(ABC):
     request_timeout: float | None = None
     """Seconds for what may have to log in, or to wait for its turn: all but the keep-alives after the first;
     None: as for those."""
-    keep_alives_per_life = 3
+    keep_alives_per_session = 3
     """Keep-alives in a session's life."""
 
     def __init__(self, settings: StoreSettings) -> None:
@@ -141,7 +141,7 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """Have the store confirm the session.
 
         The first one on a connection resumes the session if it still lives, and else begins a new one.
@@ -153,7 +153,7 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """Pass on the whole listing of each directory of interest: as it is now, then after each change.
 
         Quick changes may be merged, but the last state is always passed on. A directory that does not exist
@@ -167,7 +167,7 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """Return an entry as it is now; None: there is none."""
 
     @abstractmethod
@@ -175,7 +175,7 @@ class Driver(ABC):
         """Return all entries of a directory as they are now, with their values."""
 
     @abstractmethod
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """Set an entry if it is as it was found, without a moment of absence; return it as it is then.
 
         Args:
@@ -185,7 +185,7 @@ class Driver(ABC):
             ephemeral: held by this session from now on; else persistent.
 
         Raises:
-            Overtaken: it is not as it was found.
+            EntryChanged: it is not as it was found.
         """
 
     @abstractmethod
@@ -193,11 +193,11 @@ class Driver(ABC):
         """Remove an entry if it is as it was found.
 
         Raises:
-            Overtaken: it is another one, or gone.
+            EntryChanged: it is another one, or gone.
         """
 
     def version(self, timeout: float) -> str:
-        """Return the store's software and version for operators, if `Alive.detail` has them not.
+        """Return the store's software and version for operators, if `SessionInfo.detail` has them not.
 
         It needs no connection, and blocks for at most `timeout` seconds, on any thread.
 

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from stevedore.named import NamedExtensionManager
 
 from vipagent.store.backend import Backend, BackendFactory, Snapshot, StoreConfigError
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.driver import API_VERSION, Driver
 from vipagent.store.layout import Directory
 from vipagent.types import StoreState
@@ -91,7 +91,7 @@ def backend_factory(plugin: object) -> BackendFactory:
         raise StoreConfigError(
             f"cannot be used: its API version is {written_for}, but {API_VERSION} is needed: see {_PAGE}"
         )
-    return partial(Client, plugin)
+    return partial(StoreClient, plugin)
 
 
 def _raise(_manager: object, _entry_point: EntryPoint, error: BaseException) -> None:

@@ -139,7 +139,7 @@ class Reconciler:
             registration.done(request, found, self._listings.get(request.key.directory, {}))
 
     def overtaken(self, request: Request, now: float) -> None:
-        """Look again: somebody else changed the entry first."""
+        """Get again: somebody else changed the entry first."""
         if (registration := self._requested(request)) is not None:
             registration.failures += 1
             again = registration.failures - OVERTAKEN_AT_ONCE

@@ -20,7 +20,7 @@ UNKNOWN = Unknown.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class Get:
     """Find out what is there."""
 
     key: Key
@@ -32,7 +32,7 @@ class Put:
 
     key: Key
     value: bytes
-    instead: Found | None
+    expected: Found | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Delete:
     found: Found
 
 
-Request = Look | Put | Delete
+Request = Get | Put | Delete
 
 ClaimOf = Callable[[Found], Claim]
 """Returns whose an entry is."""
@@ -113,14 +113,14 @@ class Registration:
         self.found = UNKNOWN if self.contradicted and not agreed else found
 
     def failed(self, due: float) -> None:
-        """Look at the entry before the next request, which is not to be made earlier than `due`."""
+        """Get at the entry before the next request, which is not to be made earlier than `due`."""
         self.request, self.found, self.due = None, UNKNOWN, due
 
     def _next(self, claim_of: ClaimOf) -> Request | None:
         """Return what has to be done, by what is there (G2, G3)."""
         found = self.found
         if found is UNKNOWN:
-            return Look(self.key)
+            return Get(self.key)
         if self.value is None:
             is_ours = found is not None and claim_of(found) is Claim.OURS
             return Delete(self.key, found) if found is not None and is_ours else None

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from vipagent.net import backoff
-from vipagent.store.driver import Alive, Driver
+from vipagent.store.driver import SessionInfo, Driver
 from vipagent.types import StoreState
 
 REQUEST_TIMEOUT = 2.0
@@ -19,7 +19,7 @@ SILENCE = 7 / 12
 what remains is for another server."""
 
 
-def request_timeout(life: float, keep_alives: int = Driver.keep_alives_per_life) -> float:
+def request_timeout(life: float, keep_alives: int = Driver.keep_alives_per_session) -> float:
     """Return the seconds that a server has for one answer.
 
     Args:
@@ -45,7 +45,7 @@ class Session:
         servers: Sequence[str],
         life: float,
         first: int = 0,
-        keep_alives: int = Driver.keep_alives_per_life,
+        keep_alives: int = Driver.keep_alives_per_session,
         uniform: backoff.Uniform = random.uniform,
     ) -> None:
         self.life = life
@@ -90,7 +90,7 @@ class Session:
         """Whether all servers answered that they do not let us in: waiting does not help."""
         return self._refusals.issuperset(self._servers)
 
-    def confirmed(self, asked: float, alive: Alive) -> None:
+    def confirmed(self, asked: float, alive: SessionInfo) -> None:
         """Take a sign of life.
 
         Args:

@@ -16,7 +16,7 @@ import redis
 from vipagent_redis import RedisDriver
 
 from vipagent.store.backend import StoreConfigError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 from vipagent.testing.recorder import Recorder, SessionSeen
@@ -188,7 +188,7 @@ def test_a_wrong_password_is_reported_and_a_corrected_one_is_used(
     settings = store.settings("node1", "run1")
     seen = Recorder()
     guessing = replace(settings, options={**settings.options, "password_file": str(password)})
-    backend = Client(RedisDriver, guessing, seen)
+    backend = StoreClient(RedisDriver, guessing, seen)
     backend.open()
     try:
         _wait_detail(seen, f"{settings.hosts[0]}: invalid username-password pair")

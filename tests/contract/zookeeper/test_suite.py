@@ -15,7 +15,7 @@ from tests.contract.sessions import detail
 from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import Key
 from vipagent.store.records import Maintenance
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
@@ -50,7 +50,7 @@ def alone(
     """Return a session that the suite does not close."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", hosts, prefix, life, options or {})
-    return Peer(Client(ZooKeeperDriver, settings, seen), seen)
+    return Peer(StoreClient(ZooKeeperDriver, settings, seen), seen)
 
 
 def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperUnderTest) -> None:
@@ -84,7 +84,7 @@ def test_a_session_closed_by_another_client_is_replaced(peers: Peers, store: Zoo
     one.watch(MEMBERS)
     one.register(member(1))
     one.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
-    assert isinstance(one.backend, Client)
+    assert isinstance(one.backend, StoreClient)
     driver = one.backend._driver
     assert isinstance(driver, ZooKeeperDriver)
     mark = one.seen.mark()
@@ -437,5 +437,5 @@ def test_the_server_s_version_is_reported(peers: Peers) -> None:
 def test_a_server_that_keeps_its_version_to_itself_is_no_trouble() -> None:
     with socket.create_server((HOST, 0)) as mute:
         hosts = (f"{HOST}:{mute.getsockname()[1]}",)
-        backend = Client(ZooKeeperDriver, StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
+        backend = StoreClient(ZooKeeperDriver, StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
         assert backend.version(0.2) == ""

@@ -13,7 +13,7 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 from vipagent.types import StoreState
 
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")

@@ -11,7 +11,7 @@ from vipagent.store.driver import Found, Holder, Listing
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.reconciler import OVERTAKEN_AT_ONCE, RETRY, Reconciler
 from vipagent.store.records import Registration as Record
-from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.store.registration import Delete, Get, Put, Request
 from vipagent.types import Claim
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
@@ -61,7 +61,7 @@ class TestRegistering:
         reconciler.listed(MEMBERS, {})
         request = only(reconciler)
         assert isinstance(request, Put)
-        assert (request.value, request.instead) == (VALUE, None)
+        assert (request.value, request.expected) == (VALUE, None)
 
     def test_a_new_connection_begins_anew_though_nobody_said_that_the_last_one_was_lost(
         self, reconciler: Reconciler
@@ -87,14 +87,14 @@ class TestRegistering:
         reconciler.listed(MEMBERS, {})
         assert now(reconciler) == []
         reconciler.done(request, Found(VALUE, 1, Holder.OURS))
-        assert isinstance(only(reconciler), Look), "the listing and the outcome do not agree"
+        assert isinstance(only(reconciler), Get), "the listing and the outcome do not agree"
 
     def test_an_update_compares_with_what_is_there(self, reconciler: Reconciler) -> None:
         found = registered(reconciler)
         reconciler.register(KEY, b"another")
         request = only(reconciler)
         assert isinstance(request, Put)
-        assert request.instead == found
+        assert request.expected == found
 
     @pytest.mark.parametrize(
         ("value", "holder", "replaced"),
@@ -112,7 +112,7 @@ class TestRegistering:
         there = Found(value, 7, holder)
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {KEY.name: there})
-        assert [request.instead for request in now(reconciler) if isinstance(request, Put)] == (
+        assert [request.expected for request in now(reconciler) if isinstance(request, Put)] == (
             [there] if replaced else []
         )
 
@@ -192,7 +192,7 @@ class TestUnknown:
     def test_an_entry_whose_value_was_not_read_is_looked_at(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {KEY.name: None})
-        assert isinstance(only(reconciler), Look)
+        assert isinstance(only(reconciler), Get)
 
     def test_overtaken_it_looks_again_soon_and_then_more_rarely(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)
@@ -203,7 +203,7 @@ class TestUnknown:
         assert now(reconciler) == []
         assert reconciler.due is not None
         assert 0 < reconciler.due < 1
-        assert isinstance(only(reconciler, 1.0), Look)
+        assert isinstance(only(reconciler, 1.0), Get)
 
     def test_a_refusal_delays_its_own_entry_alone(self, reconciler: Reconciler) -> None:
         other = Key(MEMBERS, "10.0.0.2")
@@ -216,7 +216,7 @@ class TestUnknown:
         reconciler.listed(MEMBERS, {other.name: Found(VALUE, 1, Holder.OURS)})
         assert now(reconciler) == []
         assert reconciler.due == pytest.approx(RETRY[0], rel=0.5)
-        assert isinstance(only(reconciler, RETRY[0]), Look | Put)
+        assert isinstance(only(reconciler, RETRY[0]), Get | Put)
 
     def test_after_a_success_a_refusal_delays_as_the_first_one(self) -> None:
         reconciler = Reconciler("node1", "run1", uniform=lambda _least, most: most)
@@ -231,7 +231,7 @@ class TestUnknown:
         reconciler.listed(MEMBERS, {})
         reconciler.refused(only(reconciler), 0.0)
         reconciler.register(KEY, b"another")
-        assert isinstance(only(reconciler), Look)
+        assert isinstance(only(reconciler), Get)
 
     def test_an_answer_that_was_lost_is_found_in_the_listing(self, reconciler: Reconciler) -> None:
         """The entry is as desired: nothing is requested, and a duplicate agent's is known as one."""
@@ -253,7 +253,7 @@ class TestUnknown:
         reconciler.listed(MEMBERS, {KEY.name: Found(EARLIER_RUN, 2)})
         reconciler.done(request, Found(VALUE, 1, Holder.OURS))
         look = only(reconciler)
-        assert isinstance(look, Look)
+        assert isinstance(look, Get)
         reconciler.done(look, Found(EARLIER_RUN, 2))
         assert now(reconciler) == []
 
@@ -326,9 +326,9 @@ class Store:
         """Do it; yield what is there then, and nothing if it was overtaken."""
         found = self.entries.get(request.key.name)
         match request:
-            case Look(_):
+            case Get(_):
                 yield found
-            case Put(key, value, instead) if (instead and instead.version) == (found and found.version):
+            case Put(key, value, expected) if (expected and expected.version) == (found and found.version):
                 yield self.set(key.name, value, Holder.OURS)
             case Delete(key, expected) if found is not None and expected.version == found.version:
                 del self.entries[key.name]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vipagent.net.backoff import MAX_DELAY, MIN_DELAY
-from vipagent.store.driver import Alive
+from vipagent.store.driver import SessionInfo
 from vipagent.store.session import REQUEST_TIMEOUT, Session
 from vipagent.types import StoreState
 
@@ -20,7 +20,7 @@ def session() -> Session:
 
 
 def connect(session: Session, now: float) -> None:
-    session.confirmed(now, Alive(LIFE, f"{session.server}: a store"))
+    session.confirmed(now, SessionInfo(LIFE, f"{session.server}: a store"))
     session.serves()
 
 
@@ -29,7 +29,7 @@ def states(session: Session) -> list[StoreState]:
 
 
 def test_it_is_connected_once_it_is_served(session: Session) -> None:
-    session.confirmed(0.0, Alive(LIFE, "a:1: a store"))
+    session.confirmed(0.0, SessionInfo(LIFE, "a:1: a store"))
     assert not session.is_serving
     assert states(session) == []
     session.serves()
@@ -56,7 +56,7 @@ def test_its_end_is_noticed_however_late_somebody_looks(session: Session) -> Non
 
 def test_its_life_counts_from_when_the_last_confirmed_sign_was_asked_for(session: Session) -> None:
     connect(session, 10.0)
-    session.confirmed(12.0, Alive(4.0, "shorter"))
+    session.confirmed(12.0, SessionInfo(4.0, "shorter"))
     assert session.expires == 16.0
     assert session.next_keep_alive == pytest.approx(12.0 + 4.0 / 3)
 
@@ -112,7 +112,7 @@ def test_pauses_grow_up_to_a_second_and_begin_anew_once_it_is_alive(session: Ses
     session.failed(5.0, "flapping")
     assert session.next_attempt - 5.0 >= MAX_DELAY / 2, "a connection alone proves nothing"
     connect(session, 10.0)
-    session.confirmed(12.0, Alive(LIFE, ""))
+    session.confirmed(12.0, SessionInfo(LIFE, ""))
     session.failed(13.0, "no")
     assert session.next_attempt - 13.0 <= 0.1
 
@@ -139,7 +139,7 @@ def test_a_request_leaves_time_for_another_server(life: float, keep_alives: int,
 
 def test_a_session_that_never_expires() -> None:
     session = Session(SERVERS, LIFE)
-    session.confirmed(0.0, Alive(math.inf, ""))
+    session.confirmed(0.0, SessionInfo(math.inf, ""))
     session.serves()
     session.check(1e9)
     assert states(session) == [CONNECTED]

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.driver import Found, Holder, Interests, Listing
 from vipagent.store.layout import Directory, Kind
 from vipagent_etcd import follower as followers
@@ -48,12 +48,12 @@ def _follower(gateway: Slow, told: list[Listing | None]) -> EtcdFollower:
     return EtcdFollower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
 
 
-@looped
+@async_test
 async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than the time between two of them."""
     monkeypatch.setattr(followers, "WATCH_RENEWAL", 0.0)
     gateway, told = Slow(), list[Listing | None]()
-    follower = _follower(gateway, told)
+    follower = _follower(gateway, on_listing)
     running = asyncio.ensure_future(follower.run())
     await asyncio.sleep(0.05)
     assert told == [{}]

@@ -17,13 +17,13 @@ from vipagent.store.driver import (
     Found,
     Interests,
     Listing,
-    Overtaken,
+    EntryChanged,
     Refused,
     SessionEnded,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.reconciler import Reconciler
-from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.store.registration import Delete, Get, Put, Request
 from vipagent.store.session import Session
 from vipagent.store.tasks import Tasks
 
@@ -55,7 +55,7 @@ class Serving:
         self._driver = driver
         self._prefix = settings.prefix
         self._listener = listener
-        self._session = Session(driver.servers, settings.session_timeout, first, driver.keep_alives_per_life)
+        self._session = Session(driver.servers, settings.session_timeout, first, driver.keep_alives_per_session)
         self._interests = Interests()
         self._is_looking = False
         self._work = asyncio.Event()
@@ -98,7 +98,7 @@ class Serving:
             async with asyncio.timeout(within):
                 while True:
                     await self._served()
-                    with suppress(Overtaken):
+                    with suppress(EntryChanged):
                         return await self._attempt(command)
         except (Refused, StoreConfigError) as error:
             server = f"{self._session.server}: " if self._session.server else ""
@@ -115,7 +115,7 @@ class Serving:
         """Carry out a command, unless the connection is lost meanwhile.
 
         Raises:
-            Overtaken: it is to be tried again.
+            EntryChanged: it is to be tried again.
         """
         running = asyncio.ensure_future(command())
         losing = asyncio.ensure_future(self._changed.wait())
@@ -128,7 +128,7 @@ class Serving:
         finally:
             running.cancel()
             losing.cancel()
-        raise Overtaken("the connection was lost")
+        raise EntryChanged("the connection was lost")
 
     async def end(self, within: float) -> None:
         """End the session, on the first server that answers within so many seconds."""
@@ -248,7 +248,7 @@ class Serving:
     async def _carry_out(self, request: Request) -> None:
         try:
             found = await self._bounded(self._requested(request), self._driver.request_timeout)
-        except Overtaken:
+        except EntryChanged:
             self.reconciler.overtaken(request, time.monotonic())
         except Refused as error:
             self._report(
@@ -256,7 +256,7 @@ class Serving:
             )
             self.reconciler.refused(request, time.monotonic())
         else:
-            if not isinstance(request, Look):
+            if not isinstance(request, Get):
                 self._reported.pop(request.key, None)
             self.reconciler.done(request, found)
         self._interests.replace(*self.reconciler.interests)
@@ -264,10 +264,10 @@ class Serving:
 
     async def _requested(self, request: Request) -> Found | None:
         match request:
-            case Look(key):
-                return await self._driver.look(key)
-            case Put(key, value, instead):
-                return await self._driver.put(key, value, instead, ephemeral=True)
+            case Get(key):
+                return await self._driver.get(key)
+            case Put(key, value, expected):
+                return await self._driver.put(key, value, expected, ephemeral=True)
             case Delete(key, found):
                 await self._driver.delete(key, found)
                 return None

@@ -14,7 +14,7 @@ from vipagent.store.backend import Backend, Listener, Snapshot, StoreError, Stor
 from vipagent.store.driver import Found, Holder
 from vipagent.store.layout import Directory, Key
 from vipagent.store.reconciler import Reconciler
-from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.store.registration import Delete, Get, Put, Request
 from vipagent.types import StoreState
 
 REFUSED_NEVER = 0.0
@@ -67,7 +67,7 @@ class MemoryStore:
         there[key.name] = _Held(value, next(self._versions), holder)
         self._unlisted[key.directory] = None
 
-    def look(self, key: Key, session: "MemoryBackend") -> Found | None:
+    def get(self, key: Key, session: "MemoryBackend") -> Found | None:
         """Return an entry as a session sees it."""
         held = self._held(key)
         if held is None:
@@ -77,7 +77,7 @@ class MemoryStore:
     def listing(self, directory: Directory, session: "MemoryBackend") -> dict[str, Found | None]:
         """Return a directory as a session sees it."""
         names = sorted(self._directories.get(directory, ()))
-        return {name: self.look(Key(directory, name), session) for name in names}
+        return {name: self.get(Key(directory, name), session) for name in names}
 
     def release_all(self, session: "MemoryBackend") -> None:
         """Remove what a session holds."""
@@ -217,11 +217,11 @@ class MemoryBackend(Backend):
 
     def _requested(self, request: Request) -> Found | None:
         match request:
-            case Look(key):
-                return self._store.look(key, self)
+            case Get(key):
+                return self._store.get(key, self)
             case Put(key, value, _):
                 self._store.hold(key, value, self)
-                return self._store.look(key, self)
+                return self._store.get(key, self)
             case Delete(key, _):
                 self._store.remove(key)
                 return None
