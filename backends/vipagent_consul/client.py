@@ -9,7 +9,7 @@ from consul.callback import CB
 from consul.exceptions import ClientError, NotFound
 
 from vipagent.net.endpoint import Endpoint
-from vipagent.store.driver import Disconnected, Overtaken, Refused, SessionEnded
+from vipagent.store.driver import Disconnected, EntryChanged, Refused, SessionEnded
 from vipagent_consul.http import Channel
 
 Entry = Mapping[str, Any]
@@ -76,7 +76,7 @@ class Client:
         """Change a key by all these steps, or by none; return its index then, 0 if it is deleted.
 
         Raises:
-            Overtaken: one of them is not possible.
+            EntryChanged: one of them is not possible.
             SessionEnded: there is no such session to lock it with.
         """
         try:
@@ -87,7 +87,7 @@ class Client:
                 raise SessionEnded("Consul has ended the session") from None
             if "Permission denied" in said:
                 raise Refused(f"Consul denies writing the key {path}") from None
-            raise Overtaken(f"the key {path} is not as it was: {said[:300]!r}") from None
+            raise EntryChanged(f"the key {path} is not as it was: {said[:300]!r}") from None
         return int(done["Results"][-1]["KV"]["ModifyIndex"]) if done["Results"] else 0
 
     async def create_session(

@@ -10,7 +10,6 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import MAX_VALUE, StoreConfigError, StoreSettings
 from vipagent.store.driver import (
-    Alive,
     Disconnected,
     Driver,
     DriverError,
@@ -18,9 +17,10 @@ from vipagent.store.driver import (
     Holder,
     Interests,
     Listing,
+    OnListing,
     Refused,
     SessionEnded,
-    Told,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.session import request_timeout
@@ -79,7 +79,7 @@ class ConsulDriver(Driver):
             raise Refused(f"it is not asked: {error}") from None
         self._server, self._connection = server, Client(endpoint, channel)
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
         if not await self._renew():
             if self._is_confirmed:
@@ -88,14 +88,16 @@ class ConsulDriver(Driver):
         self._version = self._version or await self._client.version()
         self._is_confirmed = True
         await self._end_earlier()
-        return Alive(self._kind.life, f"{self._server}: Consul {self._version}; {self._kind.describe()}")
+        return SessionInfo(
+            self._kind.life, f"{self._server}: Consul {self._version}; {self._kind.describe()}"
+        )
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
-        follower = queries.Follower(self._list, self._check_readable, told)
+        follower = queries.Follower(self._list, self._check_readable, on_listing)
         await follower.run(interests)
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """See `Driver.look`."""
         entry = await self._client.entry(self._path(key))
         return None if entry is None else self._found(entry)
@@ -108,19 +110,19 @@ class ConsulDriver(Driver):
             await self._check_readable(directory)
         return listing
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         said = base64.b64encode(value).decode()
         if not ephemeral:
-            index = instead.version if instead is not None else 0
+            index = expected.version if expected is not None else 0
             step = {"Verb": "cas", "Index": index, "Value": said}
             return Found(value, await self._client.transact(self._path(key), step))
         session = self._session
         self._held.setdefault(key, set()).add(session)
         free = (
             {"Verb": "check-not-exists"}
-            if instead is None
-            else {"Verb": "delete-cas", "Index": instead.version}
+            if expected is None
+            else {"Verb": "delete-cas", "Index": expected.version}
         )
         lock = {"Verb": "lock", "Value": said, "Session": session}
         index = await self._client.transact(self._path(key), free, lock)

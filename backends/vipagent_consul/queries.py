@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Never
 
-from vipagent.store.driver import Found, Interests, Told
+from vipagent.store.driver import Found, Interests, OnListing
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.tasks import Tasks
 
@@ -42,13 +42,13 @@ class Follower:
     Args:
         list_changed: asks Consul.
         check_readable: asks Consul.
-        told: takes the listings.
+        on_listing: called with each listing.
     """
 
-    def __init__(self, list_changed: List, check_readable: CheckReadable, told: Told) -> None:
+    def __init__(self, list_changed: List, check_readable: CheckReadable, on_listing: OnListing) -> None:
         self._list = list_changed
         self._check_readable = check_readable
-        self._told = told
+        self._on_listing = on_listing
         self._first = asyncio.Semaphore(FIRST)
 
     async def run(self, interests: Interests) -> Never:
@@ -94,7 +94,7 @@ class Follower:
                 if not listing:
                     await self._check_readable(directory)
                 known[directory] = listing
-                self._told(directory, listing)
+                self._on_listing(directory, listing)
 
 
 def spans(directories: Iterable[Directory]) -> dict[Span, frozenset[Directory]]:

@@ -7,15 +7,15 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import (
-    Alive,
     Driver,
+    EntryChanged,
     Found,
     Holder,
     Interests,
     Listing,
-    Overtaken,
+    OnListing,
     SessionEnded,
-    Told,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.session import request_timeout
@@ -67,7 +67,7 @@ class EtcdDriver(Driver):
             await self._gateway.log_in()
         self._detail = f"{server}: etcd {await self._version(self._gateway)}"
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
         if self._lease and (life := await self._prolong()):
             return self._alive(life)
@@ -78,15 +78,15 @@ class EtcdDriver(Driver):
         self._leases.append(self._lease)
         return self._alive(int(answer["TTL"]))
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
-        self._follower = Follower(self._connected, self._path, self._found, interests, told)
+        self._follower = Follower(self._connected, self._path, self._found, interests, on_listing)
         try:
             await self._follower.run()
         finally:
             self._follower = None
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """See `Driver.look`."""
         answer = await self._ask("/v3/kv/range", Span(self._path(key)).fields())
         return next(map(self._found, keyvalues.key_values(answer)), None)
@@ -98,13 +98,13 @@ class EtcdDriver(Driver):
         following.list(keyvalues.key_values(answer), keyvalues.revision(answer))
         return following.entries
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         if ephemeral and not self._lease:
             raise SessionEnded("the lease has run out")
         lease = self._lease if ephemeral else 0
         answer = await self._change(
-            key, keyvalues.replacing(self._path(key), _revision(instead), value, lease)
+            key, keyvalues.replacing(self._path(key), _revision(expected), value, lease)
         )
         return Found(value, keyvalues.revision(answer), self._holder(lease))
 
@@ -135,8 +135,8 @@ class EtcdDriver(Driver):
             self._gateway.close()
             self._gateway = None
 
-    def _alive(self, life: int) -> Alive:
-        return Alive(float(life), f"{self._detail}, lease of {life:g} s")
+    def _alive(self, life: int) -> SessionInfo:
+        return SessionInfo(float(life), f"{self._detail}, lease of {life:g} s")
 
     async def _prolong(self) -> int:
         """Prolong the lease, and return its life in seconds; 0: it has run out."""
@@ -155,7 +155,7 @@ class EtcdDriver(Driver):
         """Make a transaction.
 
         Raises:
-            Overtaken: what it compares is not so.
+            EntryChanged: what it compares is not so.
             SessionEnded: our lease is gone.
         """
         try:
@@ -166,7 +166,7 @@ class EtcdDriver(Driver):
             self._lease = 0
             raise SessionEnded("the lease has run out") from refusal
         if not answer.get("succeeded"):
-            raise Overtaken(f"{self._path(key)} has changed")
+            raise EntryChanged(f"{self._path(key)} has changed")
         return answer
 
     def _path(self, place: Directory | Key) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Never
 
-from vipagent.store.driver import Found, Interests, Told
+from vipagent.store.driver import Found, Interests, OnListing
 from vipagent.store.layout import Directory
 from vipagent_etcd import keyvalues
 from vipagent_etcd.errors import Compacted, Refused
@@ -29,7 +29,7 @@ class Follower:
         path_of: returns a directory's path.
         found: returns a key-value as the store layer knows it.
         interests: what to follow.
-        told: takes the listings.
+        on_listing: called with each listing.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Follower:
         path_of: Callable[[Directory], str],
         found: Callable[[KeyValue], Found],
         interests: Interests,
-        told: Told,
+        on_listing: OnListing,
     ) -> None:
         self._gateway = gateway
         self._path_of = path_of
         self._found = found
         self._interests = interests
-        self._told = told
+        self._on_listing = on_listing
         self._followed: dict[str, Following] = {}
         self._opened = 0.0
         self._revision = 0
@@ -83,7 +83,7 @@ class Follower:
         """Follow what is of interest now; what is followed already need not be listed again."""
         followed = {}
         for directory, names in self._interests.names.items():
-            path, alone = self._path_of(directory), directory in self._interests.alone
+            path, alone = self._path_of(directory), directory in self._interests.only_named
             known = self._followed.get(path)
             if known is None or (known.names, known.alone) != (names, alone):
                 known = Following(directory, path, names, self._found, alone=alone)
@@ -144,7 +144,7 @@ class Follower:
 
     def _tell(self, following: Following) -> None:
         following.is_told = True
-        self._told(following.directory, dict(following.entries))
+        self._on_listing(following.directory, dict(following.entries))
 
     def _take(self, message: Message) -> None:
         """Tell what the watch tells."""

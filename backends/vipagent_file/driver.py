@@ -7,17 +7,17 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.driver import (
-    Alive,
     Disconnected,
     Driver,
+    EntryChanged,
     Found,
     Holder,
     Interests,
     Listing,
-    Overtaken,
+    OnListing,
     Refused,
     SessionEnded,
-    Told,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent_file import folders, locks
@@ -67,12 +67,12 @@ class FileDriver(Driver):
         except OSError as error:
             raise (Refused if isinstance(error, PermissionError) else Disconnected)(_told(error)) from error
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
         await self._thread.run(self._check_root)
-        return Alive(self.settings.session_timeout, str(self._root.path))
+        return SessionInfo(self.settings.session_timeout, str(self._root.path))
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
         follower = self._follower = Follower(self._root, self.path, asyncio.get_running_loop())
         names = None
@@ -84,7 +84,7 @@ class FileDriver(Driver):
                 directories = await follower.changed(interests)
                 listings = await self._thread.run(self._list_all, directories)
                 for directory, listing in listings:
-                    told(directory, listing)
+                    on_listing(directory, listing)
         except FileNotFoundError as error:
             raise SessionEnded(_told(error)) from error
         except OSError as error:
@@ -93,7 +93,7 @@ class FileDriver(Driver):
             self._follower = None
             self._thread.post(follower.stop)
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """See `Driver.look`."""
         return await self._thread.run(self._look, key)
 
@@ -104,10 +104,10 @@ class FileDriver(Driver):
         except OSError as error:
             raise Refused(_told(error)) from error
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         try:
-            return await self._thread.run(self._put, key, value, instead, ephemeral)
+            return await self._thread.run(self._put, key, value, expected, ephemeral)
         except OSError as error:
             raise Refused(f"cannot write {_told(error)}") from error
         finally:
@@ -118,7 +118,7 @@ class FileDriver(Driver):
         try:
             await self._thread.run(self._delete, key, found)
         except FileNotFoundError as error:
-            raise Overtaken(_told(error)) from error
+            raise EntryChanged(_told(error)) from error
         except OSError as error:
             raise Refused(f"cannot remove {_told(error)}") from error
         finally:
@@ -179,13 +179,13 @@ class FileDriver(Driver):
         ours = held is not None and held.inode == file.version.inode
         return Found(file.value, file.version, Holder.OURS if ours else Holder.OTHER)
 
-    def _put(self, key: Key, value: bytes, instead: Found | None, ephemeral: bool) -> Found:
+    def _put(self, key: Key, value: bytes, expected: Found | None, ephemeral: bool) -> Found:
         path = self.path(key)
         self._check_root()
         with locks.names_of(self._root.make(self._below(key).parent)):
-            self._compare(key, instead)
-            if instead is None and folders.is_in_the_way(path, key.directory.kind):
-                raise Overtaken(f"{path} is no file that could be replaced")
+            self._compare(key, expected)
+            if expected is None and folders.is_in_the_way(path, key.directory.kind):
+                raise EntryChanged(f"{path} is no file that could be replaced")
             entry = folders.put(path, value, hold=ephemeral)
             self._let_go_of(key)
             if ephemeral:
@@ -205,7 +205,7 @@ class FileDriver(Driver):
     def _compare(self, key: Key, expected: Found | None) -> None:
         found = self._look(key)
         if (found and found.version) != (expected and expected.version):
-            raise Overtaken(f"{self.path(key)} has changed")
+            raise EntryChanged(f"{self.path(key)} has changed")
 
     def _end(self, key: Key) -> None:
         """Remove an entry that we hold; what cannot be removed is dead as soon as it is not held."""

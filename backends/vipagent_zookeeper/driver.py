@@ -6,14 +6,14 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.driver import (
-    Alive,
     Disconnected,
     Driver,
+    EntryChanged,
     Found,
     Interests,
     Listing,
-    Overtaken,
-    Told,
+    OnListing,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.tasks import Tasks
@@ -31,7 +31,7 @@ class ZooKeeperDriver(Driver):
     name = "zookeeper"
     api_version = 2
     request_timeout = 5.0
-    keep_alives_per_life = 4
+    keep_alives_per_session = 4
     """More often than kazoo's pings, which are then not sent."""
 
     def __init__(self, settings: StoreSettings) -> None:
@@ -47,7 +47,7 @@ class ZooKeeperDriver(Driver):
         """See `Driver.connect`."""
         await self._connection.open()
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
         try:
             await self._znodes.alive()
@@ -56,16 +56,16 @@ class ZooKeeperDriver(Driver):
             raise Disconnected(self._connection.trouble or str(error)) from error
         self._connection.confirmed()
         link = self._connection.link
-        return Alive(link.life, f"{link.peer}, session life {link.life:g} s")
+        return SessionInfo(link.life, f"{link.peer}, session life {link.life:g} s")
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
         async with Tasks() as tasks:
-            tasks.create_task(self._follower.run(interests, told))
+            tasks.create_task(self._follower.run(interests, on_listing))
             tasks.create_task(self._connection.broken())
         raise Disconnected("the connection is gone")
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """See `Driver.look`."""
         return await self._znodes.get(self._path(key))
 
@@ -74,12 +74,12 @@ class ZooKeeperDriver(Driver):
         path = self._path(directory)
         return await read(self._znodes, path, await self._znodes.names(path))
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         path = self._path(key)
-        if instead is None:
+        if expected is None:
             return await self._znodes.create(path, value, ephemeral=ephemeral)
-        version = _version(instead)
+        version = _version(expected)
         owner = self._connection.numbers[-1] if ephemeral else 0
         if version.owner == owner:
             return await self._znodes.set(path, value, version)
@@ -112,8 +112,8 @@ def _version(found: Found) -> Version:
     """Return the version of a znode.
 
     Raises:
-        Overtaken: it could not be read.
+        EntryChanged: it could not be read.
     """
     if not isinstance(found.version, Version):
-        raise Overtaken("it may not be read")
+        raise EntryChanged("it may not be read")
     return found.version

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Never
 
-from vipagent.store.driver import Found, Interests, Listing, Refused, Told
+from vipagent.store.driver import Found, Interests, Listing, OnListing, Refused
 from vipagent.store.layout import Directory
 from vipagent.store.tasks import Tasks
 from vipagent_zookeeper.znodes import Znodes
@@ -25,10 +25,10 @@ class DirectoryFollower:
         znodes: the requests.
         directory: which one.
         path: where it is.
-        told: takes its listings.
+        on_listing: called with each listing.
     """
 
-    def __init__(self, znodes: Znodes, directory: Directory, path: str, told: Told) -> None:
+    def __init__(self, znodes: Znodes, directory: Directory, path: str, on_listing: OnListing) -> None:
         self.names: frozenset[str] | None = frozenset()
         """The names whose values are needed; None: all."""
         self.alone = False
@@ -36,7 +36,7 @@ class DirectoryFollower:
         self._znodes = znodes
         self._directory = directory
         self._path = path
-        self._told = told
+        self._on_listing = on_listing
         self._known: dict[str, Found] = {}
         self._outdated: set[str] = set()
         self._news = asyncio.Event()
@@ -53,10 +53,10 @@ class DirectoryFollower:
         while True:
             self._news.clear()
             try:
-                self._told(self._directory, await self._list())
+                self._on_listing(self._directory, await self._list())
                 self._reported = ""
             except Refused as error:
-                self._told(self._directory, None)
+                self._on_listing(self._directory, None)
                 self._report(str(error))
                 asyncio.get_running_loop().call_later(RETRY, self._news.set)
             await self._news.wait()
@@ -99,7 +99,7 @@ class Follower:
             if changed in self._followers:
                 self._followers[changed][0].touch(entry)
 
-    async def run(self, interests: Interests, told: Told) -> Never:
+    async def run(self, interests: Interests, on_listing: OnListing) -> Never:
         """Follow what is of interest, and what will be.
 
         Raises:
@@ -108,21 +108,21 @@ class Follower:
         try:
             async with Tasks() as tasks:
                 while True:
-                    self._adjust(interests, told, tasks)
+                    self._adjust(interests, on_listing, tasks)
                     await interests.changed()
         finally:
             self._followers.clear()
 
-    def _adjust(self, interests: Interests, told: Told, tasks: asyncio.TaskGroup) -> None:
+    def _adjust(self, interests: Interests, on_listing: OnListing, tasks: asyncio.TaskGroup) -> None:
         paths = {directory.path(self._prefix): directory for directory in interests.names}
         for path in self._followers.keys() - paths.keys():
             self._followers.pop(path)[1].cancel()
         for path, directory in paths.items():
             if path not in self._followers:
-                follower = DirectoryFollower(self._znodes, directory, path, told)
+                follower = DirectoryFollower(self._znodes, directory, path, on_listing)
                 self._followers[path] = (follower, tasks.create_task(follower.run()))
             follower = self._followers[path][0]
-            names, alone = interests.names[directory], directory in interests.alone
+            names, alone = interests.names[directory], directory in interests.only_named
             if (names, alone) != (follower.names, follower.alone):
                 follower.names, follower.alone = names, alone
                 follower.touch()

@@ -15,7 +15,7 @@ from kazoo.exceptions import (
 )
 
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
-from vipagent.store.driver import Found, Holder, Overtaken, Refused
+from vipagent.store.driver import EntryChanged, Found, Holder, Refused
 from vipagent_zookeeper.connection import Connection
 from vipagent_zookeeper.link import Link
 from vipagent_zookeeper.refusals import explain
@@ -152,7 +152,7 @@ class Znodes:
         try:
             yield
         except (BadVersionError, NodeExistsError, NoNodeError) as error:
-            raise Overtaken(type(error).__name__) from error
+            raise EntryChanged(type(error).__name__) from error
         except KazooException as error:
             if isinstance(error, NoAuthError):  # a server takes any digest, and refuses requests instead
                 self._connection.renew_login()

@@ -25,7 +25,7 @@ from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
 from vipagent.config.settings import AgentConfig
 from vipagent.store.backend import StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent_zookeeper import ZooKeeperDriver
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Traced:
         os.set_blocking(self._commands, False)
         settings = StoreSettings("node1", "this run", (address,))
         config = AgentConfig("zookeeper", settings, (served(settle=0.0, release_delay=0.01),))
-        self.agent = Agent(config, partial(Client, ZooKeeperDriver), replies, commands)
+        self.agent = Agent(config, partial(StoreClient, ZooKeeperDriver), replies, commands)
         self.said = ""
         self._trace = trace
 

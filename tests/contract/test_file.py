@@ -12,7 +12,7 @@ import pytest
 from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath
 from vipagent.testing.death import holder
@@ -228,7 +228,7 @@ def test_a_directory_that_cannot_be_made_is_named_and_tried_again(tmp_path: Path
     blocked.write_text("in the way")
     seen = Recorder()
     settings = StoreSettings(node="n", instance="i", hosts=(str(blocked / "store"),))
-    backend = Client(FileDriver, settings, seen)
+    backend = StoreClient(FileDriver, settings, seen)
     backend.watch(MEMBERS)
     backend.open()
     try:

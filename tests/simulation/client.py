@@ -11,10 +11,10 @@ from tests.simulation.surroundings import Surroundings
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
 from vipagent.store import session as store_session
-from vipagent.store.driver import Alive, Found, Holder, Listing
+from vipagent.store.driver import Found, Holder, Listing, SessionInfo
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
 from vipagent.store.reconciler import Reconciler
-from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.store.registration import Delete, Get, Put, StoreRequest
 
 EARLIEST_ATTEMPT = 0.25
 """Seconds, at most, from an agent's start until it asks for a session."""
@@ -76,7 +76,7 @@ class Client:
         self._reconciler.watch(self._directories[Kind.MEMBERS], frozenset(map(member_name, settings.owned)))
         self._reconciler.watch(self._directories[Kind.MAINTENANCE], None)
         self._state = store_session.Session(("the store",), self._server.life, uniform=self._rng.uniform)
-        self._alive = Alive(self._server.life, "")
+        self._alive = SessionInfo(self._server.life, "")
         self._request_timeout = self._state.request_timeout
         self._readings = {kind: _Reading() for kind in KINDS}
         self._life = _Bond()
@@ -196,8 +196,8 @@ class Client:
             self._read_all()
 
     def _check(self) -> None:
-        if not self._state.is_serving:
-            self._state.check(self._clock.now)
+        if not self._state.is_connected:
+            self._state.check_expiry(self._clock.now)
             self._tell()
 
     def _failed(self, cause: str) -> None:
@@ -260,7 +260,7 @@ class Client:
         reading = self._readings[kind]
         reading.under_way, reading.told = False, True
         self._reconciler.listed(self._directories[kind], listing)
-        self._state.serves()
+        self._state.connected()
         self._tell()
         if kind is Kind.MAINTENANCE:
             self._know_the_end(listing)
@@ -279,9 +279,9 @@ class Client:
             self._hindrances.clear(Hindrance.SERVICE_MAINTENANCE, now)
 
     def _tell(self) -> None:
-        for state, _ in self._state.news():
+        for state, _ in self._state.events():
             self._give(StoreSession(state, ""))
-        if self._state.is_serving:
+        if self._state.is_connected:
             for directory, snapshot in self._reconciler.snapshots():
                 self._give(SnapshotRead(directory, snapshot))
 
@@ -299,7 +299,7 @@ class Client:
         if (due := self._reconciler.due) is not None and due > self._clock.now:
             self._later(due - self._clock.now, self._request_soon, self._life)
 
-    def _carry_out(self, request: Request) -> None:
+    def _carry_out(self, request: StoreRequest) -> None:
         outcome: list[Found | None] = []
 
         def act() -> bool:
@@ -313,18 +313,18 @@ class Client:
             if outcome:
                 self._reconciler.done(request, outcome[0])
             else:
-                self._reconciler.overtaken(request, self._clock.now)
+                self._reconciler.entry_changed(request, self._clock.now)
             self._request_soon()
 
         self._ask(act, done)
 
-    def _act(self, request: Request, held: Held | None, session: Session) -> list[Found | None]:
+    def _act(self, request: StoreRequest, held: Held | None, session: Session) -> list[Found | None]:
         """Do it at the server; return what is there then, and nothing if somebody was quicker."""
         match request:
-            case Look():
+            case Get():
                 return [None if held is None else self._found(held)]
-            case Put(key, value, instead):
-                if held is not (instead and instead.version):
+            case Put(key, value, expected):
+                if held is not (expected and expected.version):
                     return []
                 self._server.put(key.name, value, session)
                 return [self._found(self._server.members[key.name])]

@@ -10,7 +10,7 @@ from vipagent.config import load
 from vipagent.config.problems import ConfigError
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.store.backend import Listener, StoreConfigError, StoreSettings
-from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 
 
 class Pretended(MemoryBackend):
@@ -29,7 +29,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def find(name: str) -> type[Pretended]:
         if name == "nosuch":
-            raise StoreConfigError("is no backend: there are file")
+            raise StoreConfigError("is not a known backend; installed: file")
         return Pretended
 
     monkeypatch.setattr(load, "load", find)

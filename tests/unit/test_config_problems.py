@@ -34,7 +34,7 @@ def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
         "node: 'all' is reserved for the maintenance of a whole service: name the node otherwise",
         "session_timeout: 'never' is no number",
         "med: unknown key: it belongs to a service (services: NAME: med)",
-        "backend: 'nosuch' is no backend: there are file",
+        "backend: 'nosuch' is not a known backend; installed: file",
         "services.apex.med: '-1' is too small: 0 or more",
         "services.apex.node: unknown key: it belongs to the top of the file, for all services",
         "services.apex.auth_ip: '10.0.0.1' is there twice",
@@ -132,7 +132,7 @@ def test_each_problem_of_a_service_has_its_message(tmp_path: Path, lines: str, p
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("backend: nosuch", "backend: 'nosuch' is no backend: there are file"),
+        ("backend: nosuch", "backend: 'nosuch' is not a known backend; installed: file"),
         ("node: a b", f"node: 'a b' {NO_NAME}"),
         ("node: ..", f"node: '..' {NO_NAME}"),
         ("prefix: exabgp", "prefix: 'exabgp' is no absolute path of plain names (such as /exabgp)"),

@@ -90,7 +90,7 @@ def list_(target: AgentConfig, service: str | None) -> None:
             entries = backend.read(Directory(Kind.MAINTENANCE, name), ANSWER_WITHIN)
             for key in sorted(filter(_meant, entries)):
                 node = None if key == WHOLE_SERVICE else key
-                click.echo(f"{_name(name, node)}: {Maintenance.load(entries[key].value).in_words()}")
+                click.echo(f"{_name(name, node)}: {Maintenance.load(entries[key].value).describe()}")
 
 
 def _wait(backend: Backend, latest: Latest, service: str, node: str | None, timeout: float) -> list[str]:

@@ -38,7 +38,7 @@ def _store(store: str) -> Iterable[RenderableType]:
 def _title(status: ServiceStatus) -> Text:
     title = Text(f"service {status.service}", "bold")
     if status.maintenance is not None:
-        title.append(f"  {status.maintenance.in_words()}", "bold yellow")
+        title.append(f"  {status.maintenance.describe()}", "bold yellow")
     return title
 
 

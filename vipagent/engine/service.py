@@ -294,5 +294,5 @@ def maintenance_seen(snapshot: Snapshot, node: str) -> events.MaintenanceSeen:
         service=of_service is not None,
         node=of_node is not None,
         now=of_node is not None and Maintenance.load(of_node.value).now,
-        why=maintenance.in_words() if key else "",
+        why=maintenance.describe() if key else "",
     )

@@ -1,8 +1,8 @@
-"""A session with a store as the agent sees it. A new store is not a subclass of this: see `driver`.
+"""The interface of a session with a store, as used by the agent. A new store implements `driver` instead.
 
-It holds what the agent desires (entries to keep registered, directories to watch), and makes it true again
-after every fault, on a thread of its own; the agent never waits for it. What it learns goes to a `Listener`.
-`vipagent.testing` has the suite that the session with every driver passes.
+A backend keeps the desired state (entries to register, directories to watch) in its own thread, restores it
+after every failure, and reports to a `Listener`. The agent never waits for it. `vipagent.testing` contains
+the tests that every driver passes.
 """
 
 from abc import ABC, abstractmethod
@@ -16,31 +16,31 @@ from vipagent.store.layout import DEFAULT_PREFIX, Directory, Key
 
 
 class StoreError(Exception):
-    """The store refused or did not answer an operator's call; the message names host and cause."""
+    """An operator's command failed or timed out. The message names host and cause."""
 
 
 class StoreConfigError(ValueError):
-    """Store options that can never work (an unknown option, a port that is no number, an unreadable file)."""
+    """Invalid store options: an unknown option, a port that is not a number, an unreadable file."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose session with a store it is."""
+    """The node and the agent process that a session belongs to."""
 
     node: str
     """This node's name."""
     instance: str
-    """This run of the agent: unique, so that a restart is told from a duplicate agent."""
+    """Unique identifier of this run of the agent: distinguishes a restart from a duplicate agent."""
 
 
 @dataclass(frozen=True)
 class StoreOptions(Section):
-    """Where a store is, and how long a session lives."""
+    """Location of a store, and its session timeout."""
 
     hosts: Annotated[
-        Hosts, "Where the store is; for `file` a directory. By default the backend's own default."
+        Hosts, "Servers of the store; for `file`, a directory. The default depends on the backend."
     ] = ()
-    prefix: Annotated[Prefix, "Path in the store that everything lies below."] = DEFAULT_PREFIX
+    prefix: Annotated[Prefix, "Path in the store below which all keys are created."] = DEFAULT_PREFIX
     session_timeout: Annotated[
         SomeSeconds,
         "Session timeout, in seconds: a node without a heartbeat for this long is considered dead. A "
@@ -50,10 +50,10 @@ class StoreOptions(Section):
 
 @dataclass(frozen=True)
 class StoreSettings(StoreOptions, Identity):
-    """How to reach a store, and as whom."""
+    """Location of a store, and the identity of the session."""
 
     options: Mapping[str, object] = field(default_factory=dict)
-    """Options of this backend alone (credentials, TLS, ...); the backend validates them."""
+    """Options specific to this backend (credentials, TLS, ...), validated by the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +61,48 @@ class Entry:
     """One entry of a snapshot."""
 
     value: bytes = b""
-    """The stored value as it is, possibly hostile; at most `MAX_VALUE` bytes, empty where it was not read."""
+    """The raw value, untrusted: at most `MAX_VALUE` bytes, empty if it was not read."""
     claim: Claim = Claim.OTHER
-    """`OURS` if this session (or an earlier one of this very instance) holds the entry. The store's own idea
-    of a holder (ephemeral owner, lease, session, lock) is asked first, then the value, by `claim_of`."""
+    """`OURS` if this session, or an earlier one of this instance, holds the entry. Decided by the store's
+    metadata (ephemeral owner, lease, session, lock), then by the value (`claim_of`)."""
 
 
 Snapshot = Mapping[str, Entry]
-"""All the entries of a directory, by name. Never a delta; never an empty one because of an error."""
+"""All entries of a directory, by name. Never a delta, and never empty because of an error."""
 
 MAX_VALUE = 64 * 1024
-"""Bytes of a value that a backend hands over; what is longer is cut, and will then not parse."""
+"""Maximum bytes of a value in a snapshot. A longer value is truncated, which makes it malformed."""
 MAX_ENTRIES = 20_000
-"""Entries of a directory that a backend hands over; the first ones in the order of their names."""
+"""Maximum entries of a snapshot; the first ones, sorted by name."""
 
 
 class Listener(Protocol):
-    """Where a backend hands over what it learns: called on any thread, never blocks, never raises."""
+    """Receiver of session states and snapshots. Called on any thread; never blocks, never raises."""
 
     def session(self, state: StoreState, detail: str) -> None:
-        """The session's state changed. `detail` is for people: host, cause, negotiated session life.
+        """Handle a change of the session's state. `detail` names host, cause and session timeout.
 
-        After each `CONNECTED` every watched directory is handed over anew, changed or not (L4). A session of
-        which no sign of life was confirmed for its own life is `LOST` by the backend's own monotonic clock,
-        whatever the library says.
+        Every watched directory is reported again after each `CONNECTED`, changed or not (L4). The backend
+        reports `LOST` when no heartbeat was confirmed during the session timeout, measured by its own
+        monotonic clock, independent of the client library.
         """
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """The directory's entries now: at each change, and after each (re)connection.
+        """Handle the current entries of a directory: after each change and each (re)connection.
 
-        Quick changes may be merged, but the last state is always handed over. A directory that does not exist
-        is an empty snapshot; one that could not be read is none at all.
+        Several changes may be merged into one snapshot, but the last state is always reported. The snapshot
+        of a directory that does not exist is empty. A directory that could not be read is not reported.
         """
 
 
 class Backend(ABC):
-    """One session to one store.
+    """One session with one store.
 
-    `open`, `register`, `deregister` and `watch` return at once and never raise for a fault of the store: they
-    set what is desired, which comes true as soon as it can, and stays so. They may be called before `open`
-    and while the store is away. `read`, `write` and `erase` are for operators' commands: they block
-    for at most `timeout` seconds and raise `StoreError`. The agent's loop never calls them.
+    `open`, `register`, `deregister` and `watch` return immediately and do not raise when the store fails:
+    they set the desired state, which is applied as soon as possible and restored after failures. They may
+    be called before `open` and while the store is unavailable. `read`, `write` and `erase` are for operators'
+    commands: they block for at most `timeout` seconds and raise `StoreError`. The agent's loop never calls
+    them.
 
     The constructor validates `settings.options`, raises `StoreConfigError`, and does no I/O.
     """
@@ -112,62 +113,62 @@ class Backend(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Start to connect, and go on trying for ever, with backoff (at most about 1 s) and jitter (L2)."""
+        """Start connecting. Retry without limit, with jittered backoff (at most about 1 s) (L2)."""
 
     @abstractmethod
     def register(self, key: Key, value: bytes) -> None:
-        """Keep an ephemeral entry at `key` until `deregister`: through lost sessions and deleted entries.
+        """Keep an ephemeral entry at `key` until `deregister`. Create it again if it or the session is lost.
 
-        Called again with another value: update the entry in place, without a moment of absence. If an entry
-        is there already (G3): one of this very instance's earlier sessions is replaced at once; one of the
-        same node's other run (`Claim.SAME_NODE`) is replaced at once if ours was never there before, and left
-        alone if it was (then it is a duplicate agent's); anybody else's is left alone, and the entry made as
-        soon as that one is gone.
+        A call with another value updates the entry in place. If the key exists already (G3), the holder
+        decides: an entry of an earlier session of this instance is replaced immediately. An entry of another
+        run of this node (`Claim.SAME_NODE`) is replaced immediately if this session never held the key, and
+        otherwise left alone: it belongs to a duplicate agent. An entry of another node is left alone; ours is
+        created when that one is deleted.
         """
 
     @abstractmethod
     def deregister(self, key: Key) -> None:
-        """Remove the entry now, if it is ours, and keep it no longer (G2). Unknown keys are fine.
+        """Delete the entry immediately if it is ours, and stop keeping it (G2). Unknown keys are ignored.
 
-        While the store is away: the entry must not be there once the store is back.
+        While the store is unavailable, the deletion is deferred until the session is connected again.
         """
 
     @abstractmethod
     def watch(self, directory: Directory, values: frozenset[str] | None = frozenset()) -> None:
-        """Hand over `directory` now and at each change.
+        """Report `directory` now and after each change.
 
-        `values` names the entries whose values and claims are needed; None stands for all. Others may come
-        with an empty value and `Claim.OTHER`. A change of a needed value is a change of the directory.
-        Called again for a directory: `values` replaces what was asked before.
+        `values` names the entries whose values and claims are needed; None means all. Other entries may have
+        an empty value and `Claim.OTHER`. A change of a needed value counts as a change of the directory. A
+        second call for the same directory replaces `values`.
         """
 
     @abstractmethod
     def unwatch(self, directory: Directory) -> None:
-        """Stop watching; unknown directories are fine."""
+        """Stop watching. Unknown directories are ignored."""
 
     @abstractmethod
     def read(self, directory: Directory, timeout: float) -> Snapshot:
-        """Return the entries with all their values."""
+        """Return all entries with their values."""
 
     @abstractmethod
     def write(self, key: Key, value: bytes, timeout: float) -> None:
-        """Set a persistent entry: made or replaced."""
+        """Create or replace a persistent entry."""
 
     @abstractmethod
     def erase(self, key: Key, timeout: float) -> bool:
-        """Remove a persistent entry; return whether there was one."""
+        """Delete a persistent entry; return whether it existed."""
 
     def version(self, timeout: float) -> str:
-        """Return the store's software and version, if the session's `detail` has them not; for operators."""
+        """Return the store's software and version for operators, if the session's `detail` lacks them."""
         return ""
 
     @abstractmethod
     def close(self, timeout: float) -> None:
-        """Remove all of this session's entries, end the session and all threads, within `timeout` seconds.
+        """Delete the session's entries, end the session, and stop all threads, within `timeout` seconds.
 
-        Also when the store is frozen or away. After it nothing is handed over any more. Called twice: fine.
+        Also when the store hangs or is unavailable. Nothing is reported afterwards. May be called twice.
         """
 
 
 BackendFactory = Callable[[StoreSettings, Listener], Backend]
-"""Makes a session, not opened, or raises `StoreConfigError`."""
+"""Creates a session without opening it, or raises `StoreConfigError`."""

@@ -190,7 +190,7 @@ def _node(
         return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors)
     registered = node in owners.values()
     said = ["registered, no vipagent"] if registered else []
-    said += [maintenance.in_words()] if maintenance is not None else []
+    said += [maintenance.describe()] if maintenance is not None else []
     return NodeStatus(node, NO_AGENT if registered else ABSENT, "; ".join(said), "", None)
 
 

@@ -17,7 +17,7 @@ from vipagent_redis import RedisDriver
 
 from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreConfigError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import Directory, Key
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
 from vipagent.testing.recorder import Recorder, SessionSeen
@@ -186,7 +186,7 @@ def test_a_wrong_password_is_told_and_a_better_one_is_taken(store: RedisUnderTes
     settings = store.settings("node1", "run1")
     seen = Recorder()
     guessing = replace(settings, options={**settings.options, "password_file": str(password)})
-    backend = Client(RedisDriver, guessing, seen)
+    backend = StoreClient(RedisDriver, guessing, seen)
     backend.open()
     try:
         _wait_detail(seen, f"{settings.hosts[0]}: invalid username-password pair")
@@ -215,7 +215,7 @@ def test_a_server_that_tells_of_no_changes_is_refused(server: RedisServer, store
     ("hosts", "options", "message"),
     [
         (("one", "two"), {}, "one server, not 2"),
-        ((), {"pasword_file": "/x"}, "pasword_file: there is no such option"),
+        ((), {"pasword_file": "/x"}, "pasword_file: unknown option"),
     ],
 )
 def test_bad_settings_are_refused(hosts: tuple[str, ...], options: dict[str, object], message: str) -> None:

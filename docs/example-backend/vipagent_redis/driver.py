@@ -9,7 +9,16 @@ from redis.asyncio import Redis
 
 from vipagent.store.access import parse_hosts, parse_options
 from vipagent.store.backend import StoreConfigError, StoreSettings
-from vipagent.store.driver import Alive, Driver, Found, Holder, Interests, Listing, Overtaken, Told
+from vipagent.store.driver import (
+    Driver,
+    EntryChanged,
+    Found,
+    Holder,
+    Interests,
+    Listing,
+    OnListing,
+    SessionInfo,
+)
 from vipagent.store.layout import Directory, Key
 from vipagent_redis import scripts
 from vipagent_redis.changes import Changes
@@ -48,16 +57,16 @@ class RedisDriver(Driver):
             await check_events(self._redis)
             self._version = (await self._redis.info("server"))["redis_version"]
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
         await self._live(self._life)
         if self._changes is not None:
             with faults_translated():
                 await self._changes.ping()
         life = self.settings.session_timeout
-        return Alive(life, f"{self.servers[0]}: Redis {self._version}, entries live for {life:g} s")
+        return SessionInfo(life, f"{self.servers[0]}: Redis {self._version}, entries live for {life:g} s")
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
         with faults_translated():
             async with self._redis.pubsub() as events:
@@ -70,11 +79,11 @@ class RedisDriver(Driver):
                         tasks.create_task(changes.heed())
                         while True:
                             for directory in await changes.stale():
-                                told(directory, await self.read(directory))
+                                on_listing(directory, await self.read(directory))
                 finally:
                     self._changes = None
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         """See `Driver.look`."""
         return self._found(await self._run(scripts.READ, self._path(key)))
 
@@ -91,22 +100,22 @@ class RedisDriver(Driver):
                 answers = zip(names, await pipe.execute(), strict=True)
         return {name: found for name, answer in answers if (found := self._found(answer))}
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
         path = self._path(key)
         if ephemeral:
             self._held.add(path)
-        version = instead.version if instead else b""
+        version = expected.version if expected else b""
         holder = self._holder if ephemeral else b""
         found = self._found(await self._run(scripts.PUT, path, version, value, holder, self._life))
         if found is None:
-            raise Overtaken(f"{key.name} has changed")
+            raise EntryChanged(f"{key.name} has changed")
         return found
 
     async def delete(self, key: Key, found: Found) -> None:
         """See `Driver.delete`."""
         if not await self._run(scripts.DELETE, self._path(key), found.version):
-            raise Overtaken(f"{key.name} has changed")
+            raise EntryChanged(f"{key.name} has changed")
         self._held.discard(self._path(key))
 
     async def close(self) -> None:

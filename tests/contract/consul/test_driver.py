@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.net.endpoint import Endpoint
 from vipagent.net.http import Answer, HttpClient
 from vipagent.net.protocol import Head, Request
@@ -56,7 +56,7 @@ async def _at_another(agent: Agent) -> ConsulDriver:
     return driver
 
 
-@looped
+@async_test
 async def test_a_session_is_not_ended_while_an_entry_is_being_taken_over_from_it() -> None:
     """It would take the entry with it."""
     agent = Agent()
@@ -71,7 +71,7 @@ async def test_a_session_is_not_ended_while_an_entry_is_being_taken_over_from_it
     assert agent.destroyed == ["first"]
 
 
-@looped
+@async_test
 async def test_a_session_is_not_ended_while_an_entry_of_it_cannot_be_taken_over() -> None:
     agent = Agent()
     driver = await _at_another(agent)
@@ -82,7 +82,7 @@ async def test_a_session_is_not_ended_while_an_entry_of_it_cannot_be_taken_over(
     assert agent.destroyed == []
 
 
-@looped
+@async_test
 async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """With Consul's servers far away, a few dozens of them would cost the session."""
 

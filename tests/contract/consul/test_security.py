@@ -13,7 +13,7 @@ from tests.servers.consul import HOST, Consul
 from tests.servers.process import wait_for
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import WHOLE_SERVICE, Key
 from vipagent.testing.faults import LATE
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
@@ -148,7 +148,7 @@ def test_a_token_goes_into_the_header_alone(tmp_path: Path) -> None:
         "node1", "run1", (f"{HOST}:{server.server_port}",), options={"token_file": str(tmp_path / "token")}
     )
     recorder = Recorder()
-    backend = Client(ConsulDriver, settings, recorder)
+    backend = StoreClient(ConsulDriver, settings, recorder)
     try:
         backend.open()
         recorder.wait_state(StoreState.LOST, PATIENCE)

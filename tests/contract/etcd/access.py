@@ -7,7 +7,7 @@ from tests.contract.etcd.under_test import b64
 from tests.contract.sessions import PASSWORD, begun
 from tests.servers.etcd import Etcd
 from vipagent.store.backend import StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.testing.peers import Peer
 from vipagent.testing.recorder import Recorder
 from vipagent_etcd import EtcdDriver
@@ -49,6 +49,6 @@ def opened(sessions: list[Peer], host: str, options: Mapping[str, object], prefi
     """Return a session that has begun to connect, wants a member, and watches for it."""
     seen = Recorder()
     settings = StoreSettings("node1", f"run{len(sessions)}", (host,), prefix, LONG_LIFE, options)
-    session = Peer(Client(EtcdDriver, settings, seen), seen)
+    session = Peer(StoreClient(EtcdDriver, settings, seen), seen)
     sessions.append(session)
     return begun(session)

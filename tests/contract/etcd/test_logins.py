@@ -15,7 +15,7 @@ from tests.servers.etcd import Etcd
 from tests.servers.realtime import going_first, starting_first
 from vipagent.core.words import StoreState
 from vipagent.store.backend import StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
 from vipagent.testing.recorder import Recorder, SessionSeen
 from vipagent.testing.slowness import allowed
@@ -45,7 +45,9 @@ def slow_server(tmp_path: Path) -> Iterator[Etcd]:
 def agent_of(hosts: tuple[str, ...], login: dict[str, object]) -> Peer:
     """Return a session, not opened, over these servers."""
     seen = Recorder()
-    return Peer(Client(EtcdDriver, StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen)
+    return Peer(
+        StoreClient(EtcdDriver, StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen
+    )
 
 
 def agents(server: Etcd, login: dict[str, object], count: int) -> list[Peer]:
@@ -54,7 +56,7 @@ def agents(server: Etcd, login: dict[str, object], count: int) -> list[Peer]:
     for number in range(1, count + 1):
         seen = Recorder()
         settings = StoreSettings(f"node{number}", f"run{number}", (server.address,), PREFIX, LIFE, login)
-        agent = Peer(Client(EtcdDriver, settings, seen), seen)
+        agent = Peer(StoreClient(EtcdDriver, settings, seen), seen)
         agent.watch(MEMBERS)
         agent.register(member(number))
         made.append(agent)

@@ -11,7 +11,7 @@ from tests.contract.sessions import PASSWORD, detail, refused, serves
 from tests.servers.etcd import Etcd
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.faults import RECOVERY
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
@@ -130,8 +130,8 @@ class TestPasswords:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"colour": "red"}, ["colour: there is no such option", "password_file"]),
-        ({"password": PASSWORD}, ["password: there is no such option", "password_env"]),
+        ({"colour": "red"}, ["colour: unknown option", "password_file"]),
+        ({"password": PASSWORD}, ["password: unknown option", "password_env"]),
         ({"tls": "maybe"}, ["tls: ", "'maybe'"]),
         ({"user": "agent"}, ["user", "password_file or password_env"]),
         ({"user": "agent", "password_env": "NOT_SET_ANYWHERE"}, ["NOT_SET_ANYWHERE"]),
@@ -144,7 +144,7 @@ class TestPasswords:
 )
 def test_options_that_can_never_work(options: dict[str, object], words: list[str]) -> None:
     with pytest.raises(StoreConfigError) as error:
-        Client(EtcdDriver, StoreSettings("node1", "run1", options=options), Recorder())
+        StoreClient(EtcdDriver, StoreSettings("node1", "run1", options=options), Recorder())
     for word in words:
         assert word in str(error.value)
     assert PASSWORD not in str(error.value)
@@ -153,4 +153,4 @@ def test_options_that_can_never_work(options: dict[str, object], words: list[str
 @pytest.mark.parametrize("host", ["http://127.0.0.1:2379", "127.0.0.1:99999", ":2379", "a b:1", "h:0", "h/x"])
 def test_hosts_that_can_never_work(host: str) -> None:
     with pytest.raises(StoreConfigError, match="host"):
-        Client(EtcdDriver, StoreSettings("node1", "run1", hosts=(host,)), Recorder())
+        StoreClient(EtcdDriver, StoreSettings("node1", "run1", hosts=(host,)), Recorder())

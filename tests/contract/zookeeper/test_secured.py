@@ -14,7 +14,7 @@ from tests.servers.zookeeper import TlsZooKeeper, ZooKeeper, digest_only, sasl_o
 from vipagent.core.words import Claim
 from vipagent.store import reconciler
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import Key
 from vipagent.testing.contract import BackendContract
 from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peer, member
@@ -102,7 +102,7 @@ def opened(sessions: list[Peer], host: str, options: Mapping[str, object]) -> Pe
     """Return a session that has begun to connect, wants a member, and watches for it."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", (host,), "/secured", LIFE, options)
-    session = Peer(Client(ZooKeeperDriver, settings, seen), seen)
+    session = Peer(StoreClient(ZooKeeperDriver, settings, seen), seen)
     sessions.append(session)
     return begun(session)
 
@@ -136,10 +136,10 @@ def test_what_the_world_may_not_read_stays_hidden(
     own = {"auth": "digest", "user": "agent", "password_file": str(password), "world_read": False}
     settings = StoreSettings("node1", "run1", (digest_server.address,), "/hidden", LIFE, own)
     seen, others_seen = Recorder(), Recorder()
-    session = Peer(Client(ZooKeeperDriver, settings, seen), seen)
+    session = Peer(StoreClient(ZooKeeperDriver, settings, seen), seen)
     others = {"auth": "digest", "user": "agent", "password_env": "OTHERS_PASSWORD"}
     settings = StoreSettings("node2", "run1", (digest_server.address,), "/hidden", LIFE, others)
-    other = Peer(Client(ZooKeeperDriver, settings, others_seen), others_seen)
+    other = Peer(StoreClient(ZooKeeperDriver, settings, others_seen), others_seen)
     sessions += [session, other]
     session.backend.open()
     session.watch(MEMBERS)

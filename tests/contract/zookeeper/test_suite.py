@@ -16,7 +16,7 @@ from tests.contract.zookeeper.under_test import LIFE, ZooKeeperUnderTest
 from tests.servers.zookeeper import HOST, Ensemble, ZooKeeper
 from vipagent.core.words import Claim, StoreState
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.layout import Key
 from vipagent.store.records import Maintenance
 from vipagent.testing.contract import BackendContract, ProcessDeath, ServerFaults
@@ -50,7 +50,7 @@ def alone(
     """Return a session that is not under the suite's care."""
     seen = Recorder()
     settings = StoreSettings("node1", "run1", hosts, prefix, life, options or {})
-    return Peer(Client(ZooKeeperDriver, settings, seen), seen)
+    return Peer(StoreClient(ZooKeeperDriver, settings, seen), seen)
 
 
 def test_exazk_and_the_agent_see_each_other(server: ZooKeeper, store: ZooKeeperUnderTest) -> None:
@@ -84,7 +84,7 @@ def test_a_session_that_another_client_ends_is_made_anew(peers: Peers, store: Zo
     one.watch(MEMBERS)
     one.register(member(1))
     one.wait_claim(member(1), Claim.OURS, PATIENCE)
-    assert isinstance(one.backend, Client)
+    assert isinstance(one.backend, StoreClient)
     driver = one.backend._driver
     assert isinstance(driver, ZooKeeperDriver)
     mark = one.seen.mark()
@@ -397,7 +397,7 @@ def test_a_host_that_takes_no_connection_is_named_and_left_at_once(monkeypatch: 
     [
         ("h:x", {}, "host 'h:x'"),
         ("h:1/chroot", {}, "host 'h:1/chroot'"),
-        ("h", {"nope": 1}, "nope: there is no such option. The options are: .*auth, user, password_file"),
+        ("h", {"nope": 1}, "nope: unknown option. Valid options: .*auth, user, password_file"),
         ("h", {"tls": "maybe"}, "tls: "),
         ("h", {"auth": "kerberos"}, "auth: .*'digest' or 'sasl'"),
         ("h", {"auth": "digest"}, "auth and user go together"),
@@ -435,5 +435,5 @@ def test_the_server_s_version_is_told(peers: Peers) -> None:
 def test_a_server_that_keeps_its_version_to_itself_is_no_trouble() -> None:
     with socket.create_server((HOST, 0)) as mute:
         hosts = (f"{HOST}:{mute.getsockname()[1]}",)
-        backend = Client(ZooKeeperDriver, StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
+        backend = StoreClient(ZooKeeperDriver, StoreSettings(node="n", instance="i", hosts=hosts), Recorder())
         assert backend.version(0.2) == ""

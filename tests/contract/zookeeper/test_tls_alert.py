@@ -13,7 +13,7 @@ from tests.contract.sessions import begun, wait_detail
 from tests.contract.zookeeper.under_test import LIFE
 from tests.servers.certificates import Authority
 from vipagent.store.backend import StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.testing.peers import Peer
 from vipagent.testing.recorder import Recorder
 from vipagent_zookeeper import ZooKeeperDriver
@@ -66,6 +66,6 @@ def test_a_demand_for_a_certificate_after_the_handshake_is_told(
     address, seen = f"{HOST}:{demanding}", Recorder()
     options = {"tls": True, "ca": str(authority.cert)}
     settings = StoreSettings("node1", "run1", (address,), "/secured", LIFE, options)
-    session = Peer(Client(ZooKeeperDriver, settings, seen), seen)
+    session = Peer(StoreClient(ZooKeeperDriver, settings, seen), seen)
     sessions.append(session)
     wait_detail(begun(session), f"{address}: TLS: TLSV13_ALERT_CERTIFICATE_REQUIRED$")

@@ -14,7 +14,7 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 SESSION_TIMEOUT = 6.0
@@ -107,7 +107,7 @@ class Cluster:
     def kill(self, seat: int) -> ExaBGP:
         """End a node without a word; its session goes on for a while. Return the ExaBGP that it had."""
         peer = self.peers.pop(seat)
-        peer.backend.cut()
+        peer.backend.disconnect()
         self.dying.append((self.now + SESSION_TIMEOUT, peer))
         peer.exabgp.pipe, peer.exabgp.turn_at = [], None
         return peer.exabgp

@@ -98,11 +98,11 @@ class SomeNodes(RuleBasedStateMachine):
     def cut_or_mend(self, seat: int, expired: bool) -> None:
         if seat in self.cut:
             self.cut.discard(seat)
-            self.cluster.peers[seat].backend.mend()
+            self.cluster.peers[seat].backend.reconnect()
             self._settles_unseen()
         elif seat in self.cluster.peers:
             self.cut.add(seat)
-            self.cluster.peers[seat].backend.cut()
+            self.cluster.peers[seat].backend.disconnect()
             if expired:
                 self.cluster.peers[seat].backend.expire()
 

@@ -10,9 +10,9 @@ from vipagent.core.words import Claim
 from vipagent.store.backend import Entry
 from vipagent.store.driver import Found, Holder, Listing
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.reconciler import OVERTAKEN_AT_ONCE, RETRY, Reconciler
+from vipagent.store.reconciler import IMMEDIATE_RETRIES, REFUSED_DELAY, Reconciler
 from vipagent.store.records import Registration as Record
-from vipagent.store.registration import Delete, Look, Put, Request
+from vipagent.store.registration import Delete, Get, Put, StoreRequest
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 KEY = Key(MEMBERS, "10.0.0.1")
@@ -30,11 +30,11 @@ def reconciler() -> Reconciler:
     return reconciler
 
 
-def now(reconciler: Reconciler, at: float = 0.0) -> list[Request]:
+def now(reconciler: Reconciler, at: float = 0.0) -> list[StoreRequest]:
     return list(reconciler.requests(at))
 
 
-def only(reconciler: Reconciler, at: float = 0.0) -> Request:
+def only(reconciler: Reconciler, at: float = 0.0) -> StoreRequest:
     [request] = now(reconciler, at)
     return request
 
@@ -61,7 +61,7 @@ class TestRegistering:
         reconciler.listed(MEMBERS, {})
         request = only(reconciler)
         assert isinstance(request, Put)
-        assert (request.value, request.instead) == (VALUE, None)
+        assert (request.value, request.expected) == (VALUE, None)
 
     def test_nothing_is_requested_without_a_connection(self) -> None:
         reconciler = Reconciler("node1", "run1")
@@ -77,14 +77,14 @@ class TestRegistering:
         reconciler.listed(MEMBERS, {})
         assert now(reconciler) == []
         reconciler.done(request, Found(VALUE, 1, Holder.OURS))
-        assert isinstance(only(reconciler), Look), "the listing and the outcome do not agree"
+        assert isinstance(only(reconciler), Get), "the listing and the outcome do not agree"
 
     def test_an_update_compares_with_what_is_there(self, reconciler: Reconciler) -> None:
         found = registered(reconciler)
         reconciler.register(KEY, b"another")
         request = only(reconciler)
         assert isinstance(request, Put)
-        assert request.instead == found
+        assert request.expected == found
 
     @pytest.mark.parametrize(
         ("value", "holder", "replaced"),
@@ -102,7 +102,7 @@ class TestRegistering:
         there = Found(value, 7, holder)
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {KEY.name: there})
-        assert [request.instead for request in now(reconciler) if isinstance(request, Put)] == (
+        assert [request.expected for request in now(reconciler) if isinstance(request, Put)] == (
             [there] if replaced else []
         )
 
@@ -182,18 +182,18 @@ class TestUnknown:
     def test_an_entry_whose_value_was_not_read_is_looked_at(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {KEY.name: None})
-        assert isinstance(only(reconciler), Look)
+        assert isinstance(only(reconciler), Get)
 
     def test_overtaken_it_looks_again_soon_and_then_more_rarely(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {})
-        for _ in range(OVERTAKEN_AT_ONCE):
-            reconciler.overtaken(only(reconciler), 0.0)
-        reconciler.overtaken(only(reconciler), 0.0)
+        for _ in range(IMMEDIATE_RETRIES):
+            reconciler.entry_changed(only(reconciler), 0.0)
+        reconciler.entry_changed(only(reconciler), 0.0)
         assert now(reconciler) == []
         assert reconciler.due is not None
         assert 0 < reconciler.due < 1
-        assert isinstance(only(reconciler, 1.0), Look)
+        assert isinstance(only(reconciler, 1.0), Get)
 
     def test_a_refusal_delays_its_own_entry_alone(self, reconciler: Reconciler) -> None:
         other = Key(MEMBERS, "10.0.0.2")
@@ -205,15 +205,15 @@ class TestUnknown:
         reconciler.done(second, Found(VALUE, 1, Holder.OURS))
         reconciler.listed(MEMBERS, {other.name: Found(VALUE, 1, Holder.OURS)})
         assert now(reconciler) == []
-        assert reconciler.due == pytest.approx(RETRY[0], rel=0.5)
-        assert isinstance(only(reconciler, RETRY[0]), Look | Put)
+        assert reconciler.due == pytest.approx(REFUSED_DELAY[0], rel=0.5)
+        assert isinstance(only(reconciler, REFUSED_DELAY[0]), Get | Put)
 
     def test_a_desire_that_changes_is_tried_at_once(self, reconciler: Reconciler) -> None:
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {})
         reconciler.refused(only(reconciler), 0.0)
         reconciler.register(KEY, b"another")
-        assert isinstance(only(reconciler), Look)
+        assert isinstance(only(reconciler), Get)
 
     def test_an_answer_that_was_lost_is_found_in_the_listing(self, reconciler: Reconciler) -> None:
         """The entry is as desired: nothing is requested, and a duplicate agent's is known as one."""
@@ -235,7 +235,7 @@ class TestUnknown:
         reconciler.listed(MEMBERS, {KEY.name: Found(EARLIER_RUN, 2)})
         reconciler.done(request, Found(VALUE, 1, Holder.OURS))
         look = only(reconciler)
-        assert isinstance(look, Look)
+        assert isinstance(look, Get)
         reconciler.done(look, Found(EARLIER_RUN, 2))
         assert now(reconciler) == []
 
@@ -304,13 +304,13 @@ class Store:
         self.entries[name] = Found(value, next(self._versions), holder)
         return self.entries[name]
 
-    def act(self, request: Request) -> Iterator[Found | None]:
+    def act(self, request: StoreRequest) -> Iterator[Found | None]:
         """Do it; yield what is there then, and nothing if it was overtaken."""
         found = self.entries.get(request.key.name)
         match request:
-            case Look(_):
+            case Get(_):
                 yield found
-            case Put(key, value, instead) if (instead and instead.version) == (found and found.version):
+            case Put(key, value, expected) if (expected and expected.version) == (found and found.version):
                 yield self.set(key.name, value, Holder.OURS)
             case Delete(key, expected) if found is not None and expected.version == found.version:
                 del self.entries[key.name]
@@ -338,7 +338,7 @@ class Run:
         self.rng = random.Random(seed)
         self.store, self.reconciler = Store(self.rng), Reconciler("node1", "run1")
         self.desired: dict[str, bytes] = {}
-        self.under_way: list[Request] = []
+        self.under_way: list[StoreRequest] = []
         self.late: list[Listing] = []
         self.reconciler.watch(MEMBERS, None)
         self.reconciler.connected()
@@ -381,12 +381,12 @@ class Run:
     def request(self, at: float) -> None:
         self.under_way += self.reconciler.requests(at)
 
-    def answer(self, request: Request, at: float) -> None:
+    def answer(self, request: StoreRequest, at: float) -> None:
         outcome = [*self.store.act(request)]
         if outcome:
             self.reconciler.done(request, outcome[0])
         else:
-            self.reconciler.overtaken(request, at)
+            self.reconciler.entry_changed(request, at)
 
     def settle(self, at: float) -> None:
         """Let it become quiet: answer all, list, and go on until nothing is requested any more."""

@@ -6,7 +6,7 @@ import pytest
 
 from vipagent.core.words import StoreState
 from vipagent.net.backoff import MAX_DELAY
-from vipagent.store.driver import Alive
+from vipagent.store.driver import SessionInfo
 from vipagent.store.session import REQUEST_TIMEOUT, Session
 
 LIFE = 6.0
@@ -20,36 +20,36 @@ def session() -> Session:
 
 
 def connect(session: Session, now: float) -> None:
-    session.confirmed(now, Alive(LIFE, f"{session.server}: a store"))
-    session.serves()
+    session.confirmed(now, SessionInfo(LIFE, f"{session.server}: a store"))
+    session.connected()
 
 
 def states(session: Session) -> list[StoreState]:
-    return [state for state, _ in session.news()]
+    return [state for state, _ in session.events()]
 
 
 def test_it_is_connected_once_it_is_served(session: Session) -> None:
-    session.confirmed(0.0, Alive(LIFE, "a:1: a store"))
-    assert not session.is_serving
+    session.confirmed(0.0, SessionInfo(LIFE, "a:1: a store"))
+    assert not session.is_connected
     assert states(session) == []
-    session.serves()
-    session.serves()
-    assert list(session.news()) == [(CONNECTED, "a:1: a store")]
+    session.connected()
+    session.connected()
+    assert list(session.events()) == [(CONNECTED, "a:1: a store")]
 
 
 def test_a_failure_is_unsure_and_then_lost_by_our_own_clock(session: Session) -> None:
     connect(session, 10.0)
     session.failed(12.0, "it closed the connection")
-    session.check(16.0 - 0.001)
+    session.check_expiry(16.0 - 0.001)
     assert states(session) == [CONNECTED, UNSURE]
-    session.check(16.0)
-    session.check(17.0)
-    assert list(session.news()) == [(LOST, "a:1: it closed the connection")]
+    session.check_expiry(16.0)
+    session.check_expiry(17.0)
+    assert list(session.events()) == [(LOST, "a:1: it closed the connection")]
 
 
 def test_its_life_counts_from_when_the_last_confirmed_sign_was_asked_for(session: Session) -> None:
     connect(session, 10.0)
-    session.confirmed(12.0, Alive(4.0, "shorter"))
+    session.confirmed(12.0, SessionInfo(4.0, "shorter"))
     assert session.expires == 16.0
     assert session.next_keep_alive == pytest.approx(12.0 + 4.0 / 3)
 
@@ -58,12 +58,12 @@ def test_what_the_store_ends_is_lost_at_once(session: Session) -> None:
     connect(session, 10.0)
     session.ended(11.0, "the session has expired")
     assert states(session) == [CONNECTED, LOST]
-    session.check(30.0)
+    session.check_expiry(30.0)
     assert states(session) == []
 
 
 def test_before_the_first_connection_it_is_lost(session: Session) -> None:
-    session.check(0.0)
+    session.check_expiry(0.0)
     assert states(session) == [], "nothing has failed yet"
     session.failed(0.0, "connection refused")
     assert states(session) == [LOST]
@@ -74,8 +74,8 @@ def test_each_failure_is_another_server_s_turn_and_the_causes_add_up(session: Se
         assert session.server == server
         session.failed(0.0, "connection refused")
     assert session.server == SERVERS[0]
-    assert session.trouble == "a:1: connection refused; b:1: connection refused; c:1: connection refused"
-    list(session.news())
+    assert session.errors == "a:1: connection refused; b:1: connection refused; c:1: connection refused"
+    list(session.events())
     session.failed(1.0, "connection refused")
     assert states(session) == [], "no news"
 
@@ -84,7 +84,7 @@ def test_what_went_wrong_before_it_was_served_is_forgotten(session: Session) -> 
     session.failed(0.0, "connection refused")
     connect(session, 1.0)
     session.failed(2.0, "it closed the connection")
-    assert session.trouble == "b:1: it closed the connection"
+    assert session.errors == "b:1: it closed the connection"
 
 
 def test_it_begins_where_it_is_told_to() -> None:
@@ -99,7 +99,7 @@ def test_pauses_grow_up_to_a_second_and_begin_anew_once_it_is_alive(session: Ses
     session.failed(5.0, "flapping")
     assert session.next_attempt - 5.0 >= MAX_DELAY / 2, "a connection alone proves nothing"
     connect(session, 10.0)
-    session.confirmed(12.0, Alive(LIFE, ""))
+    session.confirmed(12.0, SessionInfo(LIFE, ""))
     session.failed(13.0, "no")
     assert session.next_attempt - 13.0 <= 0.1
 
@@ -107,12 +107,12 @@ def test_pauses_grow_up_to_a_second_and_begin_anew_once_it_is_alive(session: Ses
 def test_refused_by_all_it_need_not_be_waited_for(session: Session) -> None:
     for refused in (True, False, True):
         session.failed(0.0, "wrong password", refused=refused)
-    assert not session.is_refused
+    assert not session.is_refused_by_all
     for _ in SERVERS:
         session.failed(0.0, "wrong password", refused=True)
-    assert session.is_refused
+    assert session.is_refused_by_all
     connect(session, 1.0)
-    assert not session.is_refused
+    assert not session.is_refused_by_all
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_request_leaves_time_for_another_server(life: float, keep_alives: int,
 
 def test_a_session_that_never_expires() -> None:
     session = Session(SERVERS, LIFE)
-    session.confirmed(0.0, Alive(math.inf, ""))
-    session.serves()
-    session.check(1e9)
+    session.confirmed(0.0, SessionInfo(math.inf, ""))
+    session.connected()
+    session.check_expiry(1e9)
     assert states(session) == [CONNECTED]

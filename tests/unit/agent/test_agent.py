@@ -13,7 +13,7 @@ from tests.unit.waiting import eventually
 from vipagent.agent.agent import Agent
 from vipagent.store.backend import BackendFactory, Listener, StoreSettings
 from vipagent.store.layout import Key
-from vipagent.store.memory import MemoryBackend, MemoryStore
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 
 QUESTION = "show neighbor summary\n"
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100\n"

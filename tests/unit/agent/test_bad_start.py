@@ -9,7 +9,7 @@ from vipagent.testing.slowness import allowed
 
 NO_VIP = "is no IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
 RESERVED = "is reserved for the maintenance of a whole service: name the node otherwise"
-BACKENDS = "there are consul, etcd, file, zookeeper"
+BACKENDS = "installed: consul, etcd, file, zookeeper"
 
 
 def refused(*arguments: str, site: Path | None = None) -> list[str]:
@@ -36,7 +36,7 @@ def test_all_that_is_wrong_with_a_command_line_comes_at_once() -> None:
     assert refused(*line.split(), "--community", "64500:1\nannounce") == [
         "command line: --medd: unknown option: did you mean --med?",
         f"command line: --node: 'all' {RESERVED}",
-        f"command line: --backend: 'nosuch' is no backend: {BACKENDS}",
+        f"command line: --backend: 'nosuch' is not a known backend; {BACKENDS}",
         f"command line: --vip: '10.0.0.300' {NO_VIP}",
         r"command line: --community: '64500:1\nannounce' has a control character in it",
         "command line: --auth-ip: '10.0.0.1' is there twice",
@@ -53,7 +53,7 @@ def test_all_that_is_wrong_with_a_file_comes_at_once(tmp_path: Path) -> None:
     assert refused("--config", str(path)) == [
         f"{path}: node: 'all' {RESERVED}",
         f"{path}: host: unknown key: did you mean hosts?",
-        f"{path}: backend: 'nosuch' is no backend: {BACKENDS}",
+        f"{path}: backend: 'nosuch' is not a known backend; {BACKENDS}",
         f"{path}: services.apex.vip[0]: '10.0.0.300' {NO_VIP}",
         rf"{path}: services.apex.community: '64500:1\r' has a control character in it",
         f"{path}: services.apex.auth_ip: '10.0.0.1' is there twice",

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import SessionEnded
 from vipagent.store.layout import Directory, Key, Kind
@@ -30,7 +30,7 @@ class Answering:
         return self._answer
 
 
-@looped
+@async_test
 async def test_without_a_lease_nothing_ephemeral_is_put() -> None:
     """The lease may have run out a moment ago; a key without one would stay for ever."""
     driver = EtcdDriver(StoreSettings("node1", "run1"))
@@ -40,7 +40,7 @@ async def test_without_a_lease_nothing_ephemeral_is_put() -> None:
     assert gateway.asked == []
 
 
-@looped
+@async_test
 async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a disk that is slow, a few dozens of them would cost the session."""
 

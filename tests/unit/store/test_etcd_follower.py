@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.driver import Found, Holder, Interests, Listing
 from vipagent.store.layout import Directory, Kind
 from vipagent_etcd import follower as followers
@@ -48,7 +48,7 @@ def _follower(gateway: Slow, told: list[Listing | None]) -> Follower:
     return Follower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
 
 
-@looped
+@async_test
 async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than the time between two of them."""
     monkeypatch.setattr(followers, "RENEWAL", 0.0)

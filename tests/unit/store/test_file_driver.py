@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import Interests, Refused
 from vipagent.store.layout import Directory, Key, Kind
@@ -28,7 +28,7 @@ async def _connected(root: Path) -> FileDriver:
     return driver
 
 
-@looped
+@async_test
 async def test_half_a_value_is_never_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is almost full takes the beginning."""
     driver = await _connected(tmp_path / "store")
@@ -41,7 +41,7 @@ async def test_half_a_value_is_never_an_entry(tmp_path: Path, monkeypatch: pytes
     await driver.close()
 
 
-@looped
+@async_test
 async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +65,7 @@ async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
     assert STATES in listed
 
 
-@looped
+@async_test
 async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_session(
     tmp_path: Path,
 ) -> None:
@@ -92,7 +92,7 @@ async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_s
     await driver.close()
 
 
-@looped
+@async_test
 async def test_what_is_held_is_let_go_of_though_the_file_system_hung_until_the_end(tmp_path: Path) -> None:
     """Nobody waits for that any more, but the others wait for the locks."""
     driver, other = await _connected(tmp_path / "store"), await _connected(tmp_path / "store")

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.driver import Disconnected
 from vipagent_zookeeper.connection import DIGEST, Connection
 from vipagent_zookeeper.link import Link
@@ -46,7 +46,7 @@ def _lose(connection: Connection) -> None:
     connection.down()
 
 
-@looped
+@async_test
 async def test_a_connection_that_came_up_by_itself_is_used() -> None:
     """It has failed nobody: kazoo was faster than the pause before the next attempt."""
     connection, link = await _connected()
@@ -57,7 +57,7 @@ async def test_a_connection_that_came_up_by_itself_is_used() -> None:
     assert link.hang_ups == []
 
 
-@looped
+@async_test
 async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
     """Its cause is told before it is done, so an attempt fails; the next one must not start it over."""
     connection, link = await _connected()
@@ -71,7 +71,7 @@ async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
     assert link.hang_ups == []
 
 
-@looped
+@async_test
 async def test_a_connection_that_was_used_and_is_silent_is_ended() -> None:
     connection, link = await _connected()
     _lose(connection)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import Disconnected, DriverError, Interests, SessionEnded
 from vipagent.store.layout import Directory, Kind
@@ -20,7 +20,7 @@ def _following() -> tuple[ZooKeeperDriver, Interests]:
     return driver, interests
 
 
-@looped
+@async_test
 async def test_an_answer_that_is_lost_ends_it_before_the_connection_is_said_to_be_gone() -> None:
     """Which of the two is told first is left to chance."""
     driver, interests = _following()
@@ -34,7 +34,7 @@ async def test_an_answer_that_is_lost_ends_it_before_the_connection_is_said_to_b
 
 
 @pytest.mark.parametrize("error", [Disconnected("it is gone"), SessionEnded("it has expired")])
-@looped
+@async_test
 async def test_the_end_of_the_connection_ends_it(error: DriverError) -> None:
     driver, interests = _following()
 

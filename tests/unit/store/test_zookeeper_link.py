@@ -8,7 +8,7 @@ from kazoo.exceptions import NoNodeError
 from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import EventType, KeeperState, WatchedEvent
 
-from tests.unit.store.looped import looped
+from tests.unit.store.coroutines import async_test
 from vipagent.store.access import parse_options
 from vipagent_zookeeper.connection import Connection
 from vipagent_zookeeper.link import Link
@@ -42,7 +42,7 @@ async def _turn() -> None:
         await asyncio.sleep(0)
 
 
-@looped
+@async_test
 async def test_a_changed_directory_is_told_with_its_new_names() -> None:
     linked = Linked()
     linked.changes()
@@ -55,7 +55,7 @@ async def test_a_changed_directory_is_told_with_its_new_names() -> None:
     assert len(linked.asked) == 1
 
 
-@looped
+@async_test
 async def test_names_are_used_once() -> None:
     linked = Linked()
     linked.changes()
@@ -67,7 +67,7 @@ async def test_names_are_used_once() -> None:
     assert await again == []
 
 
-@looped
+@async_test
 async def test_names_that_are_older_than_a_change_are_not_used() -> None:
     linked = Linked()
     linked.changes()
@@ -81,7 +81,7 @@ async def test_names_that_are_older_than_a_change_are_not_used() -> None:
     assert await reading == []
 
 
-@looped
+@async_test
 async def test_a_directory_that_nobody_follows_any_more_is_not_read_for_ever() -> None:
     linked = Linked()
     linked.changes()
@@ -90,7 +90,7 @@ async def test_a_directory_that_nobody_follows_any_more_is_not_read_for_ever() -
     assert len(linked.asked) == 1
 
 
-@looped
+@async_test
 async def test_what_could_not_be_read_is_asked_for_again() -> None:
     """The directory, or the connection, may have gone meanwhile: whoever follows it learns that."""
     linked = Linked()
@@ -105,7 +105,7 @@ async def test_what_could_not_be_read_is_asked_for_again() -> None:
         await reading
 
 
-@looped
+@async_test
 async def test_a_changed_value_is_told_at_once() -> None:
     linked = Linked()
     linked.changes(f"{DIRECTORY}/10.0.0.1", EventType.CHANGED)

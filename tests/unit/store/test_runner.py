@@ -11,20 +11,20 @@ import pytest
 from vipagent.core.words import StoreState
 from vipagent.net import backoff
 from vipagent.store.backend import StoreError, StoreSettings
-from vipagent.store.client import Client
+from vipagent.store.client import StoreClient
 from vipagent.store.driver import (
-    Alive,
     Disconnected,
     Driver,
+    EntryChanged,
     Found,
     Holder,
     Interests,
     Listing,
     Names,
-    Overtaken,
+    OnListing,
     Refused,
     SessionEnded,
-    Told,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.peers import MEMBERS, eventually, member
@@ -64,25 +64,25 @@ class Scripted(Driver):
         self.connected.append(server)
         await self._act("connect")
 
-    async def keep_alive(self) -> Alive:
+    async def keep_alive(self) -> SessionInfo:
         await self._act("keep_alive")
-        return Alive(LIFE, "a scripted store")
+        return SessionInfo(LIFE, "a scripted store")
 
-    async def follow(self, interests: Interests, told: Told) -> Never:
+    async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         while True:
             try:
                 await self._act("follow")
             except GivenUp:
                 return  # type: ignore[misc]  # it is what it must not do
             for directory in interests.names:
-                told(directory, await self.read(directory))
+                on_listing(directory, await self.read(directory))
             self.changed.clear()
             waiting = [asyncio.ensure_future(wait()) for wait in (self.changed.wait, interests.changed)]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
 
-    async def look(self, key: Key) -> Found | None:
+    async def get(self, key: Key) -> Found | None:
         await self._act("look")
         return self.entries.get(key)
 
@@ -90,10 +90,10 @@ class Scripted(Driver):
         await self._act("read")
         return {key.name: found for key, found in self.entries.items() if key.directory == directory}
 
-    async def put(self, key: Key, value: bytes, instead: Found | None, *, ephemeral: bool) -> Found:
+    async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         await self._act("put")
-        if self.entries.get(key) != instead:
-            raise Overtaken("changed")
+        if self.entries.get(key) != expected:
+            raise EntryChanged("changed")
         self._versions += 1
         self.entries[key] = Found(value, self._versions, Holder.OURS if ephemeral else Holder.OTHER)
         self.changed.set()
@@ -102,7 +102,7 @@ class Scripted(Driver):
     async def delete(self, key: Key, found: Found) -> None:
         await self._act("delete")
         if self.entries.get(key) != found:
-            raise Overtaken("changed")
+            raise EntryChanged("changed")
         del self.entries[key]
         self.changed.set()
 
@@ -134,7 +134,7 @@ class Agent:
 
     def __init__(self) -> None:
         self.seen = Recorder()
-        self.client = Client(Scripted, SETTINGS, self.seen)
+        self.client = StoreClient(Scripted, SETTINGS, self.seen)
         driver = self.client._driver
         assert isinstance(driver, Scripted)
         self.driver = driver
@@ -195,7 +195,7 @@ def test_whatever_breaks_the_connection_the_next_server_is_asked(agent: Agent, r
     agent.driver.fail[request_] = raising(Disconnected("it broke"))
     agent.client.register(member(1), b"x")
     if request_ == "look":
-        agent.driver.fail["put"] = raising(Overtaken("changed"))
+        agent.driver.fail["put"] = raising(EntryChanged("changed"))
     agent.seen.wait_told(StoreState.UNSURE, PATIENCE, mark)
     agent.back(mark)
     agent.seen.wait_names(MEMBERS, [member(1).name], PATIENCE, mark)
@@ -251,7 +251,7 @@ def test_a_bug_in_a_driver_is_logged_once_and_tried_again(
     agent.back(mark)
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(set(texts)) == len(texts) <= len(Scripted.servers)
-    assert "not understood: ZeroDivisionError: a bug" in texts[0]
+    assert "unexpected error: ZeroDivisionError: a bug" in texts[0]
 
 
 def test_what_is_refused_is_logged_once_and_the_rest_goes_on(
@@ -315,7 +315,7 @@ class TestCommands:
     def test_a_bug_in_a_driver_is_told_as_one(self, agent: Agent) -> None:
         agent.connect()
         agent.driver.fail["look"] = raising(ZeroDivisionError("a bug"))
-        with pytest.raises(StoreError, match="not understood: ZeroDivisionError: a bug"):
+        with pytest.raises(StoreError, match="unexpected error: ZeroDivisionError: a bug"):
             agent.client.write(member(1), b"", PATIENCE)
 
     def test_a_connection_that_is_lost_meanwhile_is_made_up_for(self, agent: Agent) -> None:
