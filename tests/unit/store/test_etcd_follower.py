@@ -1,4 +1,4 @@
-"""How etcd's follower lists and watches, with a gateway in the test."""
+"""Listings and watches of the etcd follower, with a fake gateway."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -22,8 +22,8 @@ def _found(known: KeyValue) -> Found:
     return Found(known.value, known.revision, Holder.OTHER)
 
 
-class Slow:
-    """A gateway where a listing takes its time, and a watch stands at once and tells nothing."""
+class SlowGateway:
+    """A gateway with slow listings, and with watches that report nothing."""
 
     patience = 5.0
 
@@ -42,32 +42,32 @@ class Slow:
         await asyncio.Event().wait()
 
 
-def _follower(gateway: Slow, told: list[Listing | None]) -> Follower:
+def _follower(gateway: SlowGateway, listings: list[Listing | None]) -> Follower:
     interests = Interests()
     interests.replace({MEMBERS: None}, frozenset())
-    return Follower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
+    return Follower(gateway, lambda _: PATH, _found, interests, lambda _, listing: listings.append(listing))  # type: ignore[arg-type]
 
 
 @async_test
-async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes longer than the time between two of them."""
+async def test_keep_alives_do_not_restart_a_slow_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listing takes longer than the interval of keep-alives."""
     monkeypatch.setattr(followers, "RENEWAL", 0.0)
-    gateway, told = Slow(), list[Listing | None]()
-    follower = _follower(gateway, told)
+    gateway, listings = SlowGateway(), list[Listing | None]()
+    follower = _follower(gateway, listings)
     running = asyncio.ensure_future(follower.run())
     await asyncio.sleep(0.05)
-    assert told == [{}]
+    assert listings == [{}]
     gateway.seconds = 0.2
     for _ in range(10):
         follower.heard(6)
         await asyncio.sleep(0.05)
     assert gateway.listings <= 1 + 3
-    assert len(told) >= 2
+    assert len(listings) >= 2
     running.cancel()
 
 
-def test_all_that_a_lease_takes_with_it_is_told_at_once() -> None:
-    """Each watch tells of a moment by itself: with one for each name, all but the first would be old news."""
+def test_all_keys_of_an_expired_lease_are_deleted_by_one_event() -> None:
+    """Separate watches report the same revision separately, so one watch covers all names."""
     following = Following(MEMBERS, PATH, frozenset({"a", "b"}), _found, alone=True)
     keys = [f"{PATH}/{name}" for name in "ab"]
     following.list([KeyValue(key, b"", 1, 5) for key in keys], 5)
@@ -76,7 +76,7 @@ def test_all_that_a_lease_takes_with_it_is_told_at_once() -> None:
     assert not following.entries
 
 
-def test_of_one_entry_that_counts_alone_no_others_are_read() -> None:
+def test_a_watch_of_one_key_covers_no_other_keys() -> None:
     following = Following(MEMBERS, PATH, frozenset({"a"}), _found, alone=True)
     assert following.span.covers(f"{PATH}/a")
     assert not following.span.covers(f"{PATH}/b")

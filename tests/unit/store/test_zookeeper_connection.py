@@ -1,4 +1,4 @@
-"""What the driver for ZooKeeper makes of kazoo's reconnections, with a client that a test moves by hand."""
+"""Reconnections of the ZooKeeper driver, with a fake client."""
 
 import asyncio
 from typing import cast
@@ -13,8 +13,8 @@ from vipagent_zookeeper.link import Link
 SESSION = 7
 
 
-class HandMoved:
-    """A link that does nothing by itself, but counts."""
+class FakeLink:
+    """A link that only records the calls."""
 
     life = 6.0
     peer = "zk1:2181"
@@ -30,9 +30,9 @@ class HandMoved:
         self.hang_ups.append(reason)
 
 
-async def _connected() -> tuple[Connection, HandMoved]:
-    """Return a connection that stands."""
-    link = HandMoved()
+async def _connected() -> tuple[Connection, FakeLink]:
+    """Return an established connection."""
+    link = FakeLink()
     connection = Connection(lambda _: cast("Link", link))
     opening = asyncio.ensure_future(connection.open())
     await asyncio.sleep(0)
@@ -42,13 +42,13 @@ async def _connected() -> tuple[Connection, HandMoved]:
 
 
 def _lose(connection: Connection) -> None:
-    connection.blamed(HandMoved.peer, "connection reset")
+    connection.blamed(FakeLink.peer, "connection reset")
     connection.down()
 
 
 @async_test
-async def test_a_connection_that_came_up_by_itself_is_used() -> None:
-    """It has failed nobody: kazoo was faster than the pause before the next attempt."""
+async def test_a_connection_restored_by_kazoo_is_used() -> None:
+    """kazoo reconnected before the driver's next attempt."""
     connection, link = await _connected()
     _lose(connection)
     connection.up(SESSION)
@@ -58,8 +58,8 @@ async def test_a_connection_that_came_up_by_itself_is_used() -> None:
 
 
 @async_test
-async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
-    """Its cause is told before it is done, so an attempt fails; the next one must not start it over."""
+async def test_a_slow_reconnection_succeeds() -> None:
+    """The error is reported first, so one attempt fails; the next one must not reset the connection."""
     connection, link = await _connected()
     _lose(connection)
     with pytest.raises(Disconnected, match="reset"):
@@ -72,7 +72,7 @@ async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
 
 
 @async_test
-async def test_a_connection_that_was_used_and_is_silent_is_ended() -> None:
+async def test_a_used_connection_without_responses_is_reset() -> None:
     connection, link = await _connected()
     _lose(connection)
     connection.up(SESSION)

@@ -1,4 +1,4 @@
-"""How a link with ZooKeeper reads a directory again: asked for by the watch, with a client moved by hand."""
+"""Directories read again after a watch event, with a fake client."""
 
 import asyncio
 from typing import Any, cast
@@ -17,97 +17,97 @@ from vipagent_zookeeper.options import ZooKeeperOptions, parse_servers
 DIRECTORY = "/exabgp/service/apex"
 
 
-class Linked:
-    """A link that is never started; a test answers its requests."""
+class LinkUnderTest:
+    """A link that is never started. The test sets the responses."""
 
     def __init__(self) -> None:
         self.touched: list[str] = []
-        self.asked: list[IAsyncResult] = []
+        self.requests: list[IAsyncResult] = []
         options = parse_options(ZooKeeperOptions, {})
         self.link = Link(parse_servers(()), 6.0, options, cast("Connection", None), self.touched.append)
-        self.link.client.get_children_async = self._ask
+        self.link.client.get_children_async = self._get_children
 
-    def changes(self, path: str = DIRECTORY, kind: str = EventType.CHILD) -> None:
-        """Let a watch fire."""
+    def fire(self, path: str = DIRECTORY, kind: str = EventType.CHILD) -> None:
+        """Deliver a watch event."""
         self.link.watch(WatchedEvent(kind, KeeperState.CONNECTED, path))
 
-    def _ask(self, _directory: str, watch: object) -> Any:
+    def _get_children(self, _directory: str, watch: object) -> Any:
         assert watch == self.link.watch
-        self.asked.append(self.link.client.handler.async_result())
-        return self.asked[-1]
+        self.requests.append(self.link.client.handler.async_result())
+        return self.requests[-1]
 
 
-async def _turn() -> None:
+async def _run_callbacks() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
 
 
 @async_test
-async def test_a_changed_directory_is_told_with_its_new_names() -> None:
-    linked = Linked()
-    linked.changes()
-    await _turn()
-    assert (len(linked.asked), linked.touched) == (1, [])
-    linked.asked[0].set(["10.0.0.1"])
-    await _turn()
+async def test_a_changed_directory_is_reported_after_its_names_are_read() -> None:
+    linked = LinkUnderTest()
+    linked.fire()
+    await _run_callbacks()
+    assert (len(linked.requests), linked.touched) == (1, [])
+    linked.requests[0].set(["10.0.0.1"])
+    await _run_callbacks()
     assert linked.touched == [DIRECTORY]
     assert await linked.link.children(DIRECTORY) == ["10.0.0.1"]
-    assert len(linked.asked) == 1
+    assert len(linked.requests) == 1
 
 
 @async_test
-async def test_names_are_used_once() -> None:
-    linked = Linked()
-    linked.changes()
-    linked.asked[0].set(["10.0.0.1"])
+async def test_names_read_ahead_are_used_once() -> None:
+    linked = LinkUnderTest()
+    linked.fire()
+    linked.requests[0].set(["10.0.0.1"])
     await linked.link.children(DIRECTORY)
     again = asyncio.ensure_future(linked.link.children(DIRECTORY))
-    await _turn()
-    linked.asked[1].set([])
+    await _run_callbacks()
+    linked.requests[1].set([])
     assert await again == []
 
 
 @async_test
-async def test_names_that_are_older_than_a_change_are_not_used() -> None:
-    linked = Linked()
-    linked.changes()
-    linked.asked[0].set(["10.0.0.1"])
-    linked.changes()
-    await _turn()
+async def test_names_read_before_another_change_are_not_used() -> None:
+    linked = LinkUnderTest()
+    linked.fire()
+    linked.requests[0].set(["10.0.0.1"])
+    linked.fire()
+    await _run_callbacks()
     assert linked.touched == [DIRECTORY, DIRECTORY]
     reading = asyncio.ensure_future(linked.link.children(DIRECTORY))
-    await _turn()
-    linked.asked[-1].set([])
+    await _run_callbacks()
+    linked.requests[-1].set([])
     assert await reading == []
 
 
 @async_test
-async def test_a_directory_that_nobody_follows_any_more_is_not_read_for_ever() -> None:
-    linked = Linked()
-    linked.changes()
-    linked.asked[0].set([])
-    linked.changes()  # by the watch of that reading, the last one
-    assert len(linked.asked) == 1
+async def test_a_directory_that_is_not_followed_is_read_once() -> None:
+    linked = LinkUnderTest()
+    linked.fire()
+    linked.requests[0].set([])
+    linked.fire()  # from the watch of the previous request
+    assert len(linked.requests) == 1
 
 
 @async_test
-async def test_what_could_not_be_read_is_asked_for_again() -> None:
-    """The directory, or the connection, may have gone meanwhile: whoever follows it learns that."""
-    linked = Linked()
-    linked.changes()
-    linked.asked[0].set_exception(NoNodeError())
-    await _turn()
+async def test_a_failed_read_is_repeated_by_the_follower() -> None:
+    """The directory may have been deleted, or the connection lost: the follower gets the error."""
+    linked = LinkUnderTest()
+    linked.fire()
+    linked.requests[0].set_exception(NoNodeError())
+    await _run_callbacks()
     assert linked.touched == [DIRECTORY]
     reading = asyncio.ensure_future(linked.link.children(DIRECTORY))
-    await _turn()
-    linked.asked[1].set_exception(NoNodeError())
+    await _run_callbacks()
+    linked.requests[1].set_exception(NoNodeError())
     with pytest.raises(NoNodeError):
         await reading
 
 
 @async_test
-async def test_a_changed_value_is_told_at_once() -> None:
-    linked = Linked()
-    linked.changes(f"{DIRECTORY}/10.0.0.1", EventType.CHANGED)
-    await _turn()
-    assert (linked.asked, linked.touched) == ([], [f"{DIRECTORY}/10.0.0.1"])
+async def test_a_changed_value_is_reported_immediately() -> None:
+    linked = LinkUnderTest()
+    linked.fire(f"{DIRECTORY}/10.0.0.1", EventType.CHANGED)
+    await _run_callbacks()
+    assert (linked.requests, linked.touched) == ([], [f"{DIRECTORY}/10.0.0.1"])
