@@ -171,7 +171,7 @@ class Reconciler:
 
     @property
     def due(self) -> float | None:
-        """Time of the next retry, in monotonic seconds; None if there is none."""
+        """Time of the next retry, in monotonic seconds; None without retries."""
         states = (self._state(key) for key in self._pending)
         return min((state.due for state in states if state), default=None)
 
