@@ -10,7 +10,6 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import MAX_VALUE, StoreConfigError, StoreSettings
 from vipagent.store.driver import (
-    SessionInfo,
     Disconnected,
     Driver,
     DriverError,
@@ -18,9 +17,10 @@ from vipagent.store.driver import (
     Holder,
     Interests,
     Listing,
+    OnListing,
     Refused,
     SessionEnded,
-    OnListing,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.session import request_timeout
@@ -88,7 +88,9 @@ class ConsulDriver(Driver):
         self._version = self._version or await self._client.version()
         self._is_confirmed = True
         await self._end_earlier()
-        return SessionInfo(self._kind.life, f"{self._server}: Consul {self._version}; {self._kind.describe()}")
+        return SessionInfo(
+            self._kind.life, f"{self._server}: Consul {self._version}; {self._kind.describe()}"
+        )
 
     async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""

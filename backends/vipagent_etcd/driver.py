@@ -7,15 +7,15 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreSettings
 from vipagent.store.driver import (
-    SessionInfo,
     Driver,
+    EntryChanged,
     Found,
     Holder,
     Interests,
     Listing,
-    EntryChanged,
-    SessionEnded,
     OnListing,
+    SessionEnded,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.session import request_timeout

@@ -44,7 +44,7 @@ class EtcdFollower:
         self._path_of = path_of
         self._found = found
         self._interests = interests
-        self._deliver = told
+        self._deliver = on_listing
         self._followed: dict[str, Following] = {}
         self._opened = 0.0
         self._revision = 0

@@ -7,17 +7,17 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError, StoreSettings
 from vipagent.store.driver import (
-    SessionInfo,
     Disconnected,
     Driver,
+    EntryChanged,
     Found,
     Holder,
     Interests,
     Listing,
-    EntryChanged,
+    OnListing,
     Refused,
     SessionEnded,
-    OnListing,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent_file import folders, locks

@@ -6,14 +6,14 @@ from typing import Never
 from vipagent.store.access import parse_options
 from vipagent.store.backend import StoreConfigError, StoreError, StoreSettings
 from vipagent.store.driver import (
-    SessionInfo,
     Disconnected,
     Driver,
+    EntryChanged,
     Found,
     Interests,
     Listing,
-    EntryChanged,
     OnListing,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.tasks import Tasks

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Never
 
-from vipagent.store.driver import Found, Interests, Listing, Refused, OnListing
+from vipagent.store.driver import Found, Interests, Listing, OnListing, Refused
 from vipagent.store.layout import Directory
 from vipagent.store.tasks import Tasks
 from vipagent_zookeeper.znodes import ZNodeStore

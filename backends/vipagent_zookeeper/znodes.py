@@ -15,7 +15,7 @@ from kazoo.exceptions import (
 )
 
 from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE
-from vipagent.store.driver import Found, Holder, EntryChanged, Refused
+from vipagent.store.driver import EntryChanged, Found, Holder, Refused
 from vipagent_zookeeper.connection import ZooKeeperConnection
 from vipagent_zookeeper.errors import explain
 from vipagent_zookeeper.session import KazooSession

@@ -4,8 +4,8 @@ import pytest
 
 from vipagent.store.backend import Listener, Snapshot, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key
-from vipagent.testing.memory import MemoryBackend, MemoryStore
 from vipagent.testing.contract import BackendContract
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 from vipagent.testing.peers import MEMBERS, Peers, member
 from vipagent.testing.recorder import Recorder
 from vipagent.testing.store import StoreUnderTest
@@ -69,7 +69,7 @@ def test_delivery_is_done_when_the_call_returns(two: Two) -> None:
 def test_a_disconnected_session_keeps_its_entries_and_receives_nothing(two: Two) -> None:
     one, seen, other, others_seen = two
     one.register(member(1), b"x")
-    one.cut()
+    one.disconnect()
     assert seen.state == StoreState.UNSURE
     mark = seen.mark()
     other.register(member(2), b"y")
@@ -79,7 +79,7 @@ def test_a_disconnected_session_keeps_its_entries_and_receives_nothing(two: Two)
     assert set(others_seen.latest(MEMBERS) or {}) == {member(1).name, member(2).name}
     with pytest.raises(StoreError, match="node1 is not connected"):
         one.read(MEMBERS, 1.0)
-    one.mend()
+    one.reconnect()
     assert seen.states(mark) == [StoreState.CONNECTED]
     assert set(others_seen.latest(MEMBERS) or {}) == {member(2).name, member(3).name}
     assert set(seen.latest(MEMBERS) or {}) == {member(2).name, member(3).name}
@@ -92,16 +92,16 @@ def test_an_expired_session_loses_its_entries_until_it_is_repaired(two: Two) -> 
     assert seen.state == StoreState.LOST
     assert set(others_seen.latest(MEMBERS) or {}) == set()
     assert set(seen.latest(MEMBERS) or {}) == {member(1).name}, "what is unknown is not empty"
-    one.mend()
+    one.reconnect()
     assert (others_seen.latest(MEMBERS) or {})[member(1).name].value == b"x"
     assert (seen.latest(MEMBERS) or {})[member(1).name].claim == Claim.OURS
 
 
 def test_a_reconnection_delivers_unchanged_directories(two: Two) -> None:
     one, seen, _, _ = two
-    one.cut()
+    one.disconnect()
     mark = seen.mark()
-    one.mend()
+    one.reconnect()
     assert seen.snapshots(MEMBERS, mark) == [{}]
 
 

@@ -20,7 +20,7 @@ services:
 """
 COMPLAINTS = (
     "'all' is reserved for the maintenance of a whole service",
-    "'nosuch' is no backend: there are",
+    "'nosuch' is not a known backend; installed:",
     "servics: unknown key: did you mean services?",
     "'10.0.0.300' is not a valid IP address",
     "'10.0.0.1' is listed twice",

@@ -11,10 +11,10 @@ from tests.simulation.server import MemberEntry, Session
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
 from vipagent.store import session as store_session
-from vipagent.store.driver import SessionInfo, Found, Holder, Listing
+from vipagent.store.driver import Found, Holder, Listing, SessionInfo
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
 from vipagent.store.reconciler import Reconciler
-from vipagent.store.registration import Delete, Get, Put, Request
+from vipagent.store.registration import Delete, Get, Put, StoreRequest
 
 MAX_CONNECT_DELAY = 0.25
 """Maximum delay in seconds between the start of an agent and its first connection attempt."""
@@ -202,8 +202,8 @@ class Client:
             self._read_all()
 
     def _check(self) -> None:
-        if not self._state.is_serving:
-            self._state.check(self._clock.now)
+        if not self._state.is_connected:
+            self._state.check_expiry(self._clock.now)
             self._deliver()
 
     def _on_failure(self, cause: str) -> None:
@@ -266,7 +266,7 @@ class Client:
         reading = self._reads[kind]
         reading.in_progress, reading.delivered = False, True
         self._reconciler.listed(self._directories[kind], listing)
-        self._state.serves()
+        self._state.connected()
         self._deliver()
         if kind is Kind.MAINTENANCE:
             self._clear_finished_maintenance(listing)
@@ -285,9 +285,9 @@ class Client:
             self._impairments.clear(Impairment.SERVICE_MAINTENANCE, now)
 
     def _deliver(self) -> None:
-        for state, _ in self._state.news():
+        for state, _ in self._state.events():
             self._on_input(StoreSession(state, ""))
-        if self._state.is_serving:
+        if self._state.is_connected:
             for directory, snapshot in self._reconciler.snapshots():
                 self._on_input(SnapshotRead(directory, snapshot))
 
@@ -305,7 +305,7 @@ class Client:
         if (due := self._reconciler.due) is not None and due > self._clock.now:
             self._call_later(due - self._clock.now, self._request_soon, self._process)
 
-    def _execute(self, request: Request) -> None:
+    def _execute(self, request: StoreRequest) -> None:
         result: list[Found | None] = []
 
         def action() -> bool:
@@ -319,12 +319,14 @@ class Client:
             if result:
                 self._reconciler.done(request, result[0])
             else:
-                self._reconciler.overtaken(request, self._clock.now)
+                self._reconciler.entry_changed(request, self._clock.now)
             self._request_soon()
 
         self._send_request(action, on_response)
 
-    def _apply(self, request: Request, entry: MemberEntry | None, session: Session) -> list[Found | None]:
+    def _apply(
+        self, request: StoreRequest, entry: MemberEntry | None, session: Session
+    ) -> list[Found | None]:
         """Apply a request at the server; return the resulting entry, or an empty list on a conflict."""
         match request:
             case Get():

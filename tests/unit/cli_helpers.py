@@ -12,8 +12,8 @@ from vipagent.cli.main import cli
 from vipagent.config import load
 from vipagent.store.backend import Listener, StoreError, StoreSettings
 from vipagent.store.layout import Directory, Key, Kind, member_name
-from vipagent.testing.memory import MemoryBackend, MemoryStore
 from vipagent.store.records import NodeState, Registration, VipState
+from vipagent.testing.memory import MemoryBackend, MemoryStore
 from vipagent.testing.slowness import allowed
 
 

@@ -89,7 +89,8 @@ def test_rules_apply_to_options() -> None:
         "backend": "nosuch",
     }
     assert (
-        refusal(load_options, given)[0] == "command line: --backend: 'nosuch' is no backend: there are file"
+        refusal(load_options, given)[0]
+        == "command line: --backend: 'nosuch' is not a known backend; installed: file"
     )
     assert "command line: --auth-ip: '10.0.0.1' is listed twice" in refusal(load_options, given)
 

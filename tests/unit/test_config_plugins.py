@@ -11,8 +11,8 @@ import pytest
 from tests.outside import environment, install
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.driver import API_VERSION
-from vipagent.testing.memory import MemoryBackend
 from vipagent.store.plugins import backend_factory
+from vipagent.testing.memory import MemoryBackend
 from vipagent.testing.slowness import allowed
 
 GOOD = "from vipagent_file import FileDriver as Good"
@@ -79,11 +79,11 @@ def test_backends_are_listed_with_missing_libraries(site: Path) -> None:
     assert listed["broken"] == ("outside 1.0", "cannot be loaded: RuntimeError: a bug")
     assert listed["other"] == (
         "outside 1.0",
-        "cannot be used: it is no subclass of vipagent.store.driver.Driver",
+        "cannot be used: not a subclass of vipagent.store.driver.Driver",
     )
     assert listed["twin"] == (
         "one 1.0, two 1.0",
-        "comes from several distributions: one 1.0, two 1.0; keep one",
+        "is provided by several distributions: one 1.0, two 1.0; keep one",
     )
     table = python(site, "-m", "vipagent", "backends")
     assert "good" in table
@@ -113,7 +113,7 @@ def test_only_the_selected_backend_is_imported(site: Path) -> None:
         try:
             load("goof")
         except StoreConfigError as error:
-            assert str(error).startswith("is no backend: there are bare, broken"), error
+            assert str(error).startswith("is not a known backend; installed: bare, broken"), error
         else:
             raise AssertionError("goof was found")
         imported = {name for name in sys.modules if name.startswith("outside_")}

@@ -132,7 +132,7 @@ def test_messages_for_problems_of_a_service(tmp_path: Path, lines: str, problem:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("backend: nosuch", "backend: 'nosuch' is no backend: there are file"),
+        ("backend: nosuch", "backend: 'nosuch' is not a known backend; installed: file"),
         ("node: a b", f"node: 'a b' {NO_NAME}"),
         ("node: ..", f"node: '..' {NO_NAME}"),
         ("prefix: exabgp", "prefix: 'exabgp' is not a valid absolute path (such as /exabgp)"),

@@ -194,7 +194,7 @@ def test_backend_options_are_validated_and_documented(kind: str) -> None:
     section = pkgutil.resolve_name(kind)
     with pytest.raises(StoreConfigError) as refused:
         parse_options(section, {"no_such_option": 1})
-    known = str(refused.value).rpartition("The options are: ")[2].split(", ")
+    known = str(refused.value).rpartition("Valid options: ")[2].split(", ")
     stated = [*options(section, on_command_line=False)]
     assert [key.path for key in stated] == known
     assert [key.path for key in stated if not key.text.endswith(".") or key.names] == []

@@ -1,7 +1,7 @@
-"""Hosts, secrets and TLS: the options that every store with a server has, read alike (S3).
+"""Hosts, secrets and TLS: options shared by all stores with a server (S3).
 
-Secrets are named, never given: a file or an environment variable has them, and is read anew each time, so
-that a new password or certificate needs no restart.
+Options name the file or environment variable of a secret, never the secret itself. It is read again for each
+connection, so that a new password or certificate does not require a restart.
 """
 
 import os
@@ -24,27 +24,25 @@ Options = TypeVar("Options", bound="DataclassInstance")
 
 @dataclass(frozen=True, kw_only=True)
 class TlsOptions(Section):
-    """Options of a store that is reached by TLS."""
+    """TLS options of a store."""
 
-    tls: Annotated[bool, "Whether the servers are reached by TLS."] = False
-    ca: Annotated[Path | None, "The authorities to trust; without it, the system's."] = None
-    certfile: Annotated[Path | None, "Our own certificate, where the server demands one."] = None
-    keyfile: Annotated[Path | None, "Its key; without it, the key is in `certfile`."] = None
-    key_password_file: Annotated[
-        Path | None, "The file with the key's password, if the key is encrypted."
-    ] = None
-    key_password_env: Annotated[
-        str | None, "The environment variable with the key's password, instead of a file."
-    ] = None
+    tls: Annotated[bool, "Connect to the servers with TLS."] = False
+    ca: Annotated[Path | None, "File of trusted CA certificates (default: those of the system)."] = None
+    certfile: Annotated[Path | None, "Client certificate, if the server requires one."] = None
+    keyfile: Annotated[Path | None, "Its private key (default: the one in `certfile`)."] = None
+    key_password_file: Annotated[Path | None, "File with the password of an encrypted private key."] = None
+    key_password_env: Annotated[str | None, "Environment variable with that password, instead of a file."] = (
+        None
+    )
     verify: Annotated[
         Verify,
-        "Verification of the server's certificate. `true`: its authority, its dates and the host's "
-        "name; `false`: none; `strict`: as `true`, and all that RFC 5280 demands, such as the "
-        "authority's key usage.",
+        "Verification of the server's certificate. `true`: the CA, the validity period and the host "
+        "name; `false`: none; `strict`: as `true`, plus all requirements of RFC 5280, such as the key "
+        "usage of the CA.",
     ] = Verify.YES
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
+        """Validate combinations of options, and check that files are readable."""
         for name in ("ca", "certfile", "keyfile", "key_password_file"):
             file = getattr(self, name)
             if file is not None and not self.tls:
@@ -56,14 +54,14 @@ class TlsOptions(Section):
         if self.keyfile and not self.certfile:
             raise ValueError("keyfile needs certfile")
         if self.key_password_file and self.key_password_env:
-            raise ValueError("key_password_file and key_password_env: one of them is enough")
+            raise ValueError("key_password_file and key_password_env are mutually exclusive")
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return a context made from the files as they are now; None without TLS.
+        """Return a context from the current files; None without TLS.
 
         Raises:
-            OSError: a file is unreadable, or not what it should be.
-            StoreConfigError: the key's password is missing.
+            OSError: a file is unreadable or invalid.
+            StoreConfigError: the password of the private key is missing.
         """
         if not self.tls:
             return None
@@ -77,7 +75,7 @@ class TlsOptions(Section):
 
 
 def secret(name: str, file: Path | None, variable: str | None) -> str:
-    """Return a secret as its file or its environment variable has it now, without the line's end.
+    """Return the current secret from its file or environment variable, without the trailing newline.
 
     Raises:
         StoreConfigError: it is missing or empty.
@@ -95,10 +93,10 @@ def secret(name: str, file: Path | None, variable: str | None) -> str:
 
 
 def check_readable(name: str, file: Path) -> None:
-    """See whether a file can be read.
+    """Check that a file is readable.
 
     Raises:
-        StoreConfigError: it cannot; the option's name is in the message.
+        StoreConfigError: it is not. The message names the option.
     """
     try:
         file.open("rb").close()
@@ -107,28 +105,28 @@ def check_readable(name: str, file: Path) -> None:
 
 
 def parse_options(kind: type[Options], options: Mapping[str, object]) -> Options:
-    """Validate a backend's options: the fields of a dataclass, usually of one that extends `TlsOptions`.
+    """Parse a backend's options into a dataclass, usually one that extends `TlsOptions`.
 
     Raises:
-        StoreConfigError: with every problem, and the options that there are.
+        StoreConfigError: at least one is invalid. The message lists all problems and all valid options.
     """
     if not options:
         return kind()
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - 6 MB that most agents do without
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - 6 MB, only needed with options
 
     try:
         return TypeAdapter(kind).validate_python(dict(options))
     except ValidationError as error:
-        problems = "; ".join(_in_words(problem) for problem in error.errors())
+        problems = "; ".join(_describe(problem) for problem in error.errors())
         known = ", ".join(field.name for field in fields(kind))
-        raise StoreConfigError(f"{problems}. The options are: {known}") from None
+        raise StoreConfigError(f"{problems}. Valid options: {known}") from None
 
 
 def parse_hosts(hosts: tuple[str, ...], default_port: int) -> tuple[Endpoint, ...]:
-    """Parse each `HOST:PORT`; the port may be left out, and an IPv6 address is in brackets.
+    """Parse each `HOST:PORT`. The port is optional, and an IPv6 address needs brackets.
 
     Raises:
-        StoreConfigError: one of them is something else.
+        StoreConfigError: at least one is invalid.
     """
     try:
         return tuple(Endpoint.parse(text.strip(), default_port) for text in hosts)
@@ -136,11 +134,11 @@ def parse_hosts(hosts: tuple[str, ...], default_port: int) -> tuple[Endpoint, ..
         raise StoreConfigError(str(error)) from None
 
 
-def _in_words(problem: Mapping[str, Any]) -> str:
-    """Say what is wrong with an option; what an unknown one holds is not repeated: it may be a secret."""
+def _describe(problem: Mapping[str, Any]) -> str:
+    """Return a message about an invalid option, without the value of an unknown one: it may be a secret."""
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return f"{where}: there is no such option"
+        return f"{where}: unknown option"
     if problem["type"] == "value_error":
         return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
     return f"{where}: {problem['msg']}, not {problem['input']!r}"

@@ -1,8 +1,8 @@
-"""Interface of a store session as used by the agent. A new store subclasses `Driver`, not `Backend`.
+"""The interface of a session with a store, as used by the agent. A new store implements `driver` instead.
 
-A session keeps the desired entries registered and the desired directories watched, and restores both after
-every fault. It runs on a separate thread and never blocks the agent; a `Listener` receives its results.
-`vipagent.testing` contains the test suite that every driver must pass.
+A backend keeps the desired state (entries to register, directories to watch) in its own thread, restores it
+after every failure, and reports to a `Listener`. The agent never waits for it. `vipagent.testing` contains
+the tests that every driver passes.
 """
 
 from abc import ABC, abstractmethod
@@ -16,31 +16,31 @@ from vipagent.types import Claim, StoreState
 
 
 class StoreError(Exception):
-    """The store rejected an operator's request or did not answer; the message names host and cause."""
+    """An operator's command failed or timed out. The message names host and cause."""
 
 
 class StoreConfigError(ValueError):
-    """The store options are invalid (unknown option, invalid port, unreadable file)."""
+    """Invalid store options: an unknown option, a port that is not a number, an unreadable file."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Identity of a session with a store."""
+    """The node and the agent process that a session belongs to."""
 
     node: str
-    """Name of this node."""
+    """This node's name."""
     instance: str
-    """Unique identifier of this run of the agent; distinguishes a restart from a duplicate agent."""
+    """Unique identifier of this run of the agent: distinguishes a restart from a duplicate agent."""
 
 
 @dataclass(frozen=True)
 class StoreOptions(Section):
-    """Addresses of a store, and the session timeout."""
+    """Location of a store, and its session timeout."""
 
     hosts: Annotated[
-        Hosts, "Addresses of the store's servers; for `file` a directory (default: depends on the backend)."
+        Hosts, "Servers of the store; for `file`, a directory. The default depends on the backend."
     ] = ()
-    prefix: Annotated[Prefix, "Root path of all entries in the store."] = DEFAULT_PREFIX
+    prefix: Annotated[Prefix, "Path in the store below which all keys are created."] = DEFAULT_PREFIX
     session_timeout: Annotated[
         PositiveSeconds,
         "Session timeout, in seconds: a node without a heartbeat for this long is considered dead. A "
@@ -50,10 +50,10 @@ class StoreOptions(Section):
 
 @dataclass(frozen=True)
 class StoreSettings(StoreOptions, Identity):
-    """Settings of a store session."""
+    """Location of a store, and the identity of the session."""
 
     options: Mapping[str, object] = field(default_factory=dict)
-    """Backend-specific options (credentials, TLS, ...), validated by the backend."""
+    """Options specific to this backend (credentials, TLS, ...), validated by the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +61,48 @@ class Entry:
     """One entry of a snapshot."""
 
     value: bytes = b""
-    """The raw value, which is untrusted; at most `MAX_VALUE` bytes, empty if it was not read."""
+    """The raw value, untrusted: at most `MAX_VALUE` bytes, empty if it was not read."""
     claim: Claim = Claim.OTHER
-    """`OURS` if this session or an earlier one of this instance holds the entry. Decided by the store's
-    metadata (ephemeral owner, lease, session, lock), then by the value, with `claim_of`."""
+    """`OURS` if this session, or an earlier one of this instance, holds the entry. Decided by the store's
+    metadata (ephemeral owner, lease, session, lock), then by the value (`claim_of`)."""
 
 
 Snapshot = Mapping[str, Entry]
-"""All entries of a directory by name. Never a delta, and never empty because of an error."""
+"""All entries of a directory, by name. Never a delta, and never empty because of an error."""
 
 MAX_VALUE = 64 * 1024
-"""Maximum size of a delivered value, in bytes; longer values are truncated and then fail to parse."""
+"""Maximum bytes of a value in a snapshot. A longer value is truncated, which makes it malformed."""
 MAX_ENTRIES = 20_000
-"""Maximum number of delivered entries of a directory: the first ones by name."""
+"""Maximum entries of a snapshot; the first ones, sorted by name."""
 
 
 class Listener(Protocol):
-    """Receives the results of a session. Called on any thread; must neither block nor raise."""
+    """Receiver of session states and snapshots. Called on any thread; never blocks, never raises."""
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Handle a change of the session's state. `detail` is a message: host, cause, negotiated timeout.
+        """Handle a change of the session's state. `detail` names host, cause and session timeout.
 
-        After each `CONNECTED`, every watched directory is delivered again, changed or not (L4). A session
-        without a confirmed keep-alive for its timeout is `LOST` by the backend's own monotonic clock,
-        regardless of the client library.
+        Every watched directory is reported again after each `CONNECTED`, changed or not (L4). The backend
+        reports `LOST` when no heartbeat was confirmed during the session timeout, measured by its own
+        monotonic clock, independent of the client library.
         """
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Handle the current entries of a directory: at each change and after each (re)connection.
+        """Handle the current entries of a directory: after each change and each (re)connection.
 
-        Changes in quick succession may be merged, but the last state is always delivered. A directory that
-        does not exist is an empty snapshot; a directory that cannot be read produces no snapshot.
+        Several changes may be merged into one snapshot, but the last state is always reported. The snapshot
+        of a directory that does not exist is empty. A directory that could not be read is not reported.
         """
 
 
 class Backend(ABC):
-    """A session with a store.
+    """One session with one store.
 
-    `open`, `register`, `deregister` and `watch` return at once and never raise on a store fault: they set the
-    desired state, which the session establishes as soon as possible and maintains. They may be called before
-    `open` and while the store is unreachable. `read`, `write` and `erase` are for operators' commands: they
-    block for at most `timeout` seconds and raise `StoreError`. The agent's event loop never calls them.
+    `open`, `register`, `deregister` and `watch` return immediately and do not raise when the store fails:
+    they set the desired state, which is applied as soon as possible and restored after failures. They may
+    be called before `open` and while the store is unavailable. `read`, `write` and `erase` are for operators'
+    commands: they block for at most `timeout` seconds and raise `StoreError`. The agent's loop never calls
+    them.
 
     The constructor validates `settings.options`, raises `StoreConfigError`, and does no I/O.
     """
@@ -112,33 +113,33 @@ class Backend(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Start connecting; retry without limit, with backoff (at most about 1 s) and jitter (L2)."""
+        """Start connecting. Retry without limit, with jittered backoff (at most about 1 s) (L2)."""
 
     @abstractmethod
     def register(self, key: Key, value: bytes) -> None:
-        """Register an ephemeral entry at `key` and keep it, through lost sessions and deletions.
+        """Keep an ephemeral entry at `key` until `deregister`. Create it again if it or the session is lost.
 
-        A further call with another value updates the entry in place, without deleting it. An existing entry
-        (G3) is replaced at once if it belongs to an earlier session of this instance. An entry of another run
-        on the same node (`Claim.SAME_NODE`) is replaced at once if ours has not been registered before;
-        otherwise it belongs to a duplicate agent and is kept. Any other entry is kept, and ours is created as
-        soon as it is deleted.
+        A call with another value updates the entry in place. If the key exists already (G3), the holder
+        decides: an entry of an earlier session of this instance is replaced immediately. An entry of another
+        run of this node (`Claim.SAME_NODE`) is replaced immediately if this session never held the key, and
+        otherwise left alone: it belongs to a duplicate agent. An entry of another node is left alone; ours is
+        created when that one is deleted.
         """
 
     @abstractmethod
     def deregister(self, key: Key) -> None:
-        """Delete the entry if it is ours and stop maintaining it (G2). Unknown keys are ignored.
+        """Delete the entry immediately if it is ours, and stop keeping it (G2). Unknown keys are ignored.
 
-        If the store is unreachable, the entry is deleted once it is back.
+        While the store is unavailable, the deletion is deferred until the session is connected again.
         """
 
     @abstractmethod
     def watch(self, directory: Directory, values: frozenset[str] | None = frozenset()) -> None:
-        """Deliver `directory` now and at each change.
+        """Report `directory` now and after each change.
 
-        `values` names the entries whose values and claims are needed; None means all. The others may have an
-        empty value and `Claim.OTHER`. A change of a needed value is a change of the directory. A further call
-        for the same directory replaces `values`.
+        `values` names the entries whose values and claims are needed; None means all. Other entries may have
+        an empty value and `Claim.OTHER`. A change of a needed value counts as a change of the directory. A
+        second call for the same directory replaces `values`.
         """
 
     @abstractmethod
@@ -158,15 +159,14 @@ class Backend(ABC):
         """Delete a persistent entry; return whether it existed."""
 
     def version(self, timeout: float) -> str:
-        """Return the store's software and version, or an empty string if `detail` already contains them."""
+        """Return the store's software and version for operators, if the session's `detail` lacks them."""
         return ""
 
     @abstractmethod
     def close(self, timeout: float) -> None:
-        """Delete all entries of this session and end the session and its threads, within `timeout` seconds.
+        """Delete the session's entries, end the session, and stop all threads, within `timeout` seconds.
 
-        The limit also holds if the store is frozen or unreachable. Nothing is delivered afterwards. Further
-        calls have no effect.
+        Also when the store hangs or is unavailable. Nothing is reported afterwards. May be called twice.
         """
 
 

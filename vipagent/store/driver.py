@@ -1,9 +1,9 @@
-"""What one store is, and nothing else: the interface of a driver.
+"""The interface of a driver: what differs from store to store.
 
-A driver speaks to one store: it connects, keeps its session alive, follows directories, and changes entries
-by compare and set. What all stores share is above it: which registrations are made when (`reconciler`), the
-session's state, deadlines and retries (`session`), and running it all (`serving`). So a driver neither
-retries, nor times anything out, nor keeps what the agent desires: it does one request, or raises.
+A driver connects to one store, keeps its session alive, follows directories, and changes entries by compare
+and set. The layer above does what all stores share: it decides which registrations to make (`reconciler`),
+keeps the session's state and its retries (`session`), and applies timeouts (`runner`). A driver executes
+single requests, or raises; it never retries, never times out, and does not store the desired entries.
 """
 
 import asyncio
@@ -17,202 +17,202 @@ from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Directory, Key
 
 API_VERSION = 2
-"""The version of this interface. A driver whose `api_version` is another one is not used."""
+"""The version of this interface. A driver with another `api_version` is not loaded."""
 
 
 class Holder(StrEnum):
-    """Who holds an entry, by the store's own word (ephemeral owner, lease, session, lock)."""
+    """The session that holds an entry, by the store's metadata (ephemeral owner, lease, session, lock)."""
 
     OURS = "ours"
-    """This session: the entry stays as long as it does."""
+    """This session: the entry lives until the session ends."""
     EARLIER = "earlier"
-    """An earlier session of this very driver: the entry is ours, and about to vanish."""
+    """An earlier session of this driver: the entry is ours, but will expire soon."""
     OTHER = "other"
-    """Another session, or none: a persistent entry, a foreign client's."""
+    """Another session, or none: a persistent entry, or an entry of another client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entry as it is in the store."""
+    """An entry as read from the store."""
 
     value: bytes
     version: object
-    """What `put` and `delete` compare; another one after each change. Only the driver looks into it."""
+    """Compared by `put` and `delete`; changes with each write. Opaque to all but the driver."""
     holder: Holder = Holder.OTHER
 
 
 Listing = Mapping[str, Found | None]
-"""All entries of a directory, by name. None: it is there, but was not read, for nobody needs its value."""
+"""All entries of a directory, by name. None: the entry exists, but its value was not needed, so not read."""
 
 
 class DriverError(Exception):
-    """The base of what a driver raises; the message is for people."""
+    """Base class of the errors that a driver raises. The message is shown to operators."""
 
 
 class Disconnected(DriverError):
-    """The connection is unusable, or the answer makes no sense: whether the request was done is unknown."""
+    """The connection is unusable, or the response is invalid. The outcome of the request is unknown."""
 
 
 class SessionEnded(DriverError):
-    """The store says that the session is over: all its entries are gone or about to go."""
+    """The store ended the session: its entries are deleted, or will be soon."""
 
 
 class Refused(DriverError):
-    """The store answered, and will not do this: no permission, no space, a name that it does not take."""
+    """The store rejected the request: no permission, no space, or an invalid name."""
 
 
 class EntryChanged(DriverError):
-    """The entry is not (any more) as it was found: nothing was done."""
+    """The compare failed: the entry changed after it was read. Nothing was written."""
 
 
 Names = Mapping[Directory, frozenset[str] | None]
-"""Directories, and of each the names of the entries that are meant; None stands for all."""
+"""Names of entries by directory; None means all entries."""
 
 
 class Interests:
-    """The directories to follow. The client changes it while `Driver.follow` runs. To be used on the loop."""
+    """The directories to follow. The client changes it while `Driver.follow` runs. Not thread-safe."""
 
     def __init__(self) -> None:
         self.names: Names = {}
-        """The directories, and the names whose values are needed."""
-        self.alone: frozenset[Directory] = frozenset()
-        """The directories of which no other names are of interest: a listing may leave the others out."""
+        """The directories, and the names of the entries whose values are needed."""
+        self.only_named: frozenset[Directory] = frozenset()
+        """Directories whose listings may leave out all entries but the named ones."""
         self._changed = asyncio.Event()
 
-    def replace(self, names: Names, alone: frozenset[Directory]) -> None:
-        """Set what is to be followed from now on."""
-        if names is not self.names and (names, alone) != (self.names, self.alone):
-            self.names, self.alone = names, alone
+    def replace(self, names: Names, only_named: frozenset[Directory]) -> None:
+        """Set the directories to follow from now on."""
+        if names is not self.names and (names, only_named) != (self.names, self.only_named):
+            self.names, self.only_named = names, only_named
             self._changed.set()
 
     async def changed(self) -> None:
-        """Wait for a change since this was called last."""
+        """Wait for a change since the previous call."""
         await self._changed.wait()
         self._changed.clear()
 
 
 OnListing = Callable[[Directory, Listing | None], None]
-"""Takes a directory's listing; None: the store does not let us read it. Returns at once, raises nothing."""
+"""Called with a directory and its listing; None: reading it is not permitted. Never blocks or raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What the store confirms of a session."""
+    """A session as confirmed by the store."""
 
-    life: float
-    """Seconds without a sign of life after which the store ends it."""
+    timeout: float
+    """Session timeout: the store ends a session without a heartbeat for this many seconds."""
     detail: str
-    """For people: host, software, version, what ends the session."""
+    """Text for operators: host, software, version, and what can end the session."""
 
 
 class Driver(ABC):
     """One session with one store, on an asyncio loop.
 
-    The constructor validates the settings, raises `StoreConfigError`, and does no I/O. Every request may be
-    cancelled at any time. What it raises is a `DriverError`, or a `StoreConfigError` (a password file that
-    has gone); whatever else it raises is a bug that the client logs once and counts as `Disconnected`.
+    The constructor validates the settings, raises `StoreConfigError`, and does no I/O. Every request can be
+    cancelled at any time. Requests raise a `DriverError`, or `StoreConfigError` (for example when a password
+    file has been removed). Any other exception is a bug: the client logs it once and reconnects.
     """
 
     api_version: int
-    """The `API_VERSION` that it was written for, as a number: there is no default, its author has to know."""
+    """The `API_VERSION` that the driver was written for, as a literal number. There is no default."""
     name: str
-    """The store's name, for messages and threads: `etcd`."""
+    """The store's name in messages and thread names, for example `etcd`."""
 
     servers: tuple[str, ...] = ("",)
-    """The servers that `connect` can be told to try, as `HOST:PORT`; one, if the client library chooses."""
+    """Servers for `connect` to try, as `HOST:PORT`. Keep the default if the client library chooses."""
     in_order = False
-    """Whether each agent begins with the first of its servers, the nearest; else they spread over them."""
+    """Whether agents start with the first server, the nearest one. Otherwise they start with a random one."""
     request_timeout: float | None = None
-    """Seconds for what may have to log in, or to wait for its turn: all but the keep-alives after the first;
-    None: as for those."""
+    """Timeout in seconds of `connect`, `put`, `delete`, `get`, and the first keep-alive of a connection, if
+    they log in or queue. None: the timeout of the other keep-alives."""
     keep_alives_per_session = 3
-    """Keep-alives in a session's life."""
+    """Number of keep-alives per session timeout."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
 
     @abstractmethod
     async def connect(self, server: str) -> None:
-        """Connect to a server and log in; what an earlier connection has left open is closed first.
+        """Connect to a server and log in. Close the previous connection first.
 
         Raises:
-            Disconnected: there is no answer, or none of such a store's.
-            Refused: the store does not let us in.
+            Disconnected: no response, or not from a store of this kind.
+            Refused: the login failed.
         """
 
     @abstractmethod
     async def keep_alive(self) -> SessionInfo:
-        """Have the store confirm the session.
+        """Send a heartbeat and return the confirmed session.
 
-        The first one on a connection resumes the session if it still lives, and else begins a new one.
+        The first call on a connection resumes the session if it still exists, and opens a new one otherwise.
 
         Raises:
-            Disconnected: it did not answer.
-            SessionEnded: the session, confirmed on this connection before, is over.
-            Refused: the store gives us no session.
+            Disconnected: no response.
+            SessionEnded: the session, confirmed on this connection before, has ended.
+            Refused: the store does not open a session.
         """
 
     @abstractmethod
     async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
-        """Pass on the whole listing of each directory of interest: as it is now, then after each change.
+        """Pass the complete listing of each directory of interest to `on_listing`: now and after each change.
 
-        Quick changes may be merged, but the last state is always passed on. A directory that does not exist
-        is an empty listing. Where names are added to a directory's, their values are passed on, too. It ends
-        by an error, or by being cancelled.
+        Several changes may be merged into one listing, but the last state is always reported. A directory
+        that does not exist has an empty listing. When names are added to `interests`, report their values.
+        The method runs until it fails or is cancelled.
 
         Raises:
-            Disconnected: nothing can be known any more; the client connects again.
+            Disconnected: the connection failed; the client reconnects.
             SessionEnded: as in `keep_alive`.
-            Refused: the store lets us read nothing at all.
+            Refused: the store does not permit any reading.
         """
 
     @abstractmethod
     async def get(self, key: Key) -> Found | None:
-        """Return an entry as it is now; None: there is none."""
+        """Return the current entry; None if it does not exist."""
 
     @abstractmethod
     async def read(self, directory: Directory) -> Listing:
-        """Return all entries of a directory as they are now, with their values."""
+        """Return all current entries of a directory, with their values."""
 
     @abstractmethod
     async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
-        """Set an entry if it is as it was found, without a moment of absence; return it as it is then.
+        """Write an entry atomically if it is unchanged, and return the new entry.
 
         Args:
-            key: the entry's.
-            value: what it shall say.
-            instead: what is there now; None: nothing.
-            ephemeral: held by this session from now on; else persistent.
+            key: the key to write.
+            value: the new value.
+            expected: the entry to compare with; None if the key must not exist.
+            ephemeral: whether this session holds the entry from now on; otherwise it is persistent.
 
         Raises:
-            EntryChanged: it is not as it was found.
+            EntryChanged: the current entry is not the expected one.
         """
 
     @abstractmethod
     async def delete(self, key: Key, found: Found) -> None:
-        """Remove an entry if it is as it was found.
+        """Delete an entry if it is unchanged.
 
         Raises:
-            EntryChanged: it is another one, or gone.
+            EntryChanged: the entry was changed or deleted.
         """
 
     def version(self, timeout: float) -> str:
-        """Return the store's software and version for operators, if `SessionInfo.detail` has them not.
+        """Return the store's software and version for operators, if `SessionInfo.detail` lacks them.
 
-        It needs no connection, and blocks for at most `timeout` seconds, on any thread.
+        Called on any thread, without a connection. Blocks for at most `timeout` seconds.
 
         Raises:
-            StoreError: the server cannot be asked.
+            StoreError: the server did not respond.
         """
         return ""
 
     @abstractmethod
     async def close(self) -> None:
-        """End the session: its entries go at once, not after its life; then close the connection.
+        """End the session, which deletes its entries immediately, then close the connection.
 
-        It is cancelled when its time is over, and leaves no thread and no connection behind then, either.
+        Cancelled on timeout; leaves no thread and no connection behind in this case, too.
 
         Raises:
-            Disconnected: the session could not be ended on this connection. After another `connect` it is
-                called again.
+            Disconnected: the session could not be ended on this connection. The client connects to another
+                server and calls `close` again.
         """

@@ -1,9 +1,9 @@
-"""Where things lie in a store: ExaZK's tree, the same in every store (S2).
+"""Layout of the keys in a store: the tree of ExaZK, the same in every store (S2).
 
-<prefix>/service/<service>/<vip>         ephemeral: the VIP's owner lives
+<prefix>/service/<service>/<vip>         ephemeral: registered by the VIP's owner
 <prefix>/maintenance/<service>/<node>    persistent: the node is in maintenance
 <prefix>/maintenance/<service>/all       persistent: the service is in maintenance
-<prefix>/state/<service>/<node>          ephemeral: what the node does, and why
+<prefix>/state/<service>/<node>          ephemeral: the node's routes and their reasons
 """
 
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from enum import StrEnum
 
 DEFAULT_PREFIX = "/exabgp"
 WHOLE_SERVICE = "all"
-"""The maintenance key of a whole service; no node may have this name."""
+"""Name of the maintenance key of a whole service. Not allowed as a node's name."""
 
 
 class Kind(StrEnum):
-    """The three directories that a service has in a store."""
+    """The three directories of a service in a store."""
 
     MEMBERS = "service"
     MAINTENANCE = "maintenance"
@@ -25,19 +25,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The entries of one kind of one service."""
+    """The directory of one kind of entries of one service."""
 
     kind: Kind
     service: str
 
     def path(self, prefix: str) -> str:
-        """Return the absolute path below `prefix`, without a slash at its end."""
+        """Return the absolute path below `prefix`, without a trailing slash."""
         return f"{prefix.rstrip('/')}/{self.kind}/{self.service}"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One entry: its directory, and its name there (never with a slash in it)."""
+    """Directory and name of an entry. The name contains no slash."""
 
     directory: Directory
     name: str
@@ -48,15 +48,15 @@ class Key:
 
 
 def member_name(vip: str) -> str:
-    """Return a VIP's name as a key: `10.0.0.1`, and `10.0.0.0_24` for a prefix."""
+    """Return the name of a VIP's key: `10.0.0.1`, or `10.0.0.0_24` for a prefix."""
     return vip.replace("/", "_")
 
 
 def vips_by_name(vips: Iterable[str]) -> dict[str, str]:
-    """Return VIPs by their names as keys."""
+    """Map the names of VIPs' keys to the VIPs."""
     return {member_name(vip): vip for vip in vips}
 
 
 def member_vip(name: str) -> str:
-    """Return the VIP of a member's key, the reverse of `member_name`; nothing is checked."""
+    """Return the VIP of a member's key, unvalidated: the inverse of `member_name`."""
     return name.replace("_", "/")

@@ -1,6 +1,6 @@
-"""The backends that are installed: found by their entry points, loaded one at a time.
+"""Discovery of installed backends by entry point.
 
-Only the one that is asked for is imported: the client library of a store that nobody uses costs no memory.
+Only the requested backend is imported, so unused client libraries need no memory.
 """
 
 from collections.abc import Iterable
@@ -18,75 +18,75 @@ from vipagent.types import StoreState
 
 NAMESPACE = "vipagent.backends"
 _PAGE = "docs/write-a-backend.md"
-_UNSTATED = "1 or not stated"
-"""Nobody stated it when a backend extended `Backend`: that was version 1."""
+_NO_VERSION = "1 or missing"
+"""Version 1 had no `api_version`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A backend that is installed."""
+    """An installed backend."""
 
     name: str
     distribution: str
-    """Name and version of what brings it; empty: unknown."""
+    """Name and version of the distribution; empty if unknown."""
     error: str
-    """Why it cannot be loaded, and what to do; empty: it can."""
+    """Why it cannot be loaded, and what to do; empty if it can."""
 
 
 class NullListener:
-    """A listener for a backend that is asked, never watched."""
+    """A listener that ignores all calls, for operators' commands."""
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Do nothing."""
+        """Ignore the call."""
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Do nothing."""
+        """Ignore the call."""
 
 
 def names() -> list[str]:
-    """Return the names of all backends; nothing is imported."""
+    """Return the names of all backends without importing them."""
     return sorted(set(NamedExtensionManager(NAMESPACE, names=[]).entry_points_names()))
 
 
 def available() -> list[Plugin]:
-    """Return all backends. It imports each of them, so it is for an operator's command, not for the agent."""
-    return [Plugin(name, _distribution(name), _trouble(name)) for name in names()]
+    """Import and return all backends. For operators' commands: the agent imports one backend only."""
+    return [Plugin(name, _distribution(name), _load_error(name)) for name in names()]
 
 
 def load(name: str) -> BackendFactory:
-    """Import the backend of this name.
+    """Import a backend by name.
 
     Raises:
-        StoreConfigError: there is none, or its client library is missing; the message says which would do.
+        StoreConfigError: unknown backend, or a missing client library, which the message names.
     """
     try:
         manager: NamedExtensionManager[object] = NamedExtensionManager(
             NAMESPACE,
             names=[name],
             on_load_failure_callback=_raise,
-            on_missing_entrypoints_callback=lambda _names: None,  # the message is ours
+            on_missing_entrypoints_callback=lambda _names: None,  # reported below
         )
     except ImportError as error:
         raise StoreConfigError(_missing(name, error)) from error
-    except Exception as error:  # a plug-in is anybody's code
+    except Exception as error:  # plug-ins are third-party code
         raise StoreConfigError(f"cannot be loaded: {type(error).__name__}: {error}") from error
     found = manager.extensions
     if not found:
-        raise StoreConfigError(f"is no backend: there are {', '.join(names()) or 'none'}")
+        raise StoreConfigError(f"is not a known backend; installed: {', '.join(names()) or 'none'}")
     if len(found) > 1:
-        raise StoreConfigError(f"comes from several distributions: {_distribution(name)}; keep one")
+        raise StoreConfigError(f"is provided by several distributions: {_distribution(name)}; keep one")
     return backend_factory(found[0].plugin)
 
 
 def backend_factory(plugin: object) -> BackendFactory:
-    """Return what makes sessions of a backend.
+    """Return a factory of sessions for the object that an entry point names.
 
     Raises:
-        StoreConfigError: the plug-in is none, or was written for another version of the interface.
+        StoreConfigError: not a driver, or written for another version of the interface.
     """
     if not isinstance(plugin, type) or not issubclass(plugin, Driver | Backend):
-        raise StoreConfigError("cannot be used: it is no subclass of vipagent.store.driver.Driver")
-    written_for = getattr(plugin, "api_version", _UNSTATED)
+        raise StoreConfigError("cannot be used: not a subclass of vipagent.store.driver.Driver")
+    written_for = getattr(plugin, "api_version", _NO_VERSION)
     if not issubclass(plugin, Driver) or written_for != API_VERSION:
         raise StoreConfigError(
             f"cannot be used: its API version is {written_for}, but {API_VERSION} is needed: see {_PAGE}"
@@ -98,7 +98,7 @@ def _raise(_manager: object, _entry_point: EntryPoint, error: BaseException) -> 
     raise error
 
 
-def _trouble(name: str) -> str:
+def _load_error(name: str) -> str:
     try:
         load(name)
     except StoreConfigError as error:
@@ -107,7 +107,7 @@ def _trouble(name: str) -> str:
 
 
 def _missing(name: str, error: ImportError) -> str:
-    """Say which library is missing, and the extra of the same name that brings it, where there is one."""
+    """Return a message that names the missing library, and the extra that installs it, if there is one."""
     library = (error.name or str(error)).partition(".")[0]
     for point in _entry_points(name):
         if point.dist is not None and name in (point.dist.metadata.get_all("Provides-Extra") or ()):
@@ -116,12 +116,12 @@ def _missing(name: str, error: ImportError) -> str:
 
 
 def _distribution(name: str) -> str:
-    found = {
+    distributions = {
         f"{point.dist.name} {point.dist.version}" for point in _entry_points(name) if point.dist is not None
     }
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(distributions))
 
 
 def _entry_points(name: str) -> Iterable[EntryPoint]:
-    """Return the entry points with their distributions, which stevedore's cache leaves out."""
+    """Return the entry points with their distributions, which are missing in stevedore's cache."""
     return entry_points(group=NAMESPACE, name=name)

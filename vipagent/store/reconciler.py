@@ -1,8 +1,8 @@
-"""Which requests make the store as the agent wants it: registrations (G2, G3), watches (L4). Without I/O.
+"""Computes the requests and snapshots of a session: registrations (G2, G3), watches (L4). Without I/O.
 
-It compares what is desired with what the driver found, one request at a time for each entry, and never acts
-on what it does not know: after a connection is lost nothing is known until the directory was listed again,
-and after a request whose outcome is unknown the entry is looked at first.
+The reconciler compares the desired entries with the driver's listings and results, with at most one pending
+request per key. It never acts on unknown state: after a lost connection it waits for a new listing, and after
+a failed request it reads the entry first.
 """
 
 import random
@@ -14,31 +14,30 @@ from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Snapshot
 from vipagent.store.driver import Found, Holder, Listing, Names
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import claim_of
-from vipagent.store.registration import Registration, Request
+from vipagent.store.registration import KeyState, StoreRequest
 from vipagent.types import Claim
 
-RETRY = (0.5, 30.0)
-"""Seconds until a refused request is made again: at first, and at most."""
-OVERTAKEN_AT_ONCE = 3
-"""How often in a row an entry that changed meanwhile is looked at again without a delay."""
-OVERTAKEN_RETRY = (0.05, 0.5)
-"""Seconds until it is looked at after that: at first, and at most."""
-
+REFUSED_DELAY = (0.5, 30.0)
+"""Minimum and maximum delay before a refused request is retried, in seconds."""
+IMMEDIATE_RETRIES = 3
+"""Number of immediate retries after an entry changed during a request."""
+CHANGED_DELAY = (0.05, 0.5)
+"""Minimum and maximum delay of the retries after that, in seconds."""
 
 UNREAD = Entry()
-"""An entry whose value nobody needs."""
+"""An entry whose value is not needed."""
 
 
 @dataclass(slots=True)
 class _Watch:
-    """A directory that the agent watches, and what it was told last; None: nothing since the connection."""
+    """A watched directory, and its last snapshot; None: no snapshot since the connection."""
 
     names: frozenset[str] | None
-    told: Snapshot | None = None
+    snapshot: Snapshot | None = None
 
 
 class Reconciler:
-    """What one agent desires of a store, and what is left to do for it.
+    """Desired state of one agent, and the requests still needed to reach it.
 
     Args:
         node: this node's name.
@@ -51,194 +50,189 @@ class Reconciler:
         self._instance = instance
         self._uniform = uniform
         self._connected = False
-        self._registrations: dict[Directory, dict[str, Registration]] = {}
+        self._keys: dict[Directory, dict[str, KeyState]] = {}
         self._watches: dict[Directory, _Watch] = {}
         self._listings: dict[Directory, Listing] = {}
         self._pending: dict[Key, None] = {}
-        """Registrations that may need a request."""
-        self._untold: dict[Directory, None] = {}
+        """Keys that may need a request, in order."""
+        self._changed: dict[Directory, None] = {}
+        """Directories that may need a snapshot, in order."""
         self._interests: dict[Directory, frozenset[str] | None] | None = None
-        self._alone: frozenset[Directory] = frozenset()
+        self._only_named: frozenset[Directory] = frozenset()
 
-    # What the agent desires.
+    # Desired state.
 
     def register(self, key: Key, value: bytes) -> None:
         """Keep an ephemeral entry with this value."""
-        registration = self._registration(key)
-        if registration is None:
-            registration = Registration(key, value)
-            self._registrations.setdefault(key.directory, {})[key.name] = registration
+        state = self._state(key)
+        if state is None:
+            state = KeyState(key, value)
+            self._keys.setdefault(key.directory, {})[key.name] = state
             self._interests = None
             if (listing := self._listings.get(key.directory)) is not None:
-                registration.listed(listing)
-        registration.desire(value)
+                state.listed(listing)
+        state.set_desired(value)
         self._pending[key] = None
 
     def deregister(self, key: Key) -> None:
-        """Remove an entry if it is ours, and keep it no longer (G2)."""
-        registration = self._registration(key)
-        if registration is not None:
-            registration.desire(None)
+        """Delete an entry if it is ours, and stop keeping it (G2)."""
+        state = self._state(key)
+        if state is not None:
+            state.set_desired(None)
             self._pending[key] = None
 
     def watch(self, directory: Directory, names: frozenset[str] | None) -> None:
-        """Tell of a directory; values and claims are needed of these names alone, None stands for all."""
+        """Report snapshots of a directory, with the values and claims of `names`; None means all."""
         self._watches[directory] = _Watch(names)
         self._interests = None
-        self._untold[directory] = None
+        self._changed[directory] = None
 
     def unwatch(self, directory: Directory) -> None:
-        """Tell of a directory no longer."""
+        """Stop reporting a directory."""
         self._watches.pop(directory, None)
         self._interests = None
 
     @property
     def interests(self) -> tuple[Names, frozenset[Directory]]:
-        """What the driver has to follow: see `Interests`."""
+        """The directories that the driver has to follow, as arguments of `Interests.replace`."""
         if self._interests is None:
             self._interests = {directory: watch.names for directory, watch in self._watches.items()}
-            for directory, own in self._registrations.items():
+            for directory, states in self._keys.items():
                 watched = self._interests.get(directory, frozenset())
-                self._interests[directory] = None if watched is None else watched | own.keys()
-            self._alone = frozenset(self._registrations.keys() - self._watches.keys())
-        return self._interests, self._alone
+                self._interests[directory] = None if watched is None else watched | states.keys()
+            self._only_named = frozenset(self._keys.keys() - self._watches.keys())
+        return self._interests, self._only_named
 
-    # What the driver reports.
+    # Events from the driver.
 
     def connected(self) -> None:
-        """Begin anew: everything will be listed again, and told again (L4)."""
+        """Start over after a (re)connection: wait for listings and report every directory again (L4)."""
         self.disconnected()
         self._connected = True
         for watch in self._watches.values():
-            watch.told = None
+            watch.snapshot = None
 
     def disconnected(self) -> None:
-        """Know nothing: what was under way may have been done or not, and the session may be another."""
+        """Discard all known state: pending requests may have been executed, and the session may be new."""
         self._connected = False
         self._listings.clear()
-        self._untold.clear()
-        for own in self._registrations.values():
-            for registration in own.values():
-                registration.lose_track()
+        self._changed.clear()
+        for states in self._keys.values():
+            for state in states.values():
+                state.disconnected()
 
     def listed(self, directory: Directory, listing: Listing) -> None:
-        """Take a directory as it is."""
+        """Handle the listing of a directory."""
         if not self._connected:
             return
         self._listings[directory] = listing
-        self._untold[directory] = None
-        for name, registration in self._registrations.get(directory, {}).items():
-            if registration.request is None and name in listing and listing[name] == registration.found:
-                continue  # it is as it was: nothing more is to be done for it than before
-            registration.listed(listing)
-            self._pending[registration.key] = None
+        self._changed[directory] = None
+        for name, state in self._keys.get(directory, {}).items():
+            if state.request is None and name in listing and listing[name] == state.found:
+                continue  # unchanged, so no new request is needed
+            state.listed(listing)
+            self._pending[state.key] = None
 
-    def done(self, request: Request, found: Found | None) -> None:
-        """Take what is there after a request."""
-        if (registration := self._requested(request)) is not None:
-            registration.done(request, found, self._listings.get(request.key.directory, {}))
+    def done(self, request: StoreRequest, found: Found | None) -> None:
+        """Handle a successful request. `found` is the resulting entry."""
+        if (state := self._finish(request)) is not None:
+            state.done(request, found, self._listings.get(request.key.directory, {}))
 
-    def overtaken(self, request: Request, now: float) -> None:
-        """Get again: somebody else changed the entry first."""
-        if (registration := self._requested(request)) is not None:
-            registration.failures += 1
-            again = registration.failures - OVERTAKEN_AT_ONCE
-            registration.failed(now + backoff.delay(again, *OVERTAKEN_RETRY, self._uniform))
+    def entry_changed(self, request: StoreRequest, now: float) -> None:
+        """Schedule a retry of a request that failed because another client changed the entry."""
+        if (state := self._finish(request)) is not None:
+            state.failures += 1
+            delayed = state.failures - IMMEDIATE_RETRIES
+            state.failed(now + backoff.delay(delayed, *CHANGED_DELAY, self._uniform))
 
-    def refused(self, request: Request, now: float) -> None:
-        """Try again later, this entry alone."""
-        if (registration := self._requested(request)) is not None:
-            registration.failures += 1
-            registration.failed(now + backoff.delay(registration.failures, *RETRY, self._uniform))
+    def refused(self, request: StoreRequest, now: float) -> None:
+        """Schedule a retry of a request that the store refused. Other keys are not delayed."""
+        if (state := self._finish(request)) is not None:
+            state.failures += 1
+            state.failed(now + backoff.delay(state.failures, *REFUSED_DELAY, self._uniform))
 
-    # What is to be done now.
+    # Work to do.
 
-    def requests(self, now: float) -> Iterator[Request]:
-        """Yield what is to be requested now; each counts as under way from then on."""
+    def requests(self, now: float) -> Iterator[StoreRequest]:
+        """Yield the requests to send now, and mark them as pending."""
         if not self._connected:
             return
         for key in list(self._pending):
-            registration = self._registration(key)
-            if registration is not None and registration.due > now:
+            state = self._state(key)
+            if state is not None and state.due > now:
                 continue
             self._pending.pop(key, None)
-            if registration is None or registration.request is not None or not self._is_listed(key):
+            if state is None or state.request is not None or key.directory not in self._listings:
                 continue
-            if (request := registration.begin(self.claim)) is not None:
+            if (request := state.next_request(self.claim)) is not None:
                 yield request
-            elif registration.is_over:
-                self._forget(key)
+            elif state.is_removable:
+                self._remove(key)
 
     @property
     def due(self) -> float | None:
-        """When a request that was refused is to be made again; None: there is none."""
-        waiting = (self._registration(key) for key in self._pending)
-        return min((registration.due for registration in waiting if registration), default=None)
+        """Time of the next retry, in monotonic seconds; None without retries."""
+        states = (self._state(key) for key in self._pending)
+        return min((state.due for state in states if state), default=None)
 
     @property
     def has_pending(self) -> bool:
-        """Whether there may be something to request."""
+        """Whether a key may need a request."""
         return bool(self._pending)
 
     @property
-    def has_news(self) -> bool:
-        """Whether the agent may have to be told something."""
-        return bool(self._untold)
+    def has_changed(self) -> bool:
+        """Whether a directory may need a snapshot."""
+        return bool(self._changed)
 
     def snapshots(self) -> Iterator[tuple[Directory, Snapshot]]:
-        """Yield what the agent is to be told now."""
-        for directory in list(self._untold):
-            self._untold.pop(directory, None)
+        """Yield the snapshots of watched directories that have changed."""
+        for directory in list(self._changed):
+            self._changed.pop(directory, None)
             watch, listing = self._watches.get(directory), self._listings.get(directory)
             if watch is None or listing is None or not _has_values(listing, watch.names):
                 continue
             snapshot = self.snapshot(listing, watch.names)
-            if snapshot != watch.told:
-                watch.told = snapshot
+            if snapshot != watch.snapshot:
+                watch.snapshot = snapshot
                 yield directory, snapshot
 
     def snapshot(self, listing: Listing, names: frozenset[str] | None) -> Snapshot:
-        """Return a listing as an agent sees it."""
-        shown = listing if len(listing) <= MAX_ENTRIES else sorted(listing)[:MAX_ENTRIES]
+        """Convert a listing to a snapshot, with the values and claims of `names`; None means all."""
+        included = listing if len(listing) <= MAX_ENTRIES else sorted(listing)[:MAX_ENTRIES]
         return {
-            name: self._entry(found)
+            name: Entry(found.value[:MAX_VALUE], self.claim(found))
             if (found := listing[name]) is not None and (names is None or name in names)
             else UNREAD
-            for name in shown
+            for name in included
         }
 
     def claim(self, found: Found) -> Claim:
-        """Return whose an entry is: by the store's word, then by its value."""
+        """Return the owner of an entry, by the store's metadata, then by the value."""
         if found.holder is not Holder.OTHER:
             return Claim.OURS
         return claim_of(found.value, self._node, self._instance)
 
-    def _entry(self, found: Found) -> Entry:
-        return Entry(found.value[:MAX_VALUE], self.claim(found))
+    def _state(self, key: Key) -> KeyState | None:
+        return self._keys.get(key.directory, {}).get(key.name)
 
-    def _is_listed(self, key: Key) -> bool:
-        return key.directory in self._listings
-
-    def _registration(self, key: Key) -> Registration | None:
-        return self._registrations.get(key.directory, {}).get(key.name)
-
-    def _forget(self, key: Key) -> None:
-        own = self._registrations[key.directory]
-        del own[key.name]
-        if not own:
-            del self._registrations[key.directory]
+    def _remove(self, key: Key) -> None:
+        states = self._keys[key.directory]
+        del states[key.name]
+        if not states:
+            del self._keys[key.directory]
         self._interests = None
 
-    def _requested(self, request: Request) -> Registration | None:
-        """Return whose request this is; None: it is not under way any more, so its outcome says nothing."""
-        registration = self._registration(request.key)
-        if registration is None or registration.request is not request:
+    def _finish(self, request: StoreRequest) -> KeyState | None:
+        """Return the state that a result belongs to; None if the request is not pending any more."""
+        state = self._state(request.key)
+        if state is None or state.request is not request:
             return None
         self._pending[request.key] = None
-        return registration
+        return state
 
 
 def _has_values(listing: Listing, names: frozenset[str] | None) -> bool:
-    """Whether all values were read that are needed."""
+    """Return whether all needed values were read."""
     needed = listing if names is None else names & listing.keys()
     return all(listing[name] is not None for name in needed)

@@ -1,4 +1,4 @@
-"""What the values in a store mean. Reading them never raises: they may be anybody's, and hostile (S1)."""
+"""Encoding of the values in a store. Values are untrusted: any client can write them (S1)."""
 
 import dataclasses
 import json
@@ -9,33 +9,33 @@ from vipagent.store.backend import MAX_VALUE
 from vipagent.types import Claim
 
 MAX_TEXT = 512
-"""Characters of any text that is read from a store; the rest is cut."""
+"""Maximum characters of a text read from a store. Longer texts are truncated."""
 RECORD_VERSION = 2
-"""Of a node's record: 1 had every VIP of the pool, 2 has the exceptions. Whoever reads one ignores what it
-does not know, so a newer record can be read by an older agent, and the other way round."""
+"""Version of `NodeState`: 1 contained every VIP of the pool, 2 leaves out plain standbys. Readers ignore
+unknown fields, so older and newer agents can read each other's records."""
 MAX_EVENTS = 10
-"""The latest events of a node that its record has; no more are read from one."""
+"""Maximum events in a node's record, the latest ones, when writing and when reading."""
 
 
 class Malformed(ValueError):
-    """A value that is not what its key says."""
+    """The value is not a valid record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A member's value. ExaZK's members have none."""
+    """Value of a member's key. Empty for members registered by ExaZK."""
 
     node: str = ""
     instance: str = ""
 
     def dump(self) -> bytes:
-        """Return the value to store."""
+        """Encode the record."""
         return _dump(asdict(self))
 
     @classmethod
     def load(cls, value: bytes) -> "Registration":
-        """Read a member's value; anything else than ours is an anonymous registration."""
-        if not value:  # ExaZK's, or one that need not be read: most of a large pool
+        """Decode a member's value. An invalid value yields an anonymous registration."""
+        if not value:  # registered by ExaZK, or not read because it is not needed
             return cls()
         try:
             fields = _load(value)
@@ -45,7 +45,7 @@ class Registration:
 
 
 def claim_of(value: bytes, node: str, instance: str) -> Claim:
-    """Say whose a member is by its value alone."""
+    """Return the owner of a member, by its value alone."""
     registration = Registration.load(value)
     if registration.node != node or not node:
         return Claim.OTHER
@@ -54,21 +54,21 @@ def claim_of(value: bytes, node: str, instance: str) -> Claim:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """An operator's key. ExaZK's have no value: that is a plain maintenance."""
+    """Value of a maintenance key. Empty for maintenance set by ExaZK."""
 
     reason: str = ""
     by: str = ""
     since: str = ""
-    """ISO 8601, UTC: for people only."""
+    """ISO 8601, UTC, for display only."""
     now: bool = False
     """Skip the drain (H2)."""
 
     def dump(self) -> bytes:
-        """Return the value to store."""
+        """Encode the record."""
         return _dump(asdict(self))
 
-    def in_words(self) -> str:
-        """Return who has put something in maintenance, since when, and why."""
+    def describe(self) -> str:
+        """Return a description for operators: who, since when, and why."""
         by = f" by {self.by}" if self.by else ""
         since = f" since {self.since}" if self.since else ""
         because = f": {self.reason}" if self.reason else ""
@@ -76,7 +76,7 @@ class Maintenance:
 
     @classmethod
     def load(cls, value: bytes) -> "Maintenance":
-        """Read a maintenance key: that it exists is what counts, so nothing in it can undo it."""
+        """Decode a maintenance key's value. An invalid value still means maintenance, without details."""
         try:
             fields = _load(value)
         except Malformed:
@@ -91,11 +91,11 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class VipState:
-    """What one node does with one VIP."""
+    """State of one VIP on one node."""
 
     reason: str
     rank: int | None = None
-    """Its rank, where it is announced (A3)."""
+    """Rank of the announced route; None if not announced (A3)."""
     owned: bool = False
 
 
@@ -104,79 +104,80 @@ class Event:
     """A decision that changed one of a node's routes."""
 
     at: str
-    """When, by the node's own clock: ISO 8601, UTC, to the millisecond."""
+    """Time of the node's clock: ISO 8601, UTC, with milliseconds."""
     vip: str
     old: str
-    """What the node did with the VIP until then, as `rank 1 (releasing)`; empty: nothing yet in this run."""
+    """Previous state of the route, such as `rank 1 (releasing)`; empty if it is the first of this run."""
     new: str
-    """What it does since, as `withdrawn (standby)`."""
+    """New state of the route, such as `withdrawn (standby)`."""
     reason: str
     rule: str
-    """The rule of the contract behind the reason, as `A2`."""
+    """Rule that gives the reason, such as `A2`."""
     cause: str
-    """What had happened, in a word: `members`, `check`, `maintenance`, ..."""
+    """Trigger of the decision: `members`, `check`, `maintenance`, ..."""
 
     @classmethod
     def load(cls, fields: Mapping[str, object]) -> "Event":
-        """Read one of a record's events; what is not there, or no text, is empty."""
+        """Decode an event. Missing and invalid fields are empty."""
         return cls(**{field.name: _text(fields, field.name) for field in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What one node does, and why: its record in the store, for as long as its agent lives.
+    """Record of one node: its state and the states of its VIPs. Ephemeral.
 
-    It is written by exception: of a VIP that is not in it the node is a plain standby, since somebody else
-    has it registered.
+    VIPs for which the node is a plain standby, registered by another node, are left out.
     """
 
     node: str
     check: str
     detail: str = ""
-    """Why: the last failing check, who put it in maintenance and because of what, ..."""
+    """Explanation: the last failing check, who set the maintenance and why, ..."""
     since: str = ""
-    """When `check` or `detail` became so: ISO 8601, UTC."""
+    """Time of the last change of `check` or `detail`: ISO 8601, UTC."""
     neighbors: int | None = None
-    """Established BGP neighbours, where the agent is told."""
+    """Number of established BGP neighbours; None if unknown."""
     vips: Mapping[str, VipState] = field(default_factory=dict)
     instance: str = ""
     events: tuple[Event, ...] = ()
-    """Its last decisions in this run, the latest one last; `MAX_EVENTS` at most."""
+    """The last decisions of this run, oldest first; at most `MAX_EVENTS`."""
     version: int = RECORD_VERSION
-    """Of the record's shape; 1 where none is given."""
+    """`RECORD_VERSION` of the writer; 1 if missing."""
 
     def dump(self) -> bytes:
-        """Return the value to store."""
-        vips = {vip: _said(asdict(state)) for vip, state in self.vips.items()}
+        """Encode the record."""
+        vips = {vip: _without_empty(asdict(state)) for vip, state in self.vips.items()}
         return _dump({**asdict(self), "vips": vips})
 
     @classmethod
     def load(cls, value: bytes) -> "NodeState":
-        """Read a node's record.
+        """Decode a node's record.
 
         Raises:
-            Malformed: it is not one.
+            Malformed: the value is not a valid record.
         """
         fields = _load(value)
         vips = fields.get("vips")
         neighbors, version = fields.get("neighbors"), fields.get("version")
         if not isinstance(vips, dict):
-            raise Malformed("a node's record without its VIPs")
+            raise Malformed("node record without vips")
         return cls(
             node=_text(fields, "node"),
             check=_text(fields, "check"),
             detail=_text(fields, "detail"),
             since=_text(fields, "since"),
             neighbors=neighbors if type(neighbors) is int else None,
-            vips={_cut(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)},
+            vips={
+                _sanitize(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)
+            },
             instance=_text(fields, "instance"),
             events=_events(fields.get("events")),
             version=version if type(version) is int else 1,
         )
 
 
-def _events(said: object) -> tuple[Event, ...]:
-    latest = said[-MAX_EVENTS:] if isinstance(said, list) else []
+def _events(value: object) -> tuple[Event, ...]:
+    latest = value[-MAX_EVENTS:] if isinstance(value, list) else []
     return tuple(Event.load(fields) for fields in latest if isinstance(fields, dict))
 
 
@@ -190,11 +191,11 @@ def _vip_state(fields: Mapping[str, object]) -> VipState:
 
 
 def _dump(fields: Mapping[str, object]) -> bytes:
-    return json.dumps(_said(fields)).encode()
+    return json.dumps(_without_empty(fields)).encode()
 
 
-def _said(fields: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what says nothing."""
+def _without_empty(fields: Mapping[str, object]) -> dict[str, object]:
+    """Remove fields that are None, False or empty."""
     return {
         name: value
         for name, value in fields.items()
@@ -204,20 +205,20 @@ def _said(fields: Mapping[str, object]) -> dict[str, object]:
 
 def _load(value: bytes) -> dict[str, object]:
     if len(value) >= MAX_VALUE:
-        raise Malformed(f"a value of {MAX_VALUE} bytes or more")
+        raise Malformed(f"value of {MAX_VALUE} bytes or more")
     try:
         fields = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise Malformed("a value that is not JSON") from error
+        raise Malformed("not valid JSON") from error
     if not isinstance(fields, dict):
-        raise Malformed("a value that is not a JSON object")
+        raise Malformed("not a JSON object")
     return fields
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
-    return _cut(value) if isinstance(value, str) else ""
+    return _sanitize(value) if isinstance(value, str) else ""
 
 
-def _cut(text: str) -> str:
+def _sanitize(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT])

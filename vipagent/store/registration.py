@@ -1,4 +1,4 @@
-"""One entry that is desired, or that may still be there though it is not desired any more (G2, G3). Pure."""
+"""State of one key that is registered, or that was registered before (G2, G3). Without I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,24 +11,25 @@ from vipagent.types import Claim
 
 
 class Unknown(Enum):
-    """The value that stands for "not known"."""
+    """Type of the sentinel `UNKNOWN`."""
 
     UNKNOWN = auto()
 
 
 UNKNOWN = Unknown.UNKNOWN
+"""The entry's state in the store is not known, as opposed to None: the entry does not exist."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Get:
-    """Find out what is there."""
+    """Read an entry."""
 
     key: Key
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Put:
-    """Register."""
+    """Create or replace an ephemeral entry."""
 
     key: Key
     value: bytes
@@ -37,87 +38,88 @@ class Put:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delete:
-    """Remove a registration."""
+    """Delete an entry."""
 
     key: Key
     found: Found
 
 
-Request = Get | Put | Delete
+StoreRequest = Get | Put | Delete
 
 ClaimOf = Callable[[Found], Claim]
-"""Returns whose an entry is."""
+"""Returns the owner of an entry."""
 
 
 @dataclass(slots=True)
-class Registration:
-    """What is desired at a key, what is there as far as it is known, and what is under way."""
+class KeyState:
+    """Desired entry of a key, last known entry in the store, and pending request."""
 
     key: Key
     value: bytes | None
-    """What it shall say; None: it shall go."""
+    """The desired value; None: the key is deregistered."""
     found: Found | Unknown | None = UNKNOWN
-    fulfilled: bool = False
-    """Whether it ever was as desired: if so, an entry of our node's other run is a duplicate agent's (G3)."""
-    written: bool = False
-    """Whether it was as desired since the value is desired: what others write into it later stays."""
-    request: Request | None = None
-    """What is under way."""
-    requested: bool = False
-    """Whether it was ever to be made: a server that was frozen may carry out a request much later."""
-    contradicted: bool = False
-    """Whether a listing came meanwhile: it may be newer or older than the request's outcome."""
+    was_registered: bool = False
+    """Whether the entry existed since `register`. If so, an entry of another run of this node belongs to a
+    duplicate agent (G3)."""
+    is_written: bool = False
+    """Whether the desired value was written. Later changes by other clients are not overwritten."""
+    request: StoreRequest | None = None
+    """The pending request."""
+    was_requested: bool = False
+    """Whether a `Put` was ever sent: a server that hung may execute it much later."""
+    listed_meanwhile: bool = False
+    """Whether a listing arrived during the request: it can be older or newer than the request's result."""
     failures: int = 0
     due: float = 0.0
-    """When it may be tried again, in monotonic seconds."""
+    """Earliest time of the next request, in monotonic seconds."""
 
     @property
-    def is_over(self) -> bool:
-        """Whether it can be forgotten, once there is nothing to be done for it."""
-        return self.value is None and not self.requested
+    def is_removable(self) -> bool:
+        """Whether the state can be dropped when no request is needed."""
+        return self.value is None and not self.was_requested
 
-    def desire(self, value: bytes | None) -> None:
-        """Set what the entry shall say; None: it shall go."""
+    def set_desired(self, value: bytes | None) -> None:
+        """Set the desired value; None to deregister."""
         if self.value is None:
-            self.fulfilled = False
+            self.was_registered = False
         if self.value != value:
-            self.value, self.written = value, False
+            self.value, self.is_written = value, False
         self.failures, self.due = 0, 0.0
 
-    def lose_track(self) -> None:
-        """Wait for nothing any more: what was under way may have been done or not; a listing will tell."""
+    def disconnected(self) -> None:
+        """Drop the pending request, whose outcome is unknown until the next listing."""
         self.request, self.found = None, UNKNOWN
 
     def listed(self, listing: Listing) -> None:
-        """Take what a listing says, unless a request is under way that may have changed it."""
+        """Update the state from a listing, unless a request is pending."""
         if self.request is not None:
-            self.contradicted = True
+            self.listed_meanwhile = True
         elif self.key.name not in listing:
             self.found = None
         else:
             found = listing[self.key.name]
             self.found = UNKNOWN if found is None else found
 
-    def begin(self, claim_of: ClaimOf) -> Request | None:
-        """Return what has to be requested now, and is under way from then on; None: nothing."""
-        self.request, self.contradicted = self._next(claim_of), False
-        self.requested |= isinstance(self.request, Put)
+    def next_request(self, claim_of: ClaimOf) -> StoreRequest | None:
+        """Return the request to send now, and mark it as pending; None if none is needed."""
+        self.request, self.listed_meanwhile = self._decide(claim_of), False
+        self.was_requested |= isinstance(self.request, Put)
         return self.request
 
-    def done(self, request: Request, found: Found | None, listing: Listing) -> None:
-        """Take what is there after the request, and what was listed last."""
+    def done(self, request: StoreRequest, found: Found | None, listing: Listing) -> None:
+        """Update the state from a request's result and the last listing."""
         self.request, self.failures = None, 0
         if isinstance(request, Put):
-            self.fulfilled = self.value is not None
+            self.was_registered = self.value is not None
         agreed = listing.get(self.key.name) == found and (self.key.name in listing) == bool(found)
-        self.found = UNKNOWN if self.contradicted and not agreed else found
+        self.found = UNKNOWN if self.listed_meanwhile and not agreed else found
 
     def failed(self, due: float) -> None:
-        """Get at the entry before the next request, which is not to be made earlier than `due`."""
+        """Schedule the next request, a `Get`, at `due` or later."""
         self.request, self.found, self.due = None, UNKNOWN, due
 
-    def _next(self, claim_of: ClaimOf) -> Request | None:
-        """Return what has to be done, by what is there (G2, G3)."""
+    def _decide(self, claim_of: ClaimOf) -> StoreRequest | None:
+        """Return the request that the current entry calls for (G2, G3)."""
         found = self.found
         if found is UNKNOWN:
             return Get(self.key)
@@ -125,19 +127,19 @@ class Registration:
             is_ours = found is not None and claim_of(found) is Claim.OURS
             return Delete(self.key, found) if found is not None and is_ours else None
         if found is not None and found.holder is Holder.OURS:
-            self.fulfilled = True
-            self.written |= found.value == self.value
-            return None if self.written else Put(self.key, self.value, found)
+            self.was_registered = True
+            self.is_written |= found.value == self.value
+            return None if self.is_written else Put(self.key, self.value, found)
         is_free = found is None or self._may_replace(claim_of(found))
         return Put(self.key, self.value, found) if is_free else None
 
     def _may_replace(self, claim: Claim) -> bool:
-        """Whether another session's entry is a stale registration of ours (G3)."""
+        """Return whether another session's entry is our stale registration (G3)."""
         match claim:
             case Claim.OURS:
                 return True
             case Claim.SAME_NODE:
-                return not self.fulfilled
+                return not self.was_registered
             case Claim.OTHER:
                 return False
             case _:

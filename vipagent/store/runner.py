@@ -1,4 +1,4 @@
-"""Runs a driver on a loop: connects, follows, and makes the store as the agent desires it."""
+"""Runs a driver: connects, follows directories, and sends the requests that the reconciler asks for."""
 
 import asyncio
 import logging
@@ -9,260 +9,259 @@ from contextlib import suppress
 from typing import Any, TypeVar, assert_never
 
 from vipagent.store.backend import Listener, StoreConfigError, StoreError, StoreSettings
-from vipagent.store.bounds import answered, unending
 from vipagent.store.driver import (
     Disconnected,
     Driver,
-    DriverError,
+    EntryChanged,
     Found,
     Interests,
     Listing,
-    EntryChanged,
     Refused,
     SessionEnded,
 )
 from vipagent.store.layout import Directory, Key
 from vipagent.store.reconciler import Reconciler
-from vipagent.store.registration import Delete, Get, Put, Request
+from vipagent.store.registration import Delete, Get, Put, StoreRequest
 from vipagent.store.session import Session
-from vipagent.store.tasks import Tasks
+from vipagent.store.tasks import Tasks, bounded, run_forever
 
 CONCURRENT_REQUESTS = 32
-COMMAND_RETRY = 0.1
-"""Seconds until an operator's command is tried again after its connection was lost."""
+COMMAND_RETRY_DELAY = 0.1
+"""Delay before an operator's command is retried after a lost connection, in seconds."""
 MAX_TIMER = 1e6
-"""Seconds: a loop's timer takes no more than its clock can count, and a session may live for ever."""
+"""Maximum delay of a timer, in seconds: the session timeout may be infinite, a timer of the loop may not."""
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Serving:
-    """One session with a store, over all its connections. Lives on one loop.
+class DriverRunner:
+    """One session with a store, across connections and servers. Not thread-safe: runs on one loop.
 
     Args:
-        driver: the store's.
-        settings: who we are, and how long a session shall live.
-        listener: told the session's state, and what is watched.
+        driver: the store's driver.
+        settings: identity and session timeout.
+        listener: receives session states and snapshots.
     """
 
     def __init__(self, driver: Driver, settings: StoreSettings, listener: Listener) -> None:
-        first = 0 if driver.in_order else random.randrange(len(driver.servers))  # noqa: S311  no secret
+        first = 0 if driver.in_order else random.randrange(len(driver.servers))  # noqa: S311  not a secret
         self.reconciler = Reconciler(settings.node, settings.instance)
         self.closing = asyncio.Event()
-        """To be set when it shall end."""
+        """Set it to stop `run`."""
         self._driver = driver
         self._prefix = settings.prefix
         self._listener = listener
-        self._session = Session(driver.servers, settings.session_timeout, first, driver.keep_alives_per_session)
+        self._session = Session(
+            driver.servers, settings.session_timeout, first, driver.keep_alives_per_session
+        )
         self._interests = Interests()
-        self._is_looking = False
+        self._refresh_scheduled = False
         self._work = asyncio.Event()
-        """Set when there may be requests to make."""
-        self._changed = asyncio.Event()
-        """Set, and replaced, when the session's state changes."""
-        self._tried: str | None = None
-        """The server that the driver was told to connect to last."""
+        """Set when there may be requests to send."""
+        self._state_changed = asyncio.Event()
+        """Set, and replaced by a new event, when the session's state changes."""
+        self._last_server: str | None = None
+        """The server of the driver's last `connect`."""
         self._expiry: asyncio.TimerHandle | None = None
-        self._reported: dict[Key | str, str] = {}
+        self._logged: dict[Key | str, str] = {}
 
     async def run(self) -> None:
-        """Connect, and go on until `closing` is set."""
-        serving = asyncio.create_task(self._serve_in_turn())
+        """Connect, and keep the session until `closing` is set."""
+        session = asyncio.create_task(self._run_session())
         await self.closing.wait()
-        serving.cancel()
-        await asyncio.wait({serving})
+        session.cancel()
+        await asyncio.wait({session})
         if self._expiry is not None:
             self._expiry.cancel()
 
-    def look_again(self) -> None:
-        """Take notice that the agent desires something else than before; once, for what it says at once."""
-        if not self._is_looking:
-            self._is_looking = True
-            asyncio.get_running_loop().call_soon(self._look)
+    def schedule_refresh(self) -> None:
+        """Apply changes of the desired state in the loop's next iteration, several of them at once."""
+        if not self._refresh_scheduled:
+            self._refresh_scheduled = True
+            asyncio.get_running_loop().call_soon(self._refresh)
 
-    def _look(self) -> None:
-        self._is_looking = False
+    def _refresh(self) -> None:
+        self._refresh_scheduled = False
         self._interests.replace(*self.reconciler.interests)
         self._work.set()
-        self._tell()
+        self._notify()
 
-    async def insist(self, command: Callable[[], Coroutine[Any, Any, T]], within: float) -> T:
-        """Carry out an operator's command, on whatever server the session comes to.
+    async def run_command(self, command: Callable[[], Coroutine[Any, Any, T]], time_limit: float) -> T:
+        """Execute an operator's command. Retry it when the connection is lost or the entry changed.
 
         Raises:
-            StoreError: it was refused, or not done within so many seconds.
+            StoreError: the store refused it, or it was not done within `time_limit` seconds.
         """
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(time_limit):
                 while True:
-                    await self._served()
-                    with suppress(EntryChanged):
-                        return await self._attempt(command)
+                    await self._wait_connected()
+                    with suppress(Disconnected, EntryChanged):
+                        return await self._run_while_connected(command)
         except (Refused, StoreConfigError) as error:
             server = f"{self._session.server}: " if self._session.server else ""
             raise StoreError(f"{server}{error}") from error
         except TimeoutError:
-            cause = self._session.trouble or ", ".join(filter(None, self._driver.servers))
-            raise StoreError(f"not done within {within:g} s: {cause}") from None
-        except (DriverError, StoreError):
+            cause = self._session.errors or ", ".join(filter(None, self._driver.servers))
+            raise StoreError(f"not done within {time_limit:g} s: {cause}") from None
+        except StoreError:
             raise
-        except Exception as error:  # a driver is anybody's code
-            raise StoreError(f"not understood: {type(error).__name__}: {error}") from error
+        except Exception as error:  # drivers are third-party code
+            raise StoreError(f"unexpected error: {type(error).__name__}: {error}") from error
 
-    async def _attempt(self, command: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Carry out a command, unless the connection is lost meanwhile.
+    async def _run_while_connected(self, command: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Execute a command until the session's state changes.
 
         Raises:
-            EntryChanged: it is to be tried again.
+            Disconnected: the connection was lost.
         """
         running = asyncio.ensure_future(command())
-        losing = asyncio.ensure_future(self._changed.wait())
+        losing = asyncio.ensure_future(self._state_changed.wait())
         try:
             await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 return running.result()
         except (Disconnected, SessionEnded):
-            await asyncio.sleep(COMMAND_RETRY)  # the session may be well all the same
+            await asyncio.sleep(COMMAND_RETRY_DELAY)  # the session may still be CONNECTED
         finally:
             running.cancel()
             losing.cancel()
-        raise EntryChanged("the connection was lost")
+        raise Disconnected("the connection was lost")
 
-    async def end(self, within: float) -> None:
-        """End the session, on the first server that answers within so many seconds."""
-        until = time.monotonic() + within
+    async def end_session(self, time_limit: float) -> None:
+        """End the session at the first server that responds, within `time_limit` seconds."""
+        deadline = time.monotonic() + time_limit
         servers = len(self._driver.servers)
-        for place in range(servers):
-            share = max(0.0, until - time.monotonic()) / (servers - place)
+        for tried in range(servers):
+            share = max(0.0, deadline - time.monotonic()) / (servers - tried)
             try:
                 async with asyncio.timeout(share):
-                    if self._tried not in {None, self._session.server}:
+                    if self._last_server not in {None, self._session.server}:
                         await self._driver.connect(self._session.server)
                     await self._driver.close()
                 return
             except TimeoutError:
                 cause = f"no answer for {share:.1f} s"
-            except Exception as error:  # noqa: BLE001  whatever it is, the agent ends
+            except Exception as error:  # noqa: BLE001  the agent exits in any case
                 cause = f"{type(error).__name__}: {error}"
-            log.info("%s: %s: the session was not ended: %s", self._driver.name, self._session.server, cause)
-            self._tried = self._session.server
+            log.info("%s: %s: could not end the session: %s", self._driver.name, self._session.server, cause)
+            self._last_server = self._session.server
             self._session.failed(time.monotonic(), cause)
 
-    async def _served(self) -> None:
+    async def _wait_connected(self) -> None:
         """Wait until the session is connected.
 
         Raises:
-            StoreError: no server lets us in.
+            StoreError: every server refused the session.
         """
-        while not self._session.is_serving:
-            if self._session.is_refused:
-                raise StoreError(self._session.trouble)
-            await self._changed.wait()
+        while not self._session.is_connected:
+            if self._session.is_refused_by_all:
+                raise StoreError(self._session.errors)
+            await self._state_changed.wait()
 
-    async def _serve_in_turn(self) -> None:
-        """Be served by one server after the other, for ever (L2)."""
-        while not self.closing.is_set():  # a cancellation is lost when a task group fails meanwhile
+    async def _run_session(self) -> None:
+        """Connect to one server after the other, without limit (L2)."""
+        while not self.closing.is_set():  # a cancellation is lost if a task group fails at the same time
             await asyncio.sleep(max(0.0, self._session.next_attempt - time.monotonic()))
             try:
-                await self._serve()
+                await self._run_connection()
             except SessionEnded as error:
                 self._session.ended(time.monotonic(), str(error))
             except (Refused, StoreConfigError) as error:
                 self._session.failed(time.monotonic(), str(error), refused=True)
             except Disconnected as error:
                 self._session.failed(time.monotonic(), str(error))
-            except Exception as error:  # noqa: BLE001  a driver is anybody's code
-                cause = f"not understood: {type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001  drivers are third-party code
+                cause = f"unexpected error: {type(error).__name__}: {error}"
                 server = self._session.server
-                self._report(server, f"{server}: {cause}" if server else cause, error)
+                self._warn_once(server, f"{server}: {cause}" if server else cause, error)
                 self._session.failed(time.monotonic(), cause)
             self.reconciler.disconnected()
-            self._tell()
+            self._notify()
 
-    async def _serve(self) -> None:
-        """Use one connection until its first fault.
+    async def _run_connection(self) -> None:
+        """Use one connection until it fails.
 
         Raises:
-            DriverError: the fault.
+            DriverError: the failure.
         """
-        self._tried = self._session.server
-        await self._bounded(self._driver.connect(self._tried), self._driver.request_timeout)
-        await self._confirm(self._driver.request_timeout)
+        self._last_server = self._session.server
+        await self._bounded(self._driver.connect(self._last_server), self._driver.request_timeout)
+        await self._keep_alive(self._driver.request_timeout)
         self.reconciler.connected()
         self._interests.replace(*self.reconciler.interests)
         if not self._interests.names:
-            self._serves()
+            self._on_connected()
         async with Tasks() as tasks:
-            tasks.create_task(unending(self._driver.follow(self._interests, self._listed)))
-            tasks.create_task(self._keep_alive())
-            tasks.create_task(self._reconcile(tasks))
+            tasks.create_task(run_forever(self._driver.follow(self._interests, self._on_listing)))
+            tasks.create_task(self._send_keep_alives())
+            tasks.create_task(self._send_requests(tasks))
 
-    async def _keep_alive(self) -> None:
+    async def _send_keep_alives(self) -> None:
         while True:
             await asyncio.sleep(max(0.0, self._session.next_keep_alive - time.monotonic()))
             if time.monotonic() >= self._session.expires:
-                raise Disconnected(f"no keep-alive was confirmed for {self._session.life:g} s")
-            await self._confirm()
+                raise Disconnected(f"no keep-alive was confirmed for {self._session.timeout:g} s")
+            await self._keep_alive()
 
-    async def _confirm(self, within: float | None = None) -> None:
-        asked = time.monotonic()
-        self._session.confirmed(asked, await self._bounded(self._driver.keep_alive(), within))
+    async def _keep_alive(self, time_limit: float | None = None) -> None:
+        sent = time.monotonic()
+        self._session.confirmed(sent, await self._bounded(self._driver.keep_alive(), time_limit))
         if self._expiry is not None:
             self._expiry.cancel()
         loop = asyncio.get_running_loop()
-        self._expiry = loop.call_at(min(self._session.expires, loop.time() + MAX_TIMER), self._expired)
+        self._expiry = loop.call_at(min(self._session.expires, loop.time() + MAX_TIMER), self._on_expiry)
 
-    def _expired(self) -> None:
-        self._session.check(time.monotonic())
-        self._tell()
+    def _on_expiry(self) -> None:
+        self._session.check_expiry(time.monotonic())
+        self._notify()
 
-    def _serves(self) -> None:
-        self._session.serves()
-        self._reported.pop(self._session.server, None)
-        self._tell()
+    def _on_connected(self) -> None:
+        self._session.connected()
+        self._logged.pop(self._session.server, None)
+        self._notify()
 
-    def _listed(self, directory: Directory, listing: Listing | None) -> None:
+    def _on_listing(self, directory: Directory, listing: Listing | None) -> None:
         if listing is not None:
             self.reconciler.listed(directory, listing)
-        if self._session.is_serving:
-            self._tell_snapshots()
+        if self._session.is_connected:
+            self._notify_snapshots()
         else:
-            self._serves()
+            self._on_connected()
         if self.reconciler.has_pending:
             self._work.set()
 
-    async def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
+    async def _send_requests(self, tasks: asyncio.TaskGroup) -> None:
         slots = asyncio.Semaphore(CONCURRENT_REQUESTS)
         while True:
             self._work.clear()
             for request in self.reconciler.requests(time.monotonic()):
                 await slots.acquire()
-                tasks.create_task(self._carry_out(request)).add_done_callback(lambda _: slots.release())
+                tasks.create_task(self._execute(request)).add_done_callback(lambda _: slots.release())
             due = self.reconciler.due
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
                     await self._work.wait()
 
-    async def _carry_out(self, request: Request) -> None:
+    async def _execute(self, request: StoreRequest) -> None:
         try:
-            found = await self._bounded(self._requested(request), self._driver.request_timeout)
+            found = await self._bounded(self._send(request), self._driver.request_timeout)
         except EntryChanged:
-            self.reconciler.overtaken(request, time.monotonic())
+            self.reconciler.entry_changed(request, time.monotonic())
         except Refused as error:
-            self._report(
-                request.key, f"registering {request.key.path(self._prefix)}: {error}; will try again"
-            )
+            path = request.key.path(self._prefix)
+            self._warn_once(request.key, f"cannot register {path}: {error}; will retry")
             self.reconciler.refused(request, time.monotonic())
         else:
             if not isinstance(request, Get):
-                self._reported.pop(request.key, None)
+                self._logged.pop(request.key, None)
             self.reconciler.done(request, found)
         self._interests.replace(*self.reconciler.interests)
         self._work.set()
 
-    async def _requested(self, request: Request) -> Found | None:
+    async def _send(self, request: StoreRequest) -> Found | None:
         match request:
             case Get(key):
                 return await self._driver.get(key)
@@ -274,27 +273,27 @@ class Serving:
             case _:
                 assert_never(request)
 
-    async def _bounded(self, request: Coroutine[Any, Any, T], within: float | None = None) -> T:
-        return await answered(request, within or self._session.request_timeout)
+    async def _bounded(self, request: Coroutine[Any, Any, T], time_limit: float | None) -> T:
+        return await bounded(request, time_limit or self._session.request_timeout)
 
-    def _tell(self) -> None:
-        """Tell the agent what is new, unless it has closed the session."""
+    def _notify(self) -> None:
+        """Pass new states and snapshots to the listener, unless the session is being closed."""
         if self.closing.is_set():
             return
-        for state, detail in self._session.news():
-            self._changed.set()
-            self._changed = asyncio.Event()
+        for state, detail in self._session.events():
+            self._state_changed.set()
+            self._state_changed = asyncio.Event()
             self._listener.session(state, detail)
-        if self._session.is_serving:
-            self._tell_snapshots()
+        if self._session.is_connected:
+            self._notify_snapshots()
 
-    def _tell_snapshots(self) -> None:
+    def _notify_snapshots(self) -> None:
         if not self.closing.is_set():
             for directory, snapshot in self.reconciler.snapshots():
                 self._listener.snapshot(directory, snapshot)
 
-    def _report(self, about: Key | str, text: str, bug: Exception | None = None) -> None:
-        """Log a fault once, until it is over."""
-        if self._reported.get(about) != text:
-            self._reported[about] = text
+    def _warn_once(self, about: Key | str, text: str, bug: Exception | None = None) -> None:
+        """Log a warning, unless it is the last one about the same key or server."""
+        if self._logged.get(about) != text:
+            self._logged[about] = text
             log.warning("%s: %s", self._driver.name, text, exc_info=bug)

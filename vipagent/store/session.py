@@ -1,7 +1,8 @@
-"""The state of one session with a store, by a clock of our own: which server next, and when. Without I/O.
+"""The state of one session with a store: connected or not, and which server to try when. Without I/O.
 
-It is CONNECTED while a server serves it, UNSURE after a failure, and LOST once no sign of life was confirmed
-for the session's life, counted from when the last confirmed one was *asked for*: never later than the store.
+A session is CONNECTED while a server serves it, UNSURE after a failure, and LOST when its timeout has passed
+without a confirmed heartbeat. The timeout is measured by the agent's clock, from when the last confirmed
+heartbeat was sent, so the agent never considers a session lost later than the store does.
 """
 
 import math
@@ -9,137 +10,136 @@ import random
 from collections.abc import Iterator, Sequence
 
 from vipagent.net import backoff
-from vipagent.store.driver import SessionInfo, Driver
+from vipagent.store.driver import Driver, SessionInfo
 from vipagent.types import StoreState
 
 REQUEST_TIMEOUT = 2.0
-"""Seconds that a server has for an answer, at most."""
-SILENCE = 7 / 12
-"""Part of a session's life after which a silent server is left, from the last sign of life that it confirmed:
-what remains is for another server."""
+"""Maximum timeout of a request, in seconds."""
+FAILOVER_FRACTION = 7 / 12
+"""Fraction of the session timeout, since the last confirmed heartbeat, after which a server that does not
+respond is abandoned. The rest is left for another server."""
 
 
-def request_timeout(life: float, keep_alives: int = Driver.keep_alives_per_session) -> float:
-    """Return the seconds that a server has for one answer.
+def request_timeout(session_timeout: float, keep_alives: int = Driver.keep_alives_per_session) -> float:
+    """Return the timeout of one request, in seconds.
 
     Args:
-        life: of the session, in seconds.
-        keep_alives: how many there are in it.
+        session_timeout: in seconds.
+        keep_alives: number of keep-alives per session timeout.
     """
-    return min(REQUEST_TIMEOUT, life * (SILENCE - 1 / keep_alives))
+    return min(REQUEST_TIMEOUT, session_timeout * (FAILOVER_FRACTION - 1 / keep_alives))
 
 
 class Session:
-    """One session, and its successors when it is lost.
+    """One session, and the sessions that replace it when it is lost. PositiveCount are in monotonic seconds.
 
     Args:
-        servers: the servers to try, in turn.
-        life: seconds that the session is asked to live, until the store says what it grants.
-        first: where in `servers` to begin.
-        keep_alives: how many there are in a session's life.
-        uniform: draws the jitter of pauses.
+        servers: the servers to try, in this order.
+        timeout: the requested session timeout in seconds; the store confirms the actual one.
+        first: index in `servers` of the first server to try.
+        keep_alives: number of keep-alives per session timeout.
+        uniform: draws the jitter of delays.
     """
 
     def __init__(
         self,
         servers: Sequence[str],
-        life: float,
+        timeout: float,
         first: int = 0,
         keep_alives: int = Driver.keep_alives_per_session,
         uniform: backoff.Uniform = random.uniform,
     ) -> None:
-        self.life = life
-        """Seconds that the session lives without a sign of life."""
+        self.timeout = timeout
+        """Session timeout in seconds, as confirmed by the store."""
         self.expires = -math.inf
-        """When it is over, unless another sign of life is confirmed."""
+        """Time when the session is lost unless another heartbeat is confirmed."""
         self.next_keep_alive = -math.inf
-        """When the next sign of life is to be asked for."""
+        """Time to send the next heartbeat."""
         self.next_attempt = -math.inf
-        """When to connect to `server`."""
+        """Time to connect to `server`."""
+        self.is_connected = False
         self._servers = tuple(servers)
-        self._turn = first
+        self._index = first
         self._keep_alives = keep_alives
         self._uniform = uniform
         self._failures = 0
-        self._causes: dict[str, str] = {}
-        self._refusals: set[str] = set()
+        self._errors: dict[str, str] = {}
+        self._refused: set[str] = set()
         self._detail = ""
-        self.is_serving = False
-        """Whether the session is CONNECTED."""
-        self._told: tuple[StoreState, str] | None = None
-        self._news: list[tuple[StoreState, str]] = []
+        self._last_event: tuple[StoreState, str] | None = None
+        self._events: list[tuple[StoreState, str]] = []
 
     @property
     def server(self) -> str:
-        """The server to use now, or to try next."""
-        return self._servers[self._turn % len(self._servers)]
+        """The current server, or the next one to try."""
+        return self._servers[self._index % len(self._servers)]
 
     @property
     def request_timeout(self) -> float:
-        """Seconds that a server has for one answer."""
-        return request_timeout(self.life, self._keep_alives)
+        """Timeout of one request, in seconds."""
+        return request_timeout(self.timeout, self._keep_alives)
 
     @property
-    def trouble(self) -> str:
-        """What keeps us from the store, server by server, for people."""
-        causes = sorted(self._causes.items())
-        return "; ".join(f"{server}: {cause}" if server else cause for server, cause in causes)
+    def errors(self) -> str:
+        """The last error of each server, as text for operators."""
+        errors = sorted(self._errors.items())
+        return "; ".join(f"{server}: {error}" if server else error for server, error in errors)
 
     @property
-    def is_refused(self) -> bool:
-        """Whether all servers answered that they do not let us in: waiting does not help."""
-        return self._refusals.issuperset(self._servers)
+    def is_refused_by_all(self) -> bool:
+        """Whether every server has refused the session, so that waiting does not help."""
+        return self._refused.issuperset(self._servers)
 
-    def confirmed(self, asked: float, alive: SessionInfo) -> None:
-        """Take a sign of life.
+    def confirmed(self, sent: float, info: SessionInfo) -> None:
+        """Handle a confirmed heartbeat.
 
         Args:
-            asked: when it was asked for, in monotonic seconds.
-            alive: what the store said.
+            sent: time when the heartbeat was sent.
+            info: the store's response.
         """
-        if self.is_serving:
+        if self.is_connected:
             self._failures = 0
-        self.life, self._detail = alive.life, alive.detail
-        self.expires = asked + alive.life
-        self.next_keep_alive = asked + alive.life / self._keep_alives
+        self.timeout, self._detail = info.timeout, info.detail
+        self.expires = sent + info.timeout
+        self.next_keep_alive = sent + info.timeout / self._keep_alives
 
-    def serves(self) -> None:
-        """Be CONNECTED: the store has answered all that is needed."""
-        if not self.is_serving:
-            self.is_serving = True
-            self._causes.clear()
-            self._refusals.clear()
-            self._tell(StoreState.CONNECTED, self._detail)
+    def connected(self) -> None:
+        """Switch to CONNECTED, after the first listing."""
+        if not self.is_connected:
+            self.is_connected = True
+            self._errors.clear()
+            self._refused.clear()
+            self._emit(StoreState.CONNECTED, self._detail)
 
-    def failed(self, now: float, cause: str, *, refused: bool = False) -> None:
-        """Try the next server, after a pause: the connection, or the attempt, failed."""
-        self._causes[self.server] = cause
-        (self._refusals.add if refused else self._refusals.discard)(self.server)
-        self.is_serving = False
-        self._turn += 1
+    def failed(self, now: float, error: str, *, refused: bool = False) -> None:
+        """Handle a failed connection or attempt: schedule the next server, after a delay."""
+        self._errors[self.server] = error
+        (self._refused.add if refused else self._refused.discard)(self.server)
+        self.is_connected = False
+        self._index += 1
         self._failures += 1
         self.next_attempt = now + backoff.delay(self._failures, uniform=self._uniform)
-        self._tell_trouble(now)
+        self._emit_failure(now)
 
-    def ended(self, now: float, cause: str) -> None:
-        """Be LOST: the store says that the session is over."""
+    def ended(self, now: float, error: str) -> None:
+        """Switch to LOST: the store ended the session."""
         self.expires = -math.inf
-        self.failed(now, cause)
+        self.failed(now, error)
 
-    def check(self, now: float) -> None:
-        """Notice the session's end by our own clock."""
-        if not self.is_serving and now >= self.expires and self._told is not None:
-            self._tell_trouble(now)
+    def check_expiry(self, now: float) -> None:
+        """Switch to LOST if the session timeout has passed."""
+        if not self.is_connected and now >= self.expires and self._last_event is not None:
+            self._emit_failure(now)
 
-    def news(self) -> Iterator[tuple[StoreState, str]]:
-        """Yield what has to be told to the agent: states and details, in order."""
-        while self._news:
-            yield self._news.pop(0)
+    def events(self) -> Iterator[tuple[StoreState, str]]:
+        """Yield new states and their details, in order."""
+        while self._events:
+            yield self._events.pop(0)
 
-    def _tell_trouble(self, now: float) -> None:
-        self._tell(StoreState.UNSURE if now < self.expires else StoreState.LOST, self.trouble)
+    def _emit_failure(self, now: float) -> None:
+        self._emit(StoreState.UNSURE if now < self.expires else StoreState.LOST, self.errors)
 
-    def _tell(self, state: StoreState, detail: str) -> None:
-        if (state, detail) != self._told:
-            self._told = (state, detail)
-            self._news.append((state, detail))
+    def _emit(self, state: StoreState, detail: str) -> None:
+        if (state, detail) != self._last_event:
+            self._last_event = (state, detail)
+            self._events.append((state, detail))

@@ -9,7 +9,16 @@ from redis.asyncio import Redis
 
 from vipagent.store.access import parse_hosts, parse_options
 from vipagent.store.backend import StoreConfigError, StoreSettings
-from vipagent.store.driver import SessionInfo, Driver, Found, Holder, Interests, Listing, EntryChanged, OnListing
+from vipagent.store.driver import (
+    Driver,
+    EntryChanged,
+    Found,
+    Holder,
+    Interests,
+    Listing,
+    OnListing,
+    SessionInfo,
+)
 from vipagent.store.layout import Directory, Key
 from vipagent_redis import scripts
 from vipagent_redis.changes import Changes

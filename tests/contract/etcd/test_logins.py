@@ -45,7 +45,9 @@ def slow_server(tmp_path: Path) -> Iterator[Etcd]:
 def agent_of(hosts: tuple[str, ...], login: dict[str, object]) -> Peer:
     """Return a session with these servers, not opened."""
     seen = Recorder()
-    return Peer(StoreClient(EtcdDriver, StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen)
+    return Peer(
+        StoreClient(EtcdDriver, StoreSettings("node1", "run1", hosts, PREFIX, LIFE, login), seen), seen
+    )
 
 
 def agents(server: Etcd, login: dict[str, object], count: int) -> list[Peer]:

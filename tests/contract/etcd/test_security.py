@@ -132,8 +132,8 @@ class TestPasswords:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"colour": "red"}, ["colour: there is no such option", "password_file"]),
-        ({"password": PASSWORD}, ["password: there is no such option", "password_env"]),
+        ({"colour": "red"}, ["colour: unknown option", "password_file"]),
+        ({"password": PASSWORD}, ["password: unknown option", "password_env"]),
         ({"tls": "maybe"}, ["tls: ", "'maybe'"]),
         ({"user": "agent"}, ["user", "password_file or password_env"]),
         ({"user": "agent", "password_env": "NOT_SET_ANYWHERE"}, ["NOT_SET_ANYWHERE"]),

@@ -399,7 +399,7 @@ def test_a_host_that_accepts_no_connection_is_reported_and_skipped(
     [
         ("h:x", {}, "host 'h:x'"),
         ("h:1/chroot", {}, "host 'h:1/chroot'"),
-        ("h", {"nope": 1}, "nope: there is no such option. The options are: .*auth, user, password_file"),
+        ("h", {"nope": 1}, "nope: unknown option. Valid options: .*auth, user, password_file"),
         ("h", {"tls": "maybe"}, "tls: "),
         ("h", {"auth": "kerberos"}, "auth: .*'digest' or 'sasl'"),
         ("h", {"auth": "digest"}, "auth requires user"),

@@ -109,7 +109,7 @@ class Cluster:
     def kill(self, owner: int) -> ExaBGP:
         """Kill a node, whose session expires later; return its ExaBGP."""
         peer = self.peers.pop(owner)
-        peer.backend.cut()
+        peer.backend.disconnect()
         self.dying.append((self.now + SESSION_TIMEOUT, peer))
         peer.exabgp.pipe, peer.exabgp.process_at = [], None
         return peer.exabgp

@@ -56,7 +56,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.cluster = Cluster(owners, latency, self._check_no_drop, **changes)
         self.good: set[int] = set()
         self.maintained: set[str] = set()
-        self.cut: set[int] = set()
+        self.disconnect: set[int] = set()
         self.propagated_at = 0.0
         self.last = self.cluster.served()
         for owner in range(len(owners)):
@@ -67,7 +67,7 @@ class ClusterMachine(RuleBasedStateMachine):
         """Start a node, whose ExaBGP may reject some of its VIPs, or kill it."""
         if owner in self.cluster.peers:
             self.good.discard(owner)
-            self.cut.discard(owner)
+            self.disconnect.discard(owner)
             self.cluster.kill(owner)
         elif owner < len(self.cluster.owners):
             exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.owners[owner][:refused]})
@@ -78,7 +78,7 @@ class ClusterMachine(RuleBasedStateMachine):
     @rule(owner=some_owner)
     def restart_the_agent(self, owner: int) -> None:
         if owner in self.cluster.peers:
-            self.cut.discard(owner)
+            self.disconnect.discard(owner)
             self.cluster.start(owner, self.cluster.kill(owner))
             self._check(owner, CheckResult.GOOD)
             self._expect_settling()
@@ -96,13 +96,13 @@ class ClusterMachine(RuleBasedStateMachine):
 
     @rule(owner=some_owner, expired=st.booleans())
     def cut_or_repair(self, owner: int, expired: bool) -> None:
-        if owner in self.cut:
-            self.cut.discard(owner)
-            self.cluster.peers[owner].backend.mend()
+        if owner in self.disconnect:
+            self.disconnect.discard(owner)
+            self.cluster.peers[owner].backend.reconnect()
             self._expect_settling()
         elif owner in self.cluster.peers:
-            self.cut.add(owner)
-            self.cluster.peers[owner].backend.cut()
+            self.disconnect.add(owner)
+            self.cluster.peers[owner].backend.disconnect()
             if expired:
                 self.cluster.peers[owner].backend.expire()
 
@@ -124,7 +124,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def assert_converged(self) -> None:
         """After convergence all nodes announce what the contract requires (A2, A3, A4)."""
         self.wait(CONVERGED)
-        if not self.cut:
+        if not self.disconnect:
             expected = {vip: self._expected(vip) for vips in self.cluster.owners for vip in vips}
             assert self.cluster.served() == expected
 
@@ -182,7 +182,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def _check_no_drop(self) -> None:
         """Assert that no node able to serve a VIP leaves it without a route (G1, H1)."""
         now = self.cluster.served()
-        if not self.cut and not self.cluster.dying and self.cluster.now > self.propagated_at:
+        if not self.disconnect and not self.cluster.dying and self.cluster.now > self.propagated_at:
             able = set(self._able())
             for vip, routes in now.items():
                 assert routes or not able & set(self.last[vip]), (

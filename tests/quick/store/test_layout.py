@@ -1,4 +1,4 @@
-"""Keys lie where ExaZK's lie, in every store (S2)."""
+"""The layout of keys is that of ExaZK, in every store (S2)."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ MEMBERS = Directory(Kind.MEMBERS, "apex")
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 
 
-def test_the_tree_is_exazk_s() -> None:
+def test_paths_are_those_of_exazk() -> None:
     assert MEMBERS.path(DEFAULT_PREFIX) == "/exabgp/service/apex"
     assert Key(MEMBERS, "10.20.255.1").path(DEFAULT_PREFIX) == "/exabgp/service/apex/10.20.255.1"
     assert Key(MAINTENANCE, "node1").path(DEFAULT_PREFIX) == "/exabgp/maintenance/apex/node1"
@@ -26,11 +26,11 @@ def test_the_tree_is_exazk_s() -> None:
         ("", "/state/apex"),
     ],
 )
-def test_a_prefix_may_end_in_a_slash(prefix: str, path: str) -> None:
+def test_trailing_slash_of_the_prefix_is_ignored(prefix: str, path: str) -> None:
     assert Directory(Kind.STATES, "apex").path(prefix) == path
 
 
-def test_the_three_directories_of_a_service_are_apart() -> None:
+def test_directories_of_a_service_are_distinct() -> None:
     paths = {Directory(kind, "apex").path(DEFAULT_PREFIX) for kind in Kind}
     assert len(paths) == len(Kind)
 
@@ -44,7 +44,7 @@ def test_the_three_directories_of_a_service_are_apart() -> None:
         ("2001:db8::/64", "2001:db8::_64"),
     ],
 )
-def test_a_vip_is_its_member_s_name(vip: str, name: str) -> None:
+def test_name_of_a_vip_s_key(vip: str, name: str) -> None:
     assert member_name(vip) == name
     assert member_vip(name) == vip
 
@@ -55,6 +55,6 @@ def test_a_vip_is_its_member_s_name(vip: str, name: str) -> None:
         st.tuples(st.ip_addresses(), st.integers(0, 32)).map("{0[0]}/{0[1]}".format),
     )
 )
-def test_names_of_members_can_be_read_back_and_have_no_slash(vip: str) -> None:
+def test_member_name_round_trip_without_slash(vip: str) -> None:
     assert "/" not in member_name(vip)
     assert member_vip(member_name(vip)) == vip

@@ -1,4 +1,4 @@
-"""Values in a store may be anybody's: reading them never raises, whatever they are (S1)."""
+"""Values in a store are untrusted: decoding them raises nothing but `Malformed` (S1)."""
 
 import json
 from dataclasses import replace
@@ -50,18 +50,18 @@ fields = st.dictionaries(
     ),
     values,
 )
-stored = st.one_of(st.binary(), fields.map(lambda said: json.dumps(said).encode()))
+stored = st.one_of(st.binary(), fields.map(lambda record: json.dumps(record).encode()))
 texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=40)
 
 
 @given(texts, texts)
-def test_a_registration_is_read_back(node: str, instance: str) -> None:
+def test_registration_round_trip(node: str, instance: str) -> None:
     registration = Registration(node, instance)
     assert Registration.load(registration.dump()) == registration
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_anything_else_is_an_anonymous_registration(value: bytes) -> None:
+def test_an_invalid_value_is_an_anonymous_registration(value: bytes) -> None:
     assert Registration.load(value) == Registration()
 
 
@@ -77,23 +77,23 @@ def test_anything_else_is_an_anonymous_registration(value: bytes) -> None:
         (b"node1", Claim.OTHER),
     ],
 )
-def test_whose_a_member_is(value: bytes, claim: Claim) -> None:
+def test_owner_of_a_member(value: bytes, claim: Claim) -> None:
     assert claim_of(value, "node1", "run1") == claim
 
 
 @pytest.mark.parametrize("value", [*HOSTILE, Registration("", "run1").dump()])
-def test_an_agent_without_a_name_owns_no_anonymous_entry(value: bytes) -> None:
+def test_an_agent_without_a_name_does_not_own_anonymous_entries(value: bytes) -> None:
     assert claim_of(value, "", "run1") == Claim.OTHER
 
 
 @given(texts, texts, texts, st.booleans())
-def test_a_maintenance_is_read_back(reason: str, by: str, since: str, now: bool) -> None:
+def test_maintenance_round_trip(reason: str, by: str, since: str, now: bool) -> None:
     maintenance = Maintenance(reason, by, since, now)
     assert Maintenance.load(maintenance.dump()) == maintenance
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_a_maintenance_key_counts_whatever_it_says(value: bytes) -> None:
+def test_an_invalid_value_is_a_maintenance_without_details(value: bytes) -> None:
     assert Maintenance.load(value) == Maintenance()
 
 
@@ -106,7 +106,7 @@ def event(vip: str) -> Event:
     return Event("2026-01-01T00:00:00.000+00:00", vip, "", "rank 0 (owner)", "owner", "A1", "check")
 
 
-def test_a_node_s_state_is_read_back() -> None:
+def test_node_state_round_trip() -> None:
     state = NodeState(
         node="node1",
         check="up",
@@ -121,12 +121,12 @@ def test_a_node_s_state_is_read_back() -> None:
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_what_is_no_node_s_state_is_malformed(value: bytes) -> None:
+def test_an_invalid_node_state_is_malformed(value: bytes) -> None:
     with pytest.raises(Malformed):
         NodeState.load(value)
 
 
-def test_odd_parts_of_a_node_s_state_are_left_out() -> None:
+def test_invalid_fields_of_a_node_state_are_ignored() -> None:
     value = json.dumps(
         {
             "node": 7,
@@ -138,8 +138,8 @@ def test_odd_parts_of_a_node_s_state_are_left_out() -> None:
     assert NodeState.load(value) == NodeState("", "up", vips={"10.0.0.1": VipState("owner")}, version=1)
 
 
-def test_odd_events_are_left_out_and_their_odd_parts_are_empty() -> None:
-    said = [
+def test_invalid_events_are_ignored_and_invalid_fields_are_empty() -> None:
+    events = [
         "x",
         7,
         None,
@@ -147,14 +147,14 @@ def test_odd_events_are_left_out_and_their_odd_parts_are_empty() -> None:
         {},
         {"vip": ["10.0.0.1"], "old": None, "new": "a\x1b[2Jb", "cause": "x" * 10_000},
     ]
-    value = json.dumps({"vips": {}, "events": said}).encode()
+    value = json.dumps({"vips": {}, "events": events}).encode()
     empty = Event("", "", "", "", "", "", "")
     assert NodeState.load(value).events == (empty, replace(empty, new="a?[2Jb", cause="x" * MAX_TEXT))
 
 
-@pytest.mark.parametrize("said", [None, "x" * 100, 7, {"0": {}}, True])
-def test_what_is_no_list_of_events_is_none(said: object) -> None:
-    assert NodeState.load(json.dumps({"vips": {}, "events": said}).encode()).events == ()
+@pytest.mark.parametrize("events", [None, "x" * 100, 7, {"0": {}}, True])
+def test_events_that_are_not_a_list_are_ignored(events: object) -> None:
+    assert NodeState.load(json.dumps({"vips": {}, "events": events}).encode()).events == ()
 
 
 def test_only_the_latest_events_are_read() -> None:
@@ -164,7 +164,7 @@ def test_only_the_latest_events_are_read() -> None:
 
 
 @given(stored)
-def test_no_value_raises_anything_else(value: bytes) -> None:
+def test_random_values_raise_only_malformed(value: bytes) -> None:
     Registration.load(value)
     Maintenance.load(value)
     claim_of(value, "node1", "run1")
@@ -177,8 +177,8 @@ def test_no_value_raises_anything_else(value: bytes) -> None:
     assert all(isinstance(event, Event) for event in state.events)
 
 
-def test_texts_are_cut_and_cannot_steer_a_terminal() -> None:
-    """They end in logs and in `vipagent status`."""
+def test_texts_are_truncated_and_control_characters_replaced() -> None:
+    """They are printed in logs and by `vipagent status`."""
     value = json.dumps({"reason": "\x1b[2J\n" + "x" * 10_000, "by": "Zoë"}).encode()
     maintenance = Maintenance.load(value)
     assert maintenance.reason.startswith("?[2J?xxx")
@@ -186,16 +186,15 @@ def test_texts_are_cut_and_cannot_steer_a_terminal() -> None:
     assert maintenance.by == "Zoë"
 
 
-def test_a_value_of_the_greatest_length_may_be_a_cut_one() -> None:
-    """A backend delivers at most MAX_VALUE bytes, so this many are not believed."""
+def test_a_value_of_the_maximum_length_is_malformed() -> None:
+    """A backend truncates values to MAX_VALUE bytes, so a value of that length may be incomplete."""
     value = Registration("node1", "run1").dump()
     padded = value + b" " * (MAX_VALUE - len(value))
     assert Registration.load(padded[:-1]) == Registration("node1", "run1")
     assert Registration.load(padded) == Registration()
 
 
-def test_a_record_says_only_what_there_is_to_say() -> None:
-    """Of a VIP no more than its reason; and which shape it has."""
+def test_a_record_contains_no_empty_fields() -> None:
     record = NodeState(
         "node1", "up", vips={"10.0.0.1": VipState("settling"), "10.0.0.2": VipState("owner", 0, True)}
     )
@@ -207,6 +206,6 @@ def test_a_record_says_only_what_there_is_to_say() -> None:
     assert NodeState.load(record.dump()) == record
 
 
-def test_a_record_without_a_version_is_the_first_one() -> None:
+def test_a_record_without_a_valid_version_has_version_1() -> None:
     assert NodeState.load(b'{"vips": {}}').version == 1
     assert NodeState.load(b'{"vips": {}, "version": "new"}').version == 1

@@ -36,7 +36,7 @@ def test_all_errors_of_a_command_line_are_reported() -> None:
     assert refused(*line.split(), "--community", "64500:1\nannounce") == [
         "command line: --medd: unknown option: did you mean --med?",
         f"command line: --node: 'all' {RESERVED}",
-        f"command line: --backend: 'nosuch' is no backend: {BACKENDS}",
+        f"command line: --backend: 'nosuch' is not a known backend; {BACKENDS}",
         f"command line: --vip: '10.0.0.300' {NO_VIP}",
         r"command line: --community: '64500:1\nannounce' contains a control character",
         "command line: --auth-ip: '10.0.0.1' is listed twice",
@@ -53,7 +53,7 @@ def test_all_errors_of_a_file_are_reported(tmp_path: Path) -> None:
     assert refused("--config", str(path)) == [
         f"{path}: node: 'all' {RESERVED}",
         f"{path}: host: unknown key: did you mean hosts?",
-        f"{path}: backend: 'nosuch' is no backend: {BACKENDS}",
+        f"{path}: backend: 'nosuch' is not a known backend; {BACKENDS}",
         f"{path}: services.apex.vip[0]: '10.0.0.300' {NO_VIP}",
         rf"{path}: services.apex.community: '64500:1\r' contains a control character",
         f"{path}: services.apex.auth_ip: '10.0.0.1' is listed twice",

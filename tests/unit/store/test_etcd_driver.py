@@ -1,4 +1,4 @@
-"""What etcd's driver asks for, of a gateway in the test."""
+"""Requests of the etcd driver, with a fake gateway."""
 
 import asyncio
 
@@ -16,33 +16,33 @@ from vipagent_etcd.keyvalues import Message
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 
 
-class Answering:
-    """A gateway that notes the requests, and answers all of them alike."""
+class FakeGateway:
+    """A gateway that records the requests, and returns the same response to each."""
 
     timeout = 1.0
 
-    def __init__(self, answer: Message) -> None:
-        self.asked: list[tuple[str, Message]] = []
-        self._answer = answer
+    def __init__(self, response: Message) -> None:
+        self.requests: list[tuple[str, Message]] = []
+        self._response = response
 
     async def ask(self, path: str, request: Message, any_token: bool = False) -> Message:
-        self.asked.append((path, request))
-        return self._answer
+        self.requests.append((path, request))
+        return self._response
 
 
 @async_test
-async def test_without_a_lease_nothing_ephemeral_is_put() -> None:
-    """The lease may have run out a moment ago; a key without one would stay for ever."""
+async def test_an_ephemeral_put_without_a_lease_is_not_sent() -> None:
+    """The lease may have expired; a key without a lease would be persistent."""
     driver = EtcdDriver(StoreSettings("node1", "run1"))
-    gateway = driver._gateway = Answering({"header": {"revision": "5"}, "succeeded": True})  # type: ignore[assignment]
+    gateway = driver._gateway = FakeGateway({"header": {"revision": "5"}, "succeeded": True})  # type: ignore[assignment]
     with pytest.raises(SessionEnded):
         await driver.put(Key(MEMBERS, "10.0.0.1"), b"x", None, ephemeral=True)
-    assert gateway.asked == []
+    assert gateway.requests == []
 
 
 @async_test
-async def test_a_keep_alive_does_not_wait_for_the_registrations_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a disk that is slow, a few dozens of them would cost the session."""
+async def test_a_keep_alive_is_not_queued_behind_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a slow disk, a few dozen registrations would take longer than the session timeout."""
 
     async def slow(_: GatewayConnection, path: str, *__: object) -> Message:
         await asyncio.sleep(0.05)

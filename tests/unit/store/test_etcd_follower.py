@@ -1,7 +1,8 @@
-"""How etcd's follower lists and watches, with a gateway in the test."""
+"""Listings and watches of the etcd follower, with a fake gateway."""
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from vipagent.store.driver import Found, Holder, Interests, Listing
 from vipagent.store.layout import Directory, Kind
 from vipagent_etcd import follower as followers
 from vipagent_etcd.follower import EtcdFollower
+from vipagent_etcd.gateway import Gateway
 from vipagent_etcd.keyvalues import Change, KeyValue, Message
 from vipagent_etcd.listing import Following
 
@@ -22,10 +24,10 @@ def _found(known: KeyValue) -> Found:
     return Found(known.value, known.revision, Holder.OTHER)
 
 
-class Slow:
-    """A gateway where a listing takes its time, and a watch stands at once and tells nothing."""
+class SlowGateway:
+    """A gateway with slow listings, and with watches that report nothing."""
 
-    timeout = 5.0
+    patience = 5.0
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -42,32 +44,33 @@ class Slow:
         await asyncio.Event().wait()
 
 
-def _follower(gateway: Slow, told: list[Listing | None]) -> EtcdFollower:
+def _follower(gateway: SlowGateway, listings: list[Listing | None]) -> EtcdFollower:
     interests = Interests()
     interests.replace({MEMBERS: None}, frozenset())
-    return EtcdFollower(gateway, lambda _: PATH, _found, interests, lambda _, listing: told.append(listing))  # type: ignore[arg-type]
+    fake = cast("Gateway", gateway)
+    return EtcdFollower(fake, lambda _: PATH, _found, interests, lambda _, listing: listings.append(listing))
 
 
 @async_test
-async def test_keep_alives_do_not_begin_a_slow_listing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes longer than the time between two of them."""
+async def test_keep_alives_do_not_restart_a_slow_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listing takes longer than the interval of keep-alives."""
     monkeypatch.setattr(followers, "WATCH_RENEWAL", 0.0)
-    gateway, told = Slow(), list[Listing | None]()
-    follower = _follower(gateway, on_listing)
+    gateway, listings = SlowGateway(), list[Listing | None]()
+    follower = _follower(gateway, listings)
     running = asyncio.ensure_future(follower.run())
     await asyncio.sleep(0.05)
-    assert told == [{}]
+    assert listings == [{}]
     gateway.seconds = 0.2
     for _ in range(10):
         follower.on_revision(6)
         await asyncio.sleep(0.05)
     assert gateway.listings <= 1 + 3
-    assert len(told) >= 2
+    assert len(listings) >= 2
     running.cancel()
 
 
-def test_all_that_a_lease_takes_with_it_is_told_at_once() -> None:
-    """Each watch tells of a moment by itself: with one for each name, all but the first would be old news."""
+def test_all_keys_of_an_expired_lease_are_deleted_by_one_event() -> None:
+    """Separate watches report the same revision separately, so one watch covers all names."""
     following = Following(MEMBERS, PATH, frozenset({"a", "b"}), _found, alone=True)
     keys = [f"{PATH}/{name}" for name in "ab"]
     following.list([KeyValue(key, b"", 1, 5) for key in keys], 5)
@@ -76,7 +79,7 @@ def test_all_that_a_lease_takes_with_it_is_told_at_once() -> None:
     assert not following.entries
 
 
-def test_of_one_entry_that_counts_alone_no_others_are_read() -> None:
+def test_a_watch_of_one_key_covers_no_other_keys() -> None:
     following = Following(MEMBERS, PATH, frozenset({"a"}), _found, alone=True)
     assert following.span.covers(f"{PATH}/a")
     assert not following.span.covers(f"{PATH}/b")

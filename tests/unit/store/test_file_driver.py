@@ -1,4 +1,4 @@
-"""What can go wrong with files: disks that are full, events that are lost, agents that are stopped."""
+"""Failures of the file store: full disks, lost events, stopped agents."""
 
 import asyncio
 import fcntl
@@ -29,8 +29,10 @@ async def _connected(root: Path) -> FileDriver:
 
 
 @async_test
-async def test_half_a_value_is_never_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that is almost full takes the beginning."""
+async def test_a_partly_written_value_is_not_an_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is almost full stores only the beginning."""
     driver = await _connected(tmp_path / "store")
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, value: write(descriptor, value[:3]))
@@ -42,10 +44,10 @@ async def test_half_a_value_is_never_an_entry(tmp_path: Path, monkeypatch: pytes
 
 
 @async_test
-async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
+async def test_every_directory_is_relisted_while_another_one_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else an event that the kernel dropped would go unnoticed for as long as others come."""
+    """Otherwise an event dropped by the kernel is not noticed while there are other events."""
     monkeypatch.setattr(followers, "RELIST_INTERVAL", 0.2)
     root = Root(tmp_path)
     follower = FileFollower(root, lambda directory: tmp_path / directory.kind, asyncio.get_running_loop())
@@ -54,10 +56,10 @@ async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
     await asyncio.to_thread(follower.follow, {MEMBERS, STATES})
     listed: list[Directory] = []
     try:
-        await asyncio.sleep(0.1)  # inotify tells of the folders that were made
+        await asyncio.sleep(0.1)  # inotify reports the new folders
         await follower.changed(interests)
-        until = time.monotonic() + 1.0
-        while STATES not in listed and time.monotonic() < until:
+        deadline = time.monotonic() + 1.0
+        while STATES not in listed and time.monotonic() < deadline:
             asyncio.get_running_loop().call_later(0.02, follower.touch, [MEMBERS])
             listed += await follower.changed(interests)
     finally:
@@ -66,10 +68,10 @@ async def test_all_is_listed_now_and_then_however_busy_another_directory_is(
 
 
 @async_test
-async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_session(
+async def test_a_folder_locked_by_a_stopped_agent_does_not_end_the_session(
     tmp_path: Path,
 ) -> None:
-    """The entries in that folder wait, each for a moment; they do not add up."""
+    """The waits for the lock run concurrently, so they do not add up."""
     driver = await _connected(tmp_path / "store")
     await driver.put(Key(MEMBERS, "10.0.0.99"), b"x", None, ephemeral=True)
     folder = os.open(driver.path(MEMBERS), os.O_RDONLY)
@@ -93,17 +95,17 @@ async def test_an_agent_that_was_stopped_with_a_folder_locked_costs_nobody_the_s
 
 
 @async_test
-async def test_what_is_held_is_let_go_of_though_the_file_system_hung_until_the_end(tmp_path: Path) -> None:
-    """Nobody waits for that any more, but the others wait for the locks."""
+async def test_locks_are_released_after_the_file_system_hung_during_close(tmp_path: Path) -> None:
+    """The closed driver does not wait for it, but other agents wait for the locks."""
     driver, other = await _connected(tmp_path / "store"), await _connected(tmp_path / "store")
     await driver.put(Key(MEMBERS, "10.0.0.1"), b"x", None, ephemeral=True)
-    hung = threading.Event()
-    driver._thread.post(hung.wait)
+    hanging = threading.Event()
+    driver._thread.post(hanging.wait)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await driver.close()
     assert list(await other.read(MEMBERS)) == ["10.0.0.1"]
-    hung.set()
+    hanging.set()
     driver._thread._thread.join(allowed(5.0))
     assert await other.read(MEMBERS) == {}
     await other.close()

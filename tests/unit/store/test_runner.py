@@ -1,4 +1,4 @@
-"""A driver that fails, hangs or breaks, run as any other: what the agent and the operator are told."""
+"""Session states, commands and logs with a driver that fails or hangs."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ from vipagent.net import backoff
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import StoreClient
 from vipagent.store.driver import (
-    SessionInfo,
     Disconnected,
     Driver,
+    EntryChanged,
     Found,
     Holder,
     Interests,
     Listing,
     Names,
-    EntryChanged,
+    OnListing,
     Refused,
     SessionEnded,
-    OnListing,
+    SessionInfo,
 )
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.peers import MEMBERS, eventually, member
@@ -36,19 +36,18 @@ LIFE = 1.0
 SETTINGS = StoreSettings("node1", "run1", session_timeout=LIFE)
 
 
-class GivenUp(Exception):
-    """Has a driver do what it must not do: return."""
+class StopFollowing(Exception):
+    """Makes `FakeDriver.follow` return, which a driver must not do."""
 
 
-async def give_up() -> None:
-    """Follow no longer."""
-    raise GivenUp
+async def stop_following() -> None:
+    raise StopFollowing
 
 
-class Scripted(Driver):
-    """A store in a dictionary; a test replaces what it wants to fail."""
+class FakeDriver(Driver):
+    """A store in a dictionary. `fail` replaces requests by failures."""
 
-    name = "scripted"
+    name = "fake"
     servers = ("a:1", "b:1")
 
     def __init__(self, settings: StoreSettings) -> None:
@@ -66,14 +65,14 @@ class Scripted(Driver):
 
     async def keep_alive(self) -> SessionInfo:
         await self._act("keep_alive")
-        return SessionInfo(LIFE, "a scripted store")
+        return SessionInfo(LIFE, "a fake store")
 
     async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         while True:
             try:
                 await self._act("follow")
-            except GivenUp:
-                return  # type: ignore[misc]  # it is what it must not do
+            except StopFollowing:
+                return  # type: ignore[misc]  # returns on purpose
             for directory in interests.names:
                 on_listing(directory, await self.read(directory))
             self.changed.clear()
@@ -83,7 +82,7 @@ class Scripted(Driver):
                 task.cancel()
 
     async def get(self, key: Key) -> Found | None:
-        await self._act("look")
+        await self._act("get")
         return self.entries.get(key)
 
     async def read(self, directory: Directory) -> Listing:
@@ -92,7 +91,7 @@ class Scripted(Driver):
 
     async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         await self._act("put")
-        if self.entries.get(key) != instead:
+        if self.entries.get(key) != expected:
             raise EntryChanged("changed")
         self._versions += 1
         self.entries[key] = Found(value, self._versions, Holder.OURS if ephemeral else Holder.OTHER)
@@ -116,7 +115,7 @@ class Scripted(Driver):
 
 
 def raising(error: BaseException) -> Callable[[], Awaitable[None]]:
-    """Return what fails in this way."""
+    """Return a coroutine function that raises this error."""
 
     async def fail() -> None:
         raise error
@@ -125,18 +124,18 @@ def raising(error: BaseException) -> Callable[[], Awaitable[None]]:
 
 
 async def hang() -> None:
-    """Never answer."""
+    """Never return."""
     await asyncio.Event().wait()
 
 
 class Agent:
-    """A client of a scripted driver, and what it was told."""
+    """A client of a fake driver, and its recorded events."""
 
     def __init__(self) -> None:
         self.seen = Recorder()
-        self.client = StoreClient(Scripted, SETTINGS, self.seen)
+        self.client = StoreClient(FakeDriver, SETTINGS, self.seen)
         driver = self.client._driver
-        assert isinstance(driver, Scripted)
+        assert isinstance(driver, FakeDriver)
         self.driver = driver
 
     def open(self) -> None:
@@ -149,8 +148,8 @@ class Agent:
         self.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
         return self.seen.mark()
 
-    def back(self, mark: int) -> None:
-        """Wait until it is connected again, and all was told anew."""
+    def wait_reconnected(self, mark: int) -> None:
+        """Wait until the session is connected and the directory reported again."""
         self.driver.fail.clear()
         self.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT, mark)
         self.seen.wait_for(lambda: self.seen.snapshots(MEMBERS, mark), WAIT_TIMEOUT)
@@ -163,7 +162,7 @@ def agent() -> Iterator[Agent]:
     agent.client.close(2.0)
 
 
-def test_what_is_desired_before_it_is_opened_comes_true(agent: Agent) -> None:
+def test_calls_before_open_are_applied(agent: Agent) -> None:
     agent.client.register(member(1), b"x")
     agent.open()
     agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
@@ -171,105 +170,105 @@ def test_what_is_desired_before_it_is_opened_comes_true(agent: Agent) -> None:
     agent.seen.wait_names(MEMBERS, [], WAIT_TIMEOUT)
 
 
-def test_what_is_desired_at_once_is_looked_at_once(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look costs as much as there is: with a thousand services, seconds."""
-    looks: list[int] = []
+def test_changes_of_the_desired_state_are_applied_together(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cost of each refresh is proportional to the number of services."""
+    refreshes: list[int] = []
     replace = Interests.replace
 
     def counted(interests: Interests, names: Names, alone: frozenset[Directory]) -> None:
-        looks.append(len(names))
+        refreshes.append(len(names))
         replace(interests, names, alone)
 
     monkeypatch.setattr(Interests, "replace", counted)
     for number in range(100):
         agent.client.watch(Directory(Kind.MEMBERS, f"service{number}"))
     agent.connect()
-    assert looks[-1] == 101
-    assert len(looks) < 10
+    assert refreshes[-1] == 101
+    assert len(refreshes) < 10
 
 
-@pytest.mark.parametrize("request_", ["keep_alive", "put", "look", "follow"])
-def test_whatever_breaks_the_connection_the_next_server_is_asked(agent: Agent, request_: str) -> None:
-    """All that uses the connection ends with it, and what was desired comes true at another."""
+@pytest.mark.parametrize("request_", ["keep_alive", "put", "get", "follow"])
+def test_next_server_after_a_disconnection(agent: Agent, request_: str) -> None:
+    """All tasks of the connection end with it, and the registration is made at another server."""
     mark = agent.connect()
-    agent.driver.fail[request_] = raising(Disconnected("it broke"))
+    agent.driver.fail[request_] = raising(Disconnected("the connection failed"))
     agent.client.register(member(1), b"x")
-    if request_ == "look":
+    if request_ == "get":
         agent.driver.fail["put"] = raising(EntryChanged("changed"))
     agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
-    agent.back(mark)
+    agent.wait_reconnected(mark)
     agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
     assert set(agent.driver.connected) == {"a:1", "b:1"}
 
 
-def test_a_server_that_hangs_is_left_and_the_session_lost_in_time(agent: Agent) -> None:
+def test_session_is_lost_in_time_when_the_server_hangs(agent: Agent) -> None:
     mark = agent.connect()
     agent.driver.fail = {"keep_alive": hang, "connect": hang}
     began = time.monotonic()
     agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT, mark)
     assert time.monotonic() - began < allowed(LIFE + 1.0)
     assert agent.seen.states(mark)[0] is StoreState.UNSURE
-    agent.back(mark)
+    agent.wait_reconnected(mark)
 
 
-def test_a_driver_that_stops_following_is_connected_anew(agent: Agent) -> None:
-    """Whoever followed nothing any more, and knew of nothing, would be told nothing for ever."""
+def test_reconnection_when_follow_returns(agent: Agent) -> None:
+    """Otherwise the agent would never be notified again."""
     mark = agent.connect()
-    agent.driver.fail["follow"] = give_up
+    agent.driver.fail["follow"] = stop_following
     agent.client.register(member(1), b"x")
     agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
-    agent.back(mark)
+    agent.wait_reconnected(mark)
 
 
 @pytest.mark.parametrize("request_", ["connect", "keep_alive", "follow"])
-def test_a_request_that_cancels_itself_is_a_failed_one(agent: Agent, request_: str) -> None:
-    """A driver's own future was cancelled, not we."""
+def test_a_request_that_cancels_itself_has_failed(agent: Agent, request_: str) -> None:
+    """A future of the driver was cancelled, not the task."""
     mark = agent.connect()
     agent.driver.fail[request_] = raising(asyncio.CancelledError())
     if request_ == "connect":
-        agent.driver.fail["keep_alive"] = raising(Disconnected("it broke"))
+        agent.driver.fail["keep_alive"] = raising(Disconnected("the connection failed"))
     agent.client.register(member(1), b"x")
     agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
-    eventually(lambda: len(agent.driver.connected) > 1, WAIT_TIMEOUT, "it connects again")
-    agent.back(mark)
+    eventually(lambda: len(agent.driver.connected) > 1, WAIT_TIMEOUT, "reconnects")
+    agent.wait_reconnected(mark)
 
 
-def test_a_session_that_the_store_ends_is_lost_and_begun_anew(agent: Agent) -> None:
+def test_a_session_ended_by_the_store_is_lost_and_replaced(agent: Agent) -> None:
     mark = agent.connect()
     agent.driver.fail["keep_alive"] = raising(SessionEnded("it has expired"))
     agent.seen.wait_reported(StoreState.LOST, WAIT_TIMEOUT, mark)
     assert StoreState.UNSURE not in agent.seen.states(mark)
-    agent.back(mark)
+    agent.wait_reconnected(mark)
 
 
-def test_a_bug_in_a_driver_is_logged_once_and_tried_again(
-    agent: Agent, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_bug_in_a_driver_is_logged_once_and_retried(agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
     mark = agent.connect()
     agent.driver.fail["keep_alive"] = raising(ZeroDivisionError("a bug"))
     agent.seen.wait_reported(StoreState.LOST, WAIT_TIMEOUT, mark)
-    agent.back(mark)
+    agent.wait_reconnected(mark)
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(set(texts)) == len(texts) <= len(Scripted.servers)
-    assert "not understood: ZeroDivisionError: a bug" in texts[0]
+    assert len(set(texts)) == len(texts) <= len(FakeDriver.servers)
+    assert "unexpected error: ZeroDivisionError: a bug" in texts[0]
 
 
-def test_what_is_refused_is_logged_once_and_the_rest_goes_on(
+def test_a_refused_request_is_logged_once_and_the_session_continues(
     agent: Agent, caplog: pytest.LogCaptureFixture
 ) -> None:
     mark = agent.connect()
     agent.driver.fail["put"] = raising(Refused("no permission"))
     agent.client.register(member(1), b"x")
     eventually(lambda: "no permission" in caplog.text, WAIT_TIMEOUT, "the refusal is logged")
-    since = time.monotonic()
-    eventually(lambda: time.monotonic() > since + 1.5, WAIT_TIMEOUT, "it was tried again meanwhile")
+    began = time.monotonic()
+    eventually(lambda: time.monotonic() > began + 1.5, WAIT_TIMEOUT, "the request was retried")
     assert agent.seen.states(mark) == []
     assert caplog.text.count("no permission") == 1
     agent.driver.fail.clear()
     agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
 
 
-def test_an_unreadable_directory_is_no_empty_one(agent: Agent) -> None:
+def test_an_unreadable_directory_is_not_reported(agent: Agent) -> None:
     async def unreadable() -> None:
         raise Refused("no permission")
 
@@ -281,9 +280,9 @@ def test_an_unreadable_directory_is_no_empty_one(agent: Agent) -> None:
 
 
 class TestCommands:
-    """Bounded, over all servers."""
+    """Operators' commands, with a time limit, on all servers."""
 
-    def test_they_do_their_work(self, agent: Agent) -> None:
+    def test_read_write_and_erase(self, agent: Agent) -> None:
         agent.connect()
         key = Key(Directory(Kind.MAINTENANCE, "apex"), "all")
         agent.client.write(key, b"why", WAIT_TIMEOUT)
@@ -291,7 +290,7 @@ class TestCommands:
         assert agent.client.erase(key, WAIT_TIMEOUT)
         assert not agent.client.erase(key, WAIT_TIMEOUT)
 
-    def test_they_wait_for_the_session_for_so_long(self, agent: Agent) -> None:
+    def test_timeout_while_the_session_is_not_connected(self, agent: Agent) -> None:
         agent.driver.fail["connect"] = raising(Disconnected("connection refused"))
         agent.open()
         agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
@@ -300,46 +299,45 @@ class TestCommands:
         ):
             agent.client.read(MEMBERS, 0.3)
 
-    def test_they_do_not_wait_where_all_refuse(self, agent: Agent) -> None:
+    def test_no_wait_when_every_server_refuses(self, agent: Agent) -> None:
         agent.driver.fail["connect"] = raising(Refused("wrong password"))
         agent.open()
         with pytest.raises(StoreError, match=r"a:1: wrong password; b:1: wrong password"):
             agent.client.read(MEMBERS, allowed(10.0))
 
-    def test_one_that_is_refused_names_the_server(self, agent: Agent) -> None:
+    def test_a_refused_command_names_the_server(self, agent: Agent) -> None:
         agent.connect()
         agent.driver.fail["put"] = raising(Refused("no permission"))
-        with pytest.raises(StoreError, match=r"scripted: writing .*: [ab]:1: no permission"):
+        with pytest.raises(StoreError, match=r"fake: writing .*: [ab]:1: no permission"):
             agent.client.write(member(1), b"", WAIT_TIMEOUT)
 
-    def test_a_bug_in_a_driver_is_told_as_one(self, agent: Agent) -> None:
+    def test_a_bug_in_a_driver_is_reported(self, agent: Agent) -> None:
         agent.connect()
-        agent.driver.fail["look"] = raising(ZeroDivisionError("a bug"))
-        with pytest.raises(StoreError, match="not understood: ZeroDivisionError: a bug"):
+        agent.driver.fail["get"] = raising(ZeroDivisionError("a bug"))
+        with pytest.raises(StoreError, match="unexpected error: ZeroDivisionError: a bug"):
             agent.client.write(member(1), b"", WAIT_TIMEOUT)
 
-    def test_a_connection_that_is_lost_meanwhile_is_made_up_for(self, agent: Agent) -> None:
-        """On another server."""
+    def test_a_command_is_retried_after_a_lost_connection(self, agent: Agent) -> None:
         agent.connect()
-        agent.driver.fail = {"look": hang, "keep_alive": raising(Disconnected("it broke"))}
-        eventually(lambda: len(agent.driver.connected) > 2, WAIT_TIMEOUT, "it looks for another server")
+        agent.driver.fail = {"get": hang, "keep_alive": raising(Disconnected("the connection failed"))}
+        eventually(lambda: len(agent.driver.connected) > 2, WAIT_TIMEOUT, "connects to another server")
         agent.driver.fail.clear()
         agent.client.write(member(1), b"x", WAIT_TIMEOUT)
 
-    def test_without_a_session_they_say_so(self, agent: Agent) -> None:
+    def test_error_when_the_session_is_not_open(self, agent: Agent) -> None:
         with pytest.raises(StoreError, match="the session is not open"):
             agent.client.read(MEMBERS, 1.0)
 
 
 class TestClosing:
-    """In time, whatever the store does."""
+    """`close` returns in time."""
 
-    def test_the_session_ends_at_the_store(self, agent: Agent) -> None:
+    def test_the_session_is_ended_in_the_store(self, agent: Agent) -> None:
         agent.connect()
         agent.client.close(2.0)
         assert agent.driver.closed == 1
 
-    def test_at_the_next_server_if_the_first_hangs(self, agent: Agent) -> None:
+    def test_next_server_when_the_first_one_hangs(self, agent: Agent) -> None:
         agent.connect()
 
         async def hang_at_the_first() -> None:
@@ -351,14 +349,14 @@ class TestClosing:
         assert agent.driver.closed == 1
         assert len(set(agent.driver.connected)) == 2
 
-    def test_in_time_if_nobody_answers(self, agent: Agent) -> None:
+    def test_timeout_when_every_server_hangs(self, agent: Agent) -> None:
         agent.connect()
         agent.driver.fail = {"close": hang, "connect": hang}
         began = time.monotonic()
         agent.client.close(1.0)
         assert time.monotonic() - began < allowed(1.2)
 
-    def test_nothing_is_told_afterwards(self, agent: Agent) -> None:
+    def test_no_events_after_close(self, agent: Agent) -> None:
         agent.connect()
         agent.client.close(2.0)
         mark = agent.seen.mark()
@@ -366,16 +364,16 @@ class TestClosing:
         agent.client.close(2.0)
         assert agent.seen.events(mark) == []
 
-    def test_between_two_servers_it_ends_at_the_next_one(
+    def test_close_between_two_connections_uses_the_next_server(
         self, agent: Agent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Not at the one that has just failed, and then at that again."""
+        """The server that has just failed is not tried again."""
         mark = agent.connect()
         monkeypatch.setattr(backoff, "delay", lambda *_, **__: 60.0)
-        left = agent.driver.connected[-1]
+        failed = agent.driver.connected[-1]
 
         async def only_the_other_answers() -> None:
-            if agent.driver.connected[-1] == left:
+            if agent.driver.connected[-1] == failed:
                 raise Disconnected("connection refused")
 
         agent.driver.fail = dict.fromkeys(("keep_alive", "connect", "close"), only_the_other_answers)
