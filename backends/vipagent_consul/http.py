@@ -29,7 +29,7 @@ MAX_RESPONSE = 64 * 1024 * 1024
 """Maximum size of a response in bytes, including chunk sizes: 20,000 typical entries need an eighth of it."""
 ACCEPTED_STATUS = {HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 """Status codes for the caller; 409 is a failed transaction."""
-TEXTS = errors.TEXTS | {
+CONSUL_TEXTS = errors.TEXTS | {
     Failure.PROTOCOL: "invalid HTTP response: {cause}",
     Failure.CLOSED: f"{{doubt}}{errors.CLOSED}",
 }
@@ -115,7 +115,7 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc]  # the library has no t
         except OSError as error:
             # the cause of a TLS error is often lost with the connection
             doubt = "TLS failed: " if self._tls is not None and not self._has_answered else ""
-            raise Disconnected(explain(error, TEXTS, within=within, doubt=doubt)) from error
+            raise Disconnected(explain(error, CONSUL_TEXTS, within=within, doubt=doubt)) from error
         self._has_answered = True
         if self._is_closed:
             client.close()

@@ -10,7 +10,7 @@ from vipagent.net.errors import Failure, explain, failure
 from vipagent.net.http import HttpClient, Tls
 from vipagent.net.protocol import Request
 from vipagent.net.resolver import Address
-from vipagent_etcd.errors import TEXTS, EtcdRefused, ResponseTimeout, Unreachable, explanation, refusal
+from vipagent_etcd.errors import ETCD_TEXTS, EtcdRefused, ResponseTimeout, Unreachable, explanation, refusal
 from vipagent_etcd.keyvalues import Message
 
 OK = 200
@@ -98,7 +98,7 @@ class GatewayConnection(HttpClient):
             yield
         except OSError as error:
             hint = "" if self.has_answered else f": {CLOSED_HINTS[self._encrypts]}"
-            text = explain(error, TEXTS, within=within, timeout_message=timeout_message, hint=hint)
+            text = explain(error, ETCD_TEXTS, within=within, timeout_message=timeout_message, hint=hint)
             raise (ResponseTimeout if failure(error) is Failure.TIMEOUT else Unreachable)(text) from error
 
 

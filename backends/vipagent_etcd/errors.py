@@ -23,12 +23,12 @@ EXPLANATIONS = {
     "CommonName of client sending a request against gateway": "with authentication, a client "
     "certificate must not have a CommonName",
 }
-CLOSED = "the server closed the connection{hint}"
-TEXTS = errors.TEXTS | {
+CLOSED_HINT = "the server closed the connection{hint}"
+ETCD_TEXTS = errors.TEXTS | {
     Failure.TIMEOUT: "{timeout_message} within {within:.2g} s",
     Failure.NAME: "name resolution failed: {cause}",
-    Failure.TLS: CLOSED,  # the exact error is random, so it is not shown
-    Failure.CLOSED: CLOSED,
+    Failure.TLS: CLOSED_HINT,  # the exact error is random, so it is not shown
+    Failure.CLOSED: CLOSED_HINT,
 }
 """`timeout_message`: what did not happen in time; `hint`: possible cause of the closed connection."""
 

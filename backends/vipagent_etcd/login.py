@@ -16,7 +16,7 @@ from vipagent_etcd.options import EtcdOptions
 
 LOGIN_TIMEOUT = 60.0
 """Timeout of a login in seconds: hundreds of logins may be queued at one server."""
-RETRY_DELAY = (1.0, 30.0)
+LOGIN_RETRY_DELAYS = (1.0, 30.0)
 """Initial and maximum delay in seconds before a rejected password is retried: a failed login costs the server
 as much as a successful one."""
 
@@ -99,7 +99,7 @@ class Login:
         if refusal.wrong_password:
             self._refusals += 1
             self._refusal, self._refused_password = refusal, password
-            self._retry_at = time.monotonic() + delay(self._refusals, *RETRY_DELAY)
+            self._retry_at = time.monotonic() + delay(self._refusals, *LOGIN_RETRY_DELAYS)
 
     def _raise_if_refused(self, password: str) -> None:
         """Raise the last error without a request, unless the password has changed or a retry is due."""

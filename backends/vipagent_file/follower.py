@@ -14,7 +14,7 @@ from vipagent_file.root import Root
 RECHECK_DELAYS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0)
 """Delays of the rechecks after an event, in seconds: the kernel reports the closed file of an agent that has
 exited shortly before it releases the lock. A file that is locked after the last one has a live holder."""
-POLL_INTERVAL = 1.0
+FOLDER_POLL_INTERVAL = 1.0
 """Polling interval in seconds, without inotify."""
 RELIST_INTERVAL = 60.0
 """Interval in seconds of a full listing, because the kernel may drop events."""
@@ -74,7 +74,7 @@ class FileFollower:
         if self._loop.time() >= self._relist_at:
             self.touch(self._followed.values())
             self._relist_at = self._loop.time() + (
-                RELIST_INTERVAL if self._changes is not None else POLL_INTERVAL
+                RELIST_INTERVAL if self._changes is not None else FOLDER_POLL_INTERVAL
             )
         dirty = [directory for directory in self._dirty if directory in interests.names]
         self._dirty.clear()
@@ -111,7 +111,7 @@ class FileFollower:
                 log.warning(
                     "%s: inotify is not available, polling every %g s: %s",
                     self._root.path,
-                    POLL_INTERVAL,
+                    FOLDER_POLL_INTERVAL,
                     error,
                 )
         else:

@@ -10,7 +10,7 @@ from typing import Never
 
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.driver import Disconnected, Refused, SessionEnded
-from vipagent_zookeeper.session import CLOSED, EXPIRED, KazooSession
+from vipagent_zookeeper.session import CONNECTION_CLOSED, EXPIRED, KazooSession
 
 HANDSHAKE_TIMEOUT = (1.0, 3.0)
 """Lower and upper bound of the handshake timeout in seconds; between them, a third of the session timeout."""
@@ -149,7 +149,7 @@ class ZooKeeperConnection:
     def on_error(self, peer: str, cause: str) -> None:
         """Record an error, and wait for a more specific one."""
         self._cancel_handshake_timer()
-        if cause != CLOSED or peer not in self._causes:  # keep a more specific cause
+        if cause != CONNECTION_CLOSED or peer not in self._causes:  # keep a more specific cause
             self._causes[peer] = cause
         if self._error_timer is None:
             self._error_timer = asyncio.get_running_loop().call_later(ERROR_SETTLE_TIME, self._failed)

@@ -16,7 +16,7 @@ MEANINGS = {
 }
 
 
-TEXTS = errors.TEXTS | {
+ZOOKEEPER_TEXTS = errors.TEXTS | {
     Failure.TIMEOUT: "connection timed out",
     Failure.REFUSED: "{cause}",
     Failure.CERTIFICATE: "TLS: certificate verify failed: {cause}",
@@ -40,4 +40,4 @@ def explain_connection(error: OSError) -> str:
             "TLS: the server closed the connection: does it support TLS, and require a client certificate "
             "(certfile, keyfile), or a different one?"
         )
-    return errors.explain(error, TEXTS)
+    return errors.explain(error, ZOOKEEPER_TEXTS)

@@ -10,7 +10,7 @@ from vipagent.store.layout import Directory
 from vipagent.store.tasks import Tasks
 from vipagent_zookeeper.znodes import ZNodeStore
 
-RETRY_DELAY = 5.0
+REREAD_DELAY = 5.0
 """Retry delay in seconds for unreadable znodes, because no watch reports a change of their ACL."""
 MAX_PARALLEL_REQUESTS = 100
 """Maximum number of concurrent requests, which limits the memory for a large directory."""
@@ -58,7 +58,7 @@ class DirectoryFollower:
             except Refused as error:
                 self._on_listing(self._directory, None)
                 self._report(str(error))
-                asyncio.get_running_loop().call_later(RETRY_DELAY, self._news.set)
+                asyncio.get_running_loop().call_later(REREAD_DELAY, self._news.set)
             await self._news.wait()
 
     async def _list(self) -> Listing:
@@ -81,7 +81,7 @@ class DirectoryFollower:
     def _report(self, text: str) -> None:
         if text != self._reported:
             self._reported = text
-            log.warning("zookeeper: cannot watch %s: %s; retrying every %g s", self._path, text, RETRY_DELAY)
+            log.warning("zookeeper: cannot watch %s: %s; retrying every %g s", self._path, text, REREAD_DELAY)
 
 
 class ZNodeFollower:

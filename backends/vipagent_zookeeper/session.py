@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SESSION_LOST_ERRORS = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
 EXPIRED = "the session has expired"
 LIFE = "negotiated session timeout"
-CLOSED = "it closed the connection"
+CONNECTION_CLOSED = "it closed the connection"
 REQUESTS = 64
 """Maximum number of concurrent requests. kazoo's thread is woken through a socket that buffers a few hundred
 wake-ups. The thread sends requests itself, so it must never block on this socket."""
@@ -295,5 +295,5 @@ def _describe(logged: object) -> str:
         return explain_connection(below)
     cause = str(logged)
     if cause == "socket connection broken":
-        return CLOSED
+        return CONNECTION_CLOSED
     return cause.removeprefix("socket connection error: ")

@@ -21,6 +21,7 @@ owner cannot detect its failure: the BGP session is down and there is no BGP gat
 """
 
 from tests.simulation.environment import Timing
+from tests.simulation.faults import EXTRA_LATENCY
 from tests.simulation.impairments import UNDETECTED, Impairment
 from tests.simulation.local_check import RESULT_INTERVAL
 from tests.simulation.machine import Machine
@@ -131,7 +132,9 @@ class Outages:
         changed = max(since, owner.impairments.changed_at)
         if owner.impairments.reasons <= DEREGISTERS_AT_ONCE and not self._contested(vip):
             return changed + (self._settings.fall + 1) * RESULT_INTERVAL
-        return max(changed, self._server.up_since) + MAX_EXPIRY * self._server.session_timeout
+        # A keep-alive that the owner sent before it lost the session may still be in transit.
+        in_transit = EXTRA_LATENCY[1] if Impairment.LATE in owner.impairments.reasons else 0.0
+        return max(changed, self._server.up_since) + in_transit + MAX_EXPIRY * self._server.session_timeout
 
     def _one_deadline(self, since: float) -> float:
         changes = [machine.impairments.changed_at for machine in self._machines]

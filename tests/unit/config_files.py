@@ -29,7 +29,7 @@ def fake_backends(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def find(name: str) -> type[FakeBackend]:
         if name == "nosuch":
-            raise StoreConfigError("is no backend: there are file")
+            raise StoreConfigError("is not a known backend; installed: file")
         return FakeBackend
 
     monkeypatch.setattr(load, "load", find)

@@ -198,7 +198,7 @@ def test_tls_with_a_trusted_authority(plain: Authority, system_trust: Callable[[
 def test_tls_with_an_untrusted_authority(plain: Authority) -> None:
     reason = "unable to get local issuer certificate"
     assert checked_by_tls(plain) == CheckOutcome(
-        False, f"certificate of https://127.0.0.1/ refused: {reason}"
+        False, f"certificate of https://127.0.0.1/ rejected: {reason}"
     )
     assert checked_by_tls(plain, Verify.NO) == TLS_SUCCESS
 

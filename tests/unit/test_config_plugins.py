@@ -90,7 +90,7 @@ def test_backends_are_listed_with_missing_libraries(site: Path) -> None:
     assert "ready" in table
 
 
-@pytest.mark.parametrize(("name", "stated"), [("outdated", "1"), ("unstated", "1 or not stated")])
+@pytest.mark.parametrize(("name", "stated"), [("outdated", "1"), ("unstated", "1 or missing")])
 def test_driver_of_another_api_version_is_rejected(site: Path, name: str, stated: str) -> None:
     listed = json.loads(python(site, "-m", "vipagent", "backends", "--json"))
     errors = {plugin["name"]: plugin["error"] for plugin in listed}

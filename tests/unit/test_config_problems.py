@@ -34,7 +34,7 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
         "node: 'all' is reserved for the maintenance of a whole service: choose another node name",
         "session_timeout: 'never' is not a number",
         "med: unknown key: set it in a service (services: NAME: med)",
-        "backend: 'nosuch' is no backend: there are file",
+        "backend: 'nosuch' is not a known backend; installed: file",
         "services.apex.med: '-1' is too small: minimum is 0",
         "services.apex.node: unknown key: set it at the top level, for all services",
         "services.apex.auth_ip: '10.0.0.1' is listed twice",

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import pkgutil
 import re
 import shutil
 import subprocess
@@ -14,11 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.stores.options import KINDS
 from tests.markdown import ROOT
-from vipagent.config.catalog import keys, options
-from vipagent.store.access import parse_options
-from vipagent.store.backend import StoreConfigError
+from vipagent.config.catalog import keys
 from vipagent.testing.slowness import allowed
 
 TRIAL = """
@@ -186,15 +182,3 @@ def _assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr | None, ast.expr | 
                     [*given, *named], [*node.defaults, *node.kw_defaults], strict=True
                 ):
                     yield argument.arg, argument.annotation, value
-
-
-@pytest.mark.parametrize("kind", KINDS.values())
-def test_backend_options_are_validated_and_documented(kind: str) -> None:
-    """Each option is a described field, accepted by the validation and listed in docs/stores.md."""
-    section = pkgutil.resolve_name(kind)
-    with pytest.raises(StoreConfigError) as refused:
-        parse_options(section, {"no_such_option": 1})
-    known = str(refused.value).rpartition("Valid options: ")[2].split(", ")
-    stated = [*options(section, on_command_line=False)]
-    assert [key.path for key in stated] == known
-    assert [key.path for key in stated if not key.text.endswith(".") or key.names] == []

@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 TIME_LIMIT = 10.0
 """Timeout in seconds for all addresses; typically 0.3 s."""
-RETRY_INTERVAL = 10.0
+ADDRESS_RETRY_INTERVAL = 10.0
 """Interval in seconds to retry addresses that are missing or unknown."""
-LONGEST = 1 << 20
+MAX_HELPER_OUTPUT = 1 << 20
 """Maximum size of the child's output in bytes."""
-REMEDIES = {
+ERRNO_REMEDIES = {
     errno.EPERM: "no permission: run the agent with CAP_NET_ADMIN (under ExaBGP: exabgp_daemon_user=root), "
     "or add the addresses by other means and disable ip_setup",
     errno.EACCES: "IPv6 is disabled: see net.ipv6.conf.lo.disable_ipv6",
@@ -95,7 +95,7 @@ async def _change(verb: str, vips: Collection[str]) -> _ChildResults:
         return _ChildResults(frozenset(), {}, {})
     command = [sys.executable, "-P", "-m", "vipagent.agent.netlink", verb, *sorted(vips)]
     try:
-        finished = await process.run(command, {}, TIME_LIMIT, keep=LONGEST)
+        finished = await process.run(command, {}, TIME_LIMIT, keep=MAX_HELPER_OUTPUT)
     except OSError as error:
         return _ChildResults(
             frozenset(), {}, dict.fromkeys(sorted(vips), f"cannot start the helper process: {error}")
@@ -108,7 +108,7 @@ async def _change(verb: str, vips: Collection[str]) -> _ChildResults:
             case ["idle", vip] if vip in unanswered:
                 pass
             case ["failed", vip, code] if vip in unanswered and code.isdecimal():
-                failed[vip] = REMEDIES.get(int(code), os.strerror(int(code)))
+                failed[vip] = ERRNO_REMEDIES.get(int(code), os.strerror(int(code)))
             case _:
                 continue
         unanswered.remove(vip)

@@ -26,7 +26,7 @@ from vipagent.types import StoreState
 
 log = logging.getLogger(__name__)
 
-CLOSE_TIMEOUT = 0.8
+STORE_CLOSE_TIMEOUT = 0.8
 """Timeout in seconds for deregistrations at shutdown (E3)."""
 RETRY_AFTER_ERROR = 1.0
 """Delay in seconds until the engine is called again after an internal error (E6)."""
@@ -127,8 +127,8 @@ class Agent:
         await self._ended.wait()
 
     def close(self) -> None:
-        """Close the store session and ExaBGP's pipes; takes at most `CLOSE_TIMEOUT` seconds."""
-        self._backend.close(CLOSE_TIMEOUT)
+        """Close the store session and ExaBGP's pipes; takes at most `STORE_CLOSE_TIMEOUT` seconds."""
+        self._backend.close(STORE_CLOSE_TIMEOUT)
         self._pipe.close()
         self._set_timer(None)
 

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-POLL_INTERVAL = 2.0
+FILE_POLL_INTERVAL = 2.0
 """Polling interval of the file in seconds: it may be replaced, or on a file system without events."""
-RETRY_INTERVAL = 60.0
+CONFIG_RETRY_INTERVAL = 60.0
 """Interval in seconds of retries without a change: the cause may be outside of the file."""
 
 
@@ -31,14 +31,14 @@ class ConfigWatcher:
 
     async def due(self) -> None:
         """Wait until a retry is due after a failed attempt."""
-        until = self._loop.time() + RETRY_INTERVAL
+        until = self._loop.time() + CONFIG_RETRY_INTERVAL
         while (
             not self.reload_requested.is_set()
             and _fingerprint(self._source) == self._read
             and self._loop.time() < until
         ):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_INTERVAL):
+                async with asyncio.timeout(FILE_POLL_INTERVAL):
                     await self.reload_requested.wait()
 
 

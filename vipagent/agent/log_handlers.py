@@ -16,7 +16,7 @@ FACILITIES = {name: code for code, name in enumerate(_FIRST.split())} | {
     f"local{n}": 16 + n for n in range(8)
 }
 """Syslog facilities by name (RFC 5424, 6.2.1)."""
-SEVERITY_BY_REASON = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
+SYSLOG_SEVERITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
 DEBUG = 7
 
 
@@ -114,4 +114,4 @@ class SyslogHandler(NonBlockingHandler):
 
 def _severity(level: int) -> int:
     """Return the syslog severity of a logging level."""
-    return next((severity for floor, severity in SEVERITY_BY_REASON.items() if level >= floor), DEBUG)
+    return next((severity for floor, severity in SYSLOG_SEVERITIES.items() if level >= floor), DEBUG)

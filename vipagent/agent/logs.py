@@ -12,7 +12,7 @@ from typing import Any
 from vipagent.agent.log_handlers import NonBlockingHandler, StderrHandler, SyslogHandler
 from vipagent.config.settings import LogSettings
 
-LONGEST = 4000
+MAX_VALUE_LENGTH = 4000
 """Maximum length of a value; a traceback keeps its end, other values their beginning."""
 DATED = "{time} {level} {text}"
 BARE = "{level} {text}"
@@ -69,9 +69,9 @@ def _time(record: logging.LogRecord) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()[:LONGEST]
+        return record.getMessage()[:MAX_VALUE_LENGTH]
     except (TypeError, ValueError, KeyError):  # the arguments do not match
-        return f"{record.msg!r} {record.args!r}"[:LONGEST]
+        return f"{record.msg!r} {record.args!r}"[:MAX_VALUE_LENGTH]
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -80,12 +80,12 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     if not record.name.startswith("vipagent"):
         fields["logger"] = record.name
     if record.exc_info:
-        fields["traceback"] = logging.Formatter().formatException(record.exc_info)[-LONGEST:]
+        fields["traceback"] = logging.Formatter().formatException(record.exc_info)[-MAX_VALUE_LENGTH:]
     return fields
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, int | float) else str(value)[:LONGEST]
+    return value if value is None or isinstance(value, int | float) else str(value)[:MAX_VALUE_LENGTH]
 
 
 def _quoted(value: object) -> str:

@@ -15,7 +15,7 @@ from ipaddress import ip_network
 
 from pyroute2 import IPRoute, NetlinkError
 
-LOOPBACK = "lo"
+LOOPBACK_INTERFACE = "lo"
 RTN_LOCAL = 2
 """Type of a route to a local address (linux/rtnetlink.h)."""
 NOTHING_TO_DO = {"add": {errno.EEXIST}, "remove": {errno.EADDRNOTAVAIL}}
@@ -29,7 +29,7 @@ def change(verb: str, prefixes: Sequence[str]) -> Iterator[str]:
     Raises:
         OSError: netlink is not available.
     """
-    index = socket.if_nametoindex(LOOPBACK)
+    index = socket.if_nametoindex(LOOPBACK_INTERFACE)
     with IPRoute() as netlink:
         for prefix in prefixes:
             network = ip_network(prefix)

@@ -154,7 +154,7 @@ class _Runtime:
     async def _retry_addresses(self) -> None:
         """Periodically retry missing addresses, and announce their VIPs once they exist."""
         while True:
-            await asyncio.sleep(addresses.RETRY_INTERVAL)
+            await asyncio.sleep(addresses.ADDRESS_RETRY_INTERVAL)
             try:
                 await self._loopback.retry()
                 self._agent.addresses_missing(self._loopback.missing)

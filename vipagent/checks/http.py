@@ -9,7 +9,7 @@ from vipagent.net.http import HttpClient, unencrypted
 from vipagent.net.protocol import Request
 from vipagent.net.tls import Verify, system_context
 
-MAX_HEAD = 16384
+MAX_CHECK_HEAD = 16384
 """Maximum size of the headers in bytes, including informational responses (1xx); the body is not read."""
 SUCCESS_STATUS = range(200, 400)
 
@@ -40,6 +40,6 @@ class HttpCheck:
         return await attempt(self._asked.url, self._time_limit, self._ask())
 
     async def _ask(self) -> CheckOutcome:
-        async with HttpClient(self._asked.server, self._tls, max_head=MAX_HEAD) as client:
+        async with HttpClient(self._asked.server, self._tls, max_head=MAX_CHECK_HEAD) as client:
             head = await client.begin(self._request, self._time_limit)
         return CheckOutcome(head.status in SUCCESS_STATUS, f"HTTP {head.status} from {self._asked.url}")

@@ -11,7 +11,7 @@ from vipagent.net.errors import Failure, explain
 DEFAULT_PORTS = {"http": 80, "https": 443}
 VERIFY_OPTION = "check_verify"
 """The key that configures the verification of certificates."""
-TEXTS = {
+CHECK_TEXTS = {
     Failure.TIMEOUT: "no response from {url} within {within:g} s",
     Failure.REFUSED: "connection refused by {url}",
     Failure.CERTIFICATE: "certificate of {url} rejected: {cause}",
@@ -50,4 +50,4 @@ async def attempt(url: str, within: float, talk: Awaitable[CheckOutcome]) -> Che
     try:
         return await talk
     except OSError as error:
-        return CheckOutcome(False, explain(error, TEXTS, VERIFY_OPTION, url=url, within=within))
+        return CheckOutcome(False, explain(error, CHECK_TEXTS, VERIFY_OPTION, url=url, within=within))

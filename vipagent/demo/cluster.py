@@ -13,7 +13,7 @@ from pathlib import Path
 
 SWITCH = "127.0.0.1"
 SWITCH_AS = 65000
-SERVICE = "apex"
+DEMO_SERVICE = "apex"
 STOP_TIMEOUT = 3.0
 """Timeout in seconds for a process to exit at the end of the demo."""
 
@@ -157,7 +157,7 @@ class Cluster:
         config = self.folder / f"{node.name}.yaml"
         vips = ", ".join(other.vip for other in NODES)
         listen = LISTEN_CONF.format(self._pages[node.name]) if node.name in self._pages else ""
-        agent = AGENT_CONF.format(node=node, store=self.store, service=SERVICE, vips=vips)
+        agent = AGENT_CONF.format(node=node, store=self.store, service=DEMO_SERVICE, vips=vips)
         config.write_text(listen + agent)
         conf = NODE_CONF.format(
             python=sys.executable,

@@ -21,7 +21,9 @@ from vipagent.store.layout import WHOLE_SERVICE
 
 STABLE_TIME = 1.0
 """Time in seconds for which a state must be stable before the next step."""
-KEYS = "1 2 3: kill or restart · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
+KEY_HELP = (
+    "1 2 3: kill or restart · a b c: maintenance of lb1 lb2 lb3 · s: maintenance of the service · q: quit"
+)
 
 
 class Demo:
@@ -70,7 +72,7 @@ class Demo:
 
     async def interact(self) -> None:
         """Start the load balancers, and handle keys until the user quits."""
-        self._hint = KEYS
+        self._hint = KEY_HELP
         for node in NODES:
             self._cluster.start(node)
         self._draw()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vipagent.demo.cluster import SERVICE
+from vipagent.demo.cluster import DEMO_SERVICE
 from vipagent.store.backend import Snapshot, StoreSettings
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind
 from vipagent.store.plugins import load
@@ -60,4 +60,4 @@ class Operator:
 
 
 def _key(node: str) -> Key:
-    return Key(Directory(Kind.MAINTENANCE, SERVICE), node)
+    return Key(Directory(Kind.MAINTENANCE, DEMO_SERVICE), node)

@@ -13,12 +13,12 @@ from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
 from vipagent.migration.options import HealthcheckOption, Takes, parse
 
 NEEDED = ("zk_hosts", "zk_path_service", "srv_auth_ip")
-KEYS = (
+EXAZK_KEYS = (
     *NEEDED, "zk_path_maintenance", "debug", "silent", "syslog", "syslog_facility",
     "local_check", "srv_name", "srv_non_auth_ips",
 )  # fmt: skip
 LISTS = ("zk_hosts", "srv_non_auth_ips")
-OPTIONS = (
+EXAZK_OPTIONS = (
     HealthcheckOption("config", ("--config", "-f")),
     HealthcheckOption("debug", ("--debug", "-d"), Takes.NOTHING),
     HealthcheckOption("silent", ("--silent", "-s"), Takes.NOTHING),
@@ -32,7 +32,7 @@ OPTIONS = (
     HealthcheckOption("srv_auth_ip", ("--auth-ip", "-A")),
     HealthcheckOption("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
 )
-_PROGRAM = re.compile(r"(^|/)exazk(\.\w+)?$")
+_EXAZK_PROGRAM = re.compile(r"(^|/)exazk(\.\w+)?$")
 _TRUE = frozenset({"true", "yes", "on"})
 
 CHECK = Remark(
@@ -69,7 +69,9 @@ def read(path: Path) -> Reading:
     if not exabgp_conf.is_exabgp(exabgp_conf.content(path)):
         return _read_yaml(path)
     found = exabgp_conf.readings(
-        path, _PROGRAM, lambda process, words: _read_words(f"{path}, process {process.name}", path, words)
+        path,
+        _EXAZK_PROGRAM,
+        lambda process, words: _read_words(f"{path}, process {process.name}", path, words),
     )
     if not (found.instances or found.problems):
         raise document.failure(path, "has no process that runs exazk")
@@ -85,7 +87,7 @@ def _read_yaml(path: Path) -> Reading:
 
 def _read_words(where: str, path: Path, words: Any) -> Reading:
     try:
-        given = parse(OPTIONS, words)
+        given = parse(EXAZK_OPTIONS, words)
     except ValueError as error:
         return Reading((), (Problem(where, "", None, str(error)),))
     if "config" not in given:
@@ -117,8 +119,8 @@ def _shape_problems(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
         plain = isinstance(value, str) or (
             key in LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value)
         )
-        if key not in KEYS:
-            yield Problem(where, str(key), None, f"is not an ExaZK key; valid keys: {', '.join(KEYS)}")
+        if key not in EXAZK_KEYS:
+            yield Problem(where, str(key), None, f"is not an ExaZK key; valid keys: {', '.join(EXAZK_KEYS)}")
         elif value is None:
             yield Problem(where, key, None, "has no value")
         elif not plain:

@@ -36,14 +36,14 @@ def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[Healthc
         yield HealthcheckOption(name, (f"--{name}", *others), takes)
 
 
-OPTIONS = (
+HEALTHCHECK_OPTIONS = (
     *_options(_FLAGS, Takes.NOTHING),
     *_options(_VALUES, Takes.VALUE),
     *_options(_REPEATED, Takes.VALUES),
     HealthcheckOption("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
 )
 """All options of healthcheck in ExaBGP 4.2 and 5."""
-_PROGRAM = re.compile(r"(^|[/.-])healthcheck(\.py)?$")
+_HEALTHCHECK_PROGRAM = re.compile(r"(^|[/.-])healthcheck(\.py)?$")
 
 
 def read(path: Path) -> Reading:
@@ -55,7 +55,9 @@ def read(path: Path) -> Reading:
     if not exabgp_conf.is_exabgp(exabgp_conf.content(path)):
         given, problems = _file(path)
         return Reading((), tuple(problems)) if problems else instance(str(path), path.stem, given)
-    found = exabgp_conf.readings(path, _PROGRAM, lambda process, words: _process(path, process, words))
+    found = exabgp_conf.readings(
+        path, _HEALTHCHECK_PROGRAM, lambda process, words: _process(path, process, words)
+    )
     if not (found.instances or found.problems):
         raise document.failure(path, "has no process that runs healthcheck")
     return found
@@ -65,7 +67,7 @@ def _process(path: Path, process: Process, words: Sequence[str]) -> Reading:
     """Parse one command line; its options file is read first, like in healthcheck."""
     where = f"{path}, process {process.name}"
     try:
-        given = parse(OPTIONS, words)
+        given = parse(HEALTHCHECK_OPTIONS, words)
         named = given.get("config")
         first, problems = _file(path.parent / named) if isinstance(named, str) else ({}, [])
     except ValueError as error:
@@ -86,7 +88,7 @@ def _file(path: Path) -> tuple[Given, list[Problem]]:
         if not stripped or stripped.startswith("#"):
             continue
         try:
-            given = parse(OPTIONS, [part.strip() for part in f"--{stripped}".split("=", 1)])
+            given = parse(HEALTHCHECK_OPTIONS, [part.strip() for part in f"--{stripped}".split("=", 1)])
         except ValueError as error:
             problems.append(
                 Problem(str(path), f"line {number}", stripped, f"is not a healthcheck option: {error}")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from vipagent.net.endpoint import Endpoint
 
 LOCALHOST = "localhost"
-LOOPBACK = ("::1", "127.0.0.1")
+LOCALHOST_ADDRESSES = ("::1", "127.0.0.1")
 """Addresses of `localhost`, independent of name servers (RFC 6761, 6.3)."""
 
 
@@ -39,7 +39,7 @@ class Resolver:
         Raises:
             OSError: the name cannot be resolved.
         """
-        literals = LOOPBACK if server.host.lower().rstrip(".") == LOCALHOST else (server.host,)
+        literals = LOCALHOST_ADDRESSES if server.host.lower().rstrip(".") == LOCALHOST else (server.host,)
         try:
             found = [address for text in literals for address in _look_up(text, socket.AI_NUMERICHOST)]
         except socket.gaierror:

@@ -13,7 +13,7 @@ FLAGS = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
 """A trusted authority can be an intermediate one."""
 STRICT_ALONE = frozenset({78, *range(80, 94)})
 """OpenSSL's error codes (X509_V_ERR_*) that occur only in strict verification."""
-REMEDIES = {
+VERIFY_REMEDIES = {
     85: "create the certificate with authorityKeyIdentifier=keyid",
     86: "create the certificate with subjectKeyIdentifier=hash",
     89: "create the authority's certificate with basicConstraints=critical,CA:TRUE",
@@ -75,5 +75,5 @@ def refusal(error: ssl.SSLCertVerificationError, option: str = "verify") -> str:
     said = error.verify_message or str(error)
     if error.verify_code not in STRICT_ALONE:
         return said
-    remedy = REMEDIES.get(error.verify_code, "create a certificate that complies with RFC 5280")
+    remedy = VERIFY_REMEDIES.get(error.verify_code, "create a certificate that complies with RFC 5280")
     return f"{said}, rejected by `{option}: strict`: {remedy}, or remove `{option}: strict`"

@@ -19,9 +19,9 @@ MAX_RECOVERY = 2.0
 """Maximum time in seconds from the server's return until the agent's view is correct."""
 LOSS_TOLERANCE = 2.0
 """Maximum delay in seconds of LOST after the session timeout."""
-CLOSE_TIMEOUT = 2.0
+CLOSE_LIMIT = 2.0
 """Maximum duration of closing in seconds (E3)."""
-SERVICE = Key(MAINTENANCE, WHOLE_SERVICE)
+SERVICE_KEY = Key(MAINTENANCE, WHOLE_SERVICE)
 
 
 class ServerFaults(Suite):
@@ -34,7 +34,7 @@ class ServerFaults(Suite):
     def agent(self, peers: Peers) -> Peer:
         """An agent with one member, in a service with a maintenance key (which must never disappear)."""
         agent = peers.join("node1")
-        agent.backend.write(SERVICE, b"", WAIT_TIMEOUT)
+        agent.backend.write(SERVICE_KEY, b"", WAIT_TIMEOUT)
         agent.watch(MAINTENANCE)
         agent.watch(MEMBERS)
         agent.register(member(1))
@@ -139,9 +139,9 @@ class ServerFaults(Suite):
             with pytest.raises(StoreError):
                 agent.backend.read(MEMBERS, 1.0)
             with pytest.raises(StoreError):
-                agent.backend.write(SERVICE, b"", 1.0)
+                agent.backend.write(SERVICE_KEY, b"", 1.0)
             with pytest.raises(StoreError):
-                agent.backend.erase(SERVICE, 1.0)
+                agent.backend.erase(SERVICE_KEY, 1.0)
             assert time.monotonic() - began < allowed(8.0)
         finally:
             store.start()
@@ -157,8 +157,8 @@ class ServerFaults(Suite):
         try:
             began = time.monotonic()
             other.backend.close(1.5)
-            assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
-            eventually(lambda: threads_of(before) == set(), CLOSE_TIMEOUT, "all threads have ended")
+            assert time.monotonic() - began < allowed(CLOSE_LIMIT)
+            eventually(lambda: threads_of(before) == set(), CLOSE_LIMIT, "all threads have ended")
         finally:
             store.resume()
         agent.seen.wait_names(MEMBERS, [member(1).name], store.expiry + WAIT_TIMEOUT)
@@ -172,8 +172,8 @@ class ServerFaults(Suite):
         try:
             began = time.monotonic()
             other.backend.close(1.5)
-            assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
-            eventually(lambda: threads_of(before) == set(), CLOSE_TIMEOUT, "all threads have ended")
+            assert time.monotonic() - began < allowed(CLOSE_LIMIT)
+            eventually(lambda: threads_of(before) == set(), CLOSE_LIMIT, "all threads have ended")
         finally:
             store.start()
 

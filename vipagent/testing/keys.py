@@ -6,7 +6,7 @@ from vipagent.testing.peers import MAINTENANCE, MEMBERS, Peers, Suite, member
 from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT, StoreUnderTest
 from vipagent.types import StoreState
 
-SERVICE = Key(MAINTENANCE, WHOLE_SERVICE)
+SERVICE_KEY = Key(MAINTENANCE, WHOLE_SERVICE)
 NODE = Key(MAINTENANCE, "node1")
 
 
@@ -27,13 +27,13 @@ class Keys(Suite):
         """A new reason does not interrupt the maintenance."""
         agent, operator = peers.join("node1"), peers.join("operator")
         agent.watch(MAINTENANCE)
-        operator.backend.write(SERVICE, b"", WAIT_TIMEOUT)
+        operator.backend.write(SERVICE_KEY, b"", WAIT_TIMEOUT)
         agent.seen.wait_names(MAINTENANCE, ["all"], WAIT_TIMEOUT)
         with agent.seen.always_contains(MAINTENANCE, "all"):
             for turn in range(20):
-                operator.backend.write(SERVICE, f"turn {turn}".encode(), WAIT_TIMEOUT)
+                operator.backend.write(SERVICE_KEY, f"turn {turn}".encode(), WAIT_TIMEOUT)
             agent.seen.wait_for(
-                lambda: (entry := agent.entry(SERVICE)) is not None and entry.value == b"turn 19",
+                lambda: (entry := agent.entry(SERVICE_KEY)) is not None and entry.value == b"turn 19",
                 MAX_PROPAGATION,
                 "the last value is seen",
             )
@@ -42,18 +42,18 @@ class Keys(Suite):
         """Erasing returns whether the key existed."""
         agent, operator = peers.join("node1"), peers.join("operator")
         agent.watch(MAINTENANCE)
-        for key in (SERVICE, NODE):
+        for key in (SERVICE_KEY, NODE):
             operator.backend.write(key, b"", WAIT_TIMEOUT)
         agent.seen.wait_names(MAINTENANCE, ["all", "node1"], WAIT_TIMEOUT)
-        assert operator.backend.erase(SERVICE, WAIT_TIMEOUT) is True
+        assert operator.backend.erase(SERVICE_KEY, WAIT_TIMEOUT) is True
         agent.seen.wait_names(MAINTENANCE, ["node1"], MAX_PROPAGATION)
-        assert operator.backend.erase(SERVICE, WAIT_TIMEOUT) is False
+        assert operator.backend.erase(SERVICE_KEY, WAIT_TIMEOUT) is False
         assert set(operator.backend.read(MAINTENANCE, WAIT_TIMEOUT)) == {"node1"}
 
     def test_a_key_outlives_the_session_that_wrote_it(self, peers: Peers) -> None:
         """The service stays in maintenance after the command and all agents have exited."""
         operator = peers.join("operator")
-        operator.backend.write(SERVICE, b"why", WAIT_TIMEOUT)
+        operator.backend.write(SERVICE_KEY, b"why", WAIT_TIMEOUT)
         operator.backend.close(5.0)
         later = peers.join("node1")
         assert later.backend.read(MAINTENANCE, WAIT_TIMEOUT)["all"].value == b"why"

@@ -13,7 +13,7 @@ import h11
 
 from vipagent.web.site import PageRequest, PageResponse, plain
 
-REQUEST_TIMEOUT = 5.0
+HTTP_REQUEST_TIMEOUT = 5.0
 """Timeout in seconds to receive a request."""
 SEND_TIMEOUT = 10.0
 """Timeout in seconds for a client to receive a chunk of the response, or the next event."""
@@ -46,7 +46,7 @@ class ClientConnection:
 
     async def _respond(self, answer: Callable[[PageRequest], PageResponse]) -> None:
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT):
+            async with asyncio.timeout(HTTP_REQUEST_TIMEOUT):
                 request = await self._request()
         except h11.RemoteProtocolError as error:
             status = HTTPStatus(error.error_status_hint)

@@ -16,7 +16,7 @@ from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from vipagent.store.backend import StoreError
 from vipagent.testing import growth
-from vipagent.testing.faults import CLOSE_TIMEOUT, LOSS_TOLERANCE, MAX_RECOVERY
+from vipagent.testing.faults import CLOSE_LIMIT, LOSS_TOLERANCE, MAX_RECOVERY
 from vipagent.testing.peers import MEMBERS, Peers, eventually, member
 from vipagent.testing.slowness import allowed
 from vipagent.testing.store import MAX_PROPAGATION, WAIT_TIMEOUT
@@ -186,7 +186,7 @@ class TestHosts:
         assert "etcd.invalid:2379: no response within" in detail(agent)
         began = time.monotonic()
         agent.backend.close(1.5)
-        assert time.monotonic() - began < allowed(CLOSE_TIMEOUT)
+        assert time.monotonic() - began < allowed(CLOSE_LIMIT)
         answer.set()
 
     def test_a_port_where_nobody_listens(self, peers: Peers, store: EtcdUnderTest) -> None:

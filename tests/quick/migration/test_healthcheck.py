@@ -9,7 +9,7 @@ import pytest
 
 from tests.quick.migration.importing import Importer
 from tests.unit.config_files import fake_backends
-from vipagent.migration.healthcheck import OPTIONS
+from vipagent.migration.healthcheck import HEALTHCHECK_OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
 from vipagent.testing.slowness import allowed
 from vipagent.types import Standby, Takeover
@@ -41,10 +41,10 @@ def test_every_option_of_healthcheck_is_known_and_comes_to_something() -> None:
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=allowed(60)).stdout
     theirs = set(re.findall(r"(?<![\w-])--[a-z-]+", shown.split("\noptions:", 1)[1])) - {"--help"}
     assert "--withdraw-on-down" in theirs
-    ours = {flag for option in OPTIONS for flag in option.flags if flag.startswith("--")}
+    ours = {flag for option in HEALTHCHECK_OPTIONS for flag in option.flags if flag.startswith("--")}
     assert theirs <= ours
     handled = {*SAME, *LOOKED_AT, *REMARKS}
-    assert handled == {option.name for option in OPTIONS}
+    assert handled == {option.name for option in HEALTHCHECK_OPTIONS}
     assert len(handled) == len(SAME) + len(LOOKED_AT) + len(REMARKS)
 
 
@@ -209,7 +209,7 @@ def test_whatever_has_no_counterpart_is_named(importer: Importer) -> None:
     lines = [
         f"{option.name} = {values.get(option.name, 'x')}" if option.takes.value.startswith("value")
         else option.name
-        for option in OPTIONS
+        for option in HEALTHCHECK_OPTIONS
         if option.name in REMARKS
     ]  # fmt: skip
     imported = importer.good(importer.write("web.conf", "\n".join([*lines, "ip = 10.0.0.1"])))

@@ -9,7 +9,7 @@ from vipagent.testing.slowness import allowed
 
 NO_VIP = "is not a valid IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
 RESERVED = "is reserved for the maintenance of a whole service: choose another node name"
-BACKENDS = "there are consul, etcd, file, zookeeper"
+BACKENDS = "installed: consul, etcd, file, zookeeper"
 
 
 def refused(*arguments: str, site: Path | None = None) -> list[str]:

@@ -12,7 +12,7 @@ from vipagent.testing.slowness import allowed
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_watcher, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(config_watcher, "FILE_POLL_INTERVAL", 0.01)
 
 
 def replaced(path: Path) -> None:
@@ -73,7 +73,7 @@ def test_changes_during_a_read_are_not_missed(tmp_path: Path) -> None:
 
 
 def test_sighup_does_not_wait_for_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_watcher, "POLL_INTERVAL", 60.0)
+    monkeypatch.setattr(config_watcher, "FILE_POLL_INTERVAL", 60.0)
 
     async def run() -> None:
         seen = ConfigWatcher(None)
@@ -85,7 +85,7 @@ def test_sighup_does_not_wait_for_the_next_poll(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_a_change_a_retry_is_due_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_watcher, "RETRY_INTERVAL", 0.2)
+    monkeypatch.setattr(config_watcher, "CONFIG_RETRY_INTERVAL", 0.2)
 
     async def run() -> float:
         seen = ConfigWatcher(None)

@@ -27,7 +27,7 @@ def _found(known: KeyValue) -> Found:
 class SlowGateway:
     """A gateway with slow listings, and with watches that report nothing."""
 
-    patience = 5.0
+    timeout = 5.0
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -144,7 +144,7 @@ def test_what_is_no_request_is_rejected(request_: bytes, status: bytes) -> None:
 
 
 def test_a_client_without_a_request_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.2)
+    monkeypatch.setattr(connection, "HTTP_REQUEST_TIMEOUT", 0.2)
 
     async def story() -> None:
         async with serving() as (_, port):
