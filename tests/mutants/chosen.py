@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tests.mutants.listing import REMOVAL, ROOT, Mutant
 
 PATH = "vipagent/engine/conversation.py"
-STATEMENT = "self.speaker.neighbor_up(now)"
+STATEMENT = "self.commands.neighbor_up(now)"
 """Everything is said again after a neighbour came up: without it, ExaBGP's ghosts stay (A6)."""
 
 

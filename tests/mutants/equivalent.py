@@ -11,22 +11,22 @@ EQUIVALENT = {
     (
         "vipagent/core/registration.py",
         "core/ReplaceBinaryOperator_BitOr_BitXor",
-        "return self._to_be_counted_on(facts, moment) | set(self._leftovers(facts))",
+        "return self._eligible(state, deadlines) | set(self._stale(state))",
     ): "a VIP is announced as its owner's, or it is not: none is in both sets",
     (
         "vipagent/core/preference.py",
         "core/NumberReplacer",
-        "stride = max(1, round(count * GOLDEN))",
+        "stride = max(1, round(count * GOLDEN_RATIO))",
     ): "of one place or two, both steps visit all in the same order",
     (
-        "vipagent/exabgp/speaker.py",
+        "vipagent/exabgp/commands.py",
         "core/NumberReplacer",
-        "for vip in [lost[0].vip] if alone else self._slots:",
+        "for vip in [lost[0].vip] if alone else self._prefixes:",
     ): "what is alone is the first and the last",
     (
         "vipagent/exabgp/neighbors.py",
         "core/NumberReplacer",
-        "self._asked_at = 0.0",
+        "self._waiting_since = 0.0",
     ): "it is read only while a question is open, and every question sets it",
     (
         "vipagent/store/session.py",

@@ -26,7 +26,7 @@ sys.exit(any(breaks(seed, {FAULTS}) for seed in range({SEEDS})))
 """
 """As `python -m tests.simulation`, but without a story of what broke: it takes many runs."""
 
-GROWTH = "tests/quick/core/test_growth.py"
+GROWTH = "tests/quick/core/test_scaling.py"
 """Measures how long it takes: not fit for a machine that is busy."""
 PROPERTIES = ("tests/quick/core/test_one_node.py", "tests/quick/core/test_cluster.py")
 """Property tests that take half of the time."""
@@ -38,7 +38,7 @@ NEAREST = {
 }
 """The tests of each package, the first to be run."""
 FURTHER = (
-    "tests/unit/store/test_serving.py",
+    "tests/unit/store/test_runner.py",
     "tests/quick/store",
     "tests/quick/migration",
     "tests/unit/test_cli_simulate.py",
