@@ -185,5 +185,5 @@ def test_refusals_of_every_generation_are_read(status: int, line: bytes, code: i
 
 @pytest.mark.parametrize("line", [b"", b"<html>", b"[1]", b'"text"', b"[" * 100_000, b"\xff\x00"])
 def test_an_invalid_response_is_a_connection_error(line: bytes) -> None:
-    with pytest.raises(Unreachable, match="no JSON"):
+    with pytest.raises(Unreachable, match="without JSON"):
         read_message(200, line)

@@ -203,7 +203,7 @@ class TestHosts:
             store.hosts = (f"127.0.0.1:{web.server_address[1]}",)
             agent = begun(peers.make("node1"))
             agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
-            wait_detail(agent, ".*no JSON: is this a client port of etcd 3.4 or later")
+            wait_detail(agent, ".*without JSON: is this a client port of etcd 3.4 or later")
             web.shutdown()
 
     def test_one_good_host_among_bad_ones_is_found(
