@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SESSION_LOST_ERRORS = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
 EXPIRED = "the session has expired"
 LIFE = "negotiated session timeout"
-CONNECTION_CLOSED = "it closed the connection"
+CONNECTION_CLOSED = "the server closed the connection"
 REQUESTS = 64
 """Maximum number of concurrent requests. kazoo's thread is woken through a socket that buffers a few hundred
 wake-ups. The thread sends requests itself, so it must never block on this socket."""

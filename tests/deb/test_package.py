@@ -68,7 +68,7 @@ def test_nothing_is_active_by_itself(installed: Root) -> None:
     assert [line.split()[0] for line in conffiles.splitlines() if line] == [
         "/etc/vipagent/vipagent.yaml.example"
     ]
-    assert "good" in installed.run("vipagent", "check-config", "/etc/vipagent/vipagent.yaml.example")
+    assert "valid" in installed.run("vipagent", "check-config", "/etc/vipagent/vipagent.yaml.example")
 
 
 @pytest.mark.parametrize(

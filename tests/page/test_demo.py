@@ -117,7 +117,7 @@ def test_a_takeover_is_on_the_page_within_a_second(browser: Browser, demo: Demo)
     demo.press("b")
     browser.wait_for("its end", lambda: is_well(browser))
     demo.press("s")
-    browser.wait_for("that of the service", lambda: browser.text().count("‖ in maintenance") == 3)
+    browser.wait_for("that of the service", lambda: browser.text().count("‖ in maintenance") == 1 + 3)
     assert "The whole service is in maintenance by operator: the demo" in browser.text()
     assert [request for request in browser.requests if not request.startswith(demo.page)] == []
     assert browser.errors == []

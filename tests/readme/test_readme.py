@@ -38,7 +38,7 @@ def test_five_minutes_end_in_vips_that_answer_and_can_be_maintained(site: Site, 
             site.machines[name].write(readme.config_file, own(name, readme.config))
             exabgp = site.exabgp(name, version, own(name, readme.exabgp))
             stack.enter_context(site.running(exabgp))
-            assert f"{readme.config_file}: good" in site.machines[name].run("vipagent", "check-config")
+            assert f"{readme.config_file}: valid" in site.machines[name].run("vipagent", "check-config")
         wait_until_served(site, VIP, "node1")
         wait_until_served(site, OTHER, "node2")
         assert agent_user(exabgp) == NOBODY

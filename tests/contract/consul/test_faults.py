@@ -40,7 +40,7 @@ def test_21_a_time_to_live_counts_double(server: Consul) -> None:
         killed = time.monotonic()
         watcher.seen.wait_names(MEMBERS, [], 25.0)
         assert time.monotonic() - killed > 10.0
-    assert "10 s to live, which Consul may count double" in detail(watcher)
+    assert "session TTL 10 s (Consul may wait up to twice that)" in detail(watcher)
     peers.close()
 
 

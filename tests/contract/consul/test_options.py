@@ -35,7 +35,7 @@ def refusal(options: dict[str, object], **settings: object) -> str:
         ({"ca": "/dev/null"}, ["ca needs tls: true"]),
         ({"tls": True, "ca": "/nowhere"}, ["ca", "/nowhere", "No such file"]),
         ({"tls": True, "keyfile": "/dev/null"}, ["keyfile needs certfile"]),
-        ({"colour": "red"}, ["colour", "no such option", "token_file", "serf_health"]),
+        ({"colour": "red"}, ["colour", "unknown option", "token_file", "serf_health"]),
     ],
 )
 def test_options_that_never_work(options: dict[str, object], words: list[str]) -> None:

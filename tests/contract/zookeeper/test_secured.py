@@ -160,7 +160,7 @@ def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server accepts any user and password, and rejects requests, which are logged once with the cause."""
-    monkeypatch.setattr(reconciler, "RETRY", (0.2, 0.2))
+    monkeypatch.setattr(reconciler, "REFUSED_DELAY", (0.2, 0.2))
     options = {"auth": "digest", "user": "agent", "password_file": str(password)}
     serves(opened(sessions, digest_server.address, options))
     sessions.pop().backend.close(2.0)
