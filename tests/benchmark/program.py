@@ -60,7 +60,7 @@ class Program:
         self.kill()
 
     def kill(self) -> None:
-        """`kill -9`, and reap."""
+        """Kill it with SIGKILL, and reap it."""
         self._child.kill()
         self._child.wait()
         self._reader.join(allowed(10))

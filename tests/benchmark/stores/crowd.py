@@ -74,7 +74,7 @@ class Driver:
         return line
 
     def kill(self) -> None:
-        """`kill -9`, and reap."""
+        """Kill it with SIGKILL, and reap it."""
         self._child.kill()
         self._child.wait()
 
