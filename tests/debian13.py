@@ -1,10 +1,10 @@
-"""All the tests on a bare Debian 13, which is made for them and entered by a plain chroot.
+"""Run all tests in a minimal Debian 13, in a plain chroot that is created for them.
 
-    python3 -m tests.debian13                     # as root; the root is removed in the end
-    python3 -m tests.debian13 DIRECTORY [WORDS]   # it stays there; the words are for tests/all
+    python3 -m tests.debian13                     # as root; the directory is removed afterwards
+    python3 -m tests.debian13 DIRECTORY [ARGUMENTS]   # keep the directory; arguments of tests/all
 
-What is tested is a clone of the commit that is checked out. The packages come from this machine's mirror
-(mmdebstrap makes the root), and pip is configured in there as it is here.
+It tests a clone of the checked out commit. mmdebstrap creates the directory from this machine's mirror, and
+pip is configured as on this machine.
 """
 
 import os
@@ -19,42 +19,44 @@ from tests.deb.root import ENVIRONMENT, Root
 
 PROJECT = Path(__file__).parents[1]
 CLONE = "/srv/vipagent"
-CONFIGURATION = ("/etc/resolv.conf", "/etc/pip.conf", "/etc/xdg/pip", "~/.config/pip", "~/.pip")
-"""What clients of the network need, as far as this machine has it."""
-PASSED = ("PIP_", "VIPAGENT_", "http")
-"""What the variables of the environment begin with that are passed on."""
-CERTIFICATES = "/srv/pip-certificates.pem"
-"""Not where Debian's own package would replace them."""
+CONFIGURATION_FILES = ("/etc/resolv.conf", "/etc/pip.conf", "/etc/xdg/pip", "~/.config/pip", "~/.pip")
+"""Files of network settings that are copied, if they exist."""
+ENVIRONMENT_PREFIXES = ("PIP_", "VIPAGENT_", "http")
+"""Prefixes of environment variables that are passed to the tests."""
+PIP_CERTIFICATES = "/srv/pip-certificates.pem"
+"""Outside of the directories in which Debian's packages replace files."""
 
 
 def prepare(root: Root) -> dict[str, str]:
-    """Put the clone and the configuration in; return the environment to run in."""
-    place = root.path / CLONE[1:]
-    shutil.rmtree(place, ignore_errors=True)
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(PROJECT), str(place)], check=True)
-    for name in CONFIGURATION:
+    """Copy clone and configuration into the root; return the environment of the tests."""
+    clone = root.path / CLONE[1:]
+    shutil.rmtree(clone, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(PROJECT), str(clone)], check=True)
+    for name in CONFIGURATION_FILES:
         source = Path(name).expanduser()
         target = root.path / name.replace("~", "root").lstrip("/")
         if source.is_dir():
             shutil.copytree(source, target, dirs_exist_ok=True)
         elif source.exists():
             target.write_bytes(source.read_bytes())
-    passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
-    if certificates := passed.get("PIP_CERT"):
-        root.path.joinpath(CERTIFICATES[1:]).write_bytes(Path(certificates).read_bytes())
-        passed["PIP_CERT"] = CERTIFICATES
-    return ENVIRONMENT | passed
+    variables = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIXES)}
+    if certificates := variables.get("PIP_CERT"):
+        root.path.joinpath(PIP_CERTIFICATES[1:]).write_bytes(Path(certificates).read_bytes())
+        variables["PIP_CERT"] = PIP_CERTIFICATES
+    return ENVIRONMENT | variables
 
 
-def run(directory: Path, words: Sequence[str]) -> int:
-    """Run the tests in a root in this directory, and return their status."""
+def run(directory: Path, arguments: Sequence[str]) -> int:
+    """Run the tests in a root in this directory, and return their exit status."""
     root = Root(directory) if directory.joinpath("etc").exists() else Root.make(directory)
     environment = prepare(root)
-    return subprocess.run(root.command(f"{CLONE}/tests/all", *words), env=environment, check=False).returncode
+    return subprocess.run(
+        root.command(f"{CLONE}/tests/all", *arguments), env=environment, check=False
+    ).returncode
 
 
 if __name__ == "__main__":
     if sys.argv[1:]:
         sys.exit(run(Path(sys.argv[1]), sys.argv[2:]))
-    with tempfile.TemporaryDirectory(prefix="vipagent-debian13-") as made:
-        sys.exit(run(Path(made) / "root", ()))
+    with tempfile.TemporaryDirectory(prefix="vipagent-debian13-") as directory:
+        sys.exit(run(Path(directory) / "root", ()))

@@ -1,4 +1,4 @@
-"""Count lines of code: neither blank, nor comment, nor docstring.
+"""Count lines of code, without blank lines, comments and docstrings.
 
 python -m tests.lines
 """
@@ -10,67 +10,67 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LAYOUT = frozenset(
+NON_CODE_TOKENS = frozenset(
     {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     | {tokenize.ENDMARKER}
 )
-"""Tokens that make no line a line of code."""
+"""Tokens that do not count as code."""
 PRODUCT = ("vipagent", "backends")
-LONGEST_FILE = 300
-LONGEST_FUNCTION = 40
-"""Physical lines of the product's files and functions, at most."""
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+"""Maximum number of physical lines of the product's files and functions."""
 TESTING = "vipagent/testing"
-STORE_LAYER_WITHOUT = ("records.py", "plugins.py", "access.py", "options.py")
+NOT_STORE_LAYER = ("records.py", "plugins.py", "access.py", "options.py")
 """Modules of `vipagent/store` that are not the store layer itself: records, plug-ins and options."""
 
 
 def code_lines(source: str) -> int:
-    """Return how many lines of a Python source have code on them."""
+    """Return the number of lines with code in a Python source."""
     used: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in LAYOUT:
+        if token.type not in NON_CODE_TOKENS:
             used.update(range(token.start[0], token.end[0] + 1))
     return len(used - set(_docstring_lines(source)))
 
 
 def _docstring_lines(source: str) -> Iterator[int]:
-    """Yield the lines of strings that stand alone: of modules, classes, functions, and below attributes."""
+    """Yield the line numbers of docstrings of modules, classes, functions and attributes."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Expr(ast.Constant(str()), end_lineno=int(end)):
                 yield from range(node.lineno, end + 1)
 
 
-def counted(files: Iterable[Path]) -> int:
-    """Return the code lines of all files together."""
+def count_lines(files: Iterable[Path]) -> int:
+    """Return the total number of code lines of these files."""
     return sum(code_lines(file.read_text()) for file in files)
 
 
 def packages(root: Path = ROOT) -> dict[str, int]:
-    """Return the code lines of each package of the product, modules of its own only, by its path."""
-    found: dict[str, int] = {}
+    """Return the code lines of each package of the product by path, without subpackages."""
+    counts: dict[str, int] = {}
     for file in sorted(file for top in PRODUCT for file in (root / top).rglob("*.py")):
         package = file.parent.relative_to(root).as_posix()
-        found[package] = found.get(package, 0) + counted([file])
-    return found
+        counts[package] = counts.get(package, 0) + count_lines([file])
+    return counts
 
 
 def totals(root: Path = ROOT) -> dict[str, int]:
-    """Return the code lines of the product, and of its parts that have a limit."""
+    """Return the code lines of the product and of its parts with a limit."""
     by_package = packages(root)
-    store = [file for file in (root / "vipagent/store").glob("*.py") if file.name not in STORE_LAYER_WITHOUT]
+    store = [file for file in (root / "vipagent/store").glob("*.py") if file.name not in NOT_STORE_LAYER]
     return {
         "product without vipagent/testing": sum(
             lines for package, lines in by_package.items() if not f"{package}/".startswith(f"{TESTING}/")
         ),
-        "vipagent/store without records, plug-ins and options": counted(store),
+        "vipagent/store without records, plug-ins and options": count_lines(store),
         **{path: lines for path, lines in by_package.items() if path.startswith("backends/")},
-        "docs/example-backend": counted((root / "docs/example-backend").rglob("*.py")),
+        "docs/example-backend": count_lines((root / "docs/example-backend").rglob("*.py")),
     }
 
 
 def drivers(root: Path = ROOT) -> dict[str, int]:
-    """Return the physical lines of each `driver.py` of a backend, by its path."""
+    """Return the physical lines of each backend's `driver.py` by path."""
     return {
         file.relative_to(root).as_posix(): len(file.read_text().splitlines())
         for file in sorted((root / "backends").glob("*/driver.py"))
@@ -78,33 +78,33 @@ def drivers(root: Path = ROOT) -> dict[str, int]:
 
 
 def overlong(root: Path = ROOT) -> list[str]:
-    """Return the files and functions of the product that are too long, each with its lines."""
+    """Return the files and functions of the product above the limits, with their numbers of lines."""
     return [
         f"{file.relative_to(root)}: {name}: {lines} lines"
         for top in PRODUCT
         for file in sorted((root / top).rglob("*.py"))
-        for name, lines, most in _lengths(file.read_text())
-        if lines > most
+        for name, lines, limit in _lengths(file.read_text())
+        if lines > limit
     ]
 
 
 def _lengths(source: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the file and each function: its name, its lines, and how many it may have."""
-    yield "file", len(source.splitlines()), LONGEST_FILE
+    """Yield name, number of lines and limit of the file and of each function."""
+    yield "file", len(source.splitlines()), MAX_FILE_LINES
     for node in ast.walk(ast.parse(source)):
         match node:
             case (
                 ast.FunctionDef(name=name, end_lineno=int(end))
                 | ast.AsyncFunctionDef(name=name, end_lineno=int(end))
             ):
-                yield name, end - node.lineno + 1, LONGEST_FUNCTION
+                yield name, end - node.lineno + 1, MAX_FUNCTION_LINES
 
 
 def main() -> None:
-    """Print all of it."""
+    """Print all counts."""
     for title, counts in {
         "Code lines by package": packages(),
-        "Code lines in all": totals(),
+        "Code lines in total": totals(),
         "Physical lines of drivers": drivers(),
     }.items():
         print(title)

@@ -1,4 +1,4 @@
-"""Installs exactly the lower bounds that setup.cfg names: `python -m tests.lowest`."""
+"""Install exactly the lower bounds of setup.cfg: `python -m tests.lowest`."""
 
 import configparser
 import re
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def lower_bounds() -> list[str]:
-    """Return every requirement of the distribution and its extras, pinned to its lower bound."""
+    """Return all requirements of the distribution and its extras, pinned to their lower bounds."""
     setup = configparser.ConfigParser()
     setup.read(Path(__file__).parent.parent / "setup.cfg")
     lines = setup["options"]["install_requires"].splitlines()
     for requirements in setup["options.extras_require"].values():
         lines += requirements.splitlines()
-    bounded = re.compile(r"([\w.-]+)>=([\w.]+)(?:,<[\w.]+)?")
-    found = {match[1]: match[2] for line in lines if (match := bounded.fullmatch(line.strip()))}
-    return [f"{name}=={version}" for name, version in found.items()]
+    requirement = re.compile(r"([\w.-]+)>=([\w.]+)(?:,<[\w.]+)?")
+    bounds = {match[1]: match[2] for line in lines if (match := requirement.fullmatch(line.strip()))}
+    return [f"{name}=={version}" for name, version in bounds.items()]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Runs a command as root where `/` is a mount point, with mounts and processes of its own where it was none.
+"""Run a command as root with `/` as a mount point; in a plain chroot, in separate namespaces.
 
     python -m tests.rooted pytest tests/lab
 
-In a plain chroot `/` is a directory like others. The kernel has no name for the mount that it lies on, so
-neither `unshare --mount` nor `ip netns exec` nor mmdebstrap can make its mounts private there. The same
-directory becomes a mount here, in a namespace that ends with the command. Elsewhere nothing happens.
+In a plain chroot `/` is an ordinary directory, and its mount is outside of the chroot: `unshare --mount`,
+`ip netns exec` and mmdebstrap cannot make mounts private. This program bind-mounts the directory on itself,
+in a mount namespace that ends with the command. Elsewhere it only executes the command.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x20000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-OWN = (
+UNSHARE = (
     "unshare",
     "--mount",
     "--pid",
@@ -27,27 +27,27 @@ OWN = (
     '"$@"; exit $?',
     "sh",
 )
-"""The processes are in a separate namespace: its mounts go when they do, however they end. The shell is
-the first of them, for whoever is that must wait for orphans."""
+"""Command prefix with a separate PID namespace: its mounts are removed when its processes have exited. The
+shell has pid 1, and reaps orphans."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def is_mounted() -> bool:
-    """Return whether mounts can be made private, or whether we may not even try."""
+def root_is_mount_point() -> bool:
+    """Return whether mounts can be made private; without root privileges, True."""
     if os.geteuid():
         return True
-    tried = subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL, check=False)
-    return tried.returncode == 0
+    probe = subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL, check=False)
+    return probe.returncode == 0
 
 
 def mount_root() -> None:
     """Make this process's root a mount point, in a separate mount namespace."""
-    here = Path.cwd()
+    directory = Path.cwd()
     _call(_libc.unshare, CLONE_NEWNS)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    # A process that enters a mount namespace is at its root, outside of the chroot. Only from there can the
-    # mount of the chroot be made private, so that the machine's mounts are not affected.
+    # A process that enters a mount namespace is at its root, outside of the chroot. Only from there it can
+    # make the mount of the chroot private, so that the machine's mounts are not affected.
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     _call(_libc.setns, namespace, CLONE_NEWNS)
     _call(_libc.mount, None, b"/", None, MS_REC | MS_PRIVATE, None)
@@ -55,7 +55,7 @@ def mount_root() -> None:
     path = bytes(Path.cwd())
     _call(_libc.mount, path, path, None, MS_BIND | MS_REC, None)
     os.chroot(path)
-    os.chdir(here)
+    os.chdir(directory)
     for descriptor in (root, namespace):
         os.close(descriptor)
 
@@ -68,7 +68,7 @@ def _call(function: "ctypes._NamedFuncPointer", *arguments: object) -> None:
 
 if __name__ == "__main__":
     command = sys.argv[1:]
-    if not is_mounted():
+    if not root_is_mount_point():
         mount_root()
-        command = [*OWN, *command]
+        command = [*UNSHARE, *command]
     os.execvp(command[0], command)

@@ -1,9 +1,9 @@
 """Record the output of the current version, for tests of later versions.
 
     tests/alone .venv/bin/python -m tests.baseline            # writes tests/baseline/VERSION/
-    tests/alone .venv/bin/python -m tests.baseline etcd       # a part of it
+    tests/alone .venv/bin/python -m tests.baseline etcd       # only this part
 
-It needs the servers of all stores, and takes a few minutes.
+It requires the servers of all stores, and takes a few minutes.
 """
 
 import json
@@ -25,32 +25,32 @@ from vipagent.cli import catalog as commands
 from vipagent.config import catalog as configuration
 from vipagent.web.metrics import METRICS
 
-HERE = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?\+00:00")
 INSTANCE = re.compile(r"\b[0-9a-f]{32}\b")
 OPERATOR = re.compile(r'(by\\*": *\\*"|maintenance by )[^"\\ ]+@[^"\\ ]+')
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def main(asked: list[str]) -> None:
+def main(requested: list[str]) -> None:
     """Write files for all names, the routes and each store, or only the requested ones."""
-    target = HERE / __version__
+    target = DIRECTORY / __version__
     target.mkdir(exist_ok=True)
     recorders: dict[str, Callable[[Path], object]] = {"names": _names, "routes": routes.record}
-    recorders |= {name: partial(_live, name) for name in STORES}
-    for name in asked or recorders:
+    recorders |= {name: partial(_record_store, name) for name in STORES}
+    for name in requested or recorders:
         with tempfile.TemporaryDirectory() as scratch:
-            found = recorders[name](Path(scratch))
-        text = normalised(json.dumps(found, indent=1, default=_plain))
+            recorded = recorders[name](Path(scratch))
+        text = normalize(json.dumps(recorded, indent=1, default=_to_json))
         (target / f"{name}.json").write_text(f"{text}\n")
         print(name, flush=True)
 
 
-def _live(name: str, directory: Path) -> object:
+def _record_store(name: str, directory: Path) -> object:
     """Return the content of a store while a service is running."""
     with ExitStack() as stack:
         site = Site(stack.enter_context(STORES[name](directory / "store")), directory, stack)
-        site.live()
+        site.run()
         return site.situations
 
 
@@ -66,19 +66,19 @@ def _names(_directory: Path) -> object:
     }
 
 
-def normalised(text: str) -> str:
+def normalize(text: str) -> str:
     """Replace instances, times and the operator by constant values, in the same order."""
-    for found, replacement in (*_times(text), *_instances(text)):
-        text = text.replace(found, replacement)
+    for original, replacement in (*_times(text), *_instances(text)):
+        text = text.replace(original, replacement)
     return OPERATOR.sub(r"\1operator@host", text)
 
 
 def _times(text: str) -> Iterator[tuple[str, str]]:
-    moments = sorted(set(TIME.findall(text)), key=datetime.fromisoformat)
-    for second, moment in enumerate(moments):
-        precision = "milliseconds" if "." in moment else "seconds"
-        yield moment, f"\0{(FIRST + timedelta(seconds=second)).isoformat(timespec=precision)}"
-    yield "\0", ""  # so that nothing is replaced twice
+    times = sorted(set(TIME.findall(text)), key=datetime.fromisoformat)
+    for second, time in enumerate(times):
+        precision = "milliseconds" if "." in time else "seconds"
+        yield time, f"\0{(FIRST_TIME + timedelta(seconds=second)).isoformat(timespec=precision)}"
+    yield "\0", ""  # marks replaced times, so that none is replaced twice
 
 
 def _instances(text: str) -> Iterator[tuple[str, str]]:
@@ -86,7 +86,7 @@ def _instances(text: str) -> Iterator[tuple[str, str]]:
         yield instance, f"{number:032x}"
 
 
-def _plain(part: object) -> object:
+def _to_json(part: object) -> object:
     """Convert values that JSON does not support."""
     return asdict(part) if is_dataclass(part) and not isinstance(part, type) else str(part)
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.baseline.site import UP, vipagent
+from tests.baseline.site import NEIGHBOR_UP, vipagent
 from tests.baseline.stores import STORE_TIMEOUT
 from tests.benchmark.program import Program
 from tests.servers.process import wait_for
@@ -65,9 +65,14 @@ def record(directory: Path) -> dict[str, Any]:
             file.write_text(json.dumps(agent))
             run = ["vipagent", "run", "--config", str(file)]
             agents[node] = stack.enter_context(Program(run, directory / f"{node}.log"))
-        said = {node: _phases(directory / f"{node}.yaml", agent) for node, agent in agents.items()}
+        commands_by_phase = {
+            node: _phases(directory / f"{node}.yaml", agent) for node, agent in agents.items()
+        }
     return {
-        node: {"configuration": {**configurations[node], "hosts": ["STORE"]}, "commands": said[node]}
+        node: {
+            "configuration": {**configurations[node], "hosts": ["STORE"]},
+            "commands": commands_by_phase[node],
+        }
         for node in NODES
     }
 
@@ -75,36 +80,36 @@ def record(directory: Path) -> dict[str, Any]:
 def _phases(file: Path, agent: Program) -> dict[str, list[str]]:
     """Run until all commands are sent, then drain."""
     _wait_for_all(agent, "announce route", 0)
-    agent.tell(json.dumps(UP))  # all commands are repeated a second later
+    agent.write_line(json.dumps(NEIGHBOR_UP))  # all commands are repeated a second later
     wait_for("all commands are repeated", lambda: agent.commands(" origin igp"), STORE_TIMEOUT)
     phases = {"serving": len(agent.commands())}
     for service in ATTRIBUTES:
-        _operate(file, service, "on")
+        _set_maintenance(file, service, "on")
     _wait_for_all(agent, "65535:0", phases["serving"])
     _wait_for_all(agent, "withdraw route", phases["serving"])
     phases["drained"] = len(agent.commands())
-    lines, first, said = [command.line for command in agent.commands()], 0, {}
+    commands, first, commands_by_phase = [command.line for command in agent.commands()], 0, {}
     for phase, last in phases.items():
-        said[phase] = sorted(set(lines[first:last]))
+        commands_by_phase[phase] = sorted(set(commands[first:last]))
         first = last
     for service in ATTRIBUTES:
-        _operate(file, service, "off")
-    return said
+        _set_maintenance(file, service, "off")
+    return commands_by_phase
 
 
-def _wait_for_all(agent: Program, words: str, since: int) -> None:
+def _wait_for_all(agent: Program, text: str, since: int) -> None:
     """Wait for a command with this text for a VIP of each service."""
 
-    def all_said() -> bool:
-        lines = [command.line for command in agent.commands(words)]
-        late = {command.line for command in agent.commands()[since:]}
+    def all_written() -> bool:
+        commands = [command.line for command in agent.commands(text)]
+        recent = {command.line for command in agent.commands()[since:]}
         return all(
-            any(f" 10.{place}." in line or f"db8:{place}::" in line for line in lines if line in late)
+            any(f" 10.{place}." in line or f"db8:{place}::" in line for line in commands if line in recent)
             for place in range(1, len(ATTRIBUTES) + 1)
         )
 
-    wait_for(f"{words} for each service", all_said, STORE_TIMEOUT)
+    wait_for(f"{text} for each service", all_written, STORE_TIMEOUT)
 
 
-def _operate(file: Path, service: str, action: str) -> None:
+def _set_maintenance(file: Path, service: str, action: str) -> None:
     vipagent("maintenance", action, service, "--node", file.stem, "--config", str(file))

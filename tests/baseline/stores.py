@@ -1,4 +1,4 @@
-"""Real stores, and their content as seen by a foreign client, without our backends."""
+"""Real stores, and their content as read by a foreign client, without our backends."""
 
 import base64
 import fcntl
@@ -32,7 +32,7 @@ class Stored:
     """Includes the prefix; Consul's paths begin without a slash."""
     value: str
     ephemeral: bool
-    """Whether it is ephemeral: by its owner, lease, session or lock."""
+    """Whether it is ephemeral, by owner, lease, session or lock."""
 
 
 class Store(ABC):
@@ -65,7 +65,7 @@ class InZooKeeper(Store):
             value, status = self._client.get(path)
         except NoNodeError:
             return
-        if not names and path.count("/") > PREFIX.count("/") + 2:  # no directory
+        if not names and path.count("/") > PREFIX.count("/") + 2:  # not a directory
             yield Stored(path, value.decode(), status.ephemeralOwner != 0)
 
 
@@ -76,11 +76,11 @@ class InEtcd(Store):
         self.host, self._server = server.address, server
 
     def read(self) -> Iterator[Stored]:
-        first, end = (base64.b64encode(f"{PREFIX}{after}".encode()).decode() for after in "/0")
-        span = {"key": first, "range_end": end}
-        for found in self._server.ask("/v3/kv/range", span, within=STORE_TIMEOUT).get("kvs", ()):
-            path, value = (base64.b64decode(found.get(field, "")).decode() for field in ("key", "value"))
-            yield Stored(path, value, "lease" in found)
+        start, end = (base64.b64encode(f"{PREFIX}{after}".encode()).decode() for after in "/0")
+        key_range = {"key": start, "range_end": end}
+        for entry in self._server.ask("/v3/kv/range", key_range, within=STORE_TIMEOUT).get("kvs", ()):
+            path, value = (base64.b64decode(entry.get(field, "")).decode() for field in ("key", "value"))
+            yield Stored(path, value, "lease" in entry)
 
 
 class InConsul(Store):
@@ -90,10 +90,10 @@ class InConsul(Store):
         self.host, self._server = server.address, server
 
     def read(self) -> Iterator[Stored]:
-        answer = self._server.ask(f"kv{PREFIX}/?recurse", within=STORE_TIMEOUT)
-        for found in json.loads(answer or b"[]"):
-            value = base64.b64decode(found["Value"] or "").decode()
-            yield Stored(found["Key"], value, "Session" in found)
+        reply = self._server.ask(f"kv{PREFIX}/?recurse", within=STORE_TIMEOUT)
+        for entry in json.loads(reply or b"[]"):
+            value = base64.b64decode(entry["Value"] or "").decode()
+            yield Stored(entry["Key"], value, "Session" in entry)
 
 
 class InFiles(Store):
@@ -105,20 +105,20 @@ class InFiles(Store):
     def read(self) -> Iterator[Stored]:
         for file in self._directory.rglob("*"):
             if file.is_file() and not file.name.startswith("."):
-                with file.open("rb") as opened:
-                    value, locked = opened.read().decode(), is_locked(opened.fileno())
+                with file.open("rb") as stream:
+                    value, locked = stream.read().decode(), is_locked(stream.fileno())
                 yield Stored(f"/{file.relative_to(self._directory)}", value, locked)
 
 
 def is_locked(descriptor: int) -> bool:
-    """Return whether another process holds a lock on all of a file."""
-    asked = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    answer: bytes = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
-    return bool(LOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+    """Return whether another process has locked the whole file."""
+    request = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    reply: bytes = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, request)
+    return bool(LOCK.unpack(reply)[0] != fcntl.F_UNLCK)
 
 
 def lock(descriptor: int) -> None:
-    """Lock all of a file until it is closed, as the holder of an ephemeral entry does."""
+    """Lock the whole file until it is closed, like an agent with an ephemeral entry."""
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
 
 

@@ -1,1 +1,1 @@
-"""The agent beside ExaBGP's healthcheck, in one run: `python -m tests.benchmark` writes README's table."""
+"""Compare agent and ExaBGP's healthcheck: `python -m tests.benchmark` writes README's table."""

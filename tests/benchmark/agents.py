@@ -1,4 +1,4 @@
-"""The agent and healthcheck, set up to do the same."""
+"""Start agent and healthcheck with equivalent settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +14,9 @@ def agent(
     """Start one agent with a service for each check.
 
     Args:
-        folder: where its configuration and its store go.
-        checks: a command or URL for each service.
-        key: `command` or `check`.
+        folder: directory of its configuration and store.
+        checks: command or URL of each service.
+        key: the configuration key, `command` or `check`.
         timing: interval, fast_interval, timeout, rise and fall.
     """
     lines = ["node: bench", "backend: file", f"hosts: {folder / 'store'}", "services:"]
@@ -31,11 +31,11 @@ def agent(
 def healthcheck(
     folder: Path, command: str, number: int = 0, timing: Mapping[str, float] = EVERY_SECOND
 ) -> Program:
-    """Start one healthcheck for one VIP; `--debounce`, so that it writes only changes, as the agent does."""
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in timing.items()]
-    words += ["--no-ip-setup", "--withdraw-on-down", "--debounce", "--silent"]
+    """Start one healthcheck for one VIP, with `--debounce`, to write only changes like the agent."""
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in timing.items()]
+    options += ["--no-ip-setup", "--withdraw-on-down", "--debounce", "--silent"]
     return Program(
-        ["exabgp", "healthcheck", f"--cmd={command}", f"--ip={vip(number)}/32", *words],
+        ["exabgp", "healthcheck", f"--cmd={command}", f"--ip={vip(number)}/32", *options],
         folder / "healthcheck.log",
     )
 

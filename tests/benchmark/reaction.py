@@ -1,6 +1,6 @@
-"""How long it takes from the store's event to the line for ExaBGP, beside kazoo alone.
+"""Measure the time from the store's event to the command for ExaBGP, compared with a plain kazoo watch.
 
-`python -m tests.benchmark.reaction` compares them, with 3 VIPs and with 300.
+`python -m tests.benchmark.reaction` compares them with 3 and with 300 VIPs.
 """
 
 import statistics
@@ -29,21 +29,21 @@ def _arguments(address: str, vips: int) -> list[str]:
         "--service=apex",
         "--node=bench",
         "--auth-ip=10.20.255.1",
-        *(f"--vip={vip}" for vip in _others(vips)),
+        *(f"--vip={vip}" for vip in _other_vips(vips)),
         "--settle=0",
         "--rise=1",
         "--release-delay=0.01",
     ]
 
 
-def _others(vips: int) -> list[str]:
-    """Return the VIPs of the other nodes, the one that becomes an orphan first."""
+def _other_vips(vips: int) -> list[str]:
+    """Return the VIPs of the other nodes; the first one loses its owner."""
     return [f"10.20.{255 - number // 200}.{2 + number % 200}" for number in range(vips - 1)]
 
 
 @contextmanager
 def zookeeper(folder: Path) -> Iterator[str]:
-    """Run a ZooKeeper; yields its address."""
+    """Run a ZooKeeper; yield its address."""
     server = ZooKeeper(folder / "zookeeper")
     server.start()
     try:
@@ -52,43 +52,43 @@ def zookeeper(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def take_overs(folder: Path, rounds: int = 500, vips: int = 2) -> tuple[float, float]:
-    """Return median and 99th percentile in seconds, from the end of a member to the announcement's line."""
-    times, _ = beside_kazoo(folder, rounds, vips)
+def takeovers(folder: Path, rounds: int = 500, vips: int = 2) -> tuple[float, float]:
+    """Return median and 99th percentile in seconds from a deregistration to the announcement."""
+    times, _ = compare_with_kazoo(folder, rounds, vips)
     return statistics.median(times), statistics.quantiles(times, n=100)[98]
 
 
-def beside_kazoo(folder: Path, rounds: int, vips: int) -> tuple[list[float], list[float]]:
-    """Return the seconds from each end of a member to the announcement's line, and to a bare watch's.
+def compare_with_kazoo(folder: Path, rounds: int, vips: int) -> tuple[list[float], list[float]]:
+    """Return the seconds from each deregistration to the announcement, and to the line of a kazoo watch.
 
-    Both watch the same server at the same time, each in a separate process.
+    Both watch the same server at the same time, in separate processes.
 
     Args:
-        folder: for the server and the logs.
-        rounds: how many takeovers.
-        vips: of the service.
+        folder: directory of server and logs.
+        rounds: number of takeovers.
+        vips: number of VIPs of the service.
     """
     with zookeeper(folder) as address:
         client = KazooClient(address)
         client.start(10)
-        for vip in _others(vips):
+        for vip in _other_vips(vips):
             client.create(f"{DIRECTORY}/{vip}", ephemeral=True, makepath=True)
-        bare = ["tests.benchmark.watcher", address, DIRECTORY]
+        watcher_arguments = ["tests.benchmark.watcher", address, DIRECTORY]
         try:
             with (
                 Program(_arguments(address, vips), folder / "reaction.log") as agent,
-                Program(bare, folder / "watcher.log") as watcher,
+                Program(watcher_arguments, folder / "watcher.log") as watcher,
             ):
                 agent.wait_for("announce", 0.0)
                 watcher.wait_for("present", 0.0)
-                times = [_once(client, agent, watcher) for _ in range(rounds)]
+                times = [_measure_once(client, agent, watcher) for _ in range(rounds)]
         finally:
             client.stop()
             client.close()
     return [of_agent for of_agent, _ in times], [of_kazoo for _, of_kazoo in times]
 
 
-def _once(client: KazooClient, agent: Program, watcher: Program) -> tuple[float, float]:
+def _measure_once(client: KazooClient, agent: Program, watcher: Program) -> tuple[float, float]:
     start = time.monotonic()
     client.delete(MEMBER)
     of_agent = agent.wait_for(f"announce route {ORPHAN}", start).at - start
@@ -101,10 +101,10 @@ def _once(client: KazooClient, agent: Program, watcher: Program) -> tuple[float,
 
 
 def main() -> None:
-    """Print how much longer than kazoo alone the agent needs."""
+    """Print the times of the agent and of kazoo alone, and their ratio."""
     for vips in (3, 300):
         with tempfile.TemporaryDirectory() as folder:
-            of_agent, of_kazoo = map(statistics.median, beside_kazoo(Path(folder), 300, vips))
+            of_agent, of_kazoo = map(statistics.median, compare_with_kazoo(Path(folder), 300, vips))
         ratio = of_agent / of_kazoo
         print(
             f"{vips} VIPs: {of_agent * 1000:.1f} ms, kazoo alone {of_kazoo * 1000:.1f} ms: {ratio:.2f} times"

@@ -1,7 +1,7 @@
-"""The way of a takeover through our files, from a disappeared znode to the line for ExaBGP.
+"""Trace a takeover through our files, from the deleted znode to the command for ExaBGP.
 
-`python -m tests.benchmark.trace` shows them in the order in which they are entered, on whatever thread, up to
-the write; and that neither a log line nor a record comes before it.
+`python -m tests.benchmark.trace` prints them in the order of their first call, on any thread, until the
+write. It fails if a log line or an event record was created before the write.
 """
 
 import asyncio
@@ -34,46 +34,46 @@ if TYPE_CHECKING:
 MEMBERS = "/exabgp/service/apex"
 ORPHAN = OWNERS[1][0]
 ROOT = Path(__file__).parents[2]
-OURS = (f"{ROOT / 'vipagent'}/", f"{ROOT / 'backends'}/")
-TESTING = f"{ROOT / 'vipagent' / 'testing'}/"
-REPORTS = f"{ROOT / 'vipagent' / 'engine' / 'reporter.py'}"
-"""Makes log lines and records of decisions: nothing of it may come before the write."""
+SOURCE_ROOTS = (f"{ROOT / 'vipagent'}/", f"{ROOT / 'backends'}/")
+TESTING_ROOT = f"{ROOT / 'vipagent' / 'testing'}/"
+REPORTER = f"{ROOT / 'vipagent' / 'engine' / 'reporter.py'}"
+"""Creates log lines and records of decisions, which must happen after the write."""
 
 
 Write = Callable[[int, "ReadableBuffer"], int]
 
 
 class Trace:
-    """Records the files of ours that are entered while it is on, and what else matters."""
+    """Records which of our files are called while it is active."""
 
     def __init__(self) -> None:
         self.files: list[str] = []
         self.reported_first = False
-        """Whether something was reported before the write."""
-        self._on = False
+        """Whether the reporter was called before the write."""
+        self._active = False
 
-    def begin(self) -> None:
-        """Note from now on."""
-        self.files, self.reported_first, self._on = [], False, True
+    def start(self) -> None:
+        """Start recording."""
+        self.files, self.reported_first, self._active = [], False, True
 
-    def end(self) -> None:
-        """Note no more."""
-        self._on = False
+    def stop(self) -> None:
+        """Stop recording."""
+        self._active = False
 
-    def note(self, frame: FrameType, event: str, _argument: Any) -> None:
-        """Take a call, as `sys.setprofile` tells it."""
-        if not self._on or event != "call":
+    def record_call(self, frame: FrameType, event: str, _argument: Any) -> None:
+        """Record a call: the callback of `sys.setprofile`."""
+        if not self._active or event != "call":
             return
         file = frame.f_code.co_filename
-        if TESTING in file:
+        if TESTING_ROOT in file:
             return
-        self.reported_first |= file == REPORTS
-        if file.startswith(OURS) and (name := str(Path(file).relative_to(ROOT))) not in self.files:
+        self.reported_first |= file == REPORTER
+        if file.startswith(SOURCE_ROOTS) and (name := str(Path(file).relative_to(ROOT))) not in self.files:
             self.files.append(name)
 
 
 class Traced:
-    """An agent under an ExaBGP played by hand; the trace ends when the agent writes to it."""
+    """An agent with the test as ExaBGP; the trace stops when the agent writes the announcement."""
 
     def __init__(self, address: str, trace: Trace) -> None:
         (replies, self._replies), (self._commands, commands) = os.pipe(), os.pipe()
@@ -81,48 +81,48 @@ class Traced:
         settings = StoreSettings("node1", "this run", (address,))
         config = AgentConfig("zookeeper", settings, (served(settle=0.0, release_delay=0.01),))
         self.agent = Agent(config, partial(StoreClient, ZooKeeperDriver), replies, commands)
-        self.said = ""
+        self.output = ""
         self._trace = trace
 
-    def writing(self, write: Write) -> Write:
-        """Return `os.write` that ends the trace once ExaBGP is written to."""
+    def stop_on_write(self, write: Write) -> Write:
+        """Return a wrapper of `os.write` that stops the trace at the announcement."""
 
         def traced(descriptor: int, data: "ReadableBuffer") -> int:
             if ORPHAN.encode() in bytes(data):
-                self._trace.end()
+                self._trace.stop()
             return write(descriptor, data)
 
         return traced
 
-    def says(self, text: str) -> bool:
-        """Read what the agent has said, acknowledge it, and return whether that is among it."""
+    def has_written(self, text: str) -> bool:
+        """Read and acknowledge the agent's commands; return whether `text` is in its output."""
         with suppress(BlockingIOError):
-            said = os.read(self._commands, 1 << 16).decode()
-            self.said += said
-            for line in said.splitlines():
+            data = os.read(self._commands, 1 << 16).decode()
+            self.output += data
+            for line in data.splitlines():
                 replies = answer("192.0.2.1") if line.startswith("show") else ["done"]
                 os.write(self._replies, "".join(f"{reply}\n" for reply in replies).encode())
-        return text in self.said
+        return text in self.output
 
 
-async def traced(address: str, trace: Trace) -> None:
-    """Have an agent take over, and note the way of it."""
+async def trace_takeover(address: str, trace: Trace) -> None:
+    """Run an agent, and trace a takeover."""
     client = KazooClient(address)
     client.start(10)
     for vip, *_ in OWNERS[1:]:
         client.create(f"{MEMBERS}/{vip}", ephemeral=True, makepath=True)
     exabgp = Traced(address, trace)
-    os.write = exabgp.writing(os.write)
+    os.write = exabgp.stop_on_write(os.write)
     running = asyncio.get_running_loop().create_task(exabgp.agent.run())
-    await eventually("it announces its own", lambda: exabgp.says("announce route"))
+    await eventually("it announces its own VIP", lambda: exabgp.has_written("announce route"))
     await eventually("it is registered", lambda: _registered(exabgp, client))
-    for _ in range(100):  # until whatever follows the start is over
-        exabgp.says("")
+    for _ in range(100):  # until the tasks of the start are complete
+        exabgp.has_written("")
         await asyncio.sleep(0.02)
-    sys.setprofile(trace.note)
-    trace.begin()
+    sys.setprofile(trace.record_call)
+    trace.start()
     client.delete(f"{MEMBERS}/{ORPHAN}")
-    await eventually("it takes over", lambda: exabgp.says(f"announce route {ORPHAN}/32"))
+    await eventually("it takes over", lambda: exabgp.has_written(f"announce route {ORPHAN}/32"))
     sys.setprofile(None)
     running.cancel()
     exabgp.agent.close()
@@ -131,19 +131,19 @@ async def traced(address: str, trace: Trace) -> None:
 
 
 def _registered(exabgp: Traced, client: KazooClient) -> bool:
-    exabgp.says("")
+    exabgp.has_written("")
     return len(client.get_children(MEMBERS)) == len(OWNERS)
 
 
 def main() -> None:
-    """Print the files, and fail if something came before the write that must not."""
+    """Print the files; exit with 1 if something was reported before the write."""
     trace = Trace()
-    threading.setprofile(trace.note)
+    threading.setprofile(trace.record_call)
     with tempfile.TemporaryDirectory() as folder, zookeeper(Path(folder)) as address:
-        asyncio.run(traced(address, trace))
+        asyncio.run(trace_takeover(address, trace))
     print("\n".join(trace.files))
-    first = "something is reported" if trace.reported_first else "no log line and no record comes"
-    print(f"{len(trace.files)} files; {first} before the write")
+    reports = "something was" if trace.reported_first else "nothing was"
+    print(f"{len(trace.files)} files; {reports} reported before the write")
     sys.exit(1 if trace.reported_first else 0)
 
 

@@ -1,4 +1,4 @@
-"""What kazoo alone needs: a bare ChildrenWatch that writes a line at each change, as the agent would.
+"""A plain ChildrenWatch of kazoo that writes a line per change, for comparison with the agent.
 
 python -m tests.benchmark.watcher ADDRESS DIRECTORY
 """
@@ -11,19 +11,19 @@ from kazoo.client import KazooClient
 
 
 def main(address: str, directory: str) -> None:
-    """Write `present NAME` for each child that comes, and `absent NAME` for each that goes."""
+    """Write `present NAME` for each new child, and `absent NAME` for each deleted one."""
     client = KazooClient(address)
     client.start(10)
     known: set[str] = set()
 
-    def changed(children: list[str]) -> None:
+    def on_change(children: list[str]) -> None:
         now = set(children)
         lines = [f"absent {name}\n" for name in known - now] + [f"present {name}\n" for name in now - known]
         known.clear()
         known.update(now)
         os.write(1, "".join(lines).encode())
 
-    client.ChildrenWatch(directory, changed)
+    client.ChildrenWatch(directory, on_change)
     threading.Event().wait()
 
 

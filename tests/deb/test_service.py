@@ -72,7 +72,7 @@ class Balancer:
         try:
             wait_for(f"the table is {table}", lambda: self.table() == table, within)
         except AssertionError as error:
-            raise AssertionError(f"{error}; found {self.table()}\n{self.exabgp.said()[-5000:]}") from None
+            raise AssertionError(f"{error}; found {self.table()}\n{self.exabgp.output()[-5000:]}") from None
 
     def operate(self, *words: str) -> str:
         """Run an operator command in the root."""

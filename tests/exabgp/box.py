@@ -1,4 +1,4 @@
-"""A single load balancer with a configuration file, and its switch."""
+"""A load balancer whose agent has a configuration file, and its switch."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.servers.process import free_port, wait_for
 
 ADDRESS = "127.0.0.11"
 OTHERS_ROUTE = "10.99.0.1"
-OTHER = f"""
+OTHER_PROCESS = f"""
 import sys
 print("announce route {OTHERS_ROUTE}/32 next-hop self", flush=True)
 for line in sys.stdin:
@@ -26,7 +26,7 @@ for line in sys.stdin:
 
 Services = Mapping[str, Mapping[str, object]]
 Table = Mapping[str, int | None]
-"""The MED of each VIP that is announced."""
+"""MED by announced VIP."""
 
 
 class Box:
@@ -36,7 +36,7 @@ class Box:
         directory: directory of its files.
         version: version of ExaBGP.
         environment: environment of ExaBGP and its API processes.
-        before: command prefix of ExaBGP, for example `setpriv` with options.
+        command_prefix: a program with options that executes ExaBGP, for example `setpriv`.
         asn: its AS number.
     """
 
@@ -45,7 +45,7 @@ class Box:
         directory: Path,
         version: str,
         environment: Mapping[str, str] | None = None,
-        before: Sequence[str] = (),
+        command_prefix: Sequence[str] = (),
         asn: int = bird.ASN + 1,
     ) -> None:
         self.version = version
@@ -53,31 +53,31 @@ class Box:
         self.store = directory / "store"
         self.store.mkdir(parents=True)
         command = agent("run", "--config", str(self.file))
-        processes = {"agent": command, "other": [sys.executable, "-c", OTHER]}
+        processes = {"agent": command, "other": [sys.executable, "-c", OTHER_PROCESS]}
         peer = Peer("node1", ADDRESS, asn, free_port(ADDRESS))
         self.switch = Bird(directory / "switch", SWITCH, [peer])
-        at = (self.switch.address, self.switch.port)
+        switch_address = (self.switch.address, self.switch.port)
         self.exabgp = ExaBGP(
-            Settings(version, environment=environment or {}, before=before),
+            Settings(version, environment=environment or {}, command_prefix=command_prefix),
             directory / peer.name,
             peer,
-            at,
+            switch_address,
             processes,
         )
 
     def write(self, text: str) -> None:
         """Replace the agent's configuration atomically."""
-        draft = self.file.with_suffix(".new")
-        draft.write_text(text)
-        draft.replace(self.file)
+        temporary = self.file.with_suffix(".new")
+        temporary.write_text(text)
+        temporary.replace(self.file)
 
-    def configure(self, services: Services, **top: object) -> None:
-        """Replace it with a valid one, as JSON, which is also YAML."""
+    def configure(self, services: Services, **options: object) -> None:
+        """Replace the agent's configuration with a valid one, in JSON, which is also YAML."""
         shared = {"node": "node1", "backend": "file", "hosts": [str(self.store)]}
-        self.write(json.dumps({**shared, **top, "services": services}))
+        self.write(json.dumps({**shared, **options, "services": services}))
 
     def launch(self) -> None:
-        """Start all processes without waiting."""
+        """Start all processes without waiting for them."""
         self.switch.start()
         self.exabgp.start()
 
@@ -87,7 +87,7 @@ class Box:
         self.switch.stop()
 
     def pid(self) -> int:
-        """Wait for the agent, and return its pid."""
+        """Return the agent's pid; wait until it runs."""
         return self.exabgp.child("agent")
 
     def reload(self) -> None:
@@ -102,29 +102,31 @@ class Box:
         """Wait until the switch has exactly these routes."""
         self.wait_until(f"the table is {table}", lambda: self.table() == table, within)
 
-    def wait_to_hear(self, words: str, times: int = 1, within: float = 10.0) -> None:
-        """Wait until the agent has logged a text a number of times."""
-        self.wait_until(f"{words!r} is logged", lambda: self.said().count(words) >= times, within)
+    def wait_for_log(self, message: str, count: int = 1, within: float = 10.0) -> None:
+        """Wait until the agent has logged a message at least `count` times."""
+        self.wait_until(f"{message!r} is logged", lambda: self.agent_log().count(message) >= count, within)
 
-    def said(self) -> str:
+    def agent_log(self) -> str:
         """Return the agent's log."""
-        return self.exabgp.heard("agent")
+        return self.exabgp.stderr_of("agent")
 
     def wait_until(self, what: str, probe: Callable[[], bool], within: float = 10.0) -> None:
         """Wait for a condition; on a timeout, report the agent's log."""
         try:
             wait_for(f"ExaBGP {self.version}: {what}", probe, within)
         except AssertionError as error:
-            raise AssertionError(f"{error}; the table is {self.table()}\n{self.said()[-5000:]}") from None
+            raise AssertionError(
+                f"{error}; the table is {self.table()}\n{self.agent_log()[-5000:]}"
+            ) from None
 
 
 @contextmanager
 def boxes(
     directory: Path, environment: Mapping[str, str] | None = None, asn: int = bird.ASN + 1
 ) -> Iterator[list[Box]]:
-    """Provide a load balancer of each version."""
+    """Create a load balancer with each ExaBGP version; stop them at the end."""
     with ExitStack() as stack:
-        made = [Box(directory / version, version, environment, asn=asn) for version in VERSIONS]
-        for box in made:
+        created = [Box(directory / version, version, environment, asn=asn) for version in VERSIONS]
+        for box in created:
             stack.callback(box.stop)
-        yield made
+        yield created

@@ -26,12 +26,12 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NodeExistsError, NoNodeError, SessionExpiredError
 from kazoo.protocol.states import KazooState
 
-OWN, TAKEN = 100, 200
-STEP = 0.1
+OWN_MED, TAKEOVER_MED = 100, 200
+REACTION_TIME = 0.1
 """Reaction time to a change in seconds, as in ExaZK."""
-CHECK = 1.0
+CHECK_TIMEOUT = 1.0
 """Timeout of its check in seconds, as in ExaZK."""
-STALE = 1.0
+STALE_POLL_INTERVAL = 1.0
 """Polling interval in seconds for a stale znode of an earlier run, as in ExaZK."""
 
 
@@ -39,7 +39,7 @@ class Version(Enum):
     """Version of ExaZK."""
 
     OLD = "2015"
-    PUBLIC = "2016"
+    NEW = "2016"
 
 
 class ExaZK:
@@ -47,7 +47,7 @@ class ExaZK:
 
     def __init__(self, settings: dict[str, Any], version: Version, period: float) -> None:
         self._settings = settings
-        self._public = version is Version.PUBLIC
+        self._new = version is Version.NEW
         self._period = period
         self._service = settings["zk_path_service"]
         self._own, self._others = settings["srv_auth_ip"], settings["srv_non_auth_ips"]
@@ -61,13 +61,13 @@ class ExaZK:
         """Run until SIGTERM."""
         signal.signal(signal.SIGTERM, self._stop)
         self._client.start()
-        self._client.add_listener(self._session)
+        self._client.add_listener(self._on_session)
         self._client.ensure_path(self._service)
         while self._client.exists(self._znode):
-            time.sleep(STALE)
-        self._client.ChildrenWatch(self._service, self._changed)
+            time.sleep(STALE_POLL_INTERVAL)
+        self._client.ChildrenWatch(self._service, self._on_change)
         while self._wait():
-            self._turn()
+            self._iterate()
         self._client.stop()
         self._client.close()
 
@@ -78,7 +78,7 @@ class ExaZK:
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
-    def _session(self, state: str) -> None:
+    def _on_session(self, state: str) -> None:
         if state == KazooState.SUSPENDED:
             self._withdraw()
         elif state == KazooState.LOST:
@@ -86,39 +86,39 @@ class ExaZK:
         else:
             self._refresh = True
 
-    def _changed(self, _children: list[str]) -> None:
+    def _on_change(self, _children: list[str]) -> None:
         self._refresh = True
 
     def _wait(self) -> bool:
         """Wait for the next poll or a change; return whether to continue."""
         until = time.monotonic() + self._period
         while not (self._refresh or self._recreate or self._stopping) and time.monotonic() < until:
-            time.sleep(STEP)
+            time.sleep(REACTION_TIME)
         return not self._stopping
 
-    def _turn(self) -> None:
+    def _iterate(self) -> None:
         if self._recreate:
             self._register()
         if self._maintenance:
             self._deregister()
             self._withdraw()
-        if not self._checked() or self._client.exists(self._settings["zk_path_maintenance"]):
-            if self._public:
+        if not self._check_succeeds() or self._client.exists(self._settings["zk_path_maintenance"]):
+            if self._new:
                 self._maintenance = True
             else:
                 self._withdraw()
         elif self._client.state == KazooState.CONNECTED:
-            # The public ExaZK registers in the iteration after the end of a maintenance.
+            # The new ExaZK registers in the iteration after the end of a maintenance.
             self._recreate = self._recreate or self._maintenance
             self._maintenance = False
             with contextlib.suppress(SessionExpiredError):
-                self._lines = self._table()
+                self._lines = self._build_lines()
         print("\n".join(self._lines), flush=True)
 
     def _register(self) -> None:
         self._recreate = False
-        known = (SessionExpiredError, NodeExistsError) if self._public else (SessionExpiredError,)
-        with contextlib.suppress(*known):
+        expected = (SessionExpiredError, NodeExistsError) if self._new else (SessionExpiredError,)
+        with contextlib.suppress(*expected):
             self._client.create(self._znode, ephemeral=True)
 
     def _deregister(self) -> None:
@@ -126,31 +126,31 @@ class ExaZK:
         with contextlib.suppress(SessionExpiredError, NoNodeError):
             self._client.delete(self._znode)
 
-    def _checked(self) -> bool:
+    def _check_succeeds(self) -> bool:
         command = self._settings["local_check"]
         with subprocess.Popen(command, shell=True, stdout=subprocess.DEVNULL, process_group=0) as check:
             try:
-                return check.wait(CHECK) == 0
+                return check.wait(CHECK_TIMEOUT) == 0
             except subprocess.TimeoutExpired:
                 os.killpg(check.pid, signal.SIGKILL)
                 return False
 
-    def _table(self) -> list[str]:
+    def _build_lines(self) -> list[str]:
         self._refresh = False
         children = self._client.get_children(self._service)
-        gone = [vip for vip in self._others if vip not in children]
-        back = [vip for vip in self._others if vip in children]
-        if self._public and self._own not in children:
-            back.append(self._own)
-            announced = [(vip, TAKEN) for vip in gone]
+        missing = [vip for vip in self._others if vip not in children]
+        present = [vip for vip in self._others if vip in children]
+        if self._new and self._own not in children:
+            present.append(self._own)
+            announced = [(vip, TAKEOVER_MED) for vip in missing]
         else:
-            announced = [(vip, TAKEN) for vip in gone] + [(self._own, OWN)]
+            announced = [(vip, TAKEOVER_MED) for vip in missing] + [(self._own, OWN_MED)]
         lines = [f"announce route {vip}/32 next-hop self med {med}" for vip, med in announced]
-        return lines + [f"withdraw route {vip}/32" for vip in back]
+        return lines + [f"withdraw route {vip}/32" for vip in present]
 
     def _withdraw(self) -> None:
-        # The old one forgets this, and turns without a pause for while it is in maintenance.
-        self._refresh = self._refresh and not self._public
+        # The old version does not reset this, and iterates without a pause while it is in maintenance.
+        self._refresh = self._refresh and not self._new
         self._lines = [f"withdraw route {vip}/32" for vip in (*self._others, self._own)]
 
 

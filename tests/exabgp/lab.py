@@ -49,16 +49,16 @@ class Node:
     def _arguments(self, site: Site) -> list[str]:
         pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
         check = ["-c", f"test ! -e {self.fails}", "--interval", "0.3", "--rise", "1", "--fall", "2"]
-        named = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
-        return [*named, *pool, *check, "--release-delay", "1", "--drain-delay", str(DRAIN), *site.options]
+        identity = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
+        return [*identity, *pool, *check, "--release-delay", "1", "--drain-delay", str(DRAIN), *site.options]
 
     def signal_agent(self, number: signal.Signals) -> None:
         """Send a signal only to the agent."""
         os.kill(self.exabgp.child(), number)
 
-    def said(self) -> str:
-        """The agent's log."""
-        return self.exabgp.heard("agent")
+    def agent_log(self) -> str:
+        """Return the agent's log."""
+        return self.exabgp.stderr_of("agent")
 
 
 class Lab:
@@ -68,11 +68,11 @@ class Lab:
         peers = [peer(number) for number in (1, 2, 3)]
         self.site = site
         self.switch = Bird(directory / "switch", SWITCH, peers)
-        at = (self.switch.address, self.switch.port)
-        self.nodes = [Node(n, directory / peer.name, site, at, peer) for n, peer in enumerate(peers, 1)]
+        address = (self.switch.address, self.switch.port)
+        self.nodes = [Node(n, directory / peer.name, site, address, peer) for n, peer in enumerate(peers, 1)]
 
     def launch(self) -> None:
-        """Start all processes without waiting."""
+        """Start all processes without waiting for them."""
         self.switch.start()
         for node in self.nodes:
             node.exabgp.start()
@@ -80,7 +80,7 @@ class Lab:
     def start(self) -> None:
         """Start all processes, and wait for the converged state."""
         self.launch()
-        self.wait_for(self.steady(), 40)
+        self.wait_for(self.converged(), 40)
 
     def stop(self) -> None:
         """Stop all processes."""
@@ -100,15 +100,15 @@ class Lab:
             for prefix, routes in self.switch.routes().items()
         }
 
-    def steady(self) -> Table:
+    def converged(self) -> Table:
         """Return the table in which each node announces only its own VIP."""
         return {node.vip: {node.name: OWN} for node in self.nodes}
 
-    def without(self, *gone: Node) -> Table:
-        """Return the table in which the others have taken over the VIPs of `gone`."""
-        left = [node for node in self.nodes if node not in gone]
-        taken = {node.vip: {other.name: TAKEN for other in left} for node in gone if left}
-        return {node.vip: {node.name: OWN} for node in left} | taken
+    def without(self, *failed: Node) -> Table:
+        """Return the table in which the other nodes have taken over the VIPs of `failed`."""
+        remaining = [node for node in self.nodes if node not in failed]
+        taken = {node.vip: {other.name: TAKEN for other in remaining} for node in failed if remaining}
+        return {node.vip: {node.name: OWN} for node in remaining} | taken
 
     def wait_for(self, table: Table, within: float = 10.0) -> None:
         """Wait until the switch has exactly these routes."""
@@ -119,20 +119,21 @@ class Lab:
 
     def changes(self, since: float, vips: Iterable[str] | None = None) -> list[Change]:
         """Return changes of the switch's table since a time, of these VIPs or of all."""
-        wanted = None if vips is None else {f"{vip}/32" for vip in vips}
-        return [c for c in self.switch.changes(since) if wanted is None or c.prefix in wanted]
+        prefixes = None if vips is None else {f"{vip}/32" for vip in vips}
+        return [c for c in self.switch.changes(since) if prefixes is None or c.prefix in prefixes]
 
     def report(self) -> str:
         """Return the last log lines of all processes, for failure reports."""
-        said = {
-            f"{node.name}, {who}": text
+        logs = {
+            f"{node.name}, {source}": text
             for node in self.nodes
-            for who, text in (("agent", node.said()), ("ExaBGP", node.exabgp.process.said()))
+            for source, text in (("agent", node.agent_log()), ("ExaBGP", node.exabgp.process.output()))
         }
-        return "\n".join(f"--- {who}:\n{_tail(text)}" for who, text in said.items())
+        return "\n".join(f"--- {source}:\n{_tail(text)}" for source, text in logs.items())
 
 
 def peer(number: int) -> Peer:
+    """Return node `number` as a neighbour of the switch."""
     address = f"127.0.0.{10 + number}"
     return Peer(f"node{number}", address, bird.ASN + number, free_port(address))
 
@@ -147,12 +148,12 @@ def agent(*arguments: str) -> Sequence[str]:
     return [sys.executable, "-m", "vipagent", *arguments]
 
 
-def never_without_route(changes: Sequence[Change], holders: Iterable[str]) -> bool:
-    """Return whether a VIP was announced at all times, from its first `holders` through all changes."""
-    holding = set(holders)
+def never_without_route(changes: Sequence[Change], announcers: Iterable[str]) -> bool:
+    """Return whether a VIP was announced at all times, from its first `announcers` through all changes."""
+    announcing = set(announcers)
     for change in changes:
-        (holding.add if change.added else holding.discard)(change.peer)
-        if not holding:
+        (announcing.add if change.added else announcing.discard)(change.peer)
+        if not announcing:
             return False
     return True
 

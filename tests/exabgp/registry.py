@@ -33,7 +33,7 @@ class Registry:
         return f"{self._prefix}/{kind}/{SERVICE}" + (f"/{name}" if name else "")
 
     def members(self) -> set[str]:
-        """Return the names of all live registrations."""
+        """Return the VIPs of all live registrations."""
         try:
             return set(self.client.get_children(self.path("service")))
         except NoNodeError:
@@ -41,8 +41,8 @@ class Registry:
 
     def session(self, vip: str) -> int:
         """Return the session that holds a VIP's registration; 0 if there is none."""
-        found = self.client.exists(self.path("service", vip))
-        return found.ephemeralOwner if found else 0
+        status = self.client.exists(self.path("service", vip))
+        return status.ephemeralOwner if status else 0
 
     def states(self) -> set[str]:
         """Return the names of the nodes that publish their state."""

@@ -1,4 +1,4 @@
-"""The files in conf/, with changed addresses, ports and paths, in a site of three load balancers."""
+"""The files in conf/, with changed addresses, ports and paths, on three load balancers."""
 
 import json
 import os
@@ -23,11 +23,11 @@ from vipagent.testing.slowness import allowed
 
 CONF = Path(__file__).parents[2] / "conf"
 SWITCH_AS, BOX_AS = 64500, 64501
-SESSION, HOLD = 6, 9
+SESSION_TIMEOUT, HOLD_TIME = 6, 9
 """Session timeout and hold time in seconds, as in the files."""
 
 
-class Healthy(BaseHTTPRequestHandler):
+class HealthHandler(BaseHTTPRequestHandler):
     """The checked service."""
 
     def do_GET(self) -> None:
@@ -52,7 +52,7 @@ class Node:
         self.exabgp = Process(f"exabgp-{name}", command, directory / f"{name}.log", env)
 
     def crash(self) -> None:
-        """`kill -9` the agent and ExaBGP together."""
+        """Kill the agent and ExaBGP together with SIGKILL."""
         self.exabgp.signal(signal.SIGSTOP)  # so that it does not restart the agent
         pid = self.exabgp.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
@@ -70,13 +70,13 @@ class Rack:
             Peer(f"node{n}", f"127.0.0.{10 + n}", BOX_AS, free_port(f"127.0.0.{10 + n}")) for n in (1, 2, 3)
         ]
         self.switch = Bird(directory / "switch", SWITCH, peers, asn=SWITCH_AS)
-        self.web = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+        self.web = ThreadingHTTPServer(("127.0.0.1", 0), HealthHandler)
         self._copy(directory)
         self.nodes = [Node(peer.name, directory, version, peer) for peer in peers]
 
     def _copy(self, directory: Path) -> None:
         """Copy the files, with these replacements, longer addresses first."""
-        replaced = {
+        replacements = {
             **{f"192.0.2.{number}:2181": self.zookeeper.address for number in (21, 22, 23)},
             **{f"192.0.2.{number}": f"127.0.0.{number}" for number in (11, 12, 13)},
             "192.0.2.1": SWITCH,
@@ -87,7 +87,7 @@ class Rack:
         }
         for source in CONF.iterdir():
             text = source.read_text()
-            for old, new in replaced.items():
+            for old, new in replacements.items():
                 text = text.replace(old, new)
             (directory / source.name).write_text(text)
 
@@ -120,8 +120,8 @@ class Rack:
         try:
             wait_for(what, lambda: self.table() == table, within)
         except AssertionError as error:
-            said = "\n".join(node.exabgp.said()[-3000:] for node in self.nodes)
-            raise AssertionError(f"ExaBGP {self.version}: {error}; found {self.table()}\n{said}") from None
+            output = "\n".join(node.exabgp.output()[-3000:] for node in self.nodes)
+            raise AssertionError(f"ExaBGP {self.version}: {error}; found {self.table()}\n{output}") from None
 
 
 @pytest.fixture(scope="module")
@@ -141,39 +141,44 @@ def operate(*words: str) -> str:
     return done.stdout
 
 
-def test_the_files_serve_a_site(racks: list[Rack]) -> None:
+def test_the_example_files_work_on_three_load_balancers(racks: list[Rack]) -> None:
     for rack in racks:
-        steady = {node.vip: {node.name: OWN} for node in rack.nodes}
-        rack.wait_for("each node announces its own VIP", steady, 40)
+        converged = {node.vip: {node.name: OWN} for node in rack.nodes}
+        rack.wait_for("each node announces its own VIP", converged, 40)
 
     for rack in racks:
         rack.nodes[0].crash()
     for rack in racks:
-        rack.wait_for("the others take over", without_first(rack), SESSION + HOLD + 10)
+        rack.wait_for("the others take over", after_takeover(rack), SESSION_TIMEOUT + HOLD_TIME + 10)
 
     with ThreadPoolExecutor() as operators:
-        list(operators.map(exercise, racks))
+        list(operators.map(drain_second_node, racks))
 
 
-def exercise(rack: Rack) -> None:
+def drain_second_node(rack: Rack) -> None:
+    """Drain the second node with the operator's commands, and end its maintenance."""
     """Put the second of two nodes in maintenance and back, with its agent's file."""
-    dead, second, third = rack.nodes
-    there = ("apex", "--node", second.name, "--config", str(second.config))
-    operate("maintenance", "on", *there, "--reason", "an exercise", "--wait")
-    alone = {dead.vip: {third.name: TAKEN}, second.vip: {third.name: TAKEN}, third.vip: {third.name: OWN}}
-    rack.wait_for("the last node serves alone", alone, 10)
+    crashed, second, third = rack.nodes
+    target = ("apex", "--node", second.name, "--config", str(second.config))
+    operate("maintenance", "on", *target, "--reason", "an exercise", "--wait")
+    last_only = {
+        crashed.vip: {third.name: TAKEN},
+        second.vip: {third.name: TAKEN},
+        third.vip: {third.name: OWN},
+    }
+    rack.wait_for("only the last node announces", last_only, 10)
     [apex] = json.loads(operate("status", "--config", str(third.config), "--json"))
     announced = {vip["vip"]: [by["node"] for by in vip["announced_by"]] for vip in apex["vips"]}
-    assert announced == {vip: [third.name] for vip in alone}
+    assert announced == {vip: [third.name] for vip in last_only}
     nodes = {node["node"]: node for node in apex["nodes"]}
     assert nodes[third.name]["state"] == "serving"
     assert "an exercise" in nodes[second.name]["why"]
-    operate("maintenance", "off", *there)
-    rack.wait_for("the second node is back", without_first(rack), 10)
+    operate("maintenance", "off", *target)
+    rack.wait_for("the second node is back", after_takeover(rack), 10)
 
 
-def without_first(rack: Rack) -> Table:
-    """Return the table without the first node."""
-    dead, *left = rack.nodes
-    taken = {dead.vip: {node.name: TAKEN for node in left}}
-    return taken | {node.vip: {node.name: OWN} for node in left}
+def after_takeover(rack: Rack) -> Table:
+    """Return the table after the first node was taken over."""
+    crashed, *remaining = rack.nodes
+    taken = {crashed.vip: {node.name: TAKEN for node in remaining}}
+    return taken | {node.vip: {node.name: OWN} for node in remaining}

@@ -1,4 +1,4 @@
-"""The BGP gate with all kinds of exabgp.conf, and with an ExaBGP that hangs or is busy (E5)."""
+"""The BGP gate with different configurations, and with an ExaBGP that hangs or is slow (E5)."""
 
 import signal
 import time
@@ -13,11 +13,11 @@ from tests.servers.bird import ASN
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
 
-CLOSED = "ExaBGP does not answer, closing the BGP gate"
-OPENED = "ExaBGP answers again"
-BEFORE_HOLD = 6.0
+GATE_CLOSED = "ExaBGP does not answer, closing the BGP gate"
+GATE_OPENED = "ExaBGP answers again"
+MIN_HOLD_TIME = 6.0
 """Minimum time in seconds until a switch with a hold time of 9 s removes routes after the last keepalive."""
-PAUSE = 10
+FREEZE_DURATION = 10
 """Time in seconds for which an agent is frozen."""
 
 Build = Callable[[Settings], Lab]
@@ -38,14 +38,15 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
 
 
 def wait_until_registered(lab: Lab) -> None:
+    """Wait until all nodes have logged a registration."""
     for node in lab.nodes:
-        wait_for(f"{node.name} has registered", lambda: "register service=" in node.said())  # noqa: B023
+        wait_for(f"{node.name} has registered", lambda: "register service=" in node.agent_log())  # noqa: B023
 
 
-def beside(lab: Lab, node: Node) -> dict[str, dict[str, int | None]]:
-    """Return the table in which the others also announce the VIP of a node."""
+def with_takeovers(lab: Lab, node: Node) -> dict[str, dict[str, int | None]]:
+    """Return the table in which the other nodes also announce the VIP of a node."""
     taken: dict[str, int | None] = {other.name: TAKEN for other in lab.nodes if other is not node}
-    return {**{vip: dict(by) for vip, by in lab.steady().items()}, node.vip: {node.name: 100, **taken}}
+    return {**{vip: dict(meds) for vip, meds in lab.converged().items()}, node.vip: {node.name: 100, **taken}}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def beside(lab: Lab, node: Node) -> dict[str, dict[str, int | None]]:
     ids=["text", "no-events", "text-no-events-no-acks"],
 )
 @pytest.mark.parametrize("version", VERSIONS)
-def test_it_closes_and_opens_with_every_kind_of_configuration(
+def test_the_gate_follows_the_session_with_every_configuration(
     build: Build, version: str, conf: dict[str, Any]
 ) -> None:
     lab = build(Settings(version, **conf))
@@ -67,10 +68,10 @@ def test_it_closes_and_opens_with_every_kind_of_configuration(
     lab.switch.disable(lab.nodes[0].name)
     lab.wait_for(lab.without(lab.nodes[0]), 20)
     lab.switch.enable(lab.nodes[0].name)
-    lab.wait_for(lab.steady(), 30)
+    lab.wait_for(lab.converged(), 30)
 
 
-def test_a_session_that_never_comes_up_leaves_the_vip_to_the_others(build: Build) -> None:
+def test_a_node_whose_session_never_comes_up_does_not_register(build: Build) -> None:
     labs = [build(Settings(version)) for version in VERSIONS]
     for lab in labs:
         conf = lab.nodes[0].exabgp.directory / "exabgp.conf"
@@ -80,10 +81,10 @@ def test_a_session_that_never_comes_up_leaves_the_vip_to_the_others(build: Build
         lab.launch()
     for lab in labs:
         lab.wait_for(lab.without(lab.nodes[0]), 30)
-        assert "register service=" not in lab.nodes[0].said()
+        assert "register service=" not in lab.nodes[0].agent_log()
 
 
-def test_a_hung_exabgp_leaves_the_vip_to_the_others_before_the_switch_notices(build: Build) -> None:
+def test_a_hung_exabgp_is_taken_over_before_the_hold_time_expires(build: Build) -> None:
     labs = [build(Settings(version)) for version in VERSIONS]
     for lab in labs:
         lab.start()
@@ -93,18 +94,18 @@ def test_a_hung_exabgp_leaves_the_vip_to_the_others_before_the_switch_notices(bu
         lab.nodes[0].exabgp.pause()
     for lab in labs:
         node = lab.nodes[0]
-        lab.wait_for(beside(lab, node))
+        lab.wait_for(with_takeovers(lab, node))
         taken = [change.at for change in lab.changes(since, [node.vip]) if change.added]
-        assert min(taken) - since < BEFORE_HOLD
-        wait_for("enough time has passed", lambda: time.time() > since + 3 * BEFORE_HOLD, 4 * BEFORE_HOLD)
+        assert min(taken) - since < MIN_HOLD_TIME
+        wait_for("enough time has passed", lambda: time.time() > since + 3 * MIN_HOLD_TIME, 4 * MIN_HOLD_TIME)
         node.exabgp.resume()
     for lab in labs:
-        lab.wait_for(lab.steady(), 20)
-        said = lab.nodes[0].said()
-        assert (said.count(CLOSED), said.count(OPENED)) == (1, 1)
+        lab.wait_for(lab.converged(), 20)
+        log = lab.nodes[0].agent_log()
+        assert (log.count(GATE_CLOSED), log.count(GATE_OPENED)) == (1, 1)
 
 
-def test_an_exabgp_that_is_busy_and_answers_late_is_not_hung(build: Build) -> None:
+def test_a_slow_exabgp_is_not_considered_hung(build: Build) -> None:
     labs = [build(Settings(version)) for version in VERSIONS]
     for lab in labs:
         lab.start()
@@ -119,12 +120,12 @@ def test_an_exabgp_that_is_busy_and_answers_late_is_not_hung(build: Build) -> No
         time.sleep(0.3)
     for lab in labs:
         assert lab.changes(since) == []
-        assert CLOSED not in lab.nodes[0].said()
-        assert "deregister service=" not in lab.nodes[0].said()
+        assert GATE_CLOSED not in lab.nodes[0].agent_log()
+        assert "deregister service=" not in lab.nodes[0].agent_log()
 
 
 @pytest.mark.parametrize("whole_machine", [False, True], ids=["agent", "machine"])
-def test_an_agent_that_was_paused_does_not_take_exabgp_for_hung(build: Build, whole_machine: bool) -> None:
+def test_a_frozen_agent_does_not_consider_exabgp_hung(build: Build, whole_machine: bool) -> None:
     labs = [build(Settings(version)) for version in VERSIONS]
     for lab in labs:
         lab.start()
@@ -134,12 +135,12 @@ def test_an_agent_that_was_paused_does_not_take_exabgp_for_hung(build: Build, wh
         if whole_machine:
             lab.nodes[0].exabgp.pause()
     since = time.time()
-    wait_for("enough time has passed", lambda: time.time() > since + PAUSE, PAUSE + 5)
+    wait_for("enough time has passed", lambda: time.time() > since + FREEZE_DURATION, FREEZE_DURATION + 5)
     for lab in labs:
         lab.nodes[0].signal_agent(signal.SIGCONT)
         lab.nodes[0].exabgp.resume()
     for lab in labs:
-        lab.wait_for(lab.steady(), 20)
-    time.sleep(BEFORE_HOLD)
+        lab.wait_for(lab.converged(), 20)
+    time.sleep(MIN_HOLD_TIME)
     for lab in labs:
-        assert CLOSED not in lab.nodes[0].said()
+        assert GATE_CLOSED not in lab.nodes[0].agent_log()

@@ -1,4 +1,4 @@
-"""VIPs on the loopback interface, from before the first announcement until after the withdrawal (--ip-setup).
+"""VIPs on the loopback interface, from before the announcement until after the withdrawal (--ip-setup).
 
 Runs in a separate network namespace.
 """
@@ -23,16 +23,16 @@ from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
 from tests.servers.exabgp import VERSIONS
 from tests.servers.process import Process, wait_for
-from tests.servers.realtime import ALL_FIRST, family, going_first
+from tests.servers.realtime import REALTIME_INHERITED, family, realtime_priority
 from tests.servers.zookeeper import ZooKeeper
 from vipagent.testing.slowness import allowed
 
-OWN, THERE, POOLED, LATER = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
-SETS = ("bounding-set", "inh-caps")
-SIX = "2001:db8::1"
+OWN, PRESENT, POOL_ONLY, NEW = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
+CAPABILITY_SETS = ("bounding-set", "inh-caps")
+IPV6 = "2001:db8::1"
 CLONE_NEWNET = 0x40000000
-LOGGED = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
-END_WITHIN = 2.0
+MONITOR_LINE = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
+SHUTDOWN_TIMEOUT = 2.0
 """Maximum shutdown time in seconds (E3)."""
 
 SLOW_TO_CLOSE = """
@@ -52,14 +52,14 @@ main()
 """An agent that blocks for up to 8 s while it closes, until an address is removed."""
 
 Changes = list[tuple[bool, float]]
-"""Time of each change, and whether the item was added or removed."""
+"""Whether an item was added, and the time in seconds, for each change."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture
 def network() -> Iterator[None]:
-    """An empty network namespace for this thread and its child processes."""
+    """Create an empty network namespace for this thread and its child processes."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     try:
@@ -71,18 +71,20 @@ def network() -> Iterator[None]:
 
 
 def ip(*arguments: str) -> str:
+    """Run `ip`, and return its output."""
     return subprocess.run(
         ["ip", *arguments], capture_output=True, text=True, check=True, timeout=allowed(10)
     ).stdout
 
 
-def on_loopback() -> set[str]:
+def loopback_addresses() -> set[str]:
+    """Return the global addresses of the loopback interface."""
     [interface] = json.loads(ip("-j", "address", "show", "dev", "lo"))
-    return {there["local"] for there in interface["addr_info"] if there["scope"] == "global"}
+    return {address["local"] for address in interface["addr_info"] if address["scope"] == "global"}
 
 
 class Addresses:
-    """Changes of the addresses on the loopback interface, with times."""
+    """Record the changes of addresses on the loopback interface, with times."""
 
     def __init__(self, directory: Path) -> None:
         self.process = Process("ip", ["ip", "-ts", "monitor", "address"], directory / "addresses")
@@ -95,45 +97,45 @@ class Addresses:
     def changes(self, address: str) -> Changes:
         """Return all changes of an address."""
         return [
-            (not gone, datetime.fromisoformat(at).astimezone().timestamp())
-            for at, gone, named in LOGGED.findall(self.process.said())
-            if named == address
+            (not deleted, datetime.fromisoformat(at).astimezone().timestamp())
+            for at, deleted, changed in MONITOR_LINE.findall(self.process.output())
+            if changed == address
         ]
 
     def _added(self) -> bool:
-        ip("address", "replace", f"{THERE}/32", "dev", "lo")
-        return bool(self.changes(THERE))
+        ip("address", "replace", f"{PRESENT}/32", "dev", "lo")
+        return bool(self.changes(PRESENT))
 
 
 @pytest.mark.usefixtures("network")
-def test_a_vip_is_there_before_its_announcement_and_goes_after_its_withdrawal(tmp_path: Path) -> None:
-    with everything(tmp_path) as (box, addresses):
+def test_an_address_is_added_before_the_announcement_and_removed_after_the_withdrawal(tmp_path: Path) -> None:
+    with box_and_addresses(tmp_path) as (box, addresses):
         addresses.start()
-        configure(box, OWN, OWN, THERE, POOLED, SIX)
+        configure(box, OWN, OWN, PRESENT, POOL_ONLY, IPV6)
         box.launch()
         box.wait_for({OTHERS_ROUTE: None, OWN: 100})
-        assert on_loopback() == {OWN, THERE, POOLED, SIX}
-        came(addresses, box, OWN)
+        assert loopback_addresses() == {OWN, PRESENT, POOL_ONLY, IPV6}
+        assert_added_before_announcement(addresses, box, OWN)
 
-        configure(box, LATER, THERE, LATER)
+        configure(box, NEW, PRESENT, NEW)
         box.reload()
-        box.wait_for({OTHERS_ROUTE: None, LATER: 100})
-        box.wait_until("removed VIPs are gone", lambda: on_loopback() == {THERE, LATER})
-        came(addresses, box, LATER)
-        went(addresses, box, OWN)
+        box.wait_for({OTHERS_ROUTE: None, NEW: 100})
+        box.wait_until("removed VIPs are gone", lambda: loopback_addresses() == {PRESENT, NEW})
+        assert_added_before_announcement(addresses, box, NEW)
+        assert_removed_after_withdrawal(addresses, box, OWN)
 
         pid = box.pid()
-        with going_first(lambda: family(pid), ALL_FIRST):
+        with realtime_priority(lambda: family(pid), REALTIME_INHERITED):
             os.kill(pid, signal.SIGTERM)
             box.wait_until("a new agent is running", lambda: box.pid() != pid)
-        went(addresses, box, LATER)
+        assert_removed_after_withdrawal(addresses, box, NEW)
         box.exabgp.terminate()
-        wait_for("only the initial address is left", lambda: on_loopback() == {THERE})
-        assert all(there for there, _ in addresses.changes(THERE))
+        wait_for("only the initial address is left", lambda: loopback_addresses() == {PRESENT})
+        assert all(added for added, _ in addresses.changes(PRESENT))
 
 
 @pytest.mark.usefixtures("network")
-def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_nothing(tmp_path: Path) -> None:
+def test_a_frozen_zookeeper_and_a_silent_exabgp_do_not_delay_the_shutdown(tmp_path: Path) -> None:
     zookeeper = ZooKeeper(tmp_path / "zookeeper", tick=1000)
     options = ["--service", "apex", "--node", "node1", "--auth-ip", OWN, "--rise", "1", "--ip-setup"]
     command = agent("run", *options, *zookeeper_options(zookeeper, "/exabgp"))
@@ -143,14 +145,15 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
     ):
         try:
             zookeeper.start()
-            said = tmp_path / "log"
-            wait_for("it is registered", lambda: "register service=apex" in said.read_text(), 20)
-            assert on_loopback() == {OWN}
+            log_file = tmp_path / "log"
+            wait_for("the agent is registered", lambda: "register service=apex" in log_file.read_text(), 20)
+            assert loopback_addresses() == {OWN}
             zookeeper.process.signal(signal.SIGSTOP)
-            with going_first(lambda: family(run.pid), ALL_FIRST):  # its child process removes the addresses
+            # inherited, because a child process removes the addresses
+            with realtime_priority(lambda: family(run.pid), REALTIME_INHERITED):
                 run.terminate()
-                assert run.wait(allowed(END_WITHIN)) == 0
-            assert on_loopback() == set()
+                assert run.wait(allowed(SHUTDOWN_TIMEOUT)) == 0
+            assert loopback_addresses() == set()
         finally:
             run.kill()
             zookeeper.process.signal(signal.SIGCONT)
@@ -158,11 +161,11 @@ def test_the_end_comes_soon_with_a_frozen_zookeeper_and_an_exabgp_that_says_noth
 
 
 @pytest.mark.usefixtures("network")
-def test_what_is_being_tried_again_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_a_retry_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     zookeeper = ZooKeeper(tmp_path / "zookeeper", tick=1000)
     no_ipv6 = "echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6"
     subprocess.run(["sh", "-c", no_ipv6], check=True, timeout=allowed(10))
-    options = ["--service", "apex", "--node", "node1", "--rise", "1", "--ip-setup", "--vip", SIX]
+    options = ["--service", "apex", "--node", "node1", "--rise", "1", "--ip-setup", "--vip", IPV6]
     options += [*zookeeper_options(zookeeper, "/exabgp"), "--auth-ip", OWN]
     command = [sys.executable, "-c", SLOW_TO_CLOSE, "run", *options]
     with (
@@ -171,18 +174,20 @@ def test_what_is_being_tried_again_does_not_hold_up_the_end(tmp_path: Path) -> N
     ):
         try:
             zookeeper.start()
-            wait_for("it has started", lambda: "state=connected" in (tmp_path / "log").read_text(), 20)
-            assert on_loopback() == {OWN}
-            wait_for("a child process retries", lambda: stop_child(run.pid), 20)
+            wait_for(
+                "the store is connected", lambda: "state=connected" in (tmp_path / "log").read_text(), 20
+            )
+            assert loopback_addresses() == {OWN}
+            wait_for("a child process retries", lambda: freeze_child(run.pid), 20)
             run.terminate()
             assert run.wait(allowed(20)) == 0
-            assert on_loopback() == set()
+            assert loopback_addresses() == set()
         finally:
             run.kill()
             zookeeper.stop()
 
 
-def stop_child(pid: int) -> bool:
+def freeze_child(pid: int) -> bool:
     """Freeze the child process that adds addresses; return whether there is one."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with suppress(FileNotFoundError, ProcessLookupError):  # it may exit at any time
@@ -194,25 +199,31 @@ def stop_child(pid: int) -> bool:
 
 @pytest.mark.usefixtures("network")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_cannot_be_set_up_is_left_to_the_others_until_it_is_there(tmp_path: Path, version: str) -> None:
+def test_a_vip_is_not_announced_before_its_address_exists(tmp_path: Path, version: str) -> None:
     """As with ExaBGP's default user, which cannot change addresses."""
-    box = Box(tmp_path / "box", version, before=["setpriv", *(f"--{set_}=-net_admin" for set_ in SETS)])
+    box = Box(
+        tmp_path / "box",
+        version,
+        command_prefix=["setpriv", *(f"--{set_}=-net_admin" for set_ in CAPABILITY_SETS)],
+    )
     checked = {"rise": 1, "command": "true", "interval": 0.3, "settle": 60, "ip_setup": True}
-    services = {"apex": {"auth_ip": OWN, **checked}, "web": {"auth_ip": THERE, **checked}}
-    ip("address", "add", f"{THERE}/32", "dev", "lo")
+    services = {"apex": {"auth_ip": OWN, **checked}, "web": {"auth_ip": PRESENT, **checked}}
+    ip("address", "add", f"{PRESENT}/32", "dev", "lo")
     try:
         box.configure(services)
         box.launch()
-        box.wait_for({OTHERS_ROUTE: None, THERE: 100})
-        box.wait_until("the reason is known", lambda: states(box) == {"apex": "no-address", "web": "serving"})
+        box.wait_for({OTHERS_ROUTE: None, PRESENT: 100})
+        box.wait_until(
+            "the status shows the reason", lambda: states(box) == {"apex": "no-address", "web": "serving"}
+        )
         assert owners(box) == {"apex": None, "web": "node1"}
-        assert "CAP_NET_ADMIN" in box.said()
-        assert f"announce route {OWN}" not in box.said()
+        assert "CAP_NET_ADMIN" in box.agent_log()
+        assert f"announce route {OWN}" not in box.agent_log()
 
         ip("address", "add", f"{OWN}/32", "dev", "lo")
-        box.wait_for({OTHERS_ROUTE: None, THERE: 100, OWN: 100}, 40)
-        box.wait_until("all is well", lambda: owners(box) == {"apex": "node1", "web": "node1"})
-        assert box.said().count("cannot add address") == 1, "it is logged once, not every 10 s"
+        box.wait_for({OTHERS_ROUTE: None, PRESENT: 100, OWN: 100}, 40)
+        box.wait_until("both VIPs are served", lambda: owners(box) == {"apex": "node1", "web": "node1"})
+        assert box.agent_log().count("cannot add address") == 1, "it must be logged once, not every 10 s"
     finally:
         box.stop()
 
@@ -233,7 +244,7 @@ def owners(box: Box) -> dict[str, str | None]:
 
 
 @contextmanager
-def everything(directory: Path) -> Iterator[tuple[Box, Addresses]]:
+def box_and_addresses(directory: Path) -> Iterator[tuple[Box, Addresses]]:
     box, addresses = Box(directory / "box", "5"), Addresses(directory)
     try:
         yield box, addresses
@@ -247,19 +258,20 @@ def configure(box: Box, own: str, *pool: str) -> None:
     box.configure({"apex": {"auth_ip": own, "vip": pool, "settle": 60, "ip_setup": True, **checked}})
 
 
-def came(addresses: Addresses, box: Box, vip: str) -> None:
+def assert_added_before_announcement(addresses: Addresses, box: Box, vip: str) -> None:
     """Assert that an address was added before its VIP was announced."""
-    assert first(addresses.changes(vip), True) < first(announcements(box, vip), True)
+    assert time_of_first(addresses.changes(vip), True) < time_of_first(announcements(box, vip), True)
 
 
-def went(addresses: Addresses, box: Box, vip: str) -> None:
+def assert_removed_after_withdrawal(addresses: Addresses, box: Box, vip: str) -> None:
     """Assert that an address was removed after its VIP was withdrawn."""
-    assert first(addresses.changes(vip), False) > first(announcements(box, vip), False)
+    assert time_of_first(addresses.changes(vip), False) > time_of_first(announcements(box, vip), False)
 
 
 def announcements(box: Box, vip: str) -> Changes:
     return [(change.added, change.at) for change in box.switch.changes() if change.prefix == f"{vip}/32"]
 
 
-def first(changes: Changes, there: bool) -> float:
-    return next(at for came, at in changes if came == there)
+def time_of_first(changes: Changes, added: bool) -> float:
+    """Return the time of the first addition or removal."""
+    return next(at for change, at in changes if change == added)

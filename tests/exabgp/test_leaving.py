@@ -1,4 +1,4 @@
-"""SIGTERM or SIGINT only to the agent: the others announce before it withdraws (E3)."""
+"""SIGTERM or SIGINT only to the agent: the other nodes announce before it withdraws (E3)."""
 
 import signal
 import time
@@ -13,14 +13,14 @@ from tests.servers.bird import Change
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
 
-END = 2.0
+SHUTDOWN_TIMEOUT = 2.0
 """Maximum time in seconds until an agent has exited."""
 REGISTERED = " register service="
-LEAVING = 0.4
+MIN_OVERLAP = 0.4
 """Minimum time in seconds for the other nodes to announce: 0.5, minus ExaBGP's delay of the first change."""
-TRIES = 3
+MAX_ATTEMPTS = 3
 """Maximum number of attempts, because the others may be late on a busy machine."""
-BUSY = 3.0
+TOLERANCE = 3.0
 """Tolerance in seconds for a busy machine."""
 
 Build = Callable[[str], Lab]
@@ -40,23 +40,23 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
         yield new
 
 
-def ended(pid: int) -> bool:
-    """Whether a process has exited, or is a zombie of a stopped parent."""
+def has_exited(pid: int) -> bool:
+    """Return whether a process has exited, or is a zombie of a stopped parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
 
-def leave(lab: Lab, number: signal.Signals) -> list[Change]:
-    """Stop an agent, wait for the next one, and return the changes in the meantime."""
+def restart_agent(lab: Lab, number: signal.Signals) -> list[Change]:
+    """Stop an agent with a signal, wait for the next one, and return the changes in the meantime."""
     node = lab.nodes[0]
-    pid, since, registered = node.exabgp.child(), time.time(), node.said().count(REGISTERED)
+    pid, since, registered = node.exabgp.child(), time.time(), node.agent_log().count(REGISTERED)
     node.signal_agent(number)
-    wait_for("the agent has exited", lambda: ended(pid), END + BUSY, every=0.02)
+    wait_for("the agent has exited", lambda: has_exited(pid), SHUTDOWN_TIMEOUT + TOLERANCE, every=0.02)
     wait_for("a new one is running", lambda: node.exabgp.child() != pid)
-    wait_for("it has registered", lambda: node.said().count(REGISTERED) > registered, 30)
-    lab.wait_for(lab.steady(), 20)
+    wait_for("it has registered", lambda: node.agent_log().count(REGISTERED) > registered, 30)
+    lab.wait_for(lab.converged(), 20)
     return lab.changes(since, [node.vip])
 
 
@@ -66,21 +66,23 @@ def test_the_vip_is_never_without_a_route(build: Build, version: str, number: si
     lab = build(version)
     lab.start()
     for node in lab.nodes:
-        wait_for("it has registered", lambda: REGISTERED in node.said())  # noqa: B023
-    tries = []
-    for _ in range(TRIES):
-        changes = leave(lab, number)
+        wait_for("it has registered", lambda: REGISTERED in node.agent_log())  # noqa: B023
+    attempts = []
+    for _ in range(MAX_ATTEMPTS):
+        changes = restart_agent(lab, number)
         own = [change for change in changes if change.peer == lab.nodes[0].name]
-        assert [change.added for change in own[:2]] == [True, False], "at the lowest rank, then withdrawn"
-        assert own[1].at - own[0].at >= LEAVING
-        tries.append(never_without_route(changes, [lab.nodes[0].name]))
-        if tries[-1]:
+        assert [change.added for change in own[:2]] == [True, False], (
+            "it must be announced at the lowest rank, then withdrawn"
+        )
+        assert own[1].at - own[0].at >= MIN_OVERLAP
+        attempts.append(never_without_route(changes, [lab.nodes[0].name]))
+        if attempts[-1]:
             return
-    raise AssertionError(f"never without a route, in {TRIES} tries: {tries}")
+    raise AssertionError(f"the VIP had a gap in each of {MAX_ATTEMPTS} attempts: {attempts}")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_hung_exabgp_does_not_delay_the_end(build: Build, version: str) -> None:
+def test_a_hung_exabgp_does_not_delay_the_shutdown(build: Build, version: str) -> None:
     lab = build(version)
     lab.start()
     node = lab.nodes[0]
@@ -88,5 +90,5 @@ def test_a_hung_exabgp_does_not_delay_the_end(build: Build, version: str) -> Non
     node.exabgp.pause()
     since = time.monotonic()
     node.signal_agent(signal.SIGTERM)
-    wait_for("the agent has exited", lambda: ended(pid), END + BUSY, every=0.02)
-    assert time.monotonic() - since < END + BUSY
+    wait_for("the agent has exited", lambda: has_exited(pid), SHUTDOWN_TIMEOUT + TOLERANCE, every=0.02)
+    assert time.monotonic() - since < SHUTDOWN_TIMEOUT + TOLERANCE

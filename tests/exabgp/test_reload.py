@@ -1,4 +1,4 @@
-"""SIGHUP: another configuration, without a touch of the routes that stay the same (E3)."""
+"""SIGHUP: another configuration, without changes of unchanged routes (E3)."""
 
 import time
 from collections.abc import Iterator
@@ -7,79 +7,83 @@ import pytest
 
 from tests.exabgp.box import OTHERS_ROUTE, Box, Services, boxes
 
-SAME, DEARER, GONE, NEW = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
+UNCHANGED, CHANGED, REMOVED, ADDED = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
 CHECKED = {"rise": 1, "command": "true", "interval": 0.3}
-START = {
-    "same": {"auth_ip": SAME, **CHECKED},
-    "dearer": {"auth_ip": DEARER, **CHECKED},
-    "gone": {"auth_ip": GONE, **CHECKED},
+INITIAL = {
+    "unchanged": {"auth_ip": UNCHANGED, **CHECKED},
+    "changed": {"auth_ip": CHANGED, **CHECKED},
+    "removed": {"auth_ip": REMOVED, **CHECKED},
 }
-STARTED = {OTHERS_ROUTE: None, SAME: 100, DEARER: 100, GONE: 100}
+INITIAL_TABLE = {OTHERS_ROUTE: None, UNCHANGED: 100, CHANGED: 100, REMOVED: 100}
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Box]]:
     with boxes(tmp_path_factory.mktemp("boxes")) as both:
         for box in both:
-            box.configure(START)
+            box.configure(INITIAL)
             box.launch()
-        for box in both:  # an agent that is told to reload while it starts dies of it, like any program
-            box.wait_for(STARTED)
+        for box in both:  # before its start is complete, SIGHUP would terminate the agent
+            box.wait_for(INITIAL_TABLE)
         yield both
 
 
 @pytest.fixture
 def both(running: list[Box]) -> Iterator[list[Box]]:
-    """A load balancer of each version, with the services of `START`; no agent may end in the meantime."""
-    reload_all(running, START)
+    """Reset both load balancers to the services of `INITIAL`; afterwards, assert that no agent has exited."""
+    reload_all(running, INITIAL)
     for box in running:
-        box.wait_for(STARTED)
+        box.wait_for(INITIAL_TABLE)
     pids = [box.pid() for box in running]
     yield running
     assert [box.pid() for box in running] == pids
 
 
-def reload_all(both: list[Box], services: Services, **top: object) -> None:
+def reload_all(both: list[Box], services: Services, **options: object) -> None:
+    """Write a configuration and reload it, on both load balancers."""
     for box in both:
-        box.configure(services, **top)
+        box.configure(services, **options)
         box.reload()
 
 
-def test_what_stays_the_same_is_not_touched(both: list[Box]) -> None:
+def test_a_reload_does_not_touch_unchanged_routes(both: list[Box]) -> None:
     since = time.time()
-    dearer, new = {**START["dearer"], "med": 300}, {"auth_ip": NEW, **CHECKED}
-    reload_all(both, {"same": START["same"], "dearer": dearer, "new": new})
+    changed, added = {**INITIAL["changed"], "med": 300}, {"auth_ip": ADDED, **CHECKED}
+    reload_all(both, {"unchanged": INITIAL["unchanged"], "changed": changed, "added": added})
     for box in both:
-        box.wait_for({OTHERS_ROUTE: None, SAME: 100, DEARER: 300, NEW: 100})
+        box.wait_for({OTHERS_ROUTE: None, UNCHANGED: 100, CHANGED: 300, ADDED: 100})
         changes = {(change.prefix, change.added) for change in box.switch.changes(since)}
-        assert changes == {(f"{DEARER}/32", True), (f"{GONE}/32", False), (f"{NEW}/32", True)}
+        assert changes == {(f"{CHANGED}/32", True), (f"{REMOVED}/32", False), (f"{ADDED}/32", True)}
 
 
-def test_what_cannot_be_used_is_rejected_and_the_old_stays_in_force(both: list[Box]) -> None:
+def test_an_invalid_configuration_is_rejected_and_the_current_one_kept(both: list[Box]) -> None:
     since = time.time()
-    reload_all(both, {**START, "same": {"auth_ip": "10.0.0.300"}})
+    reload_all(both, {**INITIAL, "unchanged": {"auth_ip": "10.0.0.300"}})
     for box in both:
-        box.wait_to_hear("services.same.auth_ip: '10.0.0.300' is not a valid IP address")
-    reload_all(both, {"same": START["same"]}, node="node2")
+        box.wait_for_log("services.unchanged.auth_ip: '10.0.0.300' is not a valid IP address")
+    reload_all(both, {"unchanged": INITIAL["unchanged"]}, node="node2")
     for box in both:
-        box.wait_to_hear("the node's name and the store's options change only with a restart")
-        assert box.said().count("reload failed, keeping the current configuration: ") == 2, box.said()
-        assert (box.table(), box.switch.changes(since)) == (STARTED, [])
+        box.wait_for_log("the node's name and the store's options change only with a restart")
+        assert box.agent_log().count("reload failed, keeping the current configuration: ") == 2, (
+            box.agent_log()
+        )
+        assert (box.table(), box.switch.changes(since)) == (INITIAL_TABLE, [])
 
 
-def test_a_route_whose_path_identifier_changes_leaves_no_other_behind(both: list[Box]) -> None:
-    """To ExaBGP it is another route: announcing it replaces nothing."""
-    reload_all(both, {**START, "same": {**START["same"], "path_id": 7, "med": 7}})
+def test_a_changed_path_identifier_leaves_no_stale_route(both: list[Box]) -> None:
+    """For ExaBGP it is another route: announcing it does not replace the earlier one."""
+    reload_all(both, {**INITIAL, "unchanged": {**INITIAL["unchanged"], "path_id": 7, "med": 7}})
     for box in both:
-        box.wait_until("one route is left", lambda: meds(box) == [7])  # noqa: B023
+        box.wait_until("only the new route is left", lambda: meds(box) == [7])  # noqa: B023
 
 
 def meds(box: Box) -> list[int | None]:
-    return [route.med for route in box.switch.routes().get(f"{SAME}/32", [])]
+    """Return the MEDs of all routes of the unchanged VIP."""
+    return [route.med for route in box.switch.routes().get(f"{UNCHANGED}/32", [])]
 
 
 def test_services_may_swap_their_vips(both: list[Box]) -> None:
-    swapped = {"same": {**START["gone"], "med": 7}, "gone": {**START["same"], "med": 8}}
-    reload_all(both, {**START, **swapped})
+    swapped = {"unchanged": {**INITIAL["removed"], "med": 7}, "removed": {**INITIAL["unchanged"], "med": 8}}
+    reload_all(both, {**INITIAL, **swapped})
     for box in both:
-        box.wait_for({OTHERS_ROUTE: None, GONE: 7, SAME: 8, DEARER: 100})
+        box.wait_for({OTHERS_ROUTE: None, REMOVED: 7, UNCHANGED: 8, CHANGED: 100})

@@ -1,4 +1,4 @@
-"""ExaBGPs that acknowledge, that do not, that refuse, and one that does not read for a while (E1, E4, G1)."""
+"""ExaBGP without replies, with rejected commands, and temporarily frozen (E1, E4, G1)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from tests.exabgp.lab import TAKEN, Lab, Site
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
 
-STUCK = 30
-"""Seconds for which an ExaBGP does not read its pipes."""
-NOBODY = "127.0.0.77"
-"""No neighbour of any ExaBGP here: a command for it is answered with `error`."""
+FREEZE_DURATION = 30
+"""Time in seconds for which an ExaBGP is frozen and does not read its pipes."""
+UNKNOWN_NEIGHBOR = "127.0.0.77"
+"""Not a neighbour of ExaBGP, which replies `error` to commands for it."""
 
 Build = Callable[..., Lab]
 
@@ -40,32 +40,35 @@ def test_takeover_and_hand_back_work_without_replies(build: Build, version: str)
     node.exabgp.crash()
     lab.wait_for(lab.without(node))
     node.exabgp.start()
-    lab.wait_for(lab.steady(), 15)
+    lab.wait_for(lab.converged(), 15)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_exabgp_refuses_is_retried_and_never_registered(build: Build, version: str) -> None:
-    lab = build(Settings(version), "--neighbor", NOBODY)
+def test_a_rejected_command_is_retried_and_its_vip_not_registered(build: Build, version: str) -> None:
+    lab = build(Settings(version), "--neighbor", UNKNOWN_NEIGHBOR)
     lab.launch()
     node = lab.nodes[0]
     pid = node.exabgp.child()
     wait_for(
-        "the refused command is in the log, more than once",
+        "the rejected command is logged repeatedly",
         lambda: (
-            [f"{NOBODY} announce route {node.vip}/32" in line for line in node.said().splitlines()].count(
-                True
-            )
+            [
+                f"{UNKNOWN_NEIGHBOR} announce route {node.vip}/32" in line
+                for line in node.agent_log().splitlines()
+            ].count(True)
             > 1
         ),
     )
     assert node.exabgp.child() == pid
     # No node is registered, so every node tries to take over from the others, which is also rejected.
     orphan = lab.nodes[1].vip
-    wait_for("others see no registration", lambda: f"announce route {orphan}/32" in node.said())
+    wait_for(
+        "the takeover of another VIP is logged", lambda: f"announce route {orphan}/32" in node.agent_log()
+    )
     assert lab.table() == {}
 
 
-def test_a_stuck_exabgp_blocks_neither_checks_nor_the_store(build: Build) -> None:
+def test_a_frozen_exabgp_blocks_neither_checks_nor_the_store(build: Build) -> None:
     labs = [build(Settings(version)) for version in VERSIONS]
     for lab in labs:
         lab.start()
@@ -78,11 +81,12 @@ def test_a_stuck_exabgp_blocks_neither_checks_nor_the_store(build: Build) -> Non
         node = lab.nodes[0]
         taken = {other.name: TAKEN for other in lab.nodes[1:]}
         stale = {node.name: 100}
-        lab.wait_for({**lab.steady(), node.vip: {**stale, **taken}})  # it deregistered; its route is stuck
+        # The node has deregistered, but the frozen ExaBGP keeps its route.
+        lab.wait_for({**lab.converged(), node.vip: {**stale, **taken}})
         node.fails.unlink()
-    wait_for("enough time has passed", lambda: time.time() > since + STUCK, STUCK + 5)
+    wait_for("enough time has passed", lambda: time.time() > since + FREEZE_DURATION, FREEZE_DURATION + 5)
     for lab in labs:
         lab.nodes[0].exabgp.resume()
     for lab, pid in zip(labs, pids, strict=True):
-        lab.wait_for(lab.steady(), 15)
+        lab.wait_for(lab.converged(), 15)
         assert lab.nodes[0].exabgp.child() == pid

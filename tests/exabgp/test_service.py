@@ -1,4 +1,4 @@
-"""Checks, maintenance, and whatever else may lie in the store (H2, H3, H5, S1, S2)."""
+"""Checks, maintenance, and foreign or hostile entries in the store (H2, H3, H5, S1, S2)."""
 
 import subprocess
 import time
@@ -12,8 +12,8 @@ from tests.exabgp.registry import Registry
 from tests.servers.process import wait_for
 from vipagent.testing.slowness import allowed
 
-NOTICED = 1.0
-"""Seconds in which every agent acts on a key in the store."""
+REACTION_TIMEOUT = 1.0
+"""Maximum time in seconds until all agents have reacted to a key in the store."""
 
 HOSTILE = {
     "not-json": b"{" * 1000,
@@ -26,28 +26,28 @@ HOSTILE = {
     "10.20.255.1\u2028announce route 10.66.6.6 next-hop self": b"",
     "x" * 4000: b"",
 }
-"""Entries by their names, for each kind of directory."""
+"""Hostile entries: values by name."""
 
 
-def operate(lab: Lab, *words: str) -> None:
-    """Run `vipagent maintenance`, as an operator does."""
-    action, *options = words
-    command = agent("maintenance", action, SERVICE, *options, *lab.site.store)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=allowed(20), check=False)
-    assert done.returncode == 0, done.stderr
+def run_maintenance(lab: Lab, *arguments: str) -> None:
+    """Run `vipagent maintenance`."""
+    action, *rest = arguments
+    command = agent("maintenance", action, SERVICE, *rest, *lab.site.store)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=allowed(20), check=False)
+    assert completed.returncode == 0, completed.stderr
 
 
 @contextmanager
-def maintenance(lab: Lab, *what: str, how: tuple[str, ...] = ()) -> Iterator[None]:
-    """Put a node or the service in maintenance, and end it."""
-    operate(lab, "on", *what, *how)
+def maintenance(lab: Lab, *target: str, options: tuple[str, ...] = ()) -> Iterator[None]:
+    """Put a node or the service in maintenance during the context."""
+    run_maintenance(lab, "on", *target, *options)
     try:
         yield
     finally:
-        operate(lab, "off", *what)
+        run_maintenance(lab, "off", *target)
 
 
-def test_a_failing_check_withdraws_and_deregisters_immediately_and_recovery_takes_the_vip_back(
+def test_a_failing_check_withdraws_immediately_and_recovery_takes_the_vip_back(
     lab: Lab, registry: Registry
 ) -> None:
     node = lab.nodes[0]
@@ -56,68 +56,68 @@ def test_a_failing_check_withdraws_and_deregisters_immediately_and_recovery_take
     lab.wait_for(lab.without(node))
     assert node.vip not in registry.members()
     [withdrawn] = [c for c in lab.changes(since, [node.vip]) if not c.added]
-    taken = [c for c in lab.changes(since, [node.vip]) if c.added]
-    assert min(c.at for c in taken) - withdrawn.at < allowed(NOTICED)
-    back = time.time()
+    takeovers = [c for c in lab.changes(since, [node.vip]) if c.added]
+    assert min(c.at for c in takeovers) - withdrawn.at < allowed(REACTION_TIMEOUT)
+    recovered = time.time()
     node.fails.unlink()
-    lab.wait_for(lab.steady())
-    assert never_without_route(lab.changes(back, [node.vip]), ["node2", "node3"])
+    lab.wait_for(lab.converged())
+    assert never_without_route(lab.changes(recovered, [node.vip]), ["node2", "node3"])
 
 
 def test_a_service_in_maintenance_is_withdrawn_everywhere_and_comes_back(lab: Lab) -> None:
-    with maintenance(lab, how=("--reason", "an exercise")):
-        lab.wait_for({}, NOTICED)
-    lab.wait_for(lab.steady(), NOTICED + 2)
+    with maintenance(lab, options=("--reason", "an exercise")):
+        lab.wait_for({}, REACTION_TIMEOUT)
+    lab.wait_for(lab.converged(), REACTION_TIMEOUT + 2)
 
 
 def test_a_node_in_maintenance_is_drained_without_a_gap(lab: Lab, registry: Registry) -> None:
     node = lab.nodes[1]
     since = time.time()
 
-    def looks_elsewhere() -> bool:
+    def is_drained() -> bool:
         routes = lab.switch.routes().get(f"{node.vip}/32", [])
         return any(r.peer == node.name and "65535:0" in r.communities and r.med != OWN for r in routes)
 
     with maintenance(lab, "--node", node.name):
-        wait_for("its route asks the switch to look elsewhere", looks_elsewhere, NOTICED)
-        wait_for("it has deregistered", lambda: node.vip not in registry.members(), NOTICED)
+        wait_for("its route has the community and MED of a drain", is_drained, REACTION_TIMEOUT)
+        wait_for("the node has deregistered", lambda: node.vip not in registry.members(), REACTION_TIMEOUT)
         lab.wait_for(lab.without(node))
-    lab.wait_for(lab.steady())
+    lab.wait_for(lab.converged())
     assert never_without_route(lab.changes(since, [node.vip]), [node.name])
 
 
 def test_maintenance_now_skips_the_drain(lab: Lab) -> None:
     node = lab.nodes[0]
-    with maintenance(lab, "--node", node.name, how=("--now",)):
-        lab.wait_for(lab.without(node), NOTICED)
-    lab.wait_for(lab.steady())
+    with maintenance(lab, "--node", node.name, options=("--now",)):
+        lab.wait_for(lab.without(node), REACTION_TIMEOUT)
+    lab.wait_for(lab.converged())
 
 
 @pytest.mark.parametrize(("name", "value"), [("all", b""), ("node2", b'{"now": [')], ids=["all", "node2"])
-def test_a_foreign_maintenance_znode_counts_whatever_its_value(
+def test_a_foreign_maintenance_znode_counts_with_any_value(
     lab: Lab, registry: Registry, name: str, value: bytes
 ) -> None:
     registry.put("maintenance", name, value)
     try:
-        lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), NOTICED + DRAIN)
+        lab.wait_for({} if name == "all" else lab.without(lab.nodes[1]), REACTION_TIMEOUT + DRAIN)
     finally:
         registry.remove("maintenance", name)
-    lab.wait_for(lab.steady())
+    lab.wait_for(lab.converged())
 
 
 @pytest.mark.parametrize("value", [b"", b'{"node": ["node1"]}' * 10_000], ids=["bare", "hostile"])
 def test_a_foreign_registration_is_a_live_member(lab: Lab, registry: Registry, value: bytes) -> None:
     node = lab.nodes[2]
     node.exabgp.terminate()
-    lab.wait_for(lab.without(node), NOTICED)
+    lab.wait_for(lab.without(node), REACTION_TIMEOUT)
     registry.put("service", node.vip, value, ephemeral=True)
     try:
-        # It is served by somebody who does not speak to our switch: nobody here announces it any more.
-        left = {other.vip: {other.name: 100} for other in lab.nodes[:2]}
-        lab.wait_for(left)
+        # The foreign member has no session with the switch, and the nodes of the lab stop announcing its VIP.
+        remaining = {other.vip: {other.name: 100} for other in lab.nodes[:2]}
+        lab.wait_for(remaining)
     finally:
         registry.remove("service", node.vip)
-    lab.wait_for(lab.without(node), NOTICED)
+    lab.wait_for(lab.without(node), REACTION_TIMEOUT)
 
 
 @pytest.mark.parametrize("kind", ["service", "maintenance", "state"])
@@ -127,10 +127,10 @@ def test_hostile_content_changes_nothing(lab: Lab, registry: Registry, kind: str
     try:
         for name, value in hostile.items():
             registry.put(kind, name, value)
-        # An agent that follows this has seen all that came before it.
-        with maintenance(lab, "--node", "node1", how=("--now",)):
-            lab.wait_for(lab.without(lab.nodes[0]), NOTICED)
-        lab.wait_for(lab.steady())
+        # An agent that reacts to this has also processed all earlier entries.
+        with maintenance(lab, "--node", "node1", options=("--now",)):
+            lab.wait_for(lab.without(lab.nodes[0]), REACTION_TIMEOUT)
+        lab.wait_for(lab.converged())
     finally:
         for name in hostile:
             registry.remove(kind, name.partition("/")[0])

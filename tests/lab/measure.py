@@ -10,7 +10,7 @@ from tests.lab.plan import Standby
 from tests.lab.runs import Outage, last_answer
 from tests.lab.scenarios import NO_LOSS, Bound, Scenario, Served
 from tests.servers.process import wait_for
-from tests.servers.realtime import going_first
+from tests.servers.realtime import realtime_priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
         AssertionError: the lab does not reach the expected state.
     """
     lab.wait_until_converged()
-    with going_first(lab.network.pids):
+    with realtime_priority(lab.network.pids):
         return _measure(lab, scenario)
 
 

@@ -67,7 +67,7 @@ class BirdSwitch(Switch):
         files = ("-c", str(file), "-s", str(self.control), "-P", str(file.with_suffix(".bird-pid")))
         self._daemon("bird", "-f", *files).start()
 
-    def routes(self) -> dict[str, list[bird.Learned]]:
+    def routes(self) -> dict[str, list[bird.Route]]:
         """Return what it knows: for each prefix the routes, best first."""
         return bird.table(bird.ask(self.control, "show route all"))
 

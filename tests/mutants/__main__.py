@@ -1,4 +1,4 @@
-"""Sample mutants, and see how many the pure tests find: `python -m tests.mutants` (needs cosmic-ray)."""
+"""Measure how many sampled mutants the pure tests detect: `python -m tests.mutants` (needs cosmic-ray)."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,66 +7,69 @@ from textwrap import indent
 
 import click
 
-from tests.mutants.chosen import chosen
 from tests.mutants.equivalent import reason
 from tests.mutants.listing import Mutant, mutants, sample
-from tests.mutants.trial import Fate, Result, try_mutant
+from tests.mutants.required import required
+from tests.mutants.trial import Outcome, Result, try_mutant
 
 
 @click.command()
-@click.option("--count", default=100, show_default=True, help="How many mutants, besides the chosen one.")
-@click.option("--seed", default=1, show_default=True, help="The seed of the sample.")
-@click.option("--processes", default=1, show_default=True, help="How many mutants side by side.")
-@click.option("--pick", multiple=True, type=int, help="Only this number of the sample; 0 is the chosen one.")
+@click.option("--count", default=100, show_default=True, help="Number of mutants, without the required one.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the sample.")
+@click.option("--processes", default=1, show_default=True, help="Number of mutants in parallel.")
+@click.option("--pick", multiple=True, type=int, help="Only this mutant of the sample; 0: the required one.")
 def main(count: int, seed: int, processes: int, pick: tuple[int, ...]) -> None:
-    """Change the code in one place at a time, and run the pure tests and 2,000 simulated faults on it.
+    """Change one place of the code at a time, and run the pure tests and 2,000 simulated faults.
 
-    Fails if fewer than 90 % are found, or if the chosen mutant is not.
+    Fail if fewer than 90 % of the mutants are detected.
     """
     found = mutants()
     click.echo(f"{len(found)} mutants, {len(sample(found, seed))} places, seed {seed}")
-    tried = [chosen(found), *sample(found, seed)]
-    numbered = [(number, mutant) for number, mutant in enumerate(tried) if not pick or number in pick]
+    candidates = [required(found), *sample(found, seed)]
+    selected = [(number, mutant) for number, mutant in enumerate(candidates) if not pick or number in pick]
     results: list[Result] = []
     with ThreadPoolExecutor(processes) as pool:
-        waiting = iter(numbered)
-        wanted = len(pick) or count + 1
-        while missing := wanted - len(results):
-            batch = list(islice(waiting, missing))
+        remaining = iter(selected)
+        target = len(pick) or count + 1
+        while missing := target - len(results):
+            batch = list(islice(remaining, missing))
             if not batch:
                 break
-            results += [result for result in pool.map(_try, batch) if result.fate is not Fate.INVALID]
-    _conclude(results)
+            results += [result for result in pool.map(_try, batch) if result.outcome is not Outcome.INVALID]
+    _report(results)
 
 
-def _try(numbered: tuple[int, Mutant]) -> Result:
-    number, mutant = numbered
+def _try(selected: tuple[int, Mutant]) -> Result:
+    number, mutant = selected
     result = try_mutant(mutant)
     place = f"{mutant.path}:{mutant.start[0]} {mutant.operator}"
-    click.echo(f"{number:4} {result.fate}{f' by {result.stage}' if result.stage else ''}: {place}")
+    click.echo(f"{number:4} {result.outcome}{f' by {result.stage}' if result.stage else ''}: {place}")
     return result
 
 
-def _conclude(results: list[Result]) -> None:
-    """Print what survived and the figures; exit with 1 if that is too little."""
-    survivors = [result for result in results if result.fate is Fate.SURVIVED]
+def _report(results: list[Result]) -> None:
+    """Print the survivors and the figures; exit with 1 if too few mutants were detected."""
+    survivors = [result for result in results if result.outcome is Outcome.SURVIVED]
     equivalent = [result for result in survivors if reason(result.mutant)]
     for result in survivors:
-        why = reason(result.mutant)
-        click.echo(f"\n{f'Equivalent: {why}' if why else 'Survived:'}\n{indent(result.diff, '  ')}")
-    able = len(results) - len(equivalent)
-    killed = len(results) - len(survivors)
-    hung = sum(result.fate is Fate.HUNG for result in results)
+        explanation = reason(result.mutant)
+        click.echo(
+            f"\n{f'Equivalent: {explanation}' if explanation else 'Survived:'}\n{indent(result.diff, '  ')}"
+        )
+    detectable = len(results) - len(equivalent)
+    detected = len(results) - len(survivors)
+    hung = sum(result.outcome is Outcome.TIMED_OUT for result in results)
     click.echo(
-        f"{len(results)} tried: {killed} found ({hung} of them hung), {able - killed} survived, "
-        f"{len(equivalent)} equivalent; {killed / len(results):.0%} found, "
-        f"{killed / max(able, 1):.0%} of those that can be"
+        f"{len(results)} mutants: {detected} detected ({hung} by a timeout), "
+        f"{detectable - detected} survived, {len(equivalent)} equivalent; "
+        f"{detected / len(results):.0%} detected, "
+        f"{detected / max(detectable, 1):.0%} without the equivalent ones"
     )
-    sys.exit(0 if killed >= SUFFICIENT * len(results) else 1)
+    sys.exit(0 if detected >= MIN_DETECTED * len(results) else 1)
 
 
-SUFFICIENT = 0.9
-"""The part of the mutants, equivalent ones included, that has to be found."""
+MIN_DETECTED = 0.9
+"""Minimum share of detected mutants, including equivalent ones."""
 
 if __name__ == "__main__":
     main()

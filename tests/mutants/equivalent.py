@@ -1,4 +1,4 @@
-"""Mutants that no test can find, because they do the same."""
+"""Mutants that no test can detect, because their behaviour is the same."""
 
 from tests.mutants.listing import ROOT, Mutant
 
@@ -7,34 +7,34 @@ EQUIVALENT = {
         "vipagent/core/events.py",
         "core/RemoveDecorator",
         "@overload",
-    ): "it is there for the type checker alone",
+    ): "only the type checker uses it",
     (
         "vipagent/core/registration.py",
         "core/ReplaceBinaryOperator_BitOr_BitXor",
         "return self._eligible(state, deadlines) | set(self._stale(state))",
-    ): "a VIP is announced as its owner's, or it is not: none is in both sets",
+    ): "the sets are disjoint: eligible VIPs are announced as their owner, stale ones are not",
     (
         "vipagent/core/preference.py",
         "core/NumberReplacer",
         "stride = max(1, round(count * GOLDEN_RATIO))",
-    ): "of one place or two, both steps visit all in the same order",
+    ): "with one or two places, both strides visit all in the same order",
     (
         "vipagent/exabgp/commands.py",
         "core/NumberReplacer",
         "for vip in [lost[0].vip] if alone else self._prefixes:",
-    ): "what is alone is the first and the last",
+    ): "a single command is both the first and the last",
     (
         "vipagent/exabgp/neighbors.py",
         "core/NumberReplacer",
         "self._waiting_since = 0.0",
-    ): "it is read only while a question is open, and every question sets it",
+    ): "it is read only while a query is open, and every query sets it",
     (
         "vipagent/store/session.py",
         "core/ReplaceUnaryOperator_USub_Not",
         "self.next_keep_alive = -math.inf",
-    ): "it is read only after a sign of life was confirmed, which sets it",
+    ): "it is read only after a heartbeat was confirmed, which sets it",
 }
-"""Why, for a path, an operator, and the line that it changes."""
+"""The reason by path, operator, and changed line."""
 
 
 def reason(mutant: Mutant) -> str:

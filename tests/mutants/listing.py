@@ -1,4 +1,4 @@
-"""List the mutants of the files, and sample them: the same ones for the same seed, whatever else changes."""
+"""List and sample mutants: the sample depends on the seed and on the text of the changed lines only."""
 
 import ast
 import hashlib
@@ -24,9 +24,9 @@ MUTATED = (
     "vipagent/store/session.py",
 )
 REMOVAL = "tests/RemoveStatement"
-NUMBERS = frozenset({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"})
-SETS_AND_BITS = frozenset({"Sub", "BitOr", "BitAnd", "BitXor", "LShift", "RShift"})
-"""Binary operators that may replace each other; across, whatever runs the line finds a wrong type."""
+NUMERIC_OPERATORS = frozenset({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"})
+SET_OPERATORS = frozenset({"Sub", "BitOr", "BitAnd", "BitXor", "LShift", "RShift"})
+"""Binary operators that may replace each other; others would only cause type errors."""
 
 
 @dataclass(frozen=True)
@@ -36,37 +36,37 @@ class Mutant:
     path: str
     operator: str
     occurrence: int
-    """Which place of the file the operator changes, from 0."""
+    """Index of the operator's place in the file, from 0."""
     start: Position
     end: Position
-    identity: str
-    """What stays the same when other lines change."""
+    key: str
+    """Key that does not change with other lines."""
 
     def source(self, original: str) -> str:
         """Return the file with the change.
 
         Raises:
-            ValueError: the operator has nothing to change there.
+            ValueError: the operator does not apply at that place.
         """
         changed = mutate_code(original, operators()[self.operator], self.occurrence)
         if changed is None:
-            raise ValueError(f"{self}: no such place")
+            raise ValueError(f"{self}: the operator does not apply here")
         return str(changed)
 
     def rank(self, seed: int) -> str:
-        """Return the key that puts mutants into the order in which they are sampled."""
-        return hashlib.sha256(f"{seed} {self.identity}".encode()).hexdigest()
+        """Return the sort key for the sample."""
+        return hashlib.sha256(f"{seed} {self.key}".encode()).hexdigest()
 
 
 def operators() -> dict[str, Any]:
-    """Return Cosmic Ray's operators that need no arguments, and our own, by name."""
+    """Return Cosmic Ray's operators without arguments, and our own, by name."""
     classes = {name: get_operator(name) for name in operator_names() if _may_survive(name)}
     found: dict[str, Any] = {name: kind() for name, kind in classes.items() if not kind.arguments()}
     return {**found, REMOVAL: RemoveStatement()}
 
 
 def mutants(root: Path = ROOT) -> list[Mutant]:
-    """Return all mutants of the files, declarations left out: types and the arguments of decorators."""
+    """Return all mutants of the files, except in types and in arguments of decorators."""
     return [
         mutant
         for pattern in MUTATED
@@ -76,9 +76,9 @@ def mutants(root: Path = ROOT) -> list[Mutant]:
 
 
 def sample(found: Iterable[Mutant], seed: int) -> list[Mutant]:
-    """Return one mutant for each place, in the order in which they are to be tried.
+    """Return one mutant per place, in the order of the sample.
 
-    One for each place, because some operators make a dozen of the same comparison, and others one.
+    One per place, because some operators create a dozen mutants of one comparison, and others only one.
     """
     places: dict[tuple[str, Position, Position], Mutant] = {}
     for mutant in sorted(found, key=lambda mutant: mutant.rank(seed)):
@@ -87,27 +87,27 @@ def sample(found: Iterable[Mutant], seed: int) -> list[Mutant]:
 
 
 def _may_survive(operator: str) -> bool:
-    """Return whether there is something to find, but not at once.
+    """Return whether mutants of this operator may survive, without being equivalent.
 
-    Not: a binary operator that becomes one for other types; `is` that becomes `==`, of enumerations and None.
+    Excluded: binary operators for other types, and `==` for `is` (enumerations and None).
     """
     name, *operands = operator.split("_")
     if operands in (["Is", "Eq"], ["IsNot", "NotEq"]):
         return False
     return (
         name != "core/ReplaceBinaryOperator"
-        or NUMBERS.issuperset(operands)
-        or SETS_AND_BITS.issuperset(operands)
+        or NUMERIC_OPERATORS.issuperset(operands)
+        or SET_OPERATORS.issuperset(operands)
     )
 
 
 def _of_file(path: str, source: str) -> Iterator[Mutant]:
-    lines, declared, seen = source.splitlines(), _declarations(source), Counter[str]()
+    lines, declarations, seen = source.splitlines(), _declarations(source), Counter[str]()
     nodes = list(ast_nodes(get_ast(source)))
     for name, operator in operators().items():
         places = (place for node in nodes for place in operator.mutation_positions(node))
         for occurrence, (start, end) in enumerate(places):
-            if any(first <= start < last for first, last in declared):
+            if any(first <= start < last for first, last in declarations):
                 continue
             text = f"{path} {name} {start[1]} {lines[start[0] - 1].strip()}"
             seen[text] += 1
@@ -115,7 +115,7 @@ def _of_file(path: str, source: str) -> Iterator[Mutant]:
 
 
 def _declarations(source: str) -> list[tuple[Position, Position]]:
-    """Return from where to where there are types, and arguments of decorators."""
+    """Return start and end of all types and arguments of decorators."""
     found: list[ast.expr | None] = []
     for node in ast.walk(ast.parse(source)):
         match node:

@@ -1,4 +1,4 @@
-"""Try one mutant: a copy of the tree with the change, and the tests, the fastest first, until one fails."""
+"""Test one mutant: run the tests in a copy of the tree, the fastest first, until one fails."""
 
 import shutil
 import subprocess
@@ -14,30 +14,30 @@ from tests.mutants.listing import ROOT, Mutant
 from vipagent.testing.slowness import allowed
 
 SEEDS, FAULTS = 20, 100
-"""Runs of the simulation, and faults in each: 2,000."""
-HANGS = 20
-"""Seconds after which an import, or one of the quick tests, hangs: the slowest takes 4 s."""
-LONG = 90
-"""Seconds after which a whole stage hangs: the slowest takes 40 s."""
-SIMULATED = f"""
+"""Runs of the simulation, and faults per run: 2,000 in total."""
+QUICK_TIMEOUT = 20
+"""Timeout of an import and of each quick test, in seconds: the slowest test takes 4 s."""
+STAGE_TIMEOUT = 90
+"""Timeout of a stage, in seconds: the slowest takes 40 s."""
+SIMULATION = f"""
 import sys
-from tests.simulation.run import breaks
-sys.exit(any(breaks(seed, {FAULTS}) for seed in range({SEEDS})))
+from tests.simulation.run import fails
+sys.exit(any(fails(seed, {FAULTS}) for seed in range({SEEDS})))
 """
-"""As `python -m tests.simulation`, but without a story of what broke: it takes many runs."""
+"""Like `python -m tests.simulation`, but without minimizing the faults, which takes many runs."""
 
-GROWTH = "tests/quick/core/test_scaling.py"
-"""Measures how long it takes: not fit for a machine that is busy."""
+SCALING = "tests/quick/core/test_scaling.py"
+"""Excluded, because it measures durations, which depend on the machine's load."""
 PROPERTIES = ("tests/quick/core/test_one_node.py", "tests/quick/core/test_cluster.py")
-"""Property tests that take half of the time."""
-NEAREST = {
+"""Property tests, which take half of the time."""
+OWN_TESTS = {
     "vipagent/core": ("tests/quick/core",),
     "vipagent/engine": ("tests/quick/engine",),
     "vipagent/exabgp": ("tests/quick/exabgp", "tests/quick/engine"),
     "vipagent/store": ("tests/quick/store/test_reconciler.py", "tests/quick/store/test_session.py"),
 }
-"""The tests of each package, the first to be run."""
-FURTHER = (
+"""Unit tests by package; those of the mutated package run first."""
+OTHER_TESTS = (
     "tests/unit/store/test_runner.py",
     "tests/quick/store",
     "tests/quick/migration",
@@ -49,33 +49,33 @@ FURTHER = (
     "tests/unit/web/test_metrics.py",
     "tests/unit/web/test_site.py",
 )
-"""Other tests without processes and sockets that go through these packages."""
+"""Other tests of these packages without processes and sockets."""
 OUTPUT = "output"
-COPIED = ("vipagent", "backends", "tests", "conf", "docs", "README.md", "pyproject.toml", "setup.cfg")
+COPIED_PATHS = ("vipagent", "backends", "tests", "conf", "docs", "README.md", "pyproject.toml", "setup.cfg")
 
 
-class Fate(StrEnum):
-    """What becomes of a mutant."""
+class Outcome(StrEnum):
+    """Outcome of a mutant."""
 
     INVALID = "cannot be imported"
-    FOUND = "found"
-    HUNG = "found, it hung"
+    DETECTED = "detected"
+    TIMED_OUT = "detected by a timeout"
     SURVIVED = "survived"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A mutant that was tried."""
+    """Result of testing one mutant."""
 
     mutant: Mutant
     diff: str
-    fate: Fate
+    outcome: Outcome
     stage: str = ""
-    """What found it."""
+    """Test or stage that detected it."""
 
 
 def try_mutant(mutant: Mutant) -> Result:
-    """Run the tests on a copy of the tree with the mutant; return what they found."""
+    """Run the tests on a copy of the tree with the mutant, and return the result."""
     original = (ROOT / mutant.path).read_text()
     changed = mutant.source(original)
     diff = "".join(
@@ -83,31 +83,31 @@ def try_mutant(mutant: Mutant) -> Result:
     )
     with tempfile.TemporaryDirectory(prefix="mutant") as directory:
         tree = Path(directory)
-        for name in COPIED:
+        for name in COPIED_PATHS:
             _copy(ROOT / name, tree / name)
         (tree / mutant.path).write_text(changed)
-        fate, stage = _run_tests(tree, mutant.path)
-    return Result(mutant, diff, fate, stage)
+        outcome, stage = _run_tests(tree, mutant.path)
+    return Result(mutant, diff, outcome, stage)
 
 
-def _run_tests(tree: Path, path: str) -> tuple[Fate, str]:
+def _run_tests(tree: Path, path: str) -> tuple[Outcome, str]:
     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    if _run(tree, HANGS, "-c", f"import {module}, vipagent.engine.engine") is not Fate.SURVIVED:
-        return Fate.INVALID, ""
+    if _run(tree, QUICK_TIMEOUT, "-c", f"import {module}, vipagent.engine.engine") is not Outcome.SURVIVED:
+        return Outcome.INVALID, ""
     for stage, arguments in _stages(path):
-        if (fate := _run(tree, LONG, *arguments)) is not Fate.SURVIVED:
-            return fate, _failed(tree) or stage
-    return Fate.SURVIVED, ""
+        if (outcome := _run(tree, STAGE_TIMEOUT, *arguments)) is not Outcome.SURVIVED:
+            return outcome, _failed_test(tree) or stage
+    return Outcome.SURVIVED, ""
 
 
 def _stages(path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the name of each stage and its command, without Python itself."""
-    nearest = NEAREST[path.rpartition("/")[0]]
-    others = [file for tests in NEAREST.values() for file in tests if file not in nearest]
-    quick = ("-o", f"timeout={HANGS}", *(f"--ignore={file}" for file in (*PROPERTIES, GROWTH)))
-    yield "nearest unit tests", _pytest(*quick, *nearest)
-    yield "other unit tests", _pytest(*quick, *others, *FURTHER)
-    yield "simulation", ("-c", SIMULATED)
+    """Yield the name of each stage and its arguments for Python."""
+    own_tests = OWN_TESTS[path.rpartition("/")[0]]
+    others = [file for tests in OWN_TESTS.values() for file in tests if file not in own_tests]
+    quick = ("-o", f"timeout={QUICK_TIMEOUT}", *(f"--ignore={file}" for file in (*PROPERTIES, SCALING)))
+    yield "unit tests of the package", _pytest(*quick, *own_tests)
+    yield "other unit tests", _pytest(*quick, *others, *OTHER_TESTS)
+    yield "simulation", ("-c", SIMULATION)
     yield "property tests", _pytest(*PROPERTIES)
 
 
@@ -115,7 +115,7 @@ def _pytest(*arguments: str) -> tuple[str, ...]:
     return "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments
 
 
-def _run(tree: Path, seconds: float, *arguments: str) -> Fate:
+def _run(tree: Path, seconds: float, *arguments: str) -> Outcome:
     try:
         with (tree / OUTPUT).open("wb") as output:
             done = subprocess.run(
@@ -128,12 +128,12 @@ def _run(tree: Path, seconds: float, *arguments: str) -> Fate:
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        return Fate.HUNG
-    return Fate.FOUND if done.returncode else Fate.SURVIVED
+        return Outcome.TIMED_OUT
+    return Outcome.DETECTED if done.returncode else Outcome.SURVIVED
 
 
-def _failed(tree: Path) -> str:
-    """Return the test that failed, if pytest has named one."""
+def _failed_test(tree: Path) -> str:
+    """Return the failed test from pytest's output; empty if there is none."""
     lines = (tree / OUTPUT).read_text(errors="replace").splitlines()
     named = (line for line in lines if line.startswith(("FAILED ", "ERROR ")))
     return next(named, "").partition(" - ")[0].partition(" ")[2]

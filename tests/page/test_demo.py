@@ -12,7 +12,7 @@ import pytest
 
 from tests.page.browser import Browser
 from tests.servers.process import free_port, wait_for
-from tests.servers.realtime import family, going_first
+from tests.servers.realtime import family, realtime_priority
 from vipagent.testing.slowness import allowed
 
 VIP = "10.20.255.1"
@@ -43,7 +43,7 @@ class Demo:
     """
 
     def __init__(self, directory: Path) -> None:
-        first = free_port(row=3)
+        first = free_port(count=3)
         self._second = first + 1
         self.page = f"http://127.0.0.1:{self._second}/"
         """Of the second load balancer."""
@@ -104,7 +104,7 @@ def test_a_takeover_is_on_the_page_within_a_second(browser: Browser, demo: Demo)
     browser.open(demo.page)
     browser.wait_for("all is well", lambda: is_well(browser))
     browser.run(OBSERVE)
-    with going_first(lambda: family(browser.pid, demo.pid)):
+    with realtime_priority(lambda: family(browser.pid, demo.pid)):
         demo.press("1")
         browser.wait_for("the take-over", lambda: "▲ taken over" in row(browser))
         assert "takeover" in row(browser)

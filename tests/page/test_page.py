@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.page.browser import Browser
-from tests.unit.web.byhand import ByHand, key
+from tests.unit.web.whole_agent import WholeAgent, key
 from vipagent.store.layout import WHOLE_SERVICE, Kind
 from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
 from vipagent.types import CheckState
@@ -39,8 +39,8 @@ CONTRAST = """
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[ByHand]:
-    agent = ByHand(tmp_path)
+def agent(tmp_path: Path) -> Iterator[WholeAgent]:
+    agent = WholeAgent(tmp_path)
     agent.start()
     agent.wait()
     yield agent
@@ -48,7 +48,7 @@ def agent(tmp_path: Path) -> Iterator[ByHand]:
 
 
 @pytest.fixture
-def hostile(agent: ByHand) -> Iterator[ByHand]:
+def hostile(agent: WholeAgent) -> Iterator[WholeAgent]:
     """The agent's store has hostile content."""
     operator = agent.operator()
     event = Event("2026-01-01T00:00:00.000+00:00", SCRIPT, IMAGE, SCRIPT, BOLD, IMAGE, SCRIPT)
@@ -68,14 +68,14 @@ def hostile(agent: ByHand) -> Iterator[ByHand]:
     operator.close(5.0)
 
 
-def opened(browser: Browser, agent: ByHand) -> str:
+def opened(browser: Browser, agent: WholeAgent) -> str:
     page = f"http://127.0.0.1:{agent.port}/"
     browser.open(page)
     browser.wait_for("the page lives", lambda: "✓ live" in browser.text())
     return page
 
 
-def test_hostile_names_and_reasons_are_text(browser: Browser, hostile: ByHand) -> None:
+def test_hostile_names_and_reasons_are_text(browser: Browser, hostile: WholeAgent) -> None:
     page = opened(browser, hostile)
     for text in (SCRIPT, IMAGE, f"rank 0, {IMAGE}", f"in maintenance by {IMAGE}", BOLD, LONG):
         browser.wait_for(text, lambda: text in browser.text())  # noqa: B023
@@ -85,7 +85,7 @@ def test_hostile_names_and_reasons_are_text(browser: Browser, hostile: ByHand) -
     assert browser.errors == []
 
 
-def test_script_from_elsewhere_would_not_run(browser: Browser, agent: ByHand) -> None:
+def test_script_from_elsewhere_would_not_run(browser: Browser, agent: WholeAgent) -> None:
     """Were there a hole after all, the page's policy is behind it."""
     opened(browser, agent)
     browser.run(
@@ -101,7 +101,7 @@ def test_script_from_elsewhere_would_not_run(browser: Browser, agent: ByHand) ->
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_on_a_phone_and_on_a_desk(
-    browser: Browser, hostile: ByHand, scheme: str, tmp_path: Path
+    browser: Browser, hostile: WholeAgent, scheme: str, tmp_path: Path
 ) -> None:
     opened(browser, hostile)
     browser.wait_for("all is there", lambda: LONG in browser.text())
@@ -116,7 +116,7 @@ def test_it_can_be_read_on_a_phone_and_on_a_desk(
     assert (dark == "rgb(16, 21, 27)") == (scheme == "dark")
 
 
-def test_it_says_when_the_agent_is_gone_and_comes_back_by_itself(browser: Browser, agent: ByHand) -> None:
+def test_it_says_when_the_agent_is_gone_and_comes_back_by_itself(browser: Browser, agent: WholeAgent) -> None:
     opened(browser, agent)
     agent.stop()
     browser.wait_for("it says so", lambda: "✕ disconnected since" in browser.text())

@@ -98,7 +98,7 @@ class Site:
         try:
             yield
         except AssertionError as error:
-            error.add_note(exabgp.said()[-5000:])
+            error.add_note(exabgp.output()[-5000:])
             raise
         finally:
             exabgp.terminate()

@@ -1,4 +1,4 @@
-"""A real BIRD 2 as the switch: its BGP routes, and all of their changes."""
+"""A real BIRD 2 as the switch: its BGP routes and their changes."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class Route:
     """One route of the switch from one peer."""
 
     peer: str
@@ -72,7 +72,7 @@ class Bird:
             asn: its AS number.
         """
         program = shutil.which("bird", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-        assert program, "no BIRD: `apt-get install bird2`"
+        assert program, "BIRD is not installed: run `apt-get install bird2`"
         directory.mkdir(parents=True, exist_ok=True)
         self.address = address
         self.port = free_port(address)
@@ -96,22 +96,22 @@ class Bird:
     def start(self) -> None:
         """Start, and wait until it replies."""
         self.process.start()
-        wait_for("BIRD answers", self._answers)
+        wait_for("BIRD replies", self._replies)
 
     def stop(self) -> None:
         """Stop it."""
         self.process.terminate()
 
-    def ask(self, question: str) -> str:
+    def ask(self, command: str) -> str:
         """Send a command like `birdc`, and return the reply without codes."""
-        return ask(self._socket, question)
+        return ask(self._socket, command)
 
-    def routes(self) -> dict[str, list[Learned]]:
+    def routes(self) -> dict[str, list[Route]]:
         """Return the routes of each prefix, best first."""
         return table(self.ask("show route all"))
 
     def established(self, peer: str) -> bool:
-        """Whether the session with `peer` is up."""
+        """Return whether the session with `peer` is up."""
         return "Established" in self.ask(f"show protocols {peer}")
 
     def disable(self, peer: str) -> None:
@@ -125,11 +125,11 @@ class Bird:
     def changes(self, since: float = 0.0) -> list[Change]:
         """Return all changes of its table, from its log."""
         log = self._log.read_text(errors="replace") if self._log.exists() else ""
-        changes = [_change(match) for match in map(CHANGE.match, log.splitlines()) if match]
+        changes = [_parse_change(match) for match in map(CHANGE.match, log.splitlines()) if match]
         return [change for change in changes if change.at >= since]
 
-    def _answers(self) -> bool:
-        assert self.process.running, f"BIRD has ended:\n{self.process.said()}"
+    def _replies(self) -> bool:
+        assert self.process.running, f"BIRD has exited:\n{self.process.output()}"
         try:
             return bool(self.ask("show status"))
         except OSError:
@@ -152,68 +152,68 @@ class Bird:
             )
 
 
-def ask(path: Path, question: str) -> str:
+def ask(path: Path, command: str) -> str:
     """Send a command to a control socket like `birdc`, and return the reply without codes."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
         control.settimeout(allowed(5))
         control.connect(str(path))
         _read(control)
-        control.sendall(f"{question}\n".encode())
-        answer = _read(control)
-    return "\n".join(CODE.sub("", line, count=1).strip() for line in answer.splitlines())
+        control.sendall(f"{command}\n".encode())
+        reply = _read(control)
+    return "\n".join(CODE.sub("", line, count=1).strip() for line in reply.splitlines())
 
 
-def table(answer: str) -> dict[str, list[Learned]]:
+def table(reply: str) -> dict[str, list[Route]]:
     """Parse the reply to `show route all`: the routes of each prefix, best first."""
-    learned: dict[str, list[Learned]] = {}
-    for prefix, peer, attributes in _routes(answer):
-        learned.setdefault(prefix, []).append(_learned(peer, attributes))
-    return learned
+    routes: dict[str, list[Route]] = {}
+    for prefix, peer, attributes in _routes(reply):
+        routes.setdefault(prefix, []).append(_parse_route(peer, attributes))
+    return routes
 
 
 def _read(control: socket.socket) -> str:
-    answer = b""
-    while not END_OF_REPLY.search(answer):
+    reply = b""
+    while not END_OF_REPLY.search(reply):
         data = control.recv(65536)
         if not data:
             break
-        answer += data
-    return answer.decode()
+        reply += data
+    return reply.decode()
 
 
-def _routes(answer: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _routes(reply: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield prefix, peer and BGP attributes of each route in `show route all`."""
     prefix, peer = "", ""
     attributes: dict[str, str] = {}
-    for line in answer.splitlines():
+    for line in reply.splitlines():
         if attribute := ATTRIBUTE.match(line):
             attributes[attribute[1]] = attribute[2]
         elif path := PATH.search(line):
             if peer:
                 yield prefix, peer, attributes
-            named = PREFIX.match(line)
-            prefix, peer, attributes = (named[1] if named else prefix), path[1], {}
+            prefix_match = PREFIX.match(line)
+            prefix, peer, attributes = (prefix_match[1] if prefix_match else prefix), path[1], {}
     if peer:
         yield prefix, peer, attributes
 
 
-def _learned(peer: str, attributes: dict[str, str]) -> Learned:
+def _parse_route(peer: str, attributes: dict[str, str]) -> Route:
     med = attributes.get("med")
-    return Learned(
+    return Route(
         peer=peer,
         next_hop=attributes.get("next_hop", ""),
         med=int(med) if med else None,
         as_path=tuple(int(asn) for asn in attributes.get("as_path", "").split()),
-        communities=_listed(attributes.get("community", "")),
-        large_communities=_listed(attributes.get("large_community", "")),
+        communities=_parse_communities(attributes.get("community", "")),
+        large_communities=_parse_communities(attributes.get("large_community", "")),
     )
 
 
-def _listed(text: str) -> frozenset[str]:
+def _parse_communities(text: str) -> frozenset[str]:
     """Parse BIRD's `(65000,1) (65535,0)` as `65000:1` and `65535:0`."""
     return frozenset(":".join(re.findall(r"\w+", part)) for part in re.findall(r"\([^)]*\)", text))
 
 
-def _change(match: re.Match[str]) -> Change:
+def _parse_change(match: re.Match[str]) -> Change:
     at = datetime.fromisoformat(match[1]).astimezone().timestamp()
     return Change(at=at, peer=match[2], prefix=match[4], added=match[3] == "added")

@@ -8,9 +8,9 @@ from pathlib import Path
 DAY = timedelta(days=1)
 SETTINGS = """\
 [req]
-distinguished_name = nobody
+distinguished_name = empty
 x509_extensions = authority
-[nobody]
+[empty]
 [authority]
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign

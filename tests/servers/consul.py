@@ -8,9 +8,9 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.debian11 import unpacked
+from tests.servers.debian11 import unpack
 from tests.servers.process import Process, free_port
-from tests.servers.server import Server, Trio
+from tests.servers.server import Server, ThreeServers
 from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
@@ -18,10 +18,10 @@ HOST = "127.0.0.1"
 
 def program() -> Path:
     """Return the path of Consul: `$VIPAGENT_CONSUL`, or Debian 11's."""
-    if elsewhere := os.environ.get("VIPAGENT_CONSUL"):
-        assert Path(elsewhere).is_file(), f"VIPAGENT_CONSUL={elsewhere} is not a file"
-        return Path(elsewhere)
-    return unpacked("consul") / "usr/bin/consul"
+    if configured := os.environ.get("VIPAGENT_CONSUL"):
+        assert Path(configured).is_file(), f"VIPAGENT_CONSUL={configured} is not a file"
+        return Path(configured)
+    return unpack("consul") / "usr/bin/consul"
 
 
 class Consul(Server):
@@ -81,8 +81,8 @@ class Consul(Server):
             request.add_header("X-Consul-Token", self._token)
         try:
             with urllib.request.urlopen(request, timeout=allowed(within), context=self._tls) as answer:
-                answered: bytes = answer.read()
-                return answered
+                body_received: bytes = answer.read()
+                return body_received
         except (OSError, urllib.error.HTTPError):
             return None
 
@@ -90,7 +90,7 @@ class Consul(Server):
         """Send a request that must succeed (JSON unless `body` is bytes); return the parsed response."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = self.ask(path, method, data or None, within=10.0)
-        assert answer is not None, f"{self.address} rejects {method} {path}"
+        assert answer is not None, f"{self.address} rejected {method} {path}"
         return json.loads(answer or b"null")
 
     @property
@@ -105,7 +105,7 @@ class Consul(Server):
         return self.ask("catalog/nodes?consistent") is not None
 
 
-class Cluster(Trio[Consul]):
+class Cluster(ThreeServers[Consul]):
     """A cluster of three servers."""
 
     def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:

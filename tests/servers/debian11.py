@@ -1,6 +1,6 @@
-"""Programs of Debian 11's packages, unpacked without installation.
+"""Programs of Debian 11's packages, unpack without installation.
 
-    python -m tests.servers.debian11 consul      # fetches the package if needed, prints its path
+    python -m tests.servers.debian11 consul      # downloads the package if needed, prints its path
 
 Uses the Debian mirror of the machine's apt configuration. apt's lists and settings are not changed;
 signatures are verified.
@@ -16,19 +16,19 @@ from pathlib import Path
 SUITE = "bullseye"
 
 
-def unpacked(package: str) -> Path:
-    """Return the directory of the package's files; fetch them if needed."""
+def unpack(package: str) -> Path:
+    """Return the directory of the package's files; download them if needed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "vipagent-tests" / f"{package}-{SUITE}"
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as work:
+    target = cache / "vipagent-tests" / f"{package}-{SUITE}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as work:
             _fetch(package, Path(work))
             try:
-                Path(work, "root").rename(place)
+                Path(work, "root").rename(target)
             except OSError:
-                assert place.exists(), f"cannot create {place}"  # otherwise another test run was faster
-    return place
+                assert target.exists(), f"cannot create {target}"  # another test run may have created it
+    return target
 
 
 def _fetch(package: str, work: Path) -> None:
@@ -53,12 +53,12 @@ def _fetch(package: str, work: Path) -> None:
 
 def mirror() -> str:
     """Return the URL of the machine's Debian archive."""
-    form = "$(CREATED_BY) $(ORIGIN) $(CODENAME) $(REPO_URI)"
-    for line in _run(["apt-get", "indextargets", "--format", form], Path.cwd()).splitlines():
+    line_format = "$(CREATED_BY) $(ORIGIN) $(CODENAME) $(REPO_URI)"
+    for line in _run(["apt-get", "indextargets", "--format", line_format], Path.cwd()).splitlines():
         index, origin, codename, address = line.split(" ", 3)
-        if index == "Packages" and origin == "Debian" and "-" not in codename:  # neither updates nor security
+        if index == "Packages" and origin == "Debian" and "-" not in codename:  # not updates or security
             return address
-    raise AssertionError("apt knows no Debian archive: `apt-get update` first, on a Debian machine")
+    raise AssertionError("no Debian archive in apt's configuration: run `apt-get update` on a Debian machine")
 
 
 def _run(command: Sequence[str], directory: Path) -> str:
@@ -69,4 +69,4 @@ def _run(command: Sequence[str], directory: Path) -> str:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print(unpacked(name))
+        print(unpack(name))

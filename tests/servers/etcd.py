@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.process import Process, free_port
-from tests.servers.server import Server, Trio
+from tests.servers.server import Server, ThreeServers
 from vipagent.net.tls import client_context
 from vipagent.testing.slowness import allowed
 
@@ -23,23 +23,25 @@ HOST = "127.0.0.1"
 def executable() -> str:
     """Return the path of etcd: `$VIPAGENT_ETCD`, or Debian's."""
     found = shutil.which(os.environ.get("VIPAGENT_ETCD") or "etcd")
-    assert found, "no etcd: `apt-get install etcd-server`, or set VIPAGENT_ETCD to the path of one"
+    assert found, "etcd is not installed: run `apt-get install etcd-server`, or set VIPAGENT_ETCD to its path"
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """TLS settings of a server: its certificate, and the authority of clients."""
+    """TLS settings of a server: its certificate, and the authority for client certificates."""
 
     cert: Path
     key: Path
     ca: Path
-    demands_clients: bool = False
+    require_client_cert: bool = False
 
     def flags(self) -> list[str]:
         """Return etcd's options."""
-        demand = ["--client-cert-auth", f"--trusted-ca-file={self.ca}"] if self.demands_clients else []
-        return [f"--cert-file={self.cert}", f"--key-file={self.key}", *demand]
+        client_options = (
+            ["--client-cert-auth", f"--trusted-ca-file={self.ca}"] if self.require_client_cert else []
+        )
+        return [f"--cert-file={self.cert}", f"--key-file={self.key}", *client_options]
 
 
 class Etcd(Server):
@@ -105,8 +107,8 @@ class Etcd(Server):
             login = self.ask("/v3/auth/authenticate", {"name": name, "password": password})
             request.add_header("Authorization", login["token"])
         with urllib.request.urlopen(request, timeout=allowed(within), context=self._trust()) as answer:
-            said: dict[str, Any] = json.load(answer)
-            return said
+            reply: dict[str, Any] = json.load(answer)
+            return reply
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric's values; 0 if it does not exist."""
@@ -142,7 +144,7 @@ class Etcd(Server):
         return context
 
 
-class Cluster(Trio[Etcd]):
+class Cluster(ThreeServers[Etcd]):
     """A cluster of three servers."""
 
     def __init__(self, directory: Path, flags: Sequence[str] = ()) -> None:

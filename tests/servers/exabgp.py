@@ -1,6 +1,6 @@
 """A real ExaBGP, 4.2 or 5, with API processes.
 
-    python -m tests.servers.exabgp      # fetches 4.2 if needed, prints its path
+    python -m tests.servers.exabgp      # installs 4.2 if needed, prints its path
 
 Both versions come from PyPI.
 """
@@ -29,8 +29,8 @@ def executable(version: str) -> Path:
     """Return ExaBGP's program: 5 is in the tests' environment, 4 is `VIPAGENT_EXABGP4`."""
     if version == "5":
         return Path(sysconfig.get_path("scripts")) / "exabgp"
-    if named := os.environ.get("VIPAGENT_EXABGP4"):
-        return Path(named)
+    if configured := os.environ.get("VIPAGENT_EXABGP4"):
+        return Path(configured)
     home = Path(os.environ.get("TOX_ENV_DIR", ".tox")).absolute() / EXABGP4.replace("==", "-")
     program = home / "bin" / "exabgp"
     if not program.exists():
@@ -50,7 +50,7 @@ class Settings:
     """BGP hold time, in seconds."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment of ExaBGP and its API processes."""
-    before: Sequence[str] = ()
+    command_prefix: Sequence[str] = ()
     """Command prefix: a program with options that executes ExaBGP."""
     encoder: str = "json"
     """Encoder of events for API processes."""
@@ -97,7 +97,7 @@ class ExaBGP:
             _script(directory, name, command)
         configuration = directory / "exabgp.conf"
         configuration.write_text(_configuration(settings, directory, speaker, switch, list(processes)))
-        command = [*settings.before, str(executable(settings.version)), str(configuration)]
+        command = [*settings.command_prefix, str(executable(settings.version)), str(configuration)]
         self.process = Process("exabgp", command, directory / "exabgp.log", environment(settings, speaker))
         self._commands = {name: list(command) for name, command in processes.items()}
         self._children: set[tuple[int, str]] = set()
@@ -107,12 +107,12 @@ class ExaBGP:
         self.process.start()
 
     def children(self) -> list[int]:
-        """Pids of its API processes, while it is running."""
+        """Return the pids of its API processes, while it is running."""
         if not self.process.running:
             return []
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         children = [int(pid) for pid in task.read_text().split() if _command(pid) in self._commands.values()]
-        self._children.update((pid, _birth(pid)) for pid in children)
+        self._children.update((pid, _start_time(pid)) for pid in children)
         return children
 
     def child(self, name: str | None = None) -> int:
@@ -123,15 +123,15 @@ class ExaBGP:
                 pid for pid in self.children() if name is None or _command(str(pid)) == self._commands[name]
             ]
 
-        return wait_for("ExaBGP runs its API process", found)[0]
+        return wait_for("ExaBGP has started its API process", found)[0]
 
     def kill(self) -> None:
-        """`kill -9` only ExaBGP; its API processes read end of file."""
+        """Kill only ExaBGP with SIGKILL; its API processes read end of file."""
         self.children()
         self.process.kill()
 
     def crash(self) -> None:
-        """`kill -9` the API processes and ExaBGP together, like a failure of the machine."""
+        """Kill the API processes and ExaBGP together with SIGKILL, like a failure of the machine."""
         self.process.signal(signal.SIGSTOP)  # so that it does not restart the API processes
         for pid in self.children():
             _kill(pid)
@@ -147,18 +147,18 @@ class ExaBGP:
         self.process.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT."""
+        """Continue it with SIGCONT."""
         self.process.signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Stop it and all of its child processes, in any state."""
         self.resume()
         self.terminate(5.0)
-        for pid, birth in self._children:
-            if birth and _birth(pid) == birth:
+        for pid, start_time in self._children:
+            if start_time and _start_time(pid) == start_time:
                 _kill(pid)
 
-    def heard(self, name: str) -> str:
+    def stderr_of(self, name: str) -> str:
         """Return the stderr output of the API process `name`."""
         log = self.directory / f"{name}.log"
         return log.read_text(errors="replace") if log.exists() else ""
@@ -203,7 +203,7 @@ def _command(pid: str) -> list[str]:
         return []
 
 
-def _birth(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """Return the start time of a process, which identifies it together with its pid."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
-ANSWER = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000
+RESPONSES = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000
 
 
 class Flood:
@@ -30,7 +30,7 @@ class Flood:
         threading.Thread(target=self._count, daemon=True).start()
 
     def _count(self) -> None:
-        with suppress(ValueError):  # closed
+        with suppress(ValueError):  # the pipe was closed
             for _ in self._lines:
                 self.connections += 1
 
@@ -47,30 +47,30 @@ def flood(certificate: Path | None = None) -> Iterator[Flood]:
 
 
 def main(certificate: str | None) -> None:
-    """Serve until the end of the standard input."""
+    """Serve until the end of standard input."""
     context = None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    listening = socket.create_server((HOST, 0))
-    threading.Thread(target=_accept, args=(listening, context), daemon=True).start()
-    print(listening.getsockname()[1], flush=True)
+    listener = socket.create_server((HOST, 0))
+    threading.Thread(target=_accept, args=(listener, context), daemon=True).start()
+    print(listener.getsockname()[1], flush=True)
     sys.stdin.read()
 
 
-def _accept(listening: socket.socket, context: ssl.SSLContext | None) -> None:
+def _accept(listener: socket.socket, context: ssl.SSLContext | None) -> None:
     while True:
-        connected, _ = listening.accept()
+        connection, _ = listener.accept()
         print("connection", flush=True)
-        threading.Thread(target=_serve, args=(connected, context), daemon=True).start()
+        threading.Thread(target=_serve, args=(connection, context), daemon=True).start()
 
 
-def _serve(connected: socket.socket, context: ssl.SSLContext | None) -> None:
-    with suppress(OSError), connected:
-        sending = context.wrap_socket(connected, server_side=True) if context else connected
-        with sending:
+def _serve(connection: socket.socket, context: ssl.SSLContext | None) -> None:
+    with suppress(OSError), connection:
+        channel = context.wrap_socket(connection, server_side=True) if context else connection
+        with channel:
             while True:
-                sending.sendall(ANSWER)
+                channel.sendall(RESPONSES)
 
 
 if __name__ == "__main__":

@@ -14,20 +14,21 @@ from vipagent.testing.slowness import allowed
 
 T = TypeVar("T")
 
-_given: set[int] = set()
+_used_ports: set[int] = set()
+"""Ports that were already returned."""
 
 
-def free_port(host: str = "127.0.0.1", row: int = 1) -> int:
-    """Return the first of a number of consecutive free TCP ports, which is not returned again.
+def free_port(host: str = "127.0.0.1", count: int = 1) -> int:
+    """Return the first of `count` consecutive free TCP ports; each port is returned only once.
 
     It is below the kernel's ephemeral ports, so that a killed server can use it again.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        first = random.SystemRandom().randrange(max(1024, lowest - 10_000), lowest - row + 1)
-        ports = range(first, first + row)
-        if _given.isdisjoint(ports) and all(_is_free(host, port) for port in ports):
-            _given.update(ports)
+        first = random.SystemRandom().randrange(max(1024, lowest - 10_000), lowest - count + 1)
+        ports = range(first, first + count)
+        if _used_ports.isdisjoint(ports) and all(_is_free(host, port) for port in ports):
+            _used_ports.update(ports)
             return first
 
 
@@ -51,11 +52,11 @@ def wait_for(what: str, probe: Callable[[], T], within: float = 10.0, every: flo
     deadline = time.monotonic() + within
     while True:
         late = time.monotonic() > deadline  # before the last poll, which may itself be delayed
-        seen = probe()
-        if seen:
-            return seen
+        result = probe()
+        if result:
+            return result
         if late:
-            raise AssertionError(f"not within {within} s: {what}; last seen: {seen!r}")
+            raise AssertionError(f"not within {within} s: {what}; last seen: {result!r}")
         time.sleep(every)
 
 
@@ -74,7 +75,7 @@ class Process:
     @property
     def pid(self) -> int:
         """The pid of the running child."""
-        assert self._child is not None, f"{self.name} was never started"
+        assert self._child is not None, f"{self.name} was not started"
         return self._child.pid
 
     @property
@@ -107,7 +108,7 @@ class Process:
         return self._child.wait(allowed(within))
 
     def kill(self) -> None:
-        """`kill -9`, and reap."""
+        """Kill it with SIGKILL, and reap it."""
         self.signal(signal.SIGKILL)
         if self._child is not None:
             self._child.wait(allowed(10))
@@ -121,6 +122,6 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def said(self) -> str:
-        """Output of the child so far."""
+    def output(self) -> str:
+        """Return the output of the child so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -1,4 +1,4 @@
-"""A TCP proxy in this process, for connections that hang, lag or break while the server works."""
+"""A TCP proxy in this process that stalls or closes connections while the server keeps working."""
 
 import asyncio
 from contextlib import suppress
@@ -13,11 +13,11 @@ HOST = "127.0.0.1"
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """Both sides of one connection."""
+    """Both sides of one connection; `forwarding` is cleared while it is stalled."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    flowing: asyncio.Event = field(default_factory=asyncio.Event)
+    forwarding: asyncio.Event = field(default_factory=asyncio.Event)
     first: bytes = b""
     """First data of the client."""
 
@@ -35,10 +35,10 @@ class Proxy:
         self._target = host, int(port)
         self._port = free_port()
         self._loop = LoopThread("proxy")
-        self._ending = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._connections: set[_Connection] = set()
         self._accepting: set[asyncio.Task[None]] = set()
-        self._swallowed: tuple[bytes, ...] = ()
+        self._stalled: tuple[bytes, ...] = ()
         self._listening = False
         self._refusing = False
         self.refused = 0
@@ -51,21 +51,21 @@ class Proxy:
         """`HOST:PORT` for clients."""
         return f"{HOST}:{self._port}"
 
-    def swallow(self, *sayings: bytes) -> None:
-        """Stop forwarding on all connections whose first data contains one of these texts."""
-        self._loop.post(self._swallow, sayings or (b"",))
+    def stall(self, *texts: bytes) -> None:
+        """Stop forwarding on all connections whose first data contains one of these texts; default: all."""
+        self._loop.post(self._stall, texts or (b"",))
 
     def resume(self) -> None:
-        """Forward delayed and new data."""
+        """Forward delayed and new data, and accept connections again."""
         self._loop.post(self._resume)
 
     def refuse(self) -> None:
         """Close all current connections, and new ones immediately, until `resume`."""
         self._loop.post(self._refuse)
 
-    def count(self, saying: bytes = b"") -> int:
+    def count(self, text: bytes = b"") -> int:
         """Return the number of connections whose first data contains this text."""
-        return sum(saying in connection.first for connection in list(self._connections))
+        return sum(text in connection.first for connection in list(self._connections))
 
     def cut(self) -> None:
         """Close all current connections, and wait until they are closed."""
@@ -73,13 +73,13 @@ class Proxy:
 
     def close(self) -> None:
         """Stop it."""
-        self._loop.post(self._ending.set)
+        self._loop.post(self._stopping.set)
         assert self._loop.join(allowed(5.0))
 
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._accept, HOST, self._port) as server:
             self._listening = True
-            await self._ending.wait()
+            await self._stopping.wait()
             server.close()
             self._resume()
             self._cut()
@@ -96,32 +96,32 @@ class Proxy:
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
         with suppress(OSError):
-            answers, server = await asyncio.open_connection(*self._target)
+            replies, server = await asyncio.open_connection(*self._target)
             connection = _Connection(client, server)
             self._connections.add(connection)
             connection.first = await reader.read(65536)
-            self._judge(connection)
-            await connection.flowing.wait()
+            self._update(connection)
+            await connection.forwarding.wait()
             server.write(connection.first)
-            await asyncio.gather(_pass_on(connection, reader, server), _pass_on(connection, answers, client))
+            await asyncio.gather(_forward(connection, reader, server), _forward(connection, replies, client))
             self._connections.discard(connection)
         client.transport.abort()
 
-    def _judge(self, connection: _Connection) -> None:
-        if any(saying in connection.first for saying in self._swallowed):
-            connection.flowing.clear()
+    def _update(self, connection: _Connection) -> None:
+        if any(text in connection.first for text in self._stalled):
+            connection.forwarding.clear()
         else:
-            connection.flowing.set()
+            connection.forwarding.set()
 
-    def _swallow(self, sayings: tuple[bytes, ...]) -> None:
-        self._swallowed = sayings
+    def _stall(self, texts: tuple[bytes, ...]) -> None:
+        self._stalled = texts
         for connection in self._connections:
-            self._judge(connection)
+            self._update(connection)
 
     def _resume(self) -> None:
-        self._swallowed, self._refusing = (), False
+        self._stalled, self._refusing = (), False
         for connection in self._connections:
-            self._judge(connection)
+            self._update(connection)
 
     def _refuse(self) -> None:
         self._refusing = True
@@ -137,11 +137,11 @@ class Proxy:
             connection.server.transport.abort()
 
 
-async def _pass_on(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _forward(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     """Forward one direction, including end of file."""
     with suppress(OSError):
         while data := await source.read(65536):
-            await connection.flowing.wait()
+            await connection.forwarding.wait()
             sink.write(data)
             await sink.drain()
     sink.transport.abort()

@@ -1,7 +1,7 @@
-"""Processes that are measured go before all else on the machine, if we may.
+"""Run measured processes at real-time priority, if permitted.
 
-`nice` does not do that: the kernel gives each session its share first (sched_autogroup_enabled), and every
-of our processes has a separate session.
+`nice` is not sufficient: the kernel first divides the CPU between sessions (sched_autogroup_enabled), and
+each of our processes has a separate session.
 """
 
 import os
@@ -9,33 +9,33 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-ALL_FIRST = (os.SCHED_RR, os.sched_param(1))
+REALTIME_INHERITED = (os.SCHED_RR, os.sched_param(1))
 """The lowest real-time priority, inherited by child processes."""
-FIRST = (os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-"""The same, not inherited: the start of processes takes seconds and would block all other tests."""
-LIKE_OTHERS = (os.SCHED_OTHER, os.sched_param(0))
+REALTIME = (os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+"""Not inherited: starting processes takes seconds of CPU and would block all other tests."""
+NORMAL = (os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager
-def going_first(
-    processes: Callable[[], Iterable[int]], how: tuple[int, os.sched_param] = FIRST
+def realtime_priority(
+    processes: Callable[[], Iterable[int]], policy: tuple[int, os.sched_param] = REALTIME
 ) -> Iterator[None]:
     """Run these processes and this thread at real-time priority during a measurement."""
-    _schedule(processes(), how)
+    _schedule(processes(), policy)
     try:
         yield
     finally:
-        _schedule(processes(), LIKE_OTHERS)
+        _schedule(processes(), NORMAL)
 
 
 @contextmanager
-def starting_first() -> Iterator[None]:
+def realtime_children() -> Iterator[None]:
     """Run this thread and its child processes at real-time priority."""
-    _set(0, ALL_FIRST)
+    _set(0, REALTIME_INHERITED)
     try:
         yield
     finally:
-        _set(0, LIKE_OTHERS)
+        _set(0, NORMAL)
 
 
 def family(*pids: int) -> list[int]:
@@ -48,20 +48,20 @@ def family(*pids: int) -> list[int]:
     return found
 
 
-def _schedule(pids: Iterable[int], how: tuple[int, os.sched_param]) -> None:
+def _schedule(pids: Iterable[int], policy: tuple[int, os.sched_param]) -> None:
     threads = [thread for pid in pids for thread in _threads(pid)]
-    for thread in (0, *threads):  # 0: ours
-        _set(thread, how)
+    for thread in (0, *threads):  # 0: this thread
+        _set(thread, policy)
 
 
 def _threads(pid: int) -> list[int]:
-    """Return a process's threads; none once it has ended."""
+    """Return the threads of a process; none after its exit."""
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208  glob fails half-way
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208  glob raises an error if a thread exits
     except OSError:
         return []
 
 
-def _set(thread: int, how: tuple[int, os.sched_param]) -> None:
+def _set(thread: int, policy: tuple[int, os.sched_param]) -> None:
     with suppress(PermissionError, ProcessLookupError):
-        os.sched_setscheduler(thread, *how)
+        os.sched_setscheduler(thread, *policy)

@@ -41,20 +41,20 @@ class Server(ABC):
         """Wait until it serves clients."""
 
         def serving() -> bool:
-            assert self.process.running, "it has ended"
+            assert self.process.running, "the server has exited"
             return self.serves
 
         try:
-            wait_for(f"a server serves at {self.address}", serving, within)
+            wait_for(f"a server accepts clients at {self.address}", serving, within)
         except AssertionError as error:
-            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
+            raise AssertionError(f"{error}; its output:\n{self.process.output()}") from None
 
     def kill(self) -> None:
-        """`kill -9`; the data are kept."""
+        """Kill it with SIGKILL; the data are kept."""
         self.process.kill()
 
     def restart(self) -> None:
-        """`kill -9`, and start again on the same data."""
+        """Kill it with SIGKILL, and start it again with the same data."""
         self.kill()
         self.start()
 
@@ -75,7 +75,7 @@ class Server(ABC):
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 
-class Trio(Generic[AnyServer]):
+class ThreeServers(Generic[AnyServer]):
     """A cluster of three servers."""
 
     def __init__(self, servers: Sequence[AnyServer]) -> None:
@@ -99,7 +99,7 @@ class Trio(Generic[AnyServer]):
         def leading() -> list[AnyServer]:
             return [server for server in self.servers if server.process.running and server.leads]
 
-        return wait_for("one of three servers leads", leading, 30.0)[0]
+        return wait_for("one of three servers is the leader", leading, 30.0)[0]
 
     def stop(self) -> None:
         """Stop all three."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.servers.process import Process, free_port, wait_for
-from tests.servers.server import Server, Trio
+from tests.servers.server import Server, ThreeServers
 
 HOST = "127.0.0.1"
 DEBIAN = Path("/usr/share/java/zookeeper.jar")
-BESIDES = (
+EXTRA_JARS = (
     "slf4j-simple.jar",
     "netty-codec.jar",  # required for TLS, but missing in Debian's manifest
     "netty-resolver.jar",
@@ -28,13 +28,13 @@ FLAGS = (
 
 
 def class_path() -> str:
-    """Class path of ZooKeeper: `$VIPAGENT_ZOOKEEPER` (an unpacked release), or Debian's package."""
-    if elsewhere := os.environ.get("VIPAGENT_ZOOKEEPER"):
-        jars = sorted(Path(elsewhere).glob("lib/*.jar")) + sorted(Path(elsewhere).glob("*.jar"))
-        assert jars, f"VIPAGENT_ZOOKEEPER={elsewhere} has no lib/*.jar"
+    """Return the class path of ZooKeeper: `$VIPAGENT_ZOOKEEPER` (unpacked release) or Debian's package."""
+    if configured := os.environ.get("VIPAGENT_ZOOKEEPER"):
+        jars = sorted(Path(configured).glob("lib/*.jar")) + sorted(Path(configured).glob("*.jar"))
+        assert jars, f"VIPAGENT_ZOOKEEPER={configured} has no lib/*.jar"
         return ":".join(map(str, jars))
-    assert DEBIAN.exists(), f"{DEBIAN} is missing: `apt-get install zookeeper`, or set VIPAGENT_ZOOKEEPER"
-    return ":".join([str(DEBIAN), *(str(DEBIAN.with_name(jar)) for jar in BESIDES)])
+    assert DEBIAN.exists(), f"{DEBIAN} is missing: run `apt-get install zookeeper`, or set VIPAGENT_ZOOKEEPER"
+    return ":".join([str(DEBIAN), *(str(DEBIAN.with_name(jar)) for jar in EXTRA_JARS)])
 
 
 class ZooKeeper(Server):
@@ -56,7 +56,7 @@ class ZooKeeper(Server):
             java: additional JVM flags.
         """
         runtime = shutil.which("java")
-        assert runtime, "no java: `apt-get install zookeeper` brings one"
+        assert runtime, "java is not installed: run `apt-get install zookeeper`"
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         lines = {
@@ -80,18 +80,18 @@ class ZooKeeper(Server):
         """`HOST:PORT` for clients."""
         return f"{HOST}:{self.port}"
 
-    def ask(self, word: str) -> str:
+    def ask(self, command: str) -> str:
         """Send a four-letter word; return an empty string without a reply."""
         try:
             with socket.create_connection((HOST, self.port), 1.0) as connection:
-                connection.sendall(word.encode())
+                connection.sendall(command.encode())
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
         except OSError:
             return ""
 
     def dump(self) -> str:
-        """Return what it reports its sessions, and of what they hold."""
-        return wait_for("ZooKeeper tells of its sessions", lambda: self.ask("dump"))
+        """Return its report of sessions and their ephemeral znodes."""
+        return wait_for("ZooKeeper replies to dump", lambda: self.ask("dump"))
 
     @property
     def mode(self) -> str:
@@ -113,14 +113,14 @@ class ZooKeeper(Server):
 class TlsZooKeeper(ZooKeeper):
     """A server with TLS that requires client certificates of an authority."""
 
-    def __init__(self, directory: Path, authority: Path, own: Path, demand: str = "need") -> None:
+    def __init__(self, directory: Path, authority: Path, own: Path, client_auth: str = "need") -> None:
         """Initialize a server in a new directory.
 
         Args:
             directory: directory of its data, settings and log.
             authority: trusted authority, PEM.
             own: its certificate and key, in one PEM file; read at each start.
-            demand: `need` or `none`: whether clients need a certificate.
+            client_auth: `need` or `none`: whether clients need a certificate.
         """
         self.secure_port = free_port()
         settings = {
@@ -131,7 +131,7 @@ class TlsZooKeeper(ZooKeeper):
             "ssl.keyStore.type": "PEM",
             "ssl.trustStore.location": authority,
             "ssl.trustStore.type": "PEM",
-            "ssl.clientAuth": demand,
+            "ssl.clientAuth": client_auth,
         }
         super().__init__(directory, settings=settings)
 
@@ -158,7 +158,7 @@ def sasl_only(directory: Path, user: str, password: str) -> tuple[str, ...]:
     )
 
 
-class Ensemble(Trio[ZooKeeper]):
+class Ensemble(ThreeServers[ZooKeeper]):
     """A cluster of three servers."""
 
     def __init__(self, directory: Path, tick: int = 500) -> None:

@@ -1,4 +1,4 @@
-"""Runs a whole day, or a part of one, and prints the agent's resources after each hour."""
+"""Run the load of a day, or a part of it, and print the agent's resources after each hour."""
 
 import argparse
 import tempfile
@@ -14,21 +14,24 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     full = Load()
     options.add_argument("--results", type=int, default=full.results, help="minimum number of check results")
-    options.add_argument("--take-overs", type=int, default=full.take_overs)
+    options.add_argument("--takeovers", type=int, default=full.takeovers)
     options.add_argument("--reconnections", type=int, default=full.reconnections)
     options.add_argument("--reloads", type=int, default=full.reloads)
     options.add_argument("--hours", type=int, default=24)
-    asked = vars(options.parse_args())
-    hours = asked.pop("hours")
-    lived: list[Figures] = []
-    with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as place:
-        day = Day(place, Load(**asked), hours)
+    load = vars(options.parse_args())
+    hours = load.pop("hours")
+    measurements: list[Figures] = []
+    with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as running_site:
+        day = Day(running_site, Load(**load), hours)
         for figures in day.hours():
-            lived.append(figures)
+            measurements.append(figures)
             print(table([figures]).splitlines()[-1], flush=True)
-        said, caused = place.diary.complaints, day.caused()
-    print(table(lived))
-    print(f"complaints: {dict(said)}; not explained: {dict(said - caused)}; missing: {dict(caused - said)}")
+        warnings, expected = running_site.log.warnings, day.expected_warnings()
+    print(table(measurements))
+    print(
+        f"warnings: {dict(warnings)}; unexpected: {dict(warnings - expected)}; "
+        f"missing: {dict(expected - warnings)}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The load of a day, evenly distributed."""
+"""The load of one day, evenly distributed."""
 
 import time
 from collections import Counter
@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.servers.process import wait_for
-from tests.soak.figures import Figures, held
-from tests.soak.site import SERVICES, SESSION, Site, orphan, own, services
-from tests.soak.target import BAD, GOOD
+from tests.soak.figures import Figures, idle_resources
+from tests.soak.site import SERVICES, SESSION_TIMEOUT, Site, orphan, own, services
+from tests.soak.target import FAILURE, SUCCESS
 
 STEPS = 20
 """Number of steps per hour."""
-LOST_EVERY = 25
+RECONNECTIONS_PER_LOSS = 25
 """Number of reconnections per outage that is longer than the session timeout."""
-UNSURE, LOST = "store unsure", "store lost"
-REFUSED = "reload failed, keeping the current configuration"
+STORE_UNSURE, STORE_LOST = "store unsure", "store lost"
+RELOAD_FAILED = "reload failed, keeping the current configuration"
 BGP_UNKNOWN = "BGP unknown"
 """Expected, because no ExaBGP replies to the agent."""
-RELOADS = 4
+RELOAD_KINDS = 4
 """Number of different configurations; the last one is invalid."""
 WAIT_TIMEOUT = 60.0
 
@@ -28,7 +28,7 @@ class Load:
     """Numbers of events."""
 
     results: int = 200_000
-    take_overs: int = 2_000
+    takeovers: int = 2_000
     reconnections: int = 500
     reloads: int = 200
 
@@ -46,46 +46,46 @@ class Day:
         self._site = site
         self._load = load
         self._hours = hours
-        self._acts: dict[str, Callable[[], None]] = {
-            "take_overs": self._take_over,
+        self._actions: dict[str, Callable[[], None]] = {
+            "takeovers": self._takeover,
             "reconnections": self._reconnect,
             "reloads": self._reload,
         }
-        self._done = dict.fromkeys(self._acts, 0)
+        self._done = dict.fromkeys(self._actions, 0)
 
     def hours(self) -> Iterator[Figures]:
         """Run the day; yield the figures at its start and after each hour."""
         yield self._figures(0)
         for hour in range(1, self._hours + 1):
             for step in range(1, STEPS + 1):
-                self._until(((hour - 1) * STEPS + step) / (self._hours * STEPS))
-                self._site.look()
-            self._fail_for_a_while()
+                self._run_until(((hour - 1) * STEPS + step) / (self._hours * STEPS))
+                self._site.read_status()
+            self._fail_http_checks()
             yield self._figures(hour)
 
-    def caused(self) -> Counter[str]:
+    def expected_warnings(self) -> Counter[str]:
         """Return the expected warnings and their numbers."""
         reconnections, reloads = self._done["reconnections"], self._done["reloads"]
         return Counter(
             {
-                UNSURE: reconnections,
-                LOST: -(-reconnections // LOST_EVERY),
-                REFUSED: reloads // RELOADS,
+                STORE_UNSURE: reconnections,
+                STORE_LOST: -(-reconnections // RECONNECTIONS_PER_LOSS),
+                RELOAD_FAILED: reloads // RELOAD_KINDS,
                 BGP_UNKNOWN: 1,
             }
         )
 
-    def _until(self, part: float) -> None:
+    def _run_until(self, part: float) -> None:
         """Cause all events of this part of the day."""
-        for name, act in self._acts.items():
+        for name, action in self._actions.items():
             while self._done[name] < round(getattr(self._load, name) * part):
-                act()
+                action()
                 self._done[name] += 1
-        wanted = round(self._load.results * part)
-        wait_for(f"{wanted} checks", lambda: self._site.target.connections >= wanted, WAIT_TIMEOUT)
+        results = round(self._load.results * part)
+        wait_for(f"{results} checks", lambda: self._site.target.connections >= results, WAIT_TIMEOUT)
 
-    def _take_over(self) -> None:
-        service = self._done["take_overs"] % SERVICES
+    def _takeover(self) -> None:
+        service = self._done["takeovers"] % SERVICES
         since = time.monotonic()
         self._site.leave(service)
         self._site.agent.wait_for(f"announce route {orphan(service)}/", since)
@@ -94,37 +94,37 @@ class Day:
         self._site.agent.wait_for(f"withdraw route {orphan(service)}/", since)
 
     def _reconnect(self) -> None:
-        diary, proxy = self._site.diary, self._site.proxy
-        before, lost = diary.said("store connected"), diary.said(LOST)
-        if self._done["reconnections"] % LOST_EVERY:
+        log, proxy = self._site.log, self._site.proxy
+        before, lost = log.count("store connected"), log.count(STORE_LOST)
+        if self._done["reconnections"] % RECONNECTIONS_PER_LOSS:
             proxy.cut()
         else:
             proxy.refuse()
-            diary.await_more(LOST, lost, 10 * SESSION)
+            log.wait_for_more(STORE_LOST, lost, 10 * SESSION_TIMEOUT)
             proxy.resume()
-        diary.await_more("store connected", before)
+        log.wait_for_more("store connected", before)
 
     def _reload(self) -> None:
         """Load, in turn, the first configuration, other attributes, more services, and an invalid one."""
-        wanted = services(self._site.target)
-        turn = self._done["reloads"] % RELOADS
-        answer = "reloaded"
+        configuration = services(self._site.target)
+        turn = self._done["reloads"] % RELOAD_KINDS
+        message = "reloaded"
         if turn == 1:
-            wanted = {name: {**service, "med": 110} for name, service in wanted.items()}
+            configuration = {name: {**service, "med": 110} for name, service in configuration.items()}
         elif turn == 2:
-            wanted["more"] = {"auth_ip": "10.21.0.1", "command": "true", "interval": 0.5, "rise": 1}
-            wanted["s1"] = {**wanted["s1"], "vip": [own(1), orphan(1), "10.21.0.2"]}
+            configuration["more"] = {"auth_ip": "10.21.0.1", "command": "true", "interval": 0.5, "rise": 1}
+            configuration["s1"] = {**configuration["s1"], "vip": [own(1), orphan(1), "10.21.0.2"]}
         elif turn == 3:
-            wanted["s0"] = {**wanted["s0"], "auth_ip": "nonsense"}
-            answer = REFUSED
-        before = self._site.diary.said(answer)
-        self._site.configure(wanted)
+            configuration["s0"] = {**configuration["s0"], "auth_ip": "nonsense"}
+            message = RELOAD_FAILED
+        before = self._site.log.count(message)
+        self._site.configure(configuration)
         self._site.agent.reload()
-        self._site.diary.await_more(answer, before)
+        self._site.log.wait_for_more(message, before)
 
-    def _fail_for_a_while(self) -> None:
+    def _fail_http_checks(self) -> None:
         """Make HTTP checks fail, and then succeed again."""
-        for answer, line in ((BAD, "withdraw"), (GOOD, "announce")):
+        for answer, line in ((FAILURE, "withdraw"), (SUCCESS, "announce")):
             since = time.monotonic()
             self._site.target.answer = answer
             for service in range(0, SERVICES, 2):
@@ -132,7 +132,7 @@ class Day:
 
     def _figures(self, hour: int) -> Figures:
         agent = self._site.agent
-        threads, descriptors = held(agent)
+        threads, descriptors = idle_resources(agent)
         return Figures(
             hour=hour,
             results=self._site.target.connections,

@@ -7,12 +7,12 @@ from statistics import median
 
 from tests.benchmark.program import Program
 
-READINGS = 400
-BETWEEN = 0.0025
+SAMPLES = 400
+SAMPLE_INTERVAL = 0.0025
 """In seconds. Checks open descriptors temporarily, so the minimum is used. The watchdog's thread is replaced
 regularly, so the most common number of threads is used."""
 
-HEADS = (
+COLUMNS = (
     *("hour", "check results", "takeovers", "reconnections", "reloads"),
     *("memory, MB", "threads", "descriptors", "CPU, s"),
 )
@@ -24,7 +24,7 @@ class Figures:
 
     hour: int
     results: int
-    take_overs: int
+    takeovers: int
     reconnections: int
     reloads: int
     resident: float
@@ -35,21 +35,21 @@ class Figures:
     """CPU seconds since its start, including children."""
 
 
-def held(agent: Program) -> tuple[int, int]:
+def idle_resources(agent: Program) -> tuple[int, int]:
     """Return the number of threads and file descriptors of an idle agent."""
     threads, descriptors = [], []
-    for _ in range(READINGS):
+    for _ in range(SAMPLES):
         threads.append(agent.threads())
         descriptors.append(agent.descriptors())
-        time.sleep(BETWEEN)
+        time.sleep(SAMPLE_INTERVAL)
     return round(median(threads)), min(descriptors)
 
 
 def table(day: Iterable[Figures]) -> str:
     """Return the measurements as a Markdown table."""
-    lines = [f"| {' | '.join(HEADS)} |", "| --- " * len(HEADS) + "|"]
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     lines += [
-        f"| {one.hour} | {one.results} | {one.take_overs} | {one.reconnections} | {one.reloads} "
+        f"| {one.hour} | {one.results} | {one.takeovers} | {one.reconnections} | {one.reloads} "
         f"| {one.resident:.1f} | {one.threads} | {one.descriptors} | {one.cpu:.0f} |"
         for one in day
     ]

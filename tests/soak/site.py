@@ -13,18 +13,18 @@ from tests.benchmark.program import Program
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from tests.servers.zookeeper import ZooKeeper
-from tests.soak.diary import Diary
+from tests.soak.log_counter import LogCounter
 from tests.soak.target import Target
 from vipagent.testing.slowness import allowed
 
 SERVICES = 20
-EVERY = 0.05
+CHECK_INTERVAL = 0.05
 """Interval of the checks of a service in seconds."""
-SESSION = min(allowed(6.0), 20.0)
+SESSION_TIMEOUT = min(allowed(6.0), 20.0)
 """Session timeout in seconds, within the server's limits; a shorter one may expire on a busy machine."""
-TIMES = {
-    "interval": EVERY,
-    "fast_interval": EVERY,
+SERVICE_OPTIONS = {
+    "interval": CHECK_INTERVAL,
+    "fast_interval": CHECK_INTERVAL,
     "timeout": 10,
     "rise": 1,
     "fall": 2,
@@ -45,18 +45,18 @@ class Site:
     target: Target
     others: KazooClient
     agent: Program
-    diary: Diary
+    log: LogCounter
 
     def configure(self, services: Mapping[str, object]) -> None:
         """Write the agent's configuration, for the next SIGHUP."""
         _write(self.config, self.port, self.proxy.address, services)
 
-    def look(self) -> None:
+    def read_status(self) -> None:
         """Read the metrics, and open and close the status page."""
         for path in ("/metrics", "/status.json", "/", "/events"):
             with urlopen(
                 f"http://127.0.0.1:{self.port}{path}", timeout=allowed(20)
-            ) as answer:  # the stream of events does not end
+            ) as answer:  # /events does not end, so only one line is read
                 assert answer.readline(), path
 
     def leave(self, service: int) -> None:
@@ -85,7 +85,7 @@ def services(target: Target) -> dict[str, dict[str, object]]:
             "auth_ip": own(number),
             "vip": [own(number), orphan(number)],
             "check": target.url("tcp" if number % 2 else "http"),
-            **TIMES,
+            **SERVICE_OPTIONS,
         }
         for number in range(SERVICES)
     }
@@ -114,7 +114,7 @@ def site(folder: Path) -> Iterator[Site]:
         for number in range(SERVICES):
             agent.wait_for(f"announce route {own(number)}/", 0.0)
             agent.wait_for(f"withdraw route {orphan(number)}/", 0.0)  # the other node is registered
-        yield Site(config, port, proxy, target, others, agent, Diary(log))
+        yield Site(config, port, proxy, target, others, agent, LogCounter(log))
 
 
 def _member(service: int) -> str:
@@ -127,7 +127,7 @@ def _write(config: Path, port: int, store: str, services: Mapping[str, object]) 
         "backend": "zookeeper",
         "hosts": store,
         "listen": port,
-        "session_timeout": SESSION,
+        "session_timeout": SESSION_TIMEOUT,
         "log_format": "json",
         "services": services,
     }

@@ -8,8 +8,8 @@ from vipagent.store.loop import LoopThread
 from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
-GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SUCCESS = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+FAILURE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Target:
@@ -19,9 +19,9 @@ class Target:
         self.port = free_port()
         self.connections = 0
         """Number of connections of checks."""
-        self.answer = GOOD
+        self.answer = SUCCESS
         self._loop = LoopThread("target")
-        self._ending = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._listening = False
         self._loop.start(self._serve)
         wait_for("the target listens", lambda: self._listening)
@@ -32,13 +32,13 @@ class Target:
 
     def close(self) -> None:
         """Stop it."""
-        self._loop.post(self._ending.set)
+        self._loop.post(self._stopping.set)
         assert self._loop.join(allowed(5.0))
 
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._accept, HOST, self.port):
             self._listening = True
-            await self._ending.wait()
+            await self._stopping.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resolving import resolving
+from tests.fake_dns import fake_getaddrinfo
 from tests.servers.certificates import Authority
 from tests.servers.process import free_port
 from tests.unit.check_server import answering, check
@@ -121,7 +121,7 @@ def test_unresolvable_name() -> None:
 
 def test_all_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"two-addresses.example": ("::1", "127.0.0.1")}
-    monkeypatch.setattr(socket, "getaddrinfo", resolving(known))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo(known))
 
     async def scenario() -> CheckOutcome:
         async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as server:

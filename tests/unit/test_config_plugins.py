@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.outside import environment, install
+from tests.third_party import environment, install
 from vipagent.store.backend import StoreConfigError
 from vipagent.store.driver import API_VERSION
 from vipagent.store.plugins import backend_factory

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.process import wait_for
-from tests.servers.realtime import family, going_first
+from tests.servers.realtime import family, realtime_priority
 
 PROGRAM = """
 import os, subprocess, sys, threading
@@ -30,7 +30,7 @@ def policies(*pids: int) -> set[int]:
 @pytest.fixture
 def permitted() -> bool:
     """Whether this machine permits real-time priority."""
-    with going_first(list):
+    with realtime_priority(list):
         return os.sched_getscheduler(0) != os.SCHED_OTHER
 
 
@@ -41,7 +41,7 @@ def test_all_threads_of_all_processes_have_realtime_priority(permitted: bool) ->
         assert program.stdout is not None
         assert program.stdout.readline() == b"ready\n"
         wait_for("the program has started its child", lambda: len(family(program.pid)) == 2)
-        with going_first(lambda: family(program.pid)):
+        with realtime_priority(lambda: family(program.pid)):
             assert policies(*family(program.pid)) == {first}
             with subprocess.Popen(["sleep", "600"]) as started:
                 assert policies(started.pid) == {os.SCHED_OTHER}
@@ -51,7 +51,7 @@ def test_all_threads_of_all_processes_have_realtime_priority(permitted: bool) ->
 
 
 def test_exited_process_is_ignored() -> None:
-    with subprocess.Popen(["true"]) as program, going_first(lambda: [program.pid]):
+    with subprocess.Popen(["true"]) as program, realtime_priority(lambda: [program.pid]):
         program.wait()
-    with going_first(lambda: [program.pid]):
+    with realtime_priority(lambda: [program.pid]):
         assert family(program.pid) == [program.pid]

@@ -27,7 +27,7 @@ from tests.lab.scenarios import NO_LOSS
 from tests.lab.side_by_side import unique
 from tests.lab.store import PORT
 from tests.servers.process import wait_for
-from tests.servers.realtime import going_first
+from tests.servers.realtime import realtime_priority
 from vipagent.store.records import RECORD_VERSION
 
 VERSION = "0.1.0"
@@ -177,7 +177,7 @@ class Pool:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Verify that the final state is the initial one, and that no VIP is unserved in between."""
-        with going_first(self.lab.network.pids):
+        with realtime_priority(self.lab.network.pids):
             yield
             self.lab.wait_until_converged()
             self.agree()

@@ -1,1 +1,1 @@
-"""The stores in parallel: `python -m tests.benchmark.stores` writes the tables of docs/stores.md."""
+"""Comparison of the stores: `python -m tests.benchmark.stores` writes the tables of docs/stores.md."""

@@ -1,4 +1,4 @@
-"""What an agent costs that has nothing to do, and what it asks of its store."""
+"""Measure the resources of an idle agent, and its requests to the store."""
 
 import time
 from collections.abc import Iterator
@@ -17,29 +17,31 @@ WARM_UP = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """One agent among three, over `SECONDS`."""
+    """Measurement of one of three agents, over `SECONDS`."""
 
     backend: str
     megabytes: float
     threads: int
     cpu: float
-    """Seconds."""
+    """CPU seconds."""
     requests: Requests | None
 
     def row(self) -> list[str]:
         """Return the row of a table."""
         load = ["", ""]
         if self.requests is not None:
-            load = [f"{number / SECONDS:.2f}/s" for number in (self.requests.alive, self.requests.others)]
+            load = [
+                f"{number / SECONDS:.2f}/s" for number in (self.requests.keepalives, self.requests.others)
+            ]
         return [self.backend, f"{self.megabytes:.1f} MB", str(self.threads), f"{self.cpu:.2f} s", *load]
 
 
 def idle(folder: Path, stores: list[Served]) -> list[Idle]:
-    """Measure an agent of each store, all in the same minute."""
+    """Measure one agent per store, all at the same time."""
     with ExitStack() as stack:
-        watched = [(store, *stack.enter_context(_watched(folder, store))) for store in stores]
+        measured = [(store, *stack.enter_context(_start_measured(folder, store))) for store in stores]
         time.sleep(WARM_UP)
-        before = [(program.cpu(), _asked(store, tap)) for store, program, tap in watched]
+        before = [(program.cpu(), _count_requests(store, tap)) for store, program, tap in measured]
         time.sleep(SECONDS)
         return [
             Idle(
@@ -47,15 +49,15 @@ def idle(folder: Path, stores: list[Served]) -> list[Idle]:
                 program.resident(),
                 program.threads(),
                 program.cpu() - cpu,
-                None if tap is None else _asked(store, tap) - asked,
+                None if tap is None else _count_requests(store, tap) - requests_before,
             )
-            for (store, program, tap), (cpu, asked) in zip(watched, before, strict=True)
+            for (store, program, tap), (cpu, requests_before) in zip(measured, before, strict=True)
         ]
 
 
 @contextmanager
-def _watched(folder: Path, store: Served) -> Iterator[tuple[Program, Tap | None]]:
-    """Run an agent as it is by default, through a tap if there is a server, beside the two others."""
+def _start_measured(folder: Path, store: Served) -> Iterator[tuple[Program, Tap | None]]:
+    """Run three agents with default settings, the measured one through a tap if the store has a server."""
     with ExitStack() as stack:
         others = [stack.enter_context(agent(folder, store, node)) for node in (2, 3)]
         for node, other in enumerate(others, 2):
@@ -63,10 +65,10 @@ def _watched(folder: Path, store: Served) -> Iterator[tuple[Program, Tap | None]
         tap = Tap(store.port) if store.port else None
         if tap is not None:
             stack.callback(tap.close)
-        watched = stack.enter_context(agent(folder, store, 1, hosts=tap.address if tap else ""))
-        watched.wait_for(f"announce route {vip(1)}", 0.0)
-        yield watched, tap
+        measured = stack.enter_context(agent(folder, store, 1, hosts=tap.address if tap else ""))
+        measured.wait_for(f"announce route {vip(1)}", 0.0)
+        yield measured, tap
 
 
-def _asked(store: Served, tap: Tap | None) -> Requests:
-    return count(store.backend, tap.said() if tap else [])
+def _count_requests(store: Served, tap: Tap | None) -> Requests:
+    return count(store.backend, tap.sent() if tap else [])

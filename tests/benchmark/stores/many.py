@@ -1,7 +1,7 @@
-"""What a session costs that serves many services: threads, memory, CPU.
+"""Measure threads, memory and CPU of a session with many services.
 
-Run as a program it is such a session: `python -m tests.benchmark.stores.many BACKEND HOSTS SERVICES`
-connects, registers and watches as an agent does, waits until it is quiet, and prints its figures as JSON.
+`python -m tests.benchmark.stores.many BACKEND HOSTS SERVICES` runs such a session: it connects, registers and
+watches like an agent, waits until no more events arrive, and prints its resources as JSON.
 """
 
 import json
@@ -22,27 +22,27 @@ from vipagent.store.records import NodeState, Registration
 from vipagent.types import Claim, StoreState
 
 SERVICES = (1, 50, 500)
-QUIET = 3.0
-"""Seconds without news after which all is as expected be."""
+SETTLE_TIME = 3.0
+"""Seconds without events after which the session is idle."""
 IDLE = 60.0
-READY_WITHIN = 300.0
-LIFE = 6.0
+READY_TIMEOUT = 300.0
+SESSION_TIMEOUT = 6.0
 VIP = "10.20.255.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one session needs."""
+    """Resources of one session."""
 
     backend: str
     services: int
     threads: int
-    """All of the process, its main thread included."""
+    """All threads of the process, including the main thread."""
     megabytes: float
     ready: float
-    """Seconds of CPU until all is registered and quiet."""
+    """CPU seconds until all services are registered and the session is idle."""
     idle: float
-    """Seconds of CPU in an idle minute."""
+    """CPU seconds in an idle minute."""
 
     def row(self) -> list[str]:
         """Return the row of a table."""
@@ -50,20 +50,20 @@ class Cost:
         return [self.backend, str(self.services), str(self.threads), *figures]
 
 
-class Seen:
-    """A listener that knows which services are registered, and when it heard of something last."""
+class RegistrationListener:
+    """Records the registered services, and the time of the last event."""
 
     def __init__(self) -> None:
         self.registered: set[str] = set()
-        self.news = time.monotonic()
+        self.last_event_at = time.monotonic()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Record that something was heard."""
-        self.news = time.monotonic()
+        """Record the time of an event."""
+        self.last_event_at = time.monotonic()
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
         """Record the services with a member."""
-        self.news = time.monotonic()
+        self.last_event_at = time.monotonic()
         entry = entries.get(VIP)
         if directory.kind is Kind.MEMBERS and entry is not None and entry.claim is Claim.OURS:
             self.registered.add(directory.service)
@@ -71,9 +71,9 @@ class Seen:
 
 def cost(backend: str, hosts: str, services: int) -> Cost:
     """Run a session with a number of services; return its resources."""
-    seen = Seen()
-    settings = StoreSettings("node1", "run1", (hosts,), f"/many{services}", session_timeout=LIFE)
-    session = load(backend)(settings, seen)
+    listener = RegistrationListener()
+    settings = StoreSettings("node1", "run1", (hosts,), f"/many{services}", session_timeout=SESSION_TIMEOUT)
+    session = load(backend)(settings, listener)
     before = time.process_time()
     session.open()
     record = NodeState("node1", "up").dump()
@@ -83,13 +83,13 @@ def cost(backend: str, hosts: str, services: int) -> Cost:
         session.watch(Directory(Kind.MAINTENANCE, name), frozenset({"node1", WHOLE_SERVICE}))
         session.register(Key(Directory(Kind.MEMBERS, name), VIP), Registration("node1", "run1").dump())
         session.register(Key(Directory(Kind.STATES, name), "node1"), record)
-    deadline = time.monotonic() + READY_WITHIN
-    while len(seen.registered) < services or time.monotonic() < seen.news + QUIET:
-        assert time.monotonic() < deadline, f"{len(seen.registered)} of {services} are registered"
+    deadline = time.monotonic() + READY_TIMEOUT
+    while len(listener.registered) < services or time.monotonic() < listener.last_event_at + SETTLE_TIME:
+        assert time.monotonic() < deadline, f"{len(listener.registered)} of {services} are registered"
         time.sleep(0.1)
     ready = time.process_time()
     time.sleep(IDLE)
-    found = Cost(
+    result = Cost(
         backend,
         services,
         threading.active_count(),
@@ -98,11 +98,11 @@ def cost(backend: str, hosts: str, services: int) -> Cost:
         time.process_time() - ready,
     )
     session.close(5.0)
-    return found
+    return result
 
 
 def costs(store: Served) -> list[Cost]:
-    """Return what sessions with one, some and many services need, all in the same minute."""
+    """Return the resources of sessions with one, some and many services, measured at the same time."""
     with ExitStack() as stack:
         running = [
             stack.enter_context(
@@ -122,9 +122,9 @@ def _resident() -> float:
 
 
 def main(backend: str, hosts: str, services: str) -> None:
-    """Print the figures of one session."""
-    found = cost(backend, hosts, int(services))
-    print(json.dumps({field: getattr(found, field) for field in Cost.__slots__}))
+    """Print the resources of one session."""
+    result = cost(backend, hosts, int(services))
+    print(json.dumps({field: getattr(result, field) for field in Cost.__slots__}))
 
 
 if __name__ == "__main__":

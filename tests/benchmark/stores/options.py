@@ -1,4 +1,4 @@
-"""The options of each backend, as its own dataclass states them: a table that cannot rot."""
+"""Tables of backend options, generated from the dataclasses that define them."""
 
 import pkgutil
 
@@ -11,11 +11,11 @@ KINDS = {
     "etcd": "vipagent_etcd.options:EtcdOptions",
     "consul": "vipagent_consul.options:ConsulOptions",
 }
-"""Where each group of options is stated; only the one asked for is imported."""
+"""Class of each group of options; only the requested one is imported."""
 
 
 def options(group: str) -> str:
-    """Return a table of a group's own options: name, values, default, meaning."""
+    """Return a table of a group's options without inherited ones: name, values, default, meaning."""
     kind = pkgutil.resolve_name(KINDS[group])
     rows = (
         [code(key.path), key.values, code(key.default), key.text]

@@ -1,4 +1,4 @@
-"""docs/stores.md: what is between two markers of a name is written by the command."""
+"""Generated parts of docs/stores.md."""
 
 import os
 import time
@@ -15,11 +15,11 @@ def conditions() -> str:
 
 
 def shown(name: str) -> str:
-    """Return what the page has between the markers of this name."""
+    """Return the current content between the markers of this name."""
     return Part(PAGE, name).shown()
 
 
 def write(name: str, content: str) -> None:
-    """Replace what is between the markers of this name."""
+    """Replace the content between the markers of this name."""
     Part(PAGE, name).write(content)
     print(content, flush=True)

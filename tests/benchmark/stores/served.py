@@ -1,4 +1,4 @@
-"""The four stores as an agent is told about them, each served by a real server."""
+"""The four stores with real servers, and agents that use them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,25 +13,25 @@ from tests.servers.zookeeper import ZooKeeper
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A store that runs."""
+    """A running store."""
 
     backend: str
     hosts: str
-    life: float
-    """Seconds: the shortest session that is safe on a server with default settings."""
+    session_timeout: float
+    """Shortest safe session timeout in seconds with default server settings."""
     port: int = 0
-    """Where its server listens; 0: it has none."""
+    """Port of its server; 0: no server."""
 
 
 @contextmanager
 def file(folder: Path) -> Iterator[Served]:
-    """Serve a directory: the kernel ends a registration together with its process, whatever its life."""
+    """Use a directory: the kernel releases locks at the exit of a process, regardless of the timeout."""
     yield Served("file", str(folder / "file"), 2.0)
 
 
 @contextmanager
 def zookeeper(folder: Path) -> Iterator[Served]:
-    """Run a ZooKeeper: a session lives for two ticks of 2 s at least."""
+    """Run a ZooKeeper: the minimum session timeout is two ticks of 2 s."""
     server = ZooKeeper(folder / "zookeeper")
     try:
         server.start()
@@ -42,7 +42,7 @@ def zookeeper(folder: Path) -> Iterator[Served]:
 
 @contextmanager
 def etcd(folder: Path) -> Iterator[Served]:
-    """Run an etcd: a lease lives for 1.5 election timeouts at least, in whole seconds."""
+    """Run an etcd: the minimum TTL of a lease is 1.5 election timeouts, in whole seconds."""
     server = Etcd(folder / "etcd")
     try:
         server.start()
@@ -71,14 +71,14 @@ def vip(node: int) -> str:
 
 
 def agent(folder: Path, store: Served, node: int, *options: str, hosts: str = "") -> Program:
-    """Start the agent of the n-th of three nodes; ExaBGP is played.
+    """Start the agent of one of three nodes, with the benchmark as ExaBGP.
 
     Args:
-        folder: for its log.
-        store: where it registers.
+        folder: directory of its log.
+        store: its store.
         node: 1, 2 or 3.
-        options: more of its options.
-        hosts: where it finds the store, if not where that listens.
+        options: additional options.
+        hosts: hosts instead of the store's, for example a proxy.
     """
     arguments = ["run", "--service=apex", f"--node=node{node}", f"--auth-ip={vip(node)}"]
     arguments += [f"--vip={vip(other)}" for other in (1, 2, 3)]

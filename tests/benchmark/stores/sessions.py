@@ -1,9 +1,9 @@
-"""Many agents' sessions in one process; it is told, on stdin, what to wait for.
+"""Many sessions of agents in one process, controlled by stdin.
 
-One line of JSON says which store and which nodes. Each node registers, publishes a state and watches, as an
-agent does; `registered` and `complete` say that these nodes are there, and that all nodes are. Then each line
-of stdin names members; when every session has seen all of them disappear, one line reports when the first and
-the last session were notified, in monotonic seconds, which all processes share.
+The first line is JSON with store and nodes. Each node registers, publishes a state and watches, like an
+agent; it prints `registered` when these nodes are registered, and `complete` when all nodes are. Each further
+line contains members; when all sessions have seen them disappear, it prints the times of the first and the
+last notification in monotonic seconds, which are the same in all processes.
 """
 
 import json
@@ -20,19 +20,19 @@ from vipagent.types import CheckState, StoreState
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 MAINTENANCE = Directory(Kind.MAINTENANCE, "apex")
 STATES = Directory(Kind.STATES, "apex")
-LIFE = 10.0
-"""Seconds of a session's life: enough for hundreds of clients and their server on one machine."""
+SESSION_TIMEOUT = 10.0
+"""In seconds: enough for hundreds of clients and their server on one machine."""
 WAIT_TIMEOUT = 120.0
-"""Seconds after which something is wrong."""
+"""Maximum time in seconds for all notifications."""
 
 
-class View:
-    """What one session knows of the members, and since when."""
+class MemberListener:
+    """Records the members of one session, and when they disappeared."""
 
-    def __init__(self, news: threading.Condition) -> None:
+    def __init__(self, condition: threading.Condition) -> None:
         self.members: Snapshot = {}
         self.gone: dict[str, float] = {}
-        self._news = news
+        self._condition = condition
 
     def session(self, state: StoreState, detail: str) -> None:
         """Ignore the state of the session."""
@@ -40,11 +40,11 @@ class View:
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
         """Record disappeared members."""
         if directory == MEMBERS:
-            with self._news:
+            with self._condition:
                 for name in self.members.keys() - entries.keys():
                     self.gone[name] = time.monotonic()
                 self.members = entries
-                self._news.notify_all()
+                self._condition.notify_all()
 
 
 def name(number: int) -> str:
@@ -52,10 +52,12 @@ def name(number: int) -> str:
     return f"10.20.{number // 250}.{number % 250}"
 
 
-def opened(kind: BackendFactory, hosts: tuple[str, ...], number: int, view: View) -> Backend:
+def open_session(
+    kind: BackendFactory, hosts: tuple[str, ...], number: int, listener: MemberListener
+) -> Backend:
     """Open the session of one node."""
-    settings = StoreSettings(f"node{number}", f"run{number}", hosts, session_timeout=LIFE)
-    backend = kind(settings, view)
+    settings = StoreSettings(f"node{number}", f"run{number}", hosts, session_timeout=SESSION_TIMEOUT)
+    backend = kind(settings, listener)
     backend.watch(MEMBERS, frozenset({name(number)}))
     backend.watch(MAINTENANCE, frozenset({"all", settings.node}))
     registration = Registration(settings.node, settings.instance)
@@ -67,27 +69,34 @@ def opened(kind: BackendFactory, hosts: tuple[str, ...], number: int, view: View
 
 
 def main() -> None:
-    """Open the sessions, and answer."""
-    order = json.loads(sys.stdin.readline())
-    kind = load(order["backend"])
-    news = threading.Condition()
-    views = [View(news) for _ in order["nodes"]]
+    """Open the sessions, and process the lines of stdin."""
+    request = json.loads(sys.stdin.readline())
+    kind = load(request["backend"])
+    condition = threading.Condition()
+    listeners = [MemberListener(condition) for _ in request["nodes"]]
     backends = [
-        opened(kind, tuple(order["hosts"]), number, view)
-        for number, view in zip(order["nodes"], views, strict=True)
+        open_session(kind, tuple(request["hosts"]), number, listener)
+        for number, listener in zip(request["nodes"], listeners, strict=True)
     ]
-    own = {name(number) for number in order["nodes"]}
-    with news:
-        assert news.wait_for(lambda: all(view.members.keys() >= own for view in views), WAIT_TIMEOUT)
+    own = {name(number) for number in request["nodes"]}
+    with condition:
+        assert condition.wait_for(
+            lambda: all(listener.members.keys() >= own for listener in listeners), WAIT_TIMEOUT
+        )
         print("registered", flush=True)
-        assert news.wait_for(lambda: all(len(view.members) == order["total"] for view in views), WAIT_TIMEOUT)
+        assert condition.wait_for(
+            lambda: all(len(listener.members) == request["total"] for listener in listeners), WAIT_TIMEOUT
+        )
         print("complete", flush=True)
     for line in sys.stdin:
         names = json.loads(line)
-        with news:
-            assert news.wait_for(lambda: all(view.gone.keys() >= set(names) for view in views), WAIT_TIMEOUT)  # noqa: B023
-        seen = [view.gone[name] for view in views for name in names]
-        print(json.dumps([min(seen), max(seen)]), flush=True)
+        with condition:
+            assert condition.wait_for(
+                lambda: all(listener.gone.keys() >= set(names) for listener in listeners),  # noqa: B023
+                WAIT_TIMEOUT,
+            )
+        times = [listener.gone[name] for listener in listeners for name in names]
+        print(json.dumps([min(times), max(times)]), flush=True)
     for backend in backends:
         backend.close(2.0)
 

@@ -1,4 +1,4 @@
-"""The contract suite against each store's real server: which test passed where."""
+"""Run the contract suite with the real server of each store."""
 
 import subprocess
 import sys
@@ -14,26 +14,26 @@ SUITES = {
     "etcd": "tests/contract/etcd/test_suite.py",
     "consul": "tests/contract/consul/test_suite.py",
 }
-"""Where each store passes the suite."""
+"""Test module of each store."""
 CLASSES = {
     "file": ("TestFile", "TestFileProcesses"),
     "zookeeper": ("TestZooKeeper", "TestZooKeeperProcesses", "TestZooKeeperFaults"),
     "etcd": ("TestEtcd", "TestEtcdProcesses", "TestEtcdFaults"),
     "consul": ("TestConsul", "TestConsulProcesses", "TestConsulFaults"),
 }
-"""Each store's classes of the suite; its module has tests of its own as well."""
+"""Suite classes of each store; its module also has other tests."""
 ABSENT = "no server"
 
 
-def passed(folder: Path) -> str:
-    """Run the suite, and return a table: a row for each test, a column for each store."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
+def run_suite(folder: Path) -> str:
+    """Run the suite, and return a table with a row per test and a column per store."""
+    outcomes_by_test: dict[str, dict[str, str]] = defaultdict(dict)
     for backend in CLASSES:
         for test, outcome in _run(backend, folder).items():
-            found[test][backend] = outcome
+            outcomes_by_test[test][backend] = outcome
     rows = (
-        [_words(test), *(outcomes.get(backend, ABSENT) for backend in CLASSES)]
-        for test, outcomes in found.items()
+        [_test_name(test), *(outcomes.get(backend, ABSENT) for backend in CLASSES)]
+        for test, outcomes in outcomes_by_test.items()
     )
     return table(["test", *CLASSES], rows)
 
@@ -42,7 +42,7 @@ def _run(backend: str, folder: Path) -> dict[str, str]:
     report = folder / f"{backend}.xml"
     tests = [f"{SUITES[backend]}::{name}" for name in CLASSES[backend]]
     command = [sys.executable, "-m", "pytest", "-q", *tests, f"--junitxml={report}"]
-    subprocess.run(command, check=False)  # what fails stands in the report
+    subprocess.run(command, check=False)  # failures are in the report
     outcomes: dict[str, str] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         test = case.attrib["name"].partition("[")[0]
@@ -50,5 +50,5 @@ def _run(backend: str, folder: Path) -> dict[str, str]:
     return outcomes
 
 
-def _words(test: str) -> str:
+def _test_name(test: str) -> str:
     return test.removeprefix("test_").replace("_", " ")

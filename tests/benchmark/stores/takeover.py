@@ -1,4 +1,4 @@
-"""How long a node's VIP is without it: from its end to the survivor's line for ExaBGP."""
+"""Measure takeovers: from the failure of an agent to the announcement by the survivor."""
 
 import time
 from collections.abc import Callable
@@ -9,73 +9,73 @@ from statistics import median, quantiles
 from tests.benchmark.program import Program
 from tests.benchmark.stores.served import Served, agent, vip
 
-DEATHS = 5
+KILLS = 5
 HANDOVERS = 200
 ORPHAN = vip(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds, one figure a round."""
+    """Times in seconds, one per round."""
 
-    deaths: list[float]
+    kills: list[float]
     """From kill -9 of an agent to the survivor's announcement."""
     handovers: list[float]
-    """From the line with which an agent withdraws, and deregisters, to the survivor's announcement."""
+    """From the withdrawal and deregistration of an agent to the survivor's announcement."""
 
     def row(self, store: Served) -> list[str]:
         """Return the row of a table."""
-        low, middle, high = min(self.deaths), median(self.deaths), max(self.deaths)
+        low, middle, high = min(self.kills), median(self.kills), max(self.kills)
         worst = quantiles(self.handovers, n=100)[98]
         return [
             store.backend,
-            "" if store.backend == "file" else f"{store.life:g} s",
+            "" if store.backend == "file" else f"{store.session_timeout:g} s",
             f"{middle:.2f} s ({low:.2f} to {high:.2f})",
             f"{median(self.handovers) * 1000:.1f} ms",
             f"{worst * 1000:.1f} ms",
         ]
 
 
-def take_overs(folder: Path, store: Served) -> Times:
-    """Measure with two agents, of which one dies again and again, or stops to serve."""
-    life = f"--session-timeout={store.life}"
+def takeovers(folder: Path, store: Served) -> Times:
+    """Measure with two agents, of which one is repeatedly killed or disabled."""
+    session_timeout = f"--session-timeout={store.session_timeout}"
     flag = folder / "disabled"
     serving = ["--release-delay=0.01", "--interval=0.05", "--fast-interval=0.05", f"--disable={flag}"]
-    with agent(folder, store, 2, life, "--release-delay=0.01") as survivor:
+    with agent(folder, store, 2, session_timeout, "--release-delay=0.01") as survivor:
         survivor.wait_for(f"announce route {vip(2)}", 0.0)
-        _until(lambda: survivor.commands(f"announce route {ORPHAN}"))  # nobody has registered it
-        deaths = [_die(agent(folder, store, 1, life), survivor, number) for number in range(DEATHS)]
-        with agent(folder, store, 1, life, *serving) as owner:
-            survivor.wait_for(f"withdraw route {ORPHAN}", _last(survivor))
+        _wait_until(lambda: survivor.commands(f"announce route {ORPHAN}"))  # it is not registered yet
+        kills = [_kill(agent(folder, store, 1, session_timeout), survivor, number) for number in range(KILLS)]
+        with agent(folder, store, 1, session_timeout, *serving) as owner:
+            survivor.wait_for(f"withdraw route {ORPHAN}", _last_takeover(survivor))
             handovers = [_hand_over(flag, owner, survivor) for _ in range(HANDOVERS)]
-    return Times(deaths, handovers)
+    return Times(kills, handovers)
 
 
-def _die(owner: Program, survivor: Program, number: int) -> float:
+def _kill(owner: Program, survivor: Program, number: int) -> float:
     with owner:
-        survivor.wait_for(f"withdraw route {ORPHAN}", _last(survivor))
-        time.sleep(0.5 + number * 0.2)  # each death at another moment between two heartbeat
-        died = time.monotonic()
+        survivor.wait_for(f"withdraw route {ORPHAN}", _last_takeover(survivor))
+        time.sleep(0.5 + number * 0.2)  # each time at a different phase of the heartbeat interval
+        killed_at = time.monotonic()
         owner.kill()
-        return survivor.wait_for(f"announce route {ORPHAN}", died).at - died
+        return survivor.wait_for(f"announce route {ORPHAN}", killed_at).at - killed_at
 
 
 def _hand_over(flag: Path, owner: Program, survivor: Program) -> float:
-    began = time.monotonic()
+    started = time.monotonic()
     flag.touch()
-    gone = owner.wait_for(f"withdraw route {ORPHAN}", began).at
-    taken = survivor.wait_for(f"announce route {ORPHAN}", began).at
+    withdrawn = owner.wait_for(f"withdraw route {ORPHAN}", started).at
+    announced = survivor.wait_for(f"announce route {ORPHAN}", started).at
     flag.unlink()
-    survivor.wait_for(f"withdraw route {ORPHAN}", taken)
-    return taken - gone
+    survivor.wait_for(f"withdraw route {ORPHAN}", announced)
+    return announced - withdrawn
 
 
-def _last(survivor: Program) -> float:
-    """Return when the survivor took the VIP over last: what came before is of earlier rounds."""
+def _last_takeover(survivor: Program) -> float:
+    """Return the time of the survivor's last takeover; earlier commands belong to earlier rounds."""
     return survivor.commands(f"announce route {ORPHAN}")[-1].at
 
 
-def _until(condition: Callable[[], object], within: float = 30.0) -> None:
+def _wait_until(condition: Callable[[], object], within: float = 30.0) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, f"not within {within} s"

@@ -1,4 +1,4 @@
-"""A TCP proxy that notes what clients say: to count what an agent asks of a store."""
+"""A TCP proxy that records the data from clients, to count their requests."""
 
 import asyncio
 from contextlib import suppress
@@ -10,16 +10,16 @@ HOST = "127.0.0.1"
 
 
 class Tap:
-    """Passes everything on to a port of this machine."""
+    """Forwards all connections to a local port."""
 
     def __init__(self, port: int) -> None:
         self._target = port
         self._port = free_port()
         self._loop = LoopThread("tap")
-        self._ending = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._listening = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._said: list[bytearray] = []
+        self._sent: list[bytearray] = []
         self._loop.start(self._serve)
         wait_for("the tap listens", lambda: self._listening)
 
@@ -28,19 +28,19 @@ class Tap:
         """`HOST:PORT` for clients."""
         return f"{HOST}:{self._port}"
 
-    def said(self) -> list[bytes]:
-        """Return what clients have said so far, a piece for each connection."""
-        return [bytes(said) for said in self._said]
+    def sent(self) -> list[bytes]:
+        """Return the data from clients so far, by connection."""
+        return [bytes(sent) for sent in self._sent]
 
     def close(self) -> None:
-        """End it, and all connections."""
-        self._loop.post(self._ending.set)
+        """Stop it, and close all connections."""
+        self._loop.post(self._stopping.set)
         assert self._loop.join(5.0)
 
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._accept, HOST, self._port)
         self._listening = True
-        await self._ending.wait()
+        await self._stopping.wait()
         server.close()
         for task in self._tasks:
             task.cancel()
@@ -52,17 +52,17 @@ class Tap:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        said = bytearray()
-        self._said.append(said)
+        sent = bytearray()
+        self._sent.append(sent)
         with suppress(OSError, asyncio.CancelledError):
-            answers, server = await asyncio.open_connection(HOST, self._target)
-            await asyncio.gather(_pass_on(reader, server, said), _pass_on(answers, client, bytearray()))
+            replies, server = await asyncio.open_connection(HOST, self._target)
+            await asyncio.gather(_forward(reader, server, sent), _forward(replies, client, bytearray()))
         client.transport.abort()
 
 
-async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter, said: bytearray) -> None:
+async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter, sent: bytearray) -> None:
     while data := await source.read(65536):
-        said += data
+        sent += data
         sink.write(data)
         await sink.drain()
     sink.transport.abort()

@@ -50,7 +50,7 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
     store = ConsulUnderTest(server, {"session": "ttl"}, (proxy.address,))
     peers = Peers(store)
     agent = peers.join("node1")
-    proxy.swallow()
+    proxy.stall()
     began = time.monotonic()
     agent.seen.wait_state(StoreState.LOST, 10.0 + LOSS_TOLERANCE)
     assert time.monotonic() - began > 10.0 - 10.0 / 3 - 0.5

@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.consul.under_test import LIFE, ConsulUnderTest
 from tests.contract.sessions import begun, detail, registered, wait_detail
-from tests.resolving import resolving
+from tests.fake_dns import fake_getaddrinfo
 from tests.servers.consul import HOST
 from tests.servers.flood import flood
 from tests.servers.proxy import Proxy
@@ -37,7 +37,7 @@ def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: P
     """LOST is reported by our timer; afterwards the agent recovers without a restart."""
     agent = registered(behind)
     mark = agent.seen.mark()
-    proxy.swallow()
+    proxy.stall()
     agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
     assert "no response within" in detail(agent)
     peers.join("node2").register(member(2))
@@ -70,7 +70,7 @@ def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch:
     """An unresponsive name server delays neither LOST nor shutdown."""
     answering = threading.Event()
     answering.set()
-    known = resolving({"consul.invalid": (HOST,)}, lambda _: answering.wait(WAIT_TIMEOUT))
+    known = fake_getaddrinfo({"consul.invalid": (HOST,)}, lambda _: answering.wait(WAIT_TIMEOUT))
     monkeypatch.setattr(socket, "getaddrinfo", known)
     host = f"consul.invalid:{proxy.address.rpartition(':')[2]}"
     peers = Peers(ConsulUnderTest(store.server, {}, (host,), store.prefix))
@@ -90,7 +90,7 @@ def test_03_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
     """It and all watches reconnect in time; the session is kept."""
     agent = registered(behind)
     mark = agent.seen.mark()
-    proxy.swallow(b"/v1/agent/service/register")  # the first request of the session's connection
+    proxy.stall(b"/v1/agent/service/register")  # the first request of the session's connection
     agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
     assert agent.seen.states(mark) == [StoreState.UNSURE, StoreState.CONNECTED]
     agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
@@ -103,7 +103,7 @@ def test_03_only_a_watch_is_dropped(
     monkeypatch.setattr(queries, "QUERY_WAIT", 2)
     monkeypatch.setattr(queries, "REPLY_MARGIN", 0.5)
     agent = registered(behind)
-    proxy.swallow(b"/v1/kv/")
+    proxy.stall(b"/v1/kv/")
     peers.join("node2").register(member(2))
     agent.seen.wait_state(StoreState.UNSURE, WAIT_TIMEOUT)
     proxy.resume()
@@ -119,7 +119,7 @@ def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
     other.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
     mark = agent.seen.mark()
     with other.seen.always_contains(MEMBERS, member(1).name):
-        proxy.swallow()
+        proxy.stall()
         agent.seen.wait_state(StoreState.CONNECTED, LIFE, mark)
         agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         eventually(

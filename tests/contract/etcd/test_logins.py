@@ -12,7 +12,7 @@ import pytest
 from tests.contract.etcd.access import PREFIX, demanding
 from tests.contract.etcd.fake import FakeEtcd
 from tests.servers.etcd import Etcd
-from tests.servers.realtime import going_first, starting_first
+from tests.servers.realtime import realtime_children, realtime_priority
 from vipagent.store.backend import StoreError, StoreSettings
 from vipagent.store.client import StoreClient
 from vipagent.testing.peers import MEMBERS, Peer, eventually, member
@@ -99,8 +99,8 @@ def test_all_agents_are_back_soon_after_a_restart(
             stack.enter_context(agent.seen.always_contains(MEMBERS, member(number).name))
         server.kill()
         # Server and agents need the whole machine, because logins are CPU bound.
-        stack.enter_context(going_first(lambda: [os.getpid()]))
-        stack.enter_context(starting_first())
+        stack.enter_context(realtime_priority(lambda: [os.getpid()]))
+        stack.enter_context(realtime_children())
         since = time.monotonic()
         server.launch()
         missing = dict(enumerate(zip(sessions, marks, strict=True)))

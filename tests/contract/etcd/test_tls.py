@@ -21,7 +21,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def certificates(authority: Authority, name: str, attribute: str = "CN") -> Certificates:
     own = authority.issue(name, attribute=attribute)
-    return Certificates(own.cert, own.key, authority.cert, demands_clients=True)
+    return Certificates(own.cert, own.key, authority.cert, require_client_cert=True)
 
 
 @pytest.fixture(scope="module")

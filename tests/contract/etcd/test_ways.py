@@ -1,4 +1,4 @@
-"""Ways to etcd that swallow, break, or lead nowhere; a known pitfall has its number in the name."""
+"""Ways to etcd that stall, break, or lead nowhere; a known pitfall has its number in the name."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.etcd.under_test import LIFE, EtcdUnderTest
 from tests.contract.sessions import begun, detail, registered, wait_detail
-from tests.resolving import resolving
+from tests.fake_dns import fake_getaddrinfo
 from tests.servers.etcd import Etcd
 from tests.servers.flood import flood
 from tests.servers.process import free_port
@@ -57,7 +57,7 @@ class TestTheWay:
         """LOST by our own clock, though every connection stands; all is well again when the way is."""
         agent = registered(peers)
         mark, began = agent.seen.mark(), time.monotonic()
-        proxy.swallow()
+        proxy.stall()
         agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
         assert time.monotonic() - began > LIFE * 2 / 3 - 0.1, "not before its time"
         assert agent.seen.states(mark)[0] == StoreState.UNSURE
@@ -87,7 +87,7 @@ class TestTheWay:
         agent = registered(peers)
         mark = agent.seen.mark()
         # A keep-alive takes any connection that is free, whatever was asked for on it before.
-        proxy.swallow(b"/v3/lease", b"/v3/kv", b"/v3/maintenance")
+        proxy.stall(b"/v3/lease", b"/v3/kv", b"/v3/maintenance")
         agent.seen.wait_for(lambda: agent.seen.states(mark) == [StoreState.UNSURE], LIFE, "UNSURE")
         eventually(
             lambda: proxy.count(b"/v3/watch") == 0, MAX_PROPAGATION, "the watch's connection has ended"
@@ -102,7 +102,7 @@ class TestTheWay:
         monkeypatch.setattr(follower, "WATCH_RENEWAL", 2.0)
         agent = registered(peers)
         mark = agent.seen.mark()
-        proxy.swallow(b"/v3/watch")
+        proxy.stall(b"/v3/watch")
         store.create_foreign(member(2), b"")
         eventually(lambda: proxy.count(b"/v3/watch") >= 2, WAIT_TIMEOUT, "the watch is reopened")
         proxy.resume()
@@ -110,7 +110,7 @@ class TestTheWay:
 
     def test_pitfall_4_a_watch_that_is_not_confirmed_is_no_session(self, peers: Peers, proxy: Proxy) -> None:
         """As with a proxy that keeps answers until they are complete, which a watch's never is."""
-        proxy.swallow(b"/v3/watch")
+        proxy.stall(b"/v3/watch")
         agent = peers.make("node1")
         agent.watch(MEMBERS)
         agent.backend.open()
@@ -163,7 +163,7 @@ class TestHosts:
         self, peers: Peers, store: EtcdUnderTest, server: Etcd, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         addresses: dict[str, tuple[str, ...]] = {"etcd.invalid": ()}
-        monkeypatch.setattr(socket, "getaddrinfo", resolving(addresses))
+        monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo(addresses))
         store.hosts = (f"etcd.invalid:{server.port}",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
@@ -178,7 +178,7 @@ class TestHosts:
     ) -> None:
         """The session is LOST in time, and closed in time (E3)."""
         answer = threading.Event()
-        silent = resolving({"etcd.invalid": ()}, lambda _: answer.wait(30.0))
+        silent = fake_getaddrinfo({"etcd.invalid": ()}, lambda _: answer.wait(30.0))
         monkeypatch.setattr(socket, "getaddrinfo", silent)
         store.hosts = ("etcd.invalid:2379",)
         agent = begun(peers.make("node1"))

@@ -47,7 +47,7 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
     authority, own = Authority(tmp_path / "authority"), tmp_path / "own.pem"
     own.write_bytes(authority.issue("expired", days=-1).both.read_bytes())
     good = authority.issue("good").both.read_bytes()
-    server = TlsZooKeeper(tmp_path / "server", authority.cert, own, demand="none")
+    server = TlsZooKeeper(tmp_path / "server", authority.cert, own, client_auth="none")
     trust = {"tls": True, "ca": str(authority.cert)}
 
     def renew() -> None:

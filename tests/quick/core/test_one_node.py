@@ -225,7 +225,7 @@ class NodeMachine(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_node_under_random_events() -> None:
     NodeMachine.handled = 0
-    # The same examples after each edit of the machine. About one seed in eight finds what is known: an agent that
-    # is killed after a VIP left its configuration leaves the route behind (E2).
+    # The same examples after each edit of the machine. About one seed in eight finds a known fault: an
+    # agent that is killed after a VIP left its configuration leaves the route behind (E2).
     run_state_machine_as_test(seed(1)(NodeMachine), settings=examples(900))
     assert NodeMachine.handled >= 60_000, NodeMachine.handled

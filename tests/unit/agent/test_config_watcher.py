@@ -1,3 +1,5 @@
+"""Changes of the configuration file and SIGHUP trigger another read."""
+
 import asyncio
 import time
 from collections.abc import Callable
@@ -11,11 +13,11 @@ from vipagent.testing.slowness import allowed
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_poll_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_watcher, "FILE_POLL_INTERVAL", 0.01)
 
 
-def replaced(path: Path) -> None:
+def replace_file(path: Path) -> None:
     path.with_suffix(".new").write_text("a")
     path.with_suffix(".new").replace(path)
 
@@ -23,7 +25,7 @@ def replaced(path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        replaced,
+        replace_file,
         lambda path: path.write_text("b"),
         lambda path: path.chmod(0o600),
         lambda path: path.unlink(),
@@ -35,9 +37,9 @@ def test_any_change_of_the_file_triggers_a_retry(tmp_path: Path, change: Callabl
     path.write_text("a")
 
     async def run() -> None:
-        seen = ConfigWatcher(path)
-        seen.reading()
-        due = asyncio.create_task(seen.due())
+        watcher = ConfigWatcher(path)
+        watcher.reading()
+        due = asyncio.create_task(watcher.due())
         done, _ = await asyncio.wait([due], timeout=0.1)
         assert not done
         change(path)
@@ -48,10 +50,10 @@ def test_any_change_of_the_file_triggers_a_retry(tmp_path: Path, change: Callabl
 
 def test_a_created_file_triggers_a_retry(tmp_path: Path) -> None:
     async def run() -> None:
-        seen = ConfigWatcher(tmp_path / "agent.yaml")
-        seen.reading()
+        watcher = ConfigWatcher(tmp_path / "agent.yaml")
+        watcher.reading()
         (tmp_path / "agent.yaml").touch()
-        await asyncio.wait_for(seen.due(), allowed(10))
+        await asyncio.wait_for(watcher.due(), allowed(10))
 
     asyncio.run(run())
 
@@ -61,13 +63,13 @@ def test_changes_during_a_read_are_not_missed(tmp_path: Path) -> None:
     path.write_text("a")
 
     async def run() -> None:
-        seen = ConfigWatcher(path)
-        seen.reading()
-        replaced(path)  # reading goes on, and fails, before anybody waits
-        await asyncio.wait_for(seen.due(), allowed(10))
-        seen.reading()
-        seen.reload_requested.set()
-        await asyncio.wait_for(seen.due(), allowed(10))
+        watcher = ConfigWatcher(path)
+        watcher.reading()
+        replace_file(path)  # during the read, before `due` is awaited
+        await asyncio.wait_for(watcher.due(), allowed(10))
+        watcher.reading()
+        watcher.reload_requested.set()
+        await asyncio.wait_for(watcher.due(), allowed(10))
 
     asyncio.run(run())
 
@@ -76,10 +78,10 @@ def test_sighup_does_not_wait_for_the_next_poll(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(config_watcher, "FILE_POLL_INTERVAL", 60.0)
 
     async def run() -> None:
-        seen = ConfigWatcher(None)
-        seen.reading()
-        asyncio.get_running_loop().call_later(0.05, seen.reload_requested.set)
-        await asyncio.wait_for(seen.due(), allowed(10))
+        watcher = ConfigWatcher(None)
+        watcher.reading()
+        asyncio.get_running_loop().call_later(0.05, watcher.reload_requested.set)
+        await asyncio.wait_for(watcher.due(), allowed(10))
 
     asyncio.run(run())
 
@@ -88,10 +90,10 @@ def test_without_a_change_a_retry_is_due_after_the_interval(monkeypatch: pytest.
     monkeypatch.setattr(config_watcher, "CONFIG_RETRY_INTERVAL", 0.2)
 
     async def run() -> float:
-        seen = ConfigWatcher(None)
-        seen.reading()
+        watcher = ConfigWatcher(None)
+        watcher.reading()
         started = time.monotonic()
-        await asyncio.wait_for(seen.due(), allowed(10))
+        await asyncio.wait_for(watcher.due(), allowed(10))
         return time.monotonic() - started
 
     assert asyncio.run(run()) >= 0.2

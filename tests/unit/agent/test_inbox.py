@@ -1,4 +1,4 @@
-"""From threads to the loop, in order and bounded (Shape 2)."""
+"""Store events from threads to the event loop: ordered and bounded (Shape 2)."""
 
 import asyncio
 import threading
@@ -13,60 +13,60 @@ MEMBERS, KEYS = Directory(Kind.MEMBERS, "apex"), Directory(Kind.MAINTENANCE, "ap
 CONNECTED, UNSURE = StoreState.CONNECTED, StoreState.UNSURE
 
 
-class Office:
-    """An inbox, and what came out of it, where."""
+class RecordingInbox:
+    """An inbox, its delivered events, and the threads of the deliveries."""
 
     def __init__(self) -> None:
-        self.taken: list[object] = []
+        self.received: list[object] = []
         self.threads: set[threading.Thread] = set()
         self.inbox = Inbox(asyncio.get_running_loop(), self._session, self._snapshot)
 
     def _session(self, state: StoreState, detail: str) -> None:
         self.threads.add(threading.current_thread())
-        self.taken.append((state, detail))
+        self.received.append((state, detail))
 
     def _snapshot(self, directory: Directory, entries: Snapshot) -> None:
         self.threads.add(threading.current_thread())
-        self.taken.append((directory.kind, set(entries)))
+        self.received.append((directory.kind, set(entries)))
 
-    async def until(self, last: object) -> list[object]:
-        """Wait until this has come out, and return everything that has."""
-        await eventually(f"{last} has come out", lambda: last in self.taken)
-        return self.taken
+    async def wait_for(self, last: object) -> list[object]:
+        """Wait until this event was delivered, and return all delivered events."""
+        await eventually(f"{last} is delivered", lambda: last in self.received)
+        return self.received
 
 
 def test_events_are_delivered_on_the_loop_and_in_order() -> None:
     async def run() -> None:
-        office = Office()
+        recording = RecordingInbox()
 
         def backend() -> None:
-            office.inbox.session(CONNECTED, "a")
-            office.inbox.snapshot(MEMBERS, {"10.0.0.1": Entry()})
-            office.inbox.snapshot(KEYS, {})
-            office.inbox.session(UNSURE, "b")
+            recording.inbox.session(CONNECTED, "a")
+            recording.inbox.snapshot(MEMBERS, {"10.0.0.1": Entry()})
+            recording.inbox.snapshot(KEYS, {})
+            recording.inbox.session(UNSURE, "b")
 
         thread = threading.Thread(target=backend)
         thread.start()
         thread.join()
-        assert office.taken == []
-        assert await office.until((UNSURE, "b")) == [
+        assert recording.received == []
+        assert await recording.wait_for((UNSURE, "b")) == [
             (CONNECTED, "a"),
             (Kind.MEMBERS, {"10.0.0.1"}),
             (Kind.MAINTENANCE, set()),
             (UNSURE, "b"),
         ]
-        assert office.threads == {threading.current_thread()}
+        assert recording.threads == {threading.current_thread()}
 
     asyncio.run(run())
 
 
-def test_only_the_latest_snapshot_of_a_directory_waits() -> None:
+def test_only_the_latest_snapshot_of_a_directory_is_queued() -> None:
     async def run() -> None:
-        office = Office()
+        recording = RecordingInbox()
         for number in range(1000):
-            office.inbox.snapshot(MEMBERS, {str(number): Entry()})
-            office.inbox.snapshot(KEYS, {str(number): Entry()})
-        assert await office.until((Kind.MAINTENANCE, {"999"})) == [
+            recording.inbox.snapshot(MEMBERS, {str(number): Entry()})
+            recording.inbox.snapshot(KEYS, {str(number): Entry()})
+        assert await recording.wait_for((Kind.MAINTENANCE, {"999"})) == [
             (Kind.MEMBERS, {"999"}),
             (Kind.MAINTENANCE, {"999"}),
         ]
@@ -74,14 +74,14 @@ def test_only_the_latest_snapshot_of_a_directory_waits() -> None:
     asyncio.run(run())
 
 
-def test_a_newer_snapshot_comes_after_the_session_that_it_belongs_to() -> None:
+def test_a_newer_snapshot_is_delivered_after_its_session_event() -> None:
     async def run() -> None:
-        office = Office()
-        office.inbox.snapshot(MEMBERS, {"old": Entry()})
-        office.inbox.session(UNSURE, "")
-        office.inbox.session(CONNECTED, "")
-        office.inbox.snapshot(MEMBERS, {"new": Entry()})
-        assert await office.until((Kind.MEMBERS, {"new"})) == [
+        recording = RecordingInbox()
+        recording.inbox.snapshot(MEMBERS, {"old": Entry()})
+        recording.inbox.session(UNSURE, "")
+        recording.inbox.session(CONNECTED, "")
+        recording.inbox.snapshot(MEMBERS, {"new": Entry()})
+        assert await recording.wait_for((Kind.MEMBERS, {"new"})) == [
             (UNSURE, ""),
             (CONNECTED, ""),
             (Kind.MEMBERS, {"new"}),
@@ -90,21 +90,21 @@ def test_a_newer_snapshot_comes_after_the_session_that_it_belongs_to() -> None:
     asyncio.run(run())
 
 
-def test_many_threads_lose_nothing() -> None:
+def test_events_of_many_threads_are_all_delivered() -> None:
     async def run() -> None:
-        office = Office()
+        recording = RecordingInbox()
 
         def backend(name: str) -> None:
             for number in range(500):
-                office.inbox.session(CONNECTED, f"{name} {number}")
+                recording.inbox.session(CONNECTED, f"{name} {number}")
 
         threads = [threading.Thread(target=backend, args=(name,)) for name in "abcd"]
         for thread in threads:
             thread.start()
-        await eventually("all have come out", lambda: len(office.taken) == 4 * 500)
+        await eventually("all events are delivered", lambda: len(recording.received) == 4 * 500)
         for name in "abcd":
-            own = [told for told in office.taken if str(told).find(f"'{name} ") > 0]
-            assert own == [(CONNECTED, f"{name} {number}") for number in range(500)]
+            from_thread = [event for event in recording.received if str(event).find(f"'{name} ") > 0]
+            assert from_thread == [(CONNECTED, f"{name} {number}") for number in range(500)]
         for thread in threads:
             thread.join()
 
@@ -112,11 +112,11 @@ def test_many_threads_lose_nothing() -> None:
 
 
 def test_events_after_the_end_of_the_loop_are_ignored() -> None:
-    office: list[Office] = []
+    recording: list[RecordingInbox] = []
 
     async def run() -> None:
-        office.append(Office())
+        recording.append(RecordingInbox())
 
     asyncio.run(run())
-    office[0].inbox.session(CONNECTED, "")
-    assert office[0].taken == []
+    recording[0].inbox.session(CONNECTED, "")
+    assert recording[0].received == []

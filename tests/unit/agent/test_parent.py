@@ -1,4 +1,4 @@
-"""Who runs this process (E6), as told by /proc."""
+"""Detection of ExaBGP as the parent process from /proc (E6)."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from vipagent.agent.parent import _is_exabgp
 from vipagent.testing.slowness import allowed
 
-ASK = "from vipagent.agent.parent import run_by_exabgp; print(run_by_exabgp())"
+PRINT_RESULT = "from vipagent.agent.parent import run_by_exabgp; print(run_by_exabgp())"
 
 
 @pytest.mark.parametrize(
@@ -41,33 +41,34 @@ def test_exabgp_is_recognized_however_it_was_started(line: str) -> None:
         "systemd",
     ],
 )
-def test_others_are_not(line: str) -> None:
+def test_other_programs_are_not_recognized(line: str) -> None:
     assert not _is_exabgp(line.split(" "))
 
 
 @pytest.fixture
 def exabgp(tmp_path: Path) -> Path:
-    """A program of that name, which runs the command that is in its argument."""
+    """Create a program named `exabgp` that runs its arguments as a command."""
     script = tmp_path / "exabgp"
     script.write_text("import subprocess, sys; subprocess.run(sys.argv[1:], check=True)\n")
     return script
 
 
-def output(*command: str) -> str:
+def run(*command: str) -> str:
+    """Run a command, and return its output."""
     return subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=allowed(30)
     ).stdout.strip()
 
 
-def test_a_real_parent_is_seen(exabgp: Path) -> None:
-    assert output(sys.executable, str(exabgp), sys.executable, "-c", ASK) == "True"
-    assert output(sys.executable, "-c", ASK) == "False"
+def test_a_real_parent_is_detected(exabgp: Path) -> None:
+    assert run(sys.executable, str(exabgp), sys.executable, "-c", PRINT_RESULT) == "True"
+    assert run(sys.executable, "-c", PRINT_RESULT) == "False"
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_a_shell_in_between_does_not_hide_it(exabgp: Path, shell: str) -> None:
+def test_a_shell_in_between_does_not_prevent_detection(exabgp: Path, shell: str) -> None:
     path = shutil.which(shell)
     assert path
-    command = f"{sys.executable} -c '{ASK}'; true"
-    assert output(sys.executable, str(exabgp), path, "-c", command) == "True"
-    assert output(path, "-c", command) == "False"
+    command = f"{sys.executable} -c '{PRINT_RESULT}'; true"
+    assert run(sys.executable, str(exabgp), path, "-c", command) == "True"
+    assert run(path, "-c", command) == "False"

@@ -1,4 +1,4 @@
-"""A loop that hangs ends its process, with the stacks on stderr; one that turns does not (E7)."""
+"""The watchdog exits a process whose event loop hangs, with the stacks on stderr (E7)."""
 
 import subprocess
 import sys
@@ -6,41 +6,41 @@ import sys
 from vipagent.testing.slowness import allowed
 
 TIMEOUT = 3
-"""Seconds of the watchdog: half of it is more than a busy machine lets a process wait for."""
-LONGER = TIMEOUT + 1
+"""Timeout of the watchdog in seconds: a busy machine must not delay the process for half of it."""
+BLOCKED_TIME = TIMEOUT + 1
 PROGRAM = """
 import asyncio, time
 from vipagent.agent import watchdog
 
-def culprit(seconds):
+def block(seconds):
     time.sleep(seconds)
 
 async def main():
-    watchdog.GRACE_PERIOD = {settled}
-    dog = watchdog.Watchdog()
-    dog.start({timeout})
+    watchdog.GRACE_PERIOD = {grace_period}
+    timer = watchdog.Watchdog()
+    timer.start({timeout})
     await asyncio.sleep(0.1)
-    {then}
+    {body}
     print("alive")
 
 asyncio.run(main())
 """
 
 
-def run(then: str, settled: float = 0.0) -> tuple[int, str, str]:
-    """Run a program under a watchdog; return its status, and what it said."""
-    program = PROGRAM.format(timeout=TIMEOUT, settled=settled, then=then)
-    ended = subprocess.run(
+def run(body: str, grace_period: float = 0.0) -> tuple[int, str, str]:
+    """Run a program with a watchdog; return its exit status, stdout and stderr."""
+    program = PROGRAM.format(timeout=TIMEOUT, grace_period=grace_period, body=body)
+    completed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=allowed(30)
     )
-    return ended.returncode, ended.stdout, ended.stderr
+    return completed.returncode, completed.stdout, completed.stderr
 
 
 def test_a_blocked_loop_ends_the_process_with_stacks() -> None:
-    status, said, stacks = run("culprit(60)")
-    assert (status, said) == (1, "")
+    status, stdout, stacks = run("block(60)")
+    assert (status, stdout) == (1, "")
     assert "Timeout" in stacks
-    assert "in culprit" in stacks
+    assert "in block" in stacks
 
 
 def test_a_running_loop_is_not_ended() -> None:
@@ -48,10 +48,10 @@ def test_a_running_loop_is_not_ended() -> None:
 
 
 def test_no_process_is_ended_within_the_grace_period() -> None:
-    assert run(f"culprit({LONGER})", settled=60.0) == (0, "alive\n", "")
+    assert run(f"block({BLOCKED_TIME})", grace_period=60.0) == (0, "alive\n", "")
 
 
-def test_another_timeout_or_none_takes_the_place_of_the_first() -> None:
-    assert run(f"dog.start(60); culprit({LONGER})") == (0, "alive\n", "")
-    assert run(f"dog.start(0); culprit({LONGER})") == (0, "alive\n", "")
-    assert run(f"dog.stop(); culprit({LONGER})") == (0, "alive\n", "")
+def test_another_start_replaces_the_timeout_and_stop_ends_it() -> None:
+    assert run(f"timer.start(60); block({BLOCKED_TIME})") == (0, "alive\n", "")
+    assert run(f"timer.start(0); block({BLOCKED_TIME})") == (0, "alive\n", "")
+    assert run(f"timer.stop(); block({BLOCKED_TIME})") == (0, "alive\n", "")

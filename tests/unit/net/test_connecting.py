@@ -1,4 +1,4 @@
-"""Connections to whichever of a server's addresses accepts, each with its share of the time."""
+"""Connections to the first of a server's addresses that accepts, each with a share of the timeout."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resolving import resolving
+from tests.fake_dns import fake_getaddrinfo
 from tests.servers.process import free_port
 from tests.unit.waiting import eventually
 from vipagent.net.connecting import connect
@@ -17,21 +17,21 @@ from vipagent.net.endpoint import Endpoint
 from vipagent.testing.slowness import allowed
 
 NAME = "server.example"
-SILENT, OTHER, LISTENING = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+SILENT, ALSO_SILENT, LISTENING = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 
 def sockets() -> set[str]:
-    """Return the sockets of this process, as /proc names them."""
+    """Return the sockets of this process, from /proc."""
     found = set()
     for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the directory's own
+        with suppress(FileNotFoundError):  # the descriptor of the directory listing
             found.add(str(descriptor.readlink()))
     return {link for link in found if link.startswith("socket:")}
 
 
 @contextmanager
 def listening(host: str, port: int = 0, backlog: int = 10) -> Iterator[socket.socket]:
-    """Listen, and accept nothing: the kernel does, while there is room in the queue."""
+    """Listen without accepting: the kernel completes connections while the backlog has room."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((host, port))
@@ -40,70 +40,70 @@ def listening(host: str, port: int = 0, backlog: int = 10) -> Iterator[socket.so
 
 
 def connected(host: str, server: socket.socket) -> socket.socket:
-    """Connect to the port where a server listens, at this host."""
+    """Connect to the port of a server at this host."""
     return asyncio.run(connect(Endpoint(host, server.getsockname()[1]), 10.0))
 
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port where a connection is never answered: the queue is full. Nor is it at OTHER."""
-    with listening(SILENT, backlog=0) as one, socket.socket() as first:
-        port = one.getsockname()[1]
-        with listening(OTHER, port, backlog=0), socket.socket() as second:
+    """Provide a port of SILENT and ALSO_SILENT with full backlogs: connections get no reply."""
+    with listening(SILENT, backlog=0) as server, socket.socket() as first:
+        port = server.getsockname()[1]
+        with listening(ALSO_SILENT, port, backlog=0), socket.socket() as second:
             first.connect((SILENT, port))
-            second.connect((OTHER, port))
+            second.connect((ALSO_SILENT, port))
             yield port
 
 
 def test_connects_to_the_first_address_that_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolving({NAME: ("::1", OTHER, LISTENING)}))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo({NAME: ("::1", ALSO_SILENT, LISTENING)}))
     with listening(LISTENING) as server, connected(NAME, server) as connection:
         assert connection.getpeername() == server.getsockname()
 
 
-def test_the_order_is_the_caller_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolving({NAME: (LISTENING, SILENT)}))
-    with listening(LISTENING) as one, listening(SILENT, one.getsockname()[1]):
-        at = Endpoint(NAME, one.getsockname()[1])
-        with asyncio.run(connect(at, 10.0, lambda found: found[::-1])) as connection:
+def test_the_caller_determines_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo({NAME: (LISTENING, SILENT)}))
+    with listening(LISTENING) as server, listening(SILENT, server.getsockname()[1]):
+        endpoint = Endpoint(NAME, server.getsockname()[1])
+        with asyncio.run(connect(endpoint, 10.0, lambda found: found[::-1])) as connection:
             assert connection.getpeername()[0] == SILENT
 
 
-def test_an_address_that_is_silent_leaves_time_for_the_others(
-    monkeypatch: pytest.MonkeyPatch, silent: int
-) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolving({NAME: (SILENT, OTHER, LISTENING)}))
+def test_a_silent_address_leaves_time_for_the_others(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo({NAME: (SILENT, ALSO_SILENT, LISTENING)}))
     with listening(LISTENING, silent):
-        began = time.monotonic()
+        started = time.monotonic()
         with asyncio.run(connect(Endpoint(NAME, silent), 3.0)) as connection:
             assert connection.getpeername()[0] == LISTENING
-        assert 2.0 <= time.monotonic() - began < allowed(3.0), "a third of it for each"
+        assert 2.0 <= time.monotonic() - started < allowed(3.0), (
+            "each address must get a third of the timeout"
+        )
 
 
-def test_the_time_is_for_all_addresses_together(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolving({NAME: (SILENT, OTHER)}))
-    began = time.monotonic()
+def test_the_timeout_includes_all_addresses(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo({NAME: (SILENT, ALSO_SILENT)}))
+    started = time.monotonic()
     with pytest.raises(TimeoutError):
         asyncio.run(connect(Endpoint(NAME, silent), 0.4))
-    assert 0.4 <= time.monotonic() - began < allowed(2.0)
+    assert 0.4 <= time.monotonic() - started < allowed(2.0)
 
 
-def test_the_time_is_for_the_look_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = resolving({NAME: (LISTENING,)}, lambda _: time.sleep(0.5))
+def test_the_timeout_includes_the_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = fake_getaddrinfo({NAME: (LISTENING,)}, lambda _: time.sleep(0.5))
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(TimeoutError):
         asyncio.run(connect(Endpoint(NAME, 1), 0.1))
-    assert time.monotonic() - began < allowed(0.4)
+    assert time.monotonic() - started < allowed(0.4)
 
 
-def test_of_several_failures_the_last_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolving({NAME: ("255.255.255.255", LISTENING)}))
+def test_the_last_of_several_errors_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo({NAME: ("255.255.255.255", LISTENING)}))
     with pytest.raises(ConnectionRefusedError):
         asyncio.run(connect(Endpoint(NAME, free_port()), 10.0))
 
 
-def test_localhost_is_either_loopback() -> None:
+def test_localhost_includes_both_loopback_addresses() -> None:
     with listening("127.0.0.1") as server, connected("localhost", server) as connection:
         assert connection.getpeername()[0] == "127.0.0.1"
 

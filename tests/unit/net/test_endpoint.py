@@ -4,7 +4,7 @@ from vipagent.net.endpoint import Endpoint
 
 
 @pytest.mark.parametrize(
-    ("text", "parsed", "written"),
+    ("text", "parsed", "formatted"),
     [
         ("store1", ("store1", 7), "store1:7"),
         ("store1:2181", ("store1", 2181), "store1:2181"),
@@ -14,14 +14,14 @@ from vipagent.net.endpoint import Endpoint
         ("[::1]:8500", ("::1", 8500), "[::1]:8500"),
     ],
 )
-def test_parsed_and_written(text: str, parsed: tuple[str, int], written: str) -> None:
+def test_endpoints_are_parsed_and_formatted(text: str, parsed: tuple[str, int], formatted: str) -> None:
     assert Endpoint.parse(text, 7) == parsed
-    assert str(Endpoint(*parsed)) == written
-    assert Endpoint.parse(written, 1) == parsed
+    assert str(Endpoint(*parsed)) == formatted
+    assert Endpoint.parse(formatted, 1) == parsed
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "is not HOST:PORT"),
         (":80", "is not HOST:PORT"),
@@ -36,7 +36,7 @@ def test_parsed_and_written(text: str, parsed: tuple[str, int], written: str) ->
         ("https://a:80", "without a scheme"),
     ],
 )
-def test_anything_else_is_rejected_by_its_name(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words) as refused:
+def test_invalid_endpoints_are_rejected_with_their_text(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
         Endpoint.parse(text, 7)
-    assert repr(text) in str(refused.value)
+    assert repr(text) in str(raised.value)

@@ -15,7 +15,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (TimeoutError(), "no response within 2 s"),
         (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), "no response within 2 s"),
@@ -31,8 +31,8 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
         (OSError(), "OSError"),
     ],
 )
-def test_each_kind_of_error_has_its_words(error: OSError, words: str) -> None:
-    assert explain(error, within=2.0) == words
+def test_each_kind_of_error_has_its_message(error: OSError, message: str) -> None:
+    assert explain(error, within=2.0) == message
 
 
 def test_strict_verification_names_its_option() -> None:
@@ -41,12 +41,12 @@ def test_strict_verification_names_its_option() -> None:
     assert "`check_verify: strict`" in explain(error, option="check_verify")
 
 
-def test_others_words_have_fields_of_their_own() -> None:
-    """What an error says is text, not a format."""
+def test_custom_texts_may_have_additional_fields() -> None:
+    """The text of an error is not used as a format string."""
     texts = TEXTS | {Failure.OTHER: "{url}: {cause}"}
     assert explain(OSError("{odd} %s"), texts, url="http://{x}") == "http://{x}: {odd} %s"
 
 
-def test_every_kind_has_words() -> None:
+def test_every_kind_has_a_text() -> None:
     assert set(TEXTS) == set(Failure)
     assert failure(OSError()) is Failure.OTHER

@@ -1,4 +1,4 @@
-"""The client against servers on loopback that behave, and that do not."""
+"""The HTTP client with correct and faulty servers on loopback."""
 
 import asyncio
 import gc
@@ -23,8 +23,8 @@ from vipagent.testing.slowness import allowed
 
 HOST = "127.0.0.1"
 GET = Request("GET", "/", {"Host": "a.example"})
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
-LAST_ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+LAST_RESPONSE = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
 BUDGET = 1024 * 1024
 TIMEOUT = 20.0
 
@@ -32,7 +32,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Server:
-    """What a server on loopback does with each connection, and how many there were."""
+    """A server on loopback that counts its connections."""
 
     def __init__(self, serve: Serve) -> None:
         self.connections = 0
@@ -64,8 +64,8 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
         yield server
 
 
-def answering(*pieces: bytes, pause: float = 0.0, hang: bool = True) -> Serve:
-    """Return a server that answers each request with these pieces, then hangs, or closes."""
+def respond_with(*pieces: bytes, pause: float = 0.0, hang: bool = True) -> Serve:
+    """Return a server that sends these pieces to each request, and then hangs or closes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -80,8 +80,8 @@ def answering(*pieces: bytes, pause: float = 0.0, hang: bool = True) -> Serve:
     return serve
 
 
-def for_ever(start: bytes, piece: bytes, pause: float = 0.0) -> Serve:
-    """Return a server whose answer does not end."""
+def endless(start: bytes, piece: bytes, pause: float = 0.0) -> Serve:
+    """Return a server with an endless response."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -99,8 +99,8 @@ async def fetch(client: HttpClient, within: float = TIMEOUT, budget: float = BUD
     return status, body
 
 
-def failing(serve: Serve, within: float = TIMEOUT, budget: float = BUDGET) -> None:
-    """Fetch once from such a server."""
+def fetch_once(serve: Serve, within: float = TIMEOUT, budget: float = BUDGET) -> None:
+    """Fetch once from a server."""
 
     async def scenario() -> None:
         async with serving(serve) as server, HttpClient(server.address) as client:
@@ -111,7 +111,7 @@ def failing(serve: Serve, within: float = TIMEOUT, budget: float = BUDGET) -> No
 
 def test_exchanges_share_a_connection() -> None:
     async def scenario() -> None:
-        async with serving(answering(ANSWER)) as server, HttpClient(server.address) as client:
+        async with serving(respond_with(RESPONSE)) as server, HttpClient(server.address) as client:
             assert not client.has_answered
             for _ in range(5):
                 assert await fetch(client) == (200, b"abc")
@@ -122,10 +122,10 @@ def test_exchanges_share_a_connection() -> None:
 
 
 @pytest.mark.parametrize("hang", [True, False])
-@pytest.mark.parametrize("answer", [LAST_ANSWER, ANSWER * 2])
-def test_another_connection_follows_an_answer_that_is_the_last(answer: bytes, hang: bool) -> None:
+@pytest.mark.parametrize("answer", [LAST_RESPONSE, RESPONSE * 2])
+def test_a_new_connection_follows_the_last_response_of_one(answer: bytes, hang: bool) -> None:
     async def scenario() -> None:
-        async with serving(answering(answer, hang=hang)) as server, HttpClient(server.address) as client:
+        async with serving(respond_with(answer, hang=hang)) as server, HttpClient(server.address) as client:
             for turn in range(1, 4):
                 assert await fetch(client) == (200, b"abc")
                 assert server.connections == turn
@@ -133,12 +133,15 @@ def test_another_connection_follows_an_answer_that_is_the_last(answer: bytes, ha
     asyncio.run(scenario())
 
 
-def test_another_connection_follows_one_that_was_closed_while_idle() -> None:
+def test_a_new_connection_follows_one_that_was_closed_while_idle() -> None:
     async def scenario() -> None:
-        async with serving(answering(ANSWER, hang=False)) as server, HttpClient(server.address) as client:
+        async with (
+            serving(respond_with(RESPONSE, hang=False)) as server,
+            HttpClient(server.address) as client,
+        ):
             for turn in range(1, 4):
                 assert await fetch(client) == (200, b"abc")
-                await eventually("it is closed", partial(server.has_ended, turn))
+                await eventually("the connection is closed", partial(server.has_ended, turn))
                 await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
@@ -146,7 +149,7 @@ def test_another_connection_follows_one_that_was_closed_while_idle() -> None:
 
 def test_an_unread_response_is_discarded() -> None:
     async def scenario() -> None:
-        slow = answering(ANSWER[:-1], b"c", pause=0.01)
+        slow = respond_with(RESPONSE[:-1], b"c", pause=0.01)
         async with serving(slow) as server, HttpClient(server.address) as client:
             for turn in range(1, 4):
                 assert (await client.begin(GET, TIMEOUT)).status == 200
@@ -155,9 +158,9 @@ def test_an_unread_response_is_discarded() -> None:
     asyncio.run(scenario())
 
 
-def test_a_stream_is_reported_piece_by_piece_without_a_budget() -> None:
+def test_a_stream_is_read_in_pieces_with_constant_memory() -> None:
     async def scenario() -> None:
-        stream = for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000)
+        stream = endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000)
         async with serving(stream) as server, HttpClient(server.address) as client:
             await client.begin(GET, TIMEOUT)
             read, before = 0, 0.0
@@ -173,10 +176,10 @@ def test_a_stream_is_reported_piece_by_piece_without_a_budget() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_any_status_is_an_answer_and_no_redirection_is_followed(status: int) -> None:
+def test_every_status_is_returned_and_redirects_are_not_followed(status: int) -> None:
     async def scenario() -> None:
         head = b"HTTP/1.1 %d Whatever\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n" % status
-        async with serving(answering(head)) as server, HttpClient(server.address) as client:
+        async with serving(respond_with(head)) as server, HttpClient(server.address) as client:
             assert await fetch(client) == (status, b"")
 
     asyncio.run(scenario())
@@ -185,23 +188,23 @@ def test_any_status_is_an_answer_and_no_redirection_is_followed(status: int) -> 
 def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    failing(answering(ANSWER))
+    fetch_once(respond_with(RESPONSE))
 
 
 @pytest.mark.parametrize(
     "serve",
     [
-        for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
-        for_ever(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000),
-        for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 50_000),
-        for_ever(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 5_000),
-        for_ever(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n", b"x" * 50_000),
-        answering(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000),
+        endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 50_000),
+        endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 5_000),
+        endless(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n", b"x" * 50_000),
+        respond_with(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
     ],
 )
-def test_too_much_or_no_http_is_an_error_long_before_the_deadline(serve: Serve) -> None:
+def test_oversized_or_invalid_responses_fail_long_before_the_deadline(serve: Serve) -> None:
     with pytest.raises(ProtocolError):
-        failing(serve, within=60.0)
+        fetch_once(serve, within=60.0)
 
 
 def test_an_endless_response_does_not_block_the_loop() -> None:
@@ -214,7 +217,7 @@ def test_an_endless_response_does_not_block_the_loop() -> None:
                 await asyncio.sleep(0)
                 turns += 1
 
-        stream = for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 200_000)
+        stream = endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 200_000)
         async with serving(stream) as server, HttpClient(server.address) as client:
             other = asyncio.create_task(turn())
             with pytest.raises(TimeoutError):
@@ -228,26 +231,26 @@ def test_an_endless_response_does_not_block_the_loop() -> None:
 @pytest.mark.parametrize(
     "serve",
     [
-        answering(),
-        answering(b"HTTP/1.1 200 OK\r\nX: y"),
-        answering(ANSWER[:-1]),
-        for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.02),
-        for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"y", pause=0.02),
-        for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"y", pause=0.02),
+        respond_with(),
+        respond_with(b"HTTP/1.1 200 OK\r\nX: y"),
+        respond_with(RESPONSE[:-1]),
+        endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.02),
+        endless(b"HTTP/1.1 200 OK\r\nX: ", b"y", pause=0.02),
+        endless(b"HTTP/1.1 200 OK\r\n\r\n", b"y", pause=0.02),
     ],
 )
-def test_the_deadline_is_for_the_whole_exchange(serve: Serve) -> None:
-    """Each byte in time does not help."""
-    began = time.monotonic()
+def test_the_deadline_includes_the_whole_exchange(serve: Serve) -> None:
+    """Bytes that arrive in time do not extend it."""
+    started = time.monotonic()
     with pytest.raises(TimeoutError):
-        failing(serve, within=0.3)
-    assert 0.3 <= time.monotonic() - began < allowed(3.0)
+        fetch_once(serve, within=0.3)
+    assert 0.3 <= time.monotonic() - started < allowed(3.0)
 
 
-@pytest.mark.parametrize("pieces", [(), (b"HTTP/1.1 2",), (ANSWER[:-1],)])
-def test_a_connection_that_is_closed_too_early(pieces: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize("pieces", [(), (b"HTTP/1.1 2",), (RESPONSE[:-1],)])
+def test_a_connection_that_is_closed_too_early_is_an_error(pieces: tuple[bytes, ...]) -> None:
     with pytest.raises(ConnectionResetError):
-        failing(answering(*pieces, hang=False))
+        fetch_once(respond_with(*pieces, hang=False))
 
 
 @pytest.fixture(scope="module")
@@ -256,15 +259,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def secured(authority: Authority) -> ssl.SSLContext:
-    """A server's side of TLS."""
-    own = authority.issue("server")
+def server_context(authority: Authority) -> ssl.SSLContext:
+    """Return the TLS context of a server."""
+    certificate = authority.issue("server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(own.cert, own.key)
+    context.load_cert_chain(certificate.cert, certificate.key)
     return context
 
 
-def test_exchanges_by_tls(authority: Authority, secured: ssl.SSLContext) -> None:
+def test_exchanges_with_tls(authority: Authority, server_context: ssl.SSLContext) -> None:
     contexts: list[ssl.SSLContext] = []
 
     def tls() -> ssl.SSLContext:
@@ -272,10 +275,13 @@ def test_exchanges_by_tls(authority: Authority, secured: ssl.SSLContext) -> None
         return contexts[-1]
 
     async def scenario() -> None:
-        async with serving(answering(ANSWER), secured) as server, HttpClient(server.address, tls) as client:
+        async with (
+            serving(respond_with(RESPONSE), server_context) as server,
+            HttpClient(server.address, tls) as client,
+        ):
             for _ in range(3):
                 assert await fetch(client) == (200, b"abc")
-            assert len(contexts) == 1, "one for each connection"
+            assert len(contexts) == 1, "one context per connection"
             client.close()
             assert await fetch(client) == (200, b"abc")
             assert len(contexts) == 2
@@ -283,17 +289,17 @@ def test_exchanges_by_tls(authority: Authority, secured: ssl.SSLContext) -> None
     asyncio.run(scenario())
 
 
-def test_a_certificate_that_nobody_trusts(secured: ssl.SSLContext) -> None:
+def test_an_untrusted_certificate_is_rejected(server_context: ssl.SSLContext) -> None:
     async def scenario() -> None:
-        secure = serving(answering(ANSWER), secured)
-        async with secure as server, HttpClient(server.address, client_context) as client:
+        tls_server = serving(respond_with(RESPONSE), server_context)
+        async with tls_server as server, HttpClient(server.address, client_context) as client:
             with pytest.raises(ssl.SSLCertVerificationError):
                 await fetch(client)
 
     asyncio.run(scenario())
 
 
-def test_a_server_that_is_silent_in_the_handshake() -> None:
+def test_a_silent_server_times_out_in_the_handshake() -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read(-1)
 
@@ -305,12 +311,12 @@ def test_a_server_that_is_silent_in_the_handshake() -> None:
     asyncio.run(scenario())
 
 
-def test_what_says_how_to_encrypt_may_refuse() -> None:
+def test_an_error_of_the_tls_factory_prevents_the_connection() -> None:
     def refuse() -> None:
         raise ValueError("no certificate")
 
     async def scenario() -> None:
-        async with serving(answering(ANSWER)) as server, HttpClient(server.address, refuse) as client:
+        async with serving(respond_with(RESPONSE)) as server, HttpClient(server.address, refuse) as client:
             with pytest.raises(ValueError, match="no certificate"):
                 await fetch(client)
         assert server.connections == 0
@@ -323,32 +329,32 @@ async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 
 
 @pytest.fixture(params=["answer", "head", "body", "handshake"])
-def stuck(request: pytest.FixtureRequest) -> tuple[Serve, Tls]:
-    """A server with which an exchange goes so far and no further."""
+def hanging_server(request: pytest.FixtureRequest) -> tuple[Serve, Tls]:
+    """Return a server that hangs at a certain point of an exchange."""
     cases: dict[str, tuple[Serve, Tls]] = {
         "answer": (hang, unencrypted),
-        "head": (answering(b"HTTP/1.1 200 OK\r\nX: y"), unencrypted),
-        "body": (answering(ANSWER[:-1]), unencrypted),
+        "head": (respond_with(b"HTTP/1.1 200 OK\r\nX: y"), unencrypted),
+        "body": (respond_with(RESPONSE[:-1]), unencrypted),
         "handshake": (hang, client_context),
     }
     return cases[request.param]
 
 
-@pytest.mark.parametrize("given_up", ["cancelled", "too late"])
-def test_a_cancelled_exchange_leaks_no_socket(stuck: tuple[Serve, Tls], given_up: str) -> None:
-    serve, tls = stuck
+@pytest.mark.parametrize("reason", ["cancelled", "too late"])
+def test_a_cancelled_exchange_leaks_no_socket(hanging_server: tuple[Serve, Tls], reason: str) -> None:
+    serve, tls = hanging_server
 
     async def scenario() -> None:
         async with serving(serve) as server:
             before = sockets()
             client = HttpClient(server.address, tls)
             for turn in range(1, 11):
-                asking = asyncio.create_task(fetch(client, TIMEOUT if given_up == "cancelled" else 0.05))
-                await eventually("it is stuck", partial(server.has_accepted, turn))
-                if given_up == "cancelled":
-                    asking.cancel()
-                await asyncio.wait({asking})
-                await eventually("all is closed", lambda: sockets() == before)
+                fetching = asyncio.create_task(fetch(client, TIMEOUT if reason == "cancelled" else 0.05))
+                await eventually("the server has accepted", partial(server.has_accepted, turn))
+                if reason == "cancelled":
+                    fetching.cancel()
+                await asyncio.wait({fetching})
+                await eventually("all sockets are closed", lambda: sockets() == before)
 
     asyncio.run(scenario())
 
@@ -359,25 +365,25 @@ def test_a_cancellation_at_any_iteration_leaks_no_socket(tls: Tls) -> None:
         async with serving(hang) as server:
             before = sockets()
             for turns in range(20):
-                asking = asyncio.create_task(fetch(HttpClient(server.address, tls)))
+                fetching = asyncio.create_task(fetch(HttpClient(server.address, tls)))
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                asking.cancel()
-                await asyncio.wait({asking})
-            await eventually("all is closed", lambda: sockets() == before)
+                fetching.cancel()
+                await asyncio.wait({fetching})
+            await eventually("all sockets are closed", lambda: sockets() == before)
 
     asyncio.run(scenario())
-    gc.collect()  # what was not closed would warn here
+    gc.collect()  # unclosed sockets would cause warnings here
 
 
-def test_a_client_that_is_closed_while_it_waits_ends_immediately() -> None:
+def test_closing_a_client_ends_its_request_immediately() -> None:
     async def scenario() -> None:
         async with serving(hang) as server:
             client = HttpClient(server.address)
-            asking = asyncio.create_task(fetch(client))
-            await eventually("it waits", lambda: server.connections == 1)
+            fetching = asyncio.create_task(fetch(client))
+            await eventually("the server has accepted", lambda: server.connections == 1)
             client.close()
             with pytest.raises(ConnectionError):
-                await asking
+                await fetching
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""HTTP/1.1 without a network: what a server may send, in whatever pieces, and what comes of it."""
+"""The HTTP/1.1 protocol without I/O: responses in arbitrary pieces, and their errors."""
 
 from contextlib import suppress
 from itertools import pairwise
@@ -14,47 +14,48 @@ GET = Request("GET", "/path?query", {"Host": "a.example"})
 POST = Request("POST", "/", {"Host": "a.example"}, b"body")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
 WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-Odd: \xe4\r\n\r\nabcdefg"
-INFORMED = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + WITH_LENGTH
+WITH_INFORMATIONAL = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + WITH_LENGTH
 
 
-def parts(protocol: Protocol) -> list[Head | bytes]:
+def received_parts(protocol: Protocol) -> list[Head | bytes]:
     """Return the response received so far."""
-    found: list[Head | bytes] = []
+    events: list[Head | bytes] = []
     while not isinstance(event := protocol.next_event(), Progress):
-        found.append(event)
-    return found
+        events.append(event)
+    return events
 
 
-def answered(*pieces: bytes, request: Request = GET, budget: float = float("inf")) -> tuple[int, bytes]:
-    """Return status and body of an answer that comes in pieces."""
+def exchange(*pieces: bytes, request: Request = GET, budget: float = float("inf")) -> tuple[int, bytes]:
+    """Return status and body of a response that is received in pieces."""
     protocol = Protocol()
     protocol.send(request, budget)
-    found: list[Head | bytes] = []
+    events: list[Head | bytes] = []
     for piece in pieces:
         protocol.receive(piece)
-        found += parts(protocol)
+        events += received_parts(protocol)
     assert protocol.next_event() is Progress.END
-    head, *body = found
+    head, *body = events
     assert isinstance(head, Head)
     return head.status, b"".join(piece for piece in body if isinstance(piece, bytes))
 
 
-def test_what_is_sent() -> None:
+def test_requests_are_serialized() -> None:
     assert Protocol().send(GET) == b"GET /path?query HTTP/1.1\r\nHost: a.example\r\n\r\n"
     assert Protocol().send(POST) == b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\n\r\nbody"
     assert b"Content-Length: 0\r\n" in Protocol().send(POST._replace(body=b""))
 
 
 @given(
-    st.sampled_from([CHUNKED, WITH_LENGTH, INFORMED]), st.lists(st.integers(0, len(INFORMED)), max_size=20)
+    st.sampled_from([CHUNKED, WITH_LENGTH, WITH_INFORMATIONAL]),
+    st.lists(st.integers(0, len(WITH_INFORMATIONAL)), max_size=20),
 )
-def test_an_answer_is_the_same_in_whatever_pieces_it_comes(answer: bytes, cuts: list[int]) -> None:
-    cuts = sorted({0, len(answer), *(cut for cut in cuts if cut < len(answer))})
-    pieces = [answer[first:last] for first, last in pairwise(cuts)]
-    assert answered(*pieces) == (200, b"abcdefg")
+def test_the_response_does_not_depend_on_its_pieces(response: bytes, cuts: list[int]) -> None:
+    cuts = sorted({0, len(response), *(cut for cut in cuts if cut < len(response))})
+    pieces = [response[first:last] for first, last in pairwise(cuts)]
+    assert exchange(*pieces) == (200, b"abcdefg")
 
 
-def test_headers_are_known_by_their_names_in_lower_case() -> None:
+def test_header_names_are_in_lower_case() -> None:
     protocol = Protocol()
     protocol.send(GET)
     protocol.receive(WITH_LENGTH)
@@ -63,13 +64,13 @@ def test_headers_are_known_by_their_names_in_lower_case() -> None:
     assert head.headers == {"content-length": "7", "x-odd": "\xe4"}
 
 
-def test_a_body_that_ends_with_the_connection() -> None:
-    assert answered(b"HTTP/1.0 200 OK\r\n\r\nabc", b"def", b"") == (200, b"abcdef")
+def test_a_body_may_end_with_the_connection() -> None:
+    assert exchange(b"HTTP/1.0 200 OK\r\n\r\nabc", b"def", b"") == (200, b"abcdef")
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_without_a_body(status: int) -> None:
-    assert answered(b"HTTP/1.1 %d Whatever\r\n\r\n" % status) == (status, b"")
+def test_a_response_without_a_body(status: int) -> None:
+    assert exchange(b"HTTP/1.1 %d Whatever\r\n\r\n" % status) == (status, b"")
 
 
 def test_exchanges_follow_each_other() -> None:
@@ -79,13 +80,13 @@ def test_exchanges_follow_each_other() -> None:
         protocol.send(POST)
         assert not protocol.is_idle
         protocol.receive(CHUNKED)
-        assert len(parts(protocol)) == 3
-        assert protocol.next_event() is Progress.END, "and remains so"
+        assert len(received_parts(protocol)) == 3
+        assert protocol.next_event() is Progress.END, "repeated calls must return the same"
     assert protocol.is_idle
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         WITH_LENGTH[:-1],
         WITH_LENGTH + b"H",
@@ -94,28 +95,30 @@ def test_exchanges_follow_each_other() -> None:
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-def test_no_exchange_follows_one_that_is_incomplete_or_is_to_be_the_last(answer: bytes) -> None:
+def test_no_exchange_follows_an_incomplete_or_last_one(response: bytes) -> None:
     protocol = Protocol()
     protocol.send(GET)
-    protocol.receive(answer)
-    parts(protocol)
+    protocol.receive(response)
+    received_parts(protocol)
     assert not protocol.is_idle
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", WITH_LENGTH[:-1], CHUNKED[:-1], INFORMED[:30]])
-def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
+@pytest.mark.parametrize(
+    "response", [b"", b"HTTP/1.1 2", WITH_LENGTH[:-1], CHUNKED[:-1], WITH_INFORMATIONAL[:30]]
+)
+def test_a_connection_that_is_closed_before_the_end_is_an_error(response: bytes) -> None:
     protocol = Protocol()
     protocol.send(GET)
-    if answer:
-        protocol.receive(answer)
-        parts(protocol)
+    if response:
+        protocol.receive(response)
+        received_parts(protocol)
     protocol.receive(b"")
     with pytest.raises(ConnectionResetError, match="the server closed the connection"):
-        parts(protocol)
+        received_parts(protocol)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
         b"\x16\x03\x01\x02\x00\r\n\r\n",
@@ -129,25 +132,25 @@ def test_a_connection_that_is_closed_before_the_end(answer: bytes) -> None:
         b"\0" * (MAX_HEAD + 1),
     ],
 )
-def test_invalid_http_is_rejected(answer: bytes) -> None:
+def test_invalid_http_is_rejected(response: bytes) -> None:
     with pytest.raises(ProtocolError):
-        answered(answer)
+        exchange(response)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=200), max_size=10))
-def test_no_bytes_do_anything_else_than_fail(pieces: list[bytes]) -> None:
+def test_random_bytes_raise_only_the_expected_errors(pieces: list[bytes]) -> None:
     with suppress(ProtocolError, ConnectionResetError):
-        answered(*pieces, b"")
+        exchange(*pieces, b"")
 
 
-@given(st.binary(max_size=300), st.integers(0, len(INFORMED)))
-def test_nor_do_bytes_behind_the_beginning_of_an_answer(rest: bytes, cut: int) -> None:
+@given(st.binary(max_size=300), st.integers(0, len(WITH_INFORMATIONAL)))
+def test_random_bytes_after_a_valid_start_raise_only_the_expected_errors(rest: bytes, cut: int) -> None:
     with suppress(ProtocolError, ConnectionResetError):
-        answered(INFORMED[:cut] + rest or b"x", b"")
+        exchange(WITH_INFORMATIONAL[:cut] + rest or b"x", b"")
 
 
-def read_until_refused(start: bytes, piece: bytes, max_head: int) -> tuple[int, str]:
-    """Return how many bytes are read of a head without end, and why no more are."""
+def read_until_error(start: bytes, piece: bytes, max_head: int) -> tuple[int, str]:
+    """Receive an endless head; return the number of bytes until the error, and its message."""
     protocol = Protocol(max_head)
     protocol.send(GET)
     if start:
@@ -164,39 +167,39 @@ def read_until_refused(start: bytes, piece: bytes, max_head: int) -> tuple[int, 
 
 
 @pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hint\r\nX: y\r\n\r\n"])
-def test_informational_answers_have_an_end(piece: bytes) -> None:
-    received, why = read_until_refused(b"", piece * 100, MAX_HEAD)
+def test_informational_responses_are_limited(piece: bytes) -> None:
+    received, message = read_until_error(b"", piece * 100, MAX_HEAD)
     assert received < MAX_HEAD + 100 * len(piece)
-    assert why == f"no final status in the first {received} bytes of the response"
+    assert message == f"no final status in the first {received} bytes of the response"
 
 
 @pytest.mark.parametrize("piece", [b"X: y\r\n", b"x"])
-def test_headers_have_an_end(piece: bytes) -> None:
-    received, _ = read_until_refused(b"HTTP/1.1 200 OK\r\nX: ", piece, 1000)
+def test_headers_are_limited(piece: bytes) -> None:
+    received, _ = read_until_error(b"HTTP/1.1 200 OK\r\nX: ", piece, 1000)
     assert received < 1000 + 20
 
 
-@pytest.mark.parametrize("answer", [WITH_LENGTH, CHUNKED, INFORMED])
-def test_the_budget_is_of_all_bytes_of_an_answer(answer: bytes) -> None:
-    assert answered(answer, budget=len(answer)) == (200, b"abcdefg")
-    with pytest.raises(ProtocolError, match=f"the response is larger than {len(answer) - 1} bytes"):
-        answered(answer, budget=len(answer) - 1)
+@pytest.mark.parametrize("response", [WITH_LENGTH, CHUNKED, WITH_INFORMATIONAL])
+def test_the_budget_includes_all_bytes_of_a_response(response: bytes) -> None:
+    assert exchange(response, budget=len(response)) == (200, b"abcdefg")
+    with pytest.raises(ProtocolError, match=f"the response is larger than {len(response) - 1} bytes"):
+        exchange(response, budget=len(response) - 1)
 
 
-def test_each_exchange_has_its_budget() -> None:
+def test_each_exchange_has_a_separate_budget() -> None:
     protocol = Protocol()
     for _ in range(3):
         assert protocol.is_idle
         protocol.send(GET, len(WITH_LENGTH))
         protocol.receive(WITH_LENGTH)
-        assert len(parts(protocol)) == 2
+        assert len(received_parts(protocol)) == 2
 
 
-def test_a_body_without_a_budget_is_handed_on_and_not_kept() -> None:
+def test_a_body_without_a_budget_is_not_buffered() -> None:
     protocol = Protocol()
     protocol.send(GET)
     protocol.receive(b"HTTP/1.1 200 OK\r\n\r\n")
-    parts(protocol)
+    received_parts(protocol)
     for _ in range(100):
         protocol.receive(b"x" * MAX_HEAD)
-        assert parts(protocol) == [b"x" * MAX_HEAD]
+        assert received_parts(protocol) == [b"x" * MAX_HEAD]

@@ -1,4 +1,4 @@
-"""Names are looked up in threads of their own, each once at a time."""
+"""Names are resolved in separate threads, with one lookup per name at a time."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from socket import AF_INET, AF_INET6
 
 import pytest
 
-from tests.resolving import resolving
+from tests.fake_dns import fake_getaddrinfo
 from tests.servers.process import wait_for
 from tests.unit.waiting import eventually
 from vipagent.net.endpoint import Endpoint
@@ -18,33 +18,33 @@ NAME = Endpoint("store.example", 2181)
 
 
 class NameServer:
-    """The system's resolver, which answers once a test lets it."""
+    """A stand-in for the system's resolver, which replies after `may_reply` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[str] = []
-        self.answers = threading.Event()
+        self.queries: list[str] = []
+        self.may_reply = threading.Event()
         self.names: dict[str, tuple[str, ...]] = {NAME.host: ("192.0.2.1", "2001:db8::1")}
-        monkeypatch.setattr(socket, "getaddrinfo", resolving(self.names, self._ask))
+        monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo(self.names, self._on_lookup))
 
-    def _ask(self, host: str) -> None:
-        self.asked.append(host)
-        self.answers.wait(30.0)
+    def _on_lookup(self, host: str) -> None:
+        self.queries.append(host)
+        self.may_reply.wait(30.0)
 
 
 @pytest.fixture
 def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     server = NameServer(monkeypatch)
     yield server
-    server.answers.set()
-    wait_for("no look-up is left", lambda: not lookups())
+    server.may_reply.set()
+    wait_for("all lookups have ended", lambda: not lookups())
 
 
 def lookups() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "vipagent-resolver"]
 
 
-def test_a_name_has_all_its_addresses_with_the_port_that_was_asked_for(name_server: NameServer) -> None:
-    name_server.answers.set()
+def test_all_addresses_of_a_name_are_returned_with_the_port(name_server: NameServer) -> None:
+    name_server.may_reply.set()
     found = asyncio.run(Resolver().addresses(NAME))
     assert found == [
         Address(AF_INET, ("192.0.2.1", 2181)),
@@ -66,7 +66,7 @@ def test_literal_addresses_and_localhost_are_not_looked_up(
 ) -> None:
     name_server.names |= {"localhost": (), "LocalHost.": ()}
     assert asyncio.run(Resolver().addresses(Endpoint(host, 80))) == found
-    assert name_server.asked == []
+    assert name_server.queries == []
     assert lookups() == []
 
 
@@ -74,36 +74,36 @@ def test_concurrent_callers_share_one_lookup(name_server: NameServer) -> None:
     resolver = Resolver()
 
     async def scenario() -> None:
-        asking = [asyncio.create_task(resolver.addresses(Endpoint(NAME.host, port))) for port in (1, 2, 3)]
-        await eventually("it is asked", lambda: name_server.asked)
+        callers = [asyncio.create_task(resolver.addresses(Endpoint(NAME.host, port))) for port in (1, 2, 3)]
+        await eventually("the lookup has started", lambda: name_server.queries)
         assert len(lookups()) == 1
-        assert lookups()[0].daemon, "a silent name server does not hold up the process's end"
-        name_server.answers.set()
-        found = await asyncio.gather(*asking)
+        assert lookups()[0].daemon, "a silent name server must not delay the exit of the process"
+        name_server.may_reply.set()
+        found = await asyncio.gather(*callers)
         assert [addresses[0].sockaddr[1] for addresses in found] == [1, 2, 3]
-        assert name_server.asked == [NAME.host]
+        assert name_server.queries == [NAME.host]
         await resolver.addresses(NAME)
-        assert len(name_server.asked) == 2, "an answer is not kept"
+        assert len(name_server.queries) == 2, "results must not be cached"
 
     asyncio.run(scenario())
 
 
-def test_other_threads_wait_for_the_same_look_up(name_server: NameServer) -> None:
+def test_other_threads_share_the_same_lookup(name_server: NameServer) -> None:
     resolver = Resolver()
     found: list[list[Address]] = []
-    asking = [
+    callers = [
         threading.Thread(target=lambda: found.append(asyncio.run(resolver.addresses(NAME)))) for _ in range(3)
     ]
-    for thread in asking:
+    for thread in callers:
         thread.start()
-    wait_for("it is asked", lambda: name_server.asked)
-    name_server.answers.set()
-    for thread in asking:
+    wait_for("the lookup has started", lambda: name_server.queries)
+    name_server.may_reply.set()
+    for thread in callers:
         thread.join(30.0)
     assert len(found) == 3
 
 
-def test_giving_up_leaves_the_look_up_to_the_next(name_server: NameServer) -> None:
+def test_a_lookup_continues_after_a_timeout_of_its_caller(name_server: NameServer) -> None:
     resolver = Resolver()
 
     async def scenario() -> None:
@@ -111,14 +111,14 @@ def test_giving_up_leaves_the_look_up_to_the_next(name_server: NameServer) -> No
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await resolver.addresses(NAME)
-        asking = asyncio.create_task(resolver.addresses(NAME))
+        callers = asyncio.create_task(resolver.addresses(NAME))
         await asyncio.sleep(0)
         assert len(lookups()) == 1
-        name_server.answers.set()
-        assert len(await asking) == 2
+        name_server.may_reply.set()
+        assert len(await callers) == 2
 
     asyncio.run(scenario())
-    assert name_server.asked == [NAME.host]
+    assert name_server.queries == [NAME.host]
 
 
 def test_a_closed_loop_is_ignored(name_server: NameServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,14 +128,14 @@ def test_a_closed_loop_is_ignored(name_server: NameServer, caplog: pytest.LogCap
 
     with pytest.raises(TimeoutError):
         asyncio.run(give_up())
-    name_server.answers.set()
-    wait_for("no look-up is left", lambda: not lookups())
+    name_server.may_reply.set()
+    wait_for("all lookups have ended", lambda: not lookups())
     assert caplog.records == []
 
 
-def test_a_name_that_does_not_resolve_is_asked_for_again(name_server: NameServer) -> None:
+def test_a_failed_lookup_is_repeated(name_server: NameServer) -> None:
     resolver = Resolver()
-    name_server.answers.set()
+    name_server.may_reply.set()
     name_server.names[NAME.host] = ()
     for _ in range(2):
         with pytest.raises(socket.gaierror):

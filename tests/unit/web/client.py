@@ -1,4 +1,4 @@
-"""An HTTP client for tests: the standard library's."""
+"""An HTTP client for tests, with the standard library."""
 
 import http.client
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from vipagent.testing.slowness import allowed
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: Mapping[str, str]
     body: str
@@ -20,12 +20,12 @@ def get(
     headers: Mapping[str, str] | None = None,
     method: str = "GET",
     host: str = "127.0.0.1",
-) -> Answer:
-    """Ask for something and read the answer to its end."""
+) -> Response:
+    """Send a request, and read the whole response."""
     connection = http.client.HTTPConnection(host, port, timeout=allowed(20))
     try:
         connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read().decode())
+        return Response(response.status, dict(response.getheaders()), response.read().decode())
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""What the agent counts, and when."""
+"""Counters of agent and services."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounter
 from vipagent.types import CheckResult, Reason, StoreState
 
 
-def counted(*reasons: Reason) -> tuple[int, int]:
-    """Return takeovers and hand-backs after a VIP was in each of these states, one after the other."""
+def count_transitions(*reasons: Reason) -> tuple[int, int]:
+    """Return takeovers and hand-backs after a VIP had these reasons, one after the other."""
     counters = ServiceCounters()
     for reason in reasons:
         counters.executed(Publish(report({OTHERS: VipReport(reason, None, owned=False)})))
@@ -31,8 +31,8 @@ def counted(*reasons: Reason) -> tuple[int, int]:
         ((Reason.RELEASING, Reason.STANDBY), (0, 0)),
     ],
 )
-def test_take_overs_and_hand_backs(reasons: tuple[Reason, ...], expected: tuple[int, int]) -> None:
-    assert counted(*reasons) == expected
+def test_takeovers_and_hand_backs_are_counted(reasons: tuple[Reason, ...], expected: tuple[int, int]) -> None:
+    assert count_transitions(*reasons) == expected
 
 
 def test_a_conflict_counts_once() -> None:
@@ -42,7 +42,7 @@ def test_a_conflict_counts_once() -> None:
     assert counters.conflicts == 2
 
 
-def test_changes_of_routes() -> None:
+def test_announcements_and_withdrawals_are_counted() -> None:
     counters = ServiceCounters()
     counters.executed(Announce(OWN, Preference(0), Reason.OWNER))
     counters.executed(Announce(OWN, Preference(2), Reason.DRAINING))
@@ -51,7 +51,7 @@ def test_changes_of_routes() -> None:
     assert set(VIPS) == {OWN, TAKEN, OTHERS}
 
 
-def test_a_check_that_did_not_run_took_no_time() -> None:
+def test_a_disabled_check_has_no_duration() -> None:
     counters = ServiceCounters()
     counters.checked(CheckFinished(CheckResult.DISABLED))
     counters.checked(CheckFinished(CheckResult.BAD, "", 0.25))
@@ -59,7 +59,7 @@ def test_a_check_that_did_not_run_took_no_time() -> None:
     assert (sum(counters.check_seconds.counts), counters.check_seconds.total) == (1, 0.25)
 
 
-def test_a_bound_belongs_to_its_bucket() -> None:
+def test_the_upper_bound_is_part_of_its_bucket() -> None:
     histogram = Histogram((0.1, 1.0))
     for seconds in (0.0, 0.1, 0.11, 1.0, 1.01, 100.0):
         histogram.observe(seconds)
@@ -67,7 +67,7 @@ def test_a_bound_belongs_to_its_bucket() -> None:
     assert histogram.total == pytest.approx(102.22)
 
 
-def test_commands_of_exabgp() -> None:
+def test_commands_errors_and_reply_times_are_counted() -> None:
     counters = AgentCounters()
     counters.completed(CommandResult(OWN, "announce", latency=0.02))
     counters.completed(CommandResult(OWN, "announce", error="no reply within 5.0 s"))
@@ -76,14 +76,14 @@ def test_commands_of_exabgp() -> None:
     assert sum(counters.reply_seconds.counts) == 1
 
 
-def test_connections_of_the_store() -> None:
+def test_connections_to_the_store_are_counted() -> None:
     counters = AgentCounters()
     for state in (StoreState.CONNECTED, StoreState.UNSURE, StoreState.CONNECTED, StoreState.LOST):
         counters.session(state)
     assert counters.connections == 2
 
 
-def test_the_last_reload() -> None:
+def test_reloads_and_the_result_of_the_last_one_are_counted() -> None:
     counters = AgentCounters()
     counters.refused()
     assert not counters.last_reload_good

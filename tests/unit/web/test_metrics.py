@@ -1,4 +1,4 @@
-"""Every metric that is defined is exposed, and no other."""
+"""Exactly the defined metrics are exposed."""
 
 import re
 
@@ -19,29 +19,29 @@ UNITS = ("_seconds", "_total", "_info")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
-def exposed(seen: AgentView, accept: str = "") -> str:
-    return Exposition(lambda: seen).render(accept)[1].decode()
+def render(agent_view: AgentView, accept: str = "") -> str:
+    return Exposition(lambda: agent_view).render(accept)[1].decode()
 
 
-def value(seen: AgentView, name: str, **labels: str) -> float | None:
-    found = [
+def value(agent_view: AgentView, name: str, **labels: str) -> float | None:
+    values = [
         sample.value
-        for family in prometheus(exposed(seen))
+        for family in prometheus(render(agent_view))
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     ]
-    assert len(found) < 2, found
-    return found[0] if found else None
+    assert len(values) < 2, values
+    return values[0] if values else None
 
 
-def test_each_metric_has_its_values_and_none_is_undefined() -> None:
+def test_samples_exist_for_exactly_the_defined_metrics() -> None:
     assert list(SAMPLES) == [metric.name for metric in METRICS]
 
 
-def test_all_of_them_and_the_process_s_own_are_exposed_as_defined() -> None:
-    families = {family.name: family for family in prometheus(exposed(view()))}
-    ours = {name for name in families if not name.startswith("process_")}
-    assert ours == {metric.name.removesuffix("_total") for metric in METRICS}
+def test_all_metrics_are_exposed_as_defined_with_those_of_the_process() -> None:
+    families = {family.name: family for family in prometheus(render(view()))}
+    own_names = {name for name in families if not name.startswith("process_")}
+    assert own_names == {metric.name.removesuffix("_total") for metric in METRICS}
     assert "process_resident_memory_bytes" in families
     for metric in METRICS:
         family = families[metric.name.removesuffix("_total")]
@@ -49,7 +49,7 @@ def test_all_of_them_and_the_process_s_own_are_exposed_as_defined() -> None:
         assert {frozenset(sample.labels) - {"le"} for sample in family.samples} == {frozenset(metric.labels)}
 
 
-def test_names_and_texts_are_as_prometheus_wants_them() -> None:
+def test_names_and_texts_follow_prometheus_conventions() -> None:
     for metric in METRICS:
         assert re.fullmatch(r"vipagent(_[a-z]+)+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind == "counter")
@@ -57,66 +57,75 @@ def test_names_and_texts_are_as_prometheus_wants_them() -> None:
         assert metric.text.endswith(".")
 
 
-def test_a_scraper_may_prefer_openmetrics() -> None:
+def test_openmetrics_is_negotiated() -> None:
     content_type, body = Exposition(view).render(OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text")
     names = {family.name for family in openmetrics(body.decode())}  # type: ignore[no-untyped-call]
     assert {"vipagent_takeovers", "vipagent_vip_state"} <= names
 
 
-def test_what_this_node_does() -> None:
-    seen = view()
-    assert value(seen, "vipagent_build_info", version=__version__, backend="memory", node="node1") == 1
-    assert value(seen, "vipagent_vip_state", vip=OWN, reason="owner") == 1
-    assert value(seen, "vipagent_vip_state", vip=OTHERS, reason="standby") == 1
-    assert [value(seen, "vipagent_vip_announced", vip=vip) for vip in (OWN, TAKEN, OTHERS)] == [1, 1, 0]
-    assert [value(seen, "vipagent_vip_owned", vip=vip) for vip in (OWN, TAKEN, OTHERS)] == [1, 0, 0]
-    assert [value(seen, "vipagent_vip_registered", vip=vip) for vip in (OWN, TAKEN, OTHERS)] == [1, 0, 1]
-    assert [value(seen, "vipagent_routes_announced", rank=rank) for rank in "012"] == [1, 1, None]
-    assert value(seen, "vipagent_takeovers_total", service="apex") == 1
-    assert value(seen, "vipagent_store_ignored_entries", service="apex") == 1
-    assert value(seen, "vipagent_store_state", state="connected") == 1
-    assert value(seen, "vipagent_bgp_neighbors_established") == 2
-    assert value(seen, "vipagent_check_state", state="up") == 1
-    assert value(seen, "vipagent_check_state", state="down") == 0
+def test_metrics_of_a_serving_node() -> None:
+    agent_view = view()
+    assert value(agent_view, "vipagent_build_info", version=__version__, backend="memory", node="node1") == 1
+    assert value(agent_view, "vipagent_vip_state", vip=OWN, reason="owner") == 1
+    assert value(agent_view, "vipagent_vip_state", vip=OTHERS, reason="standby") == 1
+    assert [value(agent_view, "vipagent_vip_announced", vip=vip) for vip in (OWN, TAKEN, OTHERS)] == [1, 1, 0]
+    assert [value(agent_view, "vipagent_vip_owned", vip=vip) for vip in (OWN, TAKEN, OTHERS)] == [1, 0, 0]
+    assert [value(agent_view, "vipagent_vip_registered", vip=vip) for vip in (OWN, TAKEN, OTHERS)] == [
+        1,
+        0,
+        1,
+    ]
+    assert [value(agent_view, "vipagent_routes_announced", rank=rank) for rank in "012"] == [1, 1, None]
+    assert value(agent_view, "vipagent_takeovers_total", service="apex") == 1
+    assert value(agent_view, "vipagent_store_ignored_entries", service="apex") == 1
+    assert value(agent_view, "vipagent_store_state", state="connected") == 1
+    assert value(agent_view, "vipagent_bgp_neighbors_established") == 2
+    assert value(agent_view, "vipagent_check_state", state="up") == 1
+    assert value(agent_view, "vipagent_check_state", state="down") == 0
 
 
-def test_a_histogram_adds_up() -> None:
-    seen = view()
+def test_histogram_buckets_are_cumulative() -> None:
+    agent_view = view()
     for seconds in (0.004, 0.02, 99.0):
-        seen.counters.reply_seconds.observe(seconds)
+        agent_view.counters.reply_seconds.observe(seconds)
     name = "vipagent_exabgp_reply_duration_seconds"
-    assert [value(seen, f"{name}_bucket", le=le) for le in ("0.005", "0.025", "5.0", "+Inf")] == [1, 2, 2, 3]
-    assert value(seen, f"{name}_count") == 3
-    assert value(seen, f"{name}_sum") == pytest.approx(99.024)
+    assert [value(agent_view, f"{name}_bucket", le=le) for le in ("0.005", "0.025", "5.0", "+Inf")] == [
+        1,
+        2,
+        2,
+        3,
+    ]
+    assert value(agent_view, f"{name}_count") == 3
+    assert value(agent_view, f"{name}_sum") == pytest.approx(99.024)
 
 
-def reported(given: Report | None) -> AgentView:
+def view_with_report(node_report: Report | None) -> AgentView:
     apex = service()
-    return view(type(apex)(apex.name, given, apex.counters, apex.status))
+    return view(type(apex)(apex.name, node_report, apex.counters, apex.status))
 
 
-def test_a_service_that_has_not_decided_anything_is_there() -> None:
-    seen = reported(None)
-    assert value(seen, "vipagent_check_state", state="starting") == 1
-    assert value(seen, "vipagent_check_results_total", result=CheckResult.GOOD) == 0
-    assert value(seen, "vipagent_routes_announced", rank="0") == 0
-    assert "vipagent_vip_state{" not in exposed(seen)
+def test_a_service_without_a_report_is_exposed() -> None:
+    agent_view = view_with_report(None)
+    assert value(agent_view, "vipagent_check_state", state="starting") == 1
+    assert value(agent_view, "vipagent_check_results_total", result=CheckResult.GOOD) == 0
+    assert value(agent_view, "vipagent_routes_announced", rank="0") == 0
+    assert "vipagent_vip_state{" not in render(agent_view)
 
 
 @pytest.mark.parametrize("reason", [Reason.DRAINING, Reason.MAINTENANCE_NODE])
-def test_maintenance_of_this_node(reason: Reason) -> None:
-    seen = reported(report({OWN: VipReport(reason, None, owned=True)}, CheckState.UP))
-    assert value(seen, "vipagent_maintenance", scope="node") == 1
-    assert value(seen, "vipagent_maintenance", scope="service") == 0
+def test_maintenance_of_this_node_is_exposed(reason: Reason) -> None:
+    agent_view = view_with_report(report({OWN: VipReport(reason, None, owned=True)}, CheckState.UP))
+    assert value(agent_view, "vipagent_maintenance", scope="node") == 1
+    assert value(agent_view, "vipagent_maintenance", scope="service") == 0
 
 
-def test_a_lost_store() -> None:
-    seen = view(store=StoreState.LOST)
+def test_a_lost_store_is_exposed() -> None:
+    agent_view = view(store=StoreState.LOST)
     states = ("connected", "unsure", "lost")
-    assert [value(seen, "vipagent_store_state", state=state) for state in states] == [0, 0, 1]
+    assert [value(agent_view, "vipagent_store_state", state=state) for state in states] == [0, 0, 1]
 
 
-def test_what_is_in_a_label_stays_there() -> None:
-    seen = view(service('a"b\n# HELP x'))
-    assert value(seen, "vipagent_takeovers_total", service='a"b\n# HELP x') == 1
+def test_label_values_are_escaped() -> None:
+    agent_view = view(service('a"b\n# HELP x'))
+    assert value(agent_view, "vipagent_takeovers_total", service='a"b\n# HELP x') == 1

@@ -1,4 +1,4 @@
-"""An agent's view, made up."""
+"""Examples of an agent's view."""
 
 from collections.abc import Mapping
 

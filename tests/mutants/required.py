@@ -1,4 +1,4 @@
-"""The mutant that has to be found, whatever the sample is."""
+"""The mutant that is part of every sample."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ from tests.mutants.listing import REMOVAL, ROOT, Mutant
 
 PATH = "vipagent/engine/conversation.py"
 STATEMENT = "self.commands.neighbor_up(now)"
-"""Everything is said again after a neighbour came up: without it, ExaBGP's ghosts stay (A6)."""
+"""Repeats all commands after a neighbour came up: without it, stale routes of ExaBGP stay (A6)."""
 
 
-def chosen(mutants: Iterable[Mutant]) -> Mutant:
-    """Return the mutant without the statement."""
+def required(mutants: Iterable[Mutant]) -> Mutant:
+    """Return the mutant that removes the statement."""
     lines = (ROOT / PATH).read_text().splitlines()
     removed = (mutant for mutant in mutants if (mutant.path, mutant.operator) == (PATH, REMOVAL))
     return next(mutant for mutant in removed if lines[mutant.start[0] - 1].strip() == STATEMENT)

@@ -1,4 +1,4 @@
-"""ZooKeeper dead, for a short and for a long time, or not there yet: routes stay (L1, L2, L3, L4)."""
+"""Outages of ZooKeeper, short, long, or at the start of an agent: routes stay (L1, L2, L3, L4)."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.exabgp.conftest import SESSION, zookeeper_options
+from tests.exabgp.conftest import SESSION_TIMEOUT, zookeeper_options
 from tests.exabgp.lab import Lab, Site
 from tests.exabgp.registry import Registry
 from tests.servers.exabgp import VERSIONS, Settings
@@ -14,12 +14,12 @@ from tests.servers.process import wait_for
 from tests.servers.zookeeper import ZooKeeper
 
 SHORT, LONG = 5, 40
-"""Seconds: less than a session, and much more."""
+"""Durations in seconds: less than the session timeout, and much longer."""
 START_GRACE = 3
 
 
 class Outage:
-    """Labs of both versions on one ZooKeeper of their own, so that one outage serves them all."""
+    """Labs of both versions on a separate ZooKeeper, so that one outage tests both."""
 
     def __init__(self, zookeeper: ZooKeeper, labs: dict[str, Lab]) -> None:
         self.zookeeper = zookeeper
@@ -29,19 +29,19 @@ class Outage:
         """Wait until every node of every lab is registered by a live session."""
         for prefix, lab in self.labs.items():
             with Registry(self.zookeeper.address, prefix) as registry:
-                vips = set(lab.steady())
+                vips = set(lab.converged())
                 wait_for(f"{vips} are registered", lambda: registry.members() == vips, within)  # noqa: B023
 
-    def unchanged(self, since: float, seconds: float) -> None:
-        """Assert that not one route changes for so long."""
+    def assert_unchanged(self, since: float, seconds: float) -> None:
+        """Assert that no route changes for a number of seconds."""
         until = time.time() + seconds
 
-        def over() -> bool:
+        def has_elapsed() -> bool:
             for version, lab in self.labs.items():
                 assert lab.changes(since) == [], f"{version}:\n{lab.report()}"
             return time.time() > until
 
-        wait_for("the time is over", over, seconds + 5, every=0.2)
+        wait_for("the time has elapsed", has_elapsed, seconds + 5, every=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,10 @@ def test_no_route_changes_before_during_and_after_an_outage_of_the_store(
     outage.wait_until_registered(10)
     since = time.time()
     outage.zookeeper.kill()
-    outage.unchanged(since, seconds)
+    outage.assert_unchanged(since, seconds)
     outage.zookeeper.start()
     outage.wait_until_registered(10)
-    outage.unchanged(since, SESSION + 2)
+    outage.assert_unchanged(since, SESSION_TIMEOUT + 2)
 
 
 def test_takeovers_work_again_after_an_outage(outage: Outage) -> None:
@@ -79,7 +79,7 @@ def test_takeovers_work_again_after_an_outage(outage: Outage) -> None:
         lab.wait_for(lab.without(lab.nodes[0]))
 
 
-def test_an_agent_that_finds_no_store_announces_its_own_vip_and_registers_once_it_can(
+def test_an_agent_that_starts_without_a_store_announces_its_own_vip_and_registers_later(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def test_an_agent_that_finds_no_store_announces_its_own_vip_and_registers_once_i
         for lab in labs.values():
             lab.launch()
         for lab in labs.values():
-            lab.wait_for(lab.steady(), 20)
+            lab.wait_for(lab.converged(), 20)
             assert min(change.at for change in lab.changes(since)) > since + START_GRACE
         zookeeper.start()
         Outage(zookeeper, labs).wait_until_registered(10)
