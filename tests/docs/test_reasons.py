@@ -24,7 +24,7 @@ ONE_VIP_ONLY = {
 
 
 def test_every_reason_has_a_rule() -> None:
-    assert set(RULE_BY_REASON) == set(Reason), "RULES in vipagent/types.py"
+    assert set(RULE_BY_REASON) == set(Reason), "RULE_BY_REASON in vipagent/types.py"
 
 
 def test_every_reason_has_a_severity() -> None:
@@ -32,7 +32,9 @@ def test_every_reason_has_a_severity() -> None:
 
 
 def test_every_reason_is_the_state_of_a_node_or_of_single_vips() -> None:
-    assert set(Reason) - set(TROUBLES) == ONE_VIP_ONLY, "TROUBLES in vipagent/telemetry/summary.py"
+    assert set(Reason) - set(TROUBLES) == ONE_VIP_ONLY, (
+        "TROUBLES in vipagent/telemetry/summary.py, or ONE_VIP_ONLY in tests/docs/test_reasons.py"
+    )
 
 
 @pytest.mark.parametrize("reason", sorted(FAULTS))
