@@ -127,7 +127,8 @@ class KazooSession:
         if not path:  # it concerns the connection, which `_changed` reports
             return
         # A pending listing is older than this event, or the directory is not followed any more.
-        if event.type == EventType.CHILD and self._begun.pop(path, None) is None:
+        outdated = self._begun.pop(path, None)
+        if event.type == EventType.CHILD and outdated is None:
             self._begun[path] = begun = self._begin(path)
             begun.rawlink(lambda _: self._tell(self._on_watch_event, path))
         else:
@@ -184,6 +185,7 @@ class KazooSession:
             number, _ = self.client.client_id
             self._tell(self._owner.on_session, number)
         elif state == KazooState.SUSPENDED:
+            self._begun.clear()  # kazoo drops all watches with the connection
             self._tell(self._owner.on_disconnect)
         else:
             expired = self.client.client_state == KeeperState.EXPIRED_SESSION

@@ -1,12 +1,13 @@
 """A watch event makes the session list the directory again."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from kazoo.exceptions import NoNodeError
 from kazoo.interfaces import IAsyncResult
-from kazoo.protocol.states import EventType, KeeperState, WatchedEvent
+from kazoo.protocol.states import EventType, KazooState, KeeperState, WatchedEvent
 
 from tests.unit.store.coroutines import async_test
 from vipagent.store.access import parse_options
@@ -25,13 +26,18 @@ class Linked:
         self.asked: list[IAsyncResult] = []
         options = parse_options(ZooKeeperOptions, {})
         self.session = KazooSession(
-            parse_servers(()), 6.0, options, cast("ZooKeeperConnection", None), self.on_watch_event.append
+            parse_servers(()), 6.0, options, Mock(ZooKeeperConnection), self.on_watch_event.append
         )
         self.session.client.get_children_async = self._ask
 
     def changes(self, path: str = DIRECTORY, kind: str = EventType.CHILD) -> None:
         """Let a watch fire."""
         self.session.watch(WatchedEvent(kind, KeeperState.CONNECTED, path))
+
+    def disconnects(self) -> None:
+        """Let kazoo report a lost connection."""
+        for listener in self.session.client.state_listeners:
+            listener(KazooState.SUSPENDED)
 
     def _ask(self, _directory: str, watch: object) -> Any:
         assert watch == self.session.watch
@@ -80,6 +86,33 @@ async def test_names_that_are_older_than_a_change_are_not_used() -> None:
     reading = asyncio.ensure_future(linked.session.children(DIRECTORY))
     await _turn()
     linked.asked[-1].set([])
+    assert await reading == []
+
+
+@async_test
+async def test_names_from_before_a_deletion_are_not_used() -> None:
+    """Their watch is gone: nothing would report that the directory is created again."""
+    linked = Linked()
+    linked.changes()
+    linked.asked[0].set(["10.0.0.1"])
+    linked.changes(kind=EventType.DELETED)
+    reading = asyncio.ensure_future(linked.session.children(DIRECTORY))
+    await _turn()
+    linked.asked[1].set_exception(NoNodeError())
+    with pytest.raises(NoNodeError):
+        await reading
+
+
+@async_test
+async def test_names_from_before_a_disconnection_are_not_used() -> None:
+    """Their watch is gone: no later change would be reported."""
+    linked = Linked()
+    linked.changes()
+    linked.asked[0].set(["10.0.0.1"])
+    linked.disconnects()
+    reading = asyncio.ensure_future(linked.session.children(DIRECTORY))
+    await _turn()
+    linked.asked[1].set([])
     assert await reading == []
 
 
