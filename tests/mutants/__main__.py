@@ -10,7 +10,7 @@ import click
 from tests.mutants.equivalent import reason
 from tests.mutants.listing import Mutant, mutants, sample
 from tests.mutants.required import required
-from tests.mutants.trial import Outcome, Result, try_mutant
+from tests.mutants.trial import Outcome, Result, failing_stage, try_mutant
 
 
 @click.command()
@@ -25,6 +25,8 @@ def main(count: int, seed: int, processes: int, pick: tuple[int, ...]) -> None:
     """
     found = mutants()
     click.echo(f"{len(found)} mutants, {len(sample(found, seed))} places, seed {seed}")
+    if stage := failing_stage():
+        raise click.ClickException(f"the tests fail without a mutant: {stage}")
     candidates = [required(found), *sample(found, seed)]
     selected = [(number, mutant) for number, mutant in enumerate(candidates) if not pick or number in pick]
     results: list[Result] = []

@@ -74,6 +74,16 @@ class Result:
     """Test or stage that detected it."""
 
 
+def failing_stage() -> str:
+    """Return the stage that fails on the unmodified tree, which would detect every mutant; empty: none."""
+    with tempfile.TemporaryDirectory(prefix="mutant") as directory:
+        tree = Path(directory)
+        for name in COPIED_PATHS:
+            _copy(ROOT / name, tree / name)
+        outcome, stage = _run_tests(tree, "vipagent/engine/engine.py")
+    return "" if outcome is Outcome.SURVIVED else stage or outcome
+
+
 def try_mutant(mutant: Mutant) -> Result:
     """Run the tests on a copy of the tree with the mutant, and return the result."""
     original = (ROOT / mutant.path).read_text()
