@@ -98,7 +98,7 @@ class ConsulDriver(Driver):
         await follower.run(interests)
 
     async def get(self, key: Key) -> Found | None:
-        """See `Driver.look`."""
+        """See `Driver.get`."""
         entry = await self._client.entry(self._path(key))
         return None if entry is None else self._found(entry)
 

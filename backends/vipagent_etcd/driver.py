@@ -87,7 +87,7 @@ class EtcdDriver(Driver):
             self._follower = None
 
     async def get(self, key: Key) -> Found | None:
-        """See `Driver.look`."""
+        """See `Driver.get`."""
         answer = await self._ask("/v3/kv/range", Span(self._path(key)).fields())
         return next(map(self._found, keyvalues.key_values(answer)), None)
 

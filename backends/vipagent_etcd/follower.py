@@ -29,7 +29,7 @@ class EtcdFollower:
         path_of: returns a directory's path.
         found: converts a key-value for the store layer.
         interests: the directories to follow.
-        told: receives the listings.
+        on_listing: receives the listings.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ class FileDriver(Driver):
             self._thread.post(follower.stop)
 
     async def get(self, key: Key) -> Found | None:
-        """See `Driver.look`."""
+        """See `Driver.get`."""
         return await self._thread.run(self._look, key)
 
     async def read(self, directory: Directory) -> Listing:

@@ -66,7 +66,7 @@ class ZooKeeperDriver(Driver):
         raise Disconnected("the connection was lost")
 
     async def get(self, key: Key) -> Found | None:
-        """See `Driver.look`."""
+        """See `Driver.get`."""
         return await self._znodes.get(self._path(key))
 
     async def read(self, directory: Directory) -> Listing:

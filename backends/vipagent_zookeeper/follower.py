@@ -25,7 +25,7 @@ class DirectoryFollower:
         znodes: makes the requests.
         directory: the directory.
         path: its path.
-        told: receives its listings.
+        on_listing: receives its listings.
     """
 
     def __init__(self, znodes: ZNodeStore, directory: Directory, path: str, on_listing: OnListing) -> None:

@@ -33,8 +33,7 @@ CONNECTION_CLOSED = "the server closed the connection"
 REQUESTS = 64
 """Maximum number of concurrent requests. kazoo's thread is woken through a socket that buffers a few hundred
 wake-ups. The thread sends requests itself, so it must never block on this socket."""
-Touched = Callable[[str], None]
-"""Called on the loop with the path of a changed znode."""
+OnWatchEvent = Callable[[str], None]
 
 
 class KazooSession:
@@ -46,7 +45,7 @@ class KazooSession:
         life: float,
         options: ZooKeeperOptions,
         owner: "ZooKeeperConnection",
-        on_watch_event: Touched,
+        on_watch_event: OnWatchEvent,
     ) -> None:
         """Initialize.
 

@@ -100,7 +100,7 @@ class Lab:
             raise AssertionError(f"{why}; {error}") from None
 
     def unsteady(self) -> str:
-        """Return what is not as expected be; the empty string if all is."""
+        """Return the deviations from the steady state; empty if there are none."""
         serving = self.probes.serving()
         paths = self.paths()
         registered = self.store.registered()

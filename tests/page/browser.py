@@ -18,7 +18,7 @@ FLAGS = """
     --disable-extensions --disable-sync --disable-background-networking --disable-component-update
     --hide-scrollbars
 """
-PIPES = 'exec chromium "${@:3}" 3<&"$1" 4>&"$2"'
+START_COMMAND = 'exec chromium "${@:3}" 3<&"$1" 4>&"$2"'
 """Chromium reads commands from descriptor 3 and writes to descriptor 4."""
 BROWSER_TIMEOUT = 60.0
 """Timeout of a reply in seconds: a browser starts slowly on a busy machine."""
@@ -39,23 +39,23 @@ class Browser:
         self._directory = directory
         self._incoming = b""
         self._last = 0
-        self._answers: dict[int, dict[str, Any]] = {}
+        self._replies: dict[int, dict[str, Any]] = {}
 
     def __enter__(self) -> "Browser":
-        """Start it."""
+        """Start Chromium, and open a tab."""
         commands, self._write = _pipe()
-        self._read, answers = _pipe()
+        self._read, replies = _pipe()
         with (self._directory / "chromium.log").open("wb") as log:
             flags = [*FLAGS.split(), f"--user-data-dir={self._directory / 'profile'}", "about:blank"]
             self._child = subprocess.Popen(
-                ["bash", "-c", PIPES, "bash", str(commands), str(answers), *flags],
-                pass_fds=(commands, answers),
+                ["bash", "-c", START_COMMAND, "bash", str(commands), str(replies), *flags],
+                pass_fds=(commands, replies),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
         os.close(commands)
-        os.close(answers)
+        os.close(replies)
         self._session: dict[str, str] = {}
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -86,18 +86,18 @@ class Browser:
         command = {"id": number, "method": method, "params": params, **self._session}
         os.write(self._write, json.dumps(command).encode() + b"\0")
         deadline = time.monotonic() + allowed(BROWSER_TIMEOUT)
-        while number not in self._answers:
-            self._pump(deadline - time.monotonic(), method)
-        answer = self._answers.pop(number)
-        assert "error" not in answer, f"{method}: {answer['error']}"
-        result: dict[str, Any] = answer["result"]
+        while number not in self._replies:
+            self._receive(deadline - time.monotonic(), method)
+        reply = self._replies.pop(number)
+        assert "error" not in reply, f"{method}: {reply['error']}"
+        result: dict[str, Any] = reply["result"]
         return result
 
     def open(self, url: str) -> None:
-        """Go to a page."""
+        """Navigate to a page."""
         self.call("Page.navigate", url=url)
 
-    def look(self, width: int, scheme: str = "light", height: int = 900) -> None:
+    def set_viewport(self, width: int, scheme: str = "light", height: int = 900) -> None:
         """Set the window width and the colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -109,15 +109,15 @@ class Browser:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.call("Emulation.setEmulatedMedia", features=[feature])
 
-    def run(self, script: str) -> Any:
+    def evaluate(self, script: str) -> Any:
         """Evaluate an expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
+        reply = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        return reply["result"].get("value")
 
     def text(self) -> str:
         """Return the visible text of the page."""
-        return str(self.run("document.body?.innerText ?? ''"))
+        return str(self.evaluate("document.body?.innerText ?? ''"))
 
     def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60.0) -> None:
         """Wait for a condition; on a timeout, report the page's text."""
@@ -127,26 +127,26 @@ class Browser:
             assert time.monotonic() < deadline, f"not within {within} s: {what}; the page:\n{self.text()}"
             time.sleep(0.02)
 
-    def picture(self, file: Path) -> None:
+    def screenshot(self, file: Path) -> None:
         """Save a screenshot of the whole page."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        shot = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
-        file.write_bytes(base64.b64decode(shot["data"]))
+        image = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(image["data"]))
 
-    def _pump(self, within: float, waiting_for: str) -> None:
+    def _receive(self, within: float, method: str) -> None:
         ready, _, _ = select.select([self._read], [], [], max(0.0, within))
         data = os.read(self._read, 1 << 16) if ready else b""
         log = (self._directory / "chromium.log").read_text(errors="replace")[-2000:]
-        assert data, f"Chromium does not answer {waiting_for}:\n{log}"
+        assert data, f"no reply from Chromium to {method}:\n{log}"
         *messages, self._incoming = (self._incoming + data).split(b"\0")
         for message in map(json.loads, messages):
             if "id" in message:
-                self._answers[message["id"]] = message
+                self._replies[message["id"]] = message
             else:
-                self._note(message["method"], message["params"])
+                self._handle_event(message["method"], message["params"])
 
-    def _note(self, method: str, params: dict[str, Any]) -> None:
+    def _handle_event(self, method: str, params: dict[str, Any]) -> None:
         match method:
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])

@@ -16,7 +16,7 @@ from tests.servers.realtime import family, realtime_priority
 from vipagent.testing.slowness import allowed
 
 VIP = "10.20.255.1"
-OBSERVE = """
+RECORD_EVENTS = """
     window.seen = new Map();
     const look = () => {
       for (const row of document.querySelectorAll(".log tbody tr")) {
@@ -36,17 +36,17 @@ DELAYS = """
 
 
 class Demo:
-    """The demo at a terminal, obeying keys.
+    """The demo in a pseudo-terminal, controlled by keys.
 
     Args:
-        directory: for its log.
+        directory: directory of its log.
     """
 
     def __init__(self, directory: Path) -> None:
         first = free_port(count=3)
         self._second = first + 1
         self.page = f"http://127.0.0.1:{self._second}/"
-        """Of the second load balancer."""
+        """Status page of the second load balancer."""
         self._log = directory / "demo.log"
         self._keys, terminal = os.openpty()
         command = [sys.executable, "-m", "vipagent", "demo", "--listen", str(first)]
@@ -55,17 +55,17 @@ class Demo:
         os.close(terminal)
 
     def wait(self) -> None:
-        """Wait for the page; a busy machine takes its time to start all that."""
+        """Wait for the page of the second load balancer."""
         try:
-            wait_for("the second load balancer listens", lambda: listens(self._second), 90.0)
+            wait_for("the second load balancer listens", lambda: is_listening(self._second), 90.0)
         except AssertionError as error:
             logs = sorted(Path(tempfile.gettempdir()).glob("vipagent-demo-*/lb2.log"))
-            said = [f"{log}:\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
-            raise AssertionError("\n".join([str(error), self._log.read_text(), *said])) from None
+            texts = [f"{log}:\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
+            raise AssertionError("\n".join([str(error), self._log.read_text(), *texts])) from None
 
     @property
     def pid(self) -> int:
-        """Its process, which starts all others."""
+        """Return the pid of the demo, the parent of all other processes."""
         return self._child.pid
 
     def press(self, key: str) -> None:
@@ -73,7 +73,7 @@ class Demo:
         os.write(self._keys, key.encode())
 
     def quit(self) -> int:
-        """End it, and return its status."""
+        """Quit it, and return its exit status."""
         self.press("q")
         try:
             return self._child.wait(allowed(60))
@@ -94,41 +94,46 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     assert status == 0
 
 
-def listens(port: int) -> bool:
+def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_takeover_is_on_the_page_within_a_second(browser: Browser, demo: Demo) -> None:
-    browser.look(1100)
+def test_a_takeover_is_displayed_within_a_second(browser: Browser, demo: Demo) -> None:
+    browser.set_viewport(1100)
     browser.open(demo.page)
-    browser.wait_for("all is well", lambda: is_well(browser))
-    browser.run(OBSERVE)
+    browser.wait_for("each VIP is served by its owner", lambda: has_converged(browser))
+    browser.evaluate(RECORD_EVENTS)
     with realtime_priority(lambda: family(browser.pid, demo.pid)):
         demo.press("1")
-        browser.wait_for("the take-over", lambda: "▲ taken over" in row(browser))
-        assert "takeover" in row(browser)
-        browser.wait_for("the event", lambda: bool(browser.run(DELAYS)))
-    assert max(browser.run(DELAYS)) < allowed(1000)
+        browser.wait_for("the takeover is displayed", lambda: "▲ taken over" in vip_row(browser))
+        assert "takeover" in vip_row(browser)
+        browser.wait_for("the event is displayed", lambda: bool(browser.evaluate(DELAYS)))
+    assert max(browser.evaluate(DELAYS)) < allowed(1000)
     demo.press("1")
-    browser.wait_for("its owner is back", lambda: is_well(browser))
+    browser.wait_for("the owner serves again", lambda: has_converged(browser))
     demo.press("b")
-    browser.wait_for("a maintenance", lambda: "in maintenance by operator: the demo" in browser.text())
+    browser.wait_for(
+        "the node is in maintenance", lambda: "in maintenance by operator: the demo" in browser.text()
+    )
     demo.press("b")
-    browser.wait_for("its end", lambda: is_well(browser))
+    browser.wait_for("the maintenance has ended", lambda: has_converged(browser))
     demo.press("s")
-    browser.wait_for("that of the service", lambda: browser.text().count("‖ in maintenance") == 1 + 3)
+    browser.wait_for(
+        "the service is in maintenance", lambda: browser.text().count("‖ in maintenance") == 1 + 3
+    )
     assert "The whole service is in maintenance by operator: the demo" in browser.text()
     assert [request for request in browser.requests if not request.startswith(demo.page)] == []
     assert browser.errors == []
 
 
-def is_well(browser: Browser) -> bool:
+def has_converged(browser: Browser) -> bool:
     """Return whether each load balancer serves its own VIP, and no other."""
     text = browser.text()
     return text.count("✓ served") == text.count("rank 0, owner") == 3 and "rank 1, " not in text
 
 
-def row(browser: Browser) -> str:
+def vip_row(browser: Browser) -> str:
+    """Return the text of the VIP's row."""
     rows = "[...document.querySelectorAll('.vips tbody tr')].map(row => row.innerText)"
-    return next(str(text) for text in browser.run(rows) if VIP in text)
+    return next(str(text) for text in browser.evaluate(rows) if VIP in text)

@@ -1,4 +1,4 @@
-"""A whole agent's page in Chromium: a hostile store, narrow windows, an agent that is gone."""
+"""The page of a whole agent in Chromium: hostile content, narrow windows, a stopped agent."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from vipagent.types import CheckState
 SCRIPT = "<script>window.hacked = true</script>"
 IMAGE = "<img src=x onerror='window.hacked = true'>"
 BOLD = "<b>bold</b>&amp;"
-LONG = "https://" + "x" * 300
-STRANGERS = "main :is(script, img, b, svg, iframe, a, style)"
+LONG_TEXT = "https://" + "x" * 300
+INJECTED_ELEMENTS = "main :is(script, img, b, svg, iframe, a, style)"
 CONTRAST = """
     (() => {
       const channels = color => color.match(/[\\d.]+/g).map(Number);
@@ -49,13 +49,13 @@ def agent(tmp_path: Path) -> Iterator[WholeAgent]:
 
 @pytest.fixture
 def hostile(agent: WholeAgent) -> Iterator[WholeAgent]:
-    """The agent's store has hostile content."""
+    """Provide the agent with hostile content in its store."""
     operator = agent.operator()
     event = Event("2026-01-01T00:00:00.000+00:00", SCRIPT, IMAGE, SCRIPT, BOLD, IMAGE, SCRIPT)
     state = NodeState(
         node=SCRIPT,
         check=CheckState.UP,
-        detail=f"{SCRIPT} {LONG}",
+        detail=f"{SCRIPT} {LONG_TEXT}",
         since=IMAGE,
         vips={"10.0.0.2": VipState(reason=IMAGE, rank=0, owned=True)},
         events=(event,),
@@ -68,58 +68,61 @@ def hostile(agent: WholeAgent) -> Iterator[WholeAgent]:
     operator.close(5.0)
 
 
-def opened(browser: Browser, agent: WholeAgent) -> str:
+def open_page(browser: Browser, agent: WholeAgent) -> str:
+    """Open the agent's page, wait until it is connected, and return its URL."""
     page = f"http://127.0.0.1:{agent.port}/"
     browser.open(page)
-    browser.wait_for("the page lives", lambda: "✓ live" in browser.text())
+    browser.wait_for("the page is connected", lambda: "✓ live" in browser.text())
     return page
 
 
-def test_hostile_names_and_reasons_are_text(browser: Browser, hostile: WholeAgent) -> None:
-    page = opened(browser, hostile)
-    for text in (SCRIPT, IMAGE, f"rank 0, {IMAGE}", f"in maintenance by {IMAGE}", BOLD, LONG):
+def test_hostile_names_and_reasons_are_displayed_as_text(browser: Browser, hostile: WholeAgent) -> None:
+    page = open_page(browser, hostile)
+    for text in (SCRIPT, IMAGE, f"rank 0, {IMAGE}", f"in maintenance by {IMAGE}", BOLD, LONG_TEXT):
         browser.wait_for(text, lambda: text in browser.text())  # noqa: B023
-    assert browser.run("window.hacked") is None
-    assert browser.run(f"document.querySelectorAll('{STRANGERS}').length") == 0
+    assert browser.evaluate("window.hacked") is None
+    assert browser.evaluate(f"document.querySelectorAll('{INJECTED_ELEMENTS}').length") == 0
     assert [request for request in browser.requests if not request.startswith(page)] == []
     assert browser.errors == []
 
 
-def test_script_from_elsewhere_would_not_run(browser: Browser, agent: WholeAgent) -> None:
-    """Were there a hole after all, the page's policy is behind it."""
-    opened(browser, agent)
-    browser.run(
+def test_the_policy_blocks_injected_scripts(browser: Browser, agent: WholeAgent) -> None:
+    """The policy is a second line of defence if the page itself had a vulnerability."""
+    open_page(browser, agent)
+    browser.evaluate(
         """
         document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 1'>");
         document.body.append(Object.assign(document.createElement("script"), {text: "window.hacked = 2"}));
         """
     )
-    browser.wait_for("Chromium complains", lambda: bool(browser.run("1") and len(browser.errors) >= 2))
-    assert browser.run("window.hacked") is None
+    browser.wait_for(
+        "Chromium reports the violations", lambda: bool(browser.evaluate("1") and len(browser.errors) >= 2)
+    )
+    assert browser.evaluate("window.hacked") is None
     assert all("Content Security Policy" in error for error in browser.errors)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_on_a_phone_and_on_a_desk(
+def test_the_page_is_readable_on_narrow_and_wide_screens(
     browser: Browser, hostile: WholeAgent, scheme: str, tmp_path: Path
 ) -> None:
-    opened(browser, hostile)
-    browser.wait_for("all is there", lambda: LONG in browser.text())
-    browser.wait_for("nothing is lit up", lambda: not browser.run("document.getAnimations().length"))
+    open_page(browser, hostile)
+    browser.wait_for("all content is displayed", lambda: LONG_TEXT in browser.text())
+    browser.wait_for("animations have ended", lambda: not browser.evaluate("document.getAnimations().length"))
     for width in (390, 1100):
-        browser.look(width, scheme)
-        assert browser.run("document.documentElement.scrollWidth") <= width
-        contrast, text = browser.run(CONTRAST)
+        browser.set_viewport(width, scheme)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        contrast, text = browser.evaluate(CONTRAST)
         assert contrast >= 4.5, text
-        browser.picture(tmp_path / f"{width}.png")
-    dark = browser.run("getComputedStyle(document.body).backgroundColor")
+        browser.screenshot(tmp_path / f"{width}.png")
+    dark = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (dark == "rgb(16, 21, 27)") == (scheme == "dark")
 
 
-def test_it_says_when_the_agent_is_gone_and_comes_back_by_itself(browser: Browser, agent: WholeAgent) -> None:
-    opened(browser, agent)
+def test_the_page_shows_a_disconnect_and_reconnects(browser: Browser, agent: WholeAgent) -> None:
+    open_page(browser, agent)
     agent.stop()
-    browser.wait_for("it says so", lambda: "✕ disconnected since" in browser.text())
+    browser.wait_for("the disconnect is displayed", lambda: "✕ disconnected since" in browser.text())
     assert "10.0.0.1" in browser.text()
     agent.start()
-    browser.wait_for("it lives again", lambda: "✓ live" in browser.text())
+    browser.wait_for("the page is connected again", lambda: "✓ live" in browser.text())

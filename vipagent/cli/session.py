@@ -1,4 +1,4 @@
-"""An operator's session with the store: connection, error exit_on_error and received state."""
+"""An operator's session with the store: connection, error reporting and received state."""
 
 import functools
 import sys

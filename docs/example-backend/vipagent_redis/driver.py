@@ -84,7 +84,7 @@ class RedisDriver(Driver):
                     self._changes = None
 
     async def get(self, key: Key) -> Found | None:
-        """See `Driver.look`."""
+        """See `Driver.get`."""
         return self._found(await self._run(scripts.READ, self._path(key)))
 
     async def read(self, directory: Directory) -> Listing:

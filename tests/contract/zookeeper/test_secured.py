@@ -172,8 +172,9 @@ def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
+    path = member(1).path("/secured")
     assert complaint.startswith(
-        f"zookeeper: registering {member(1).path('/secured')}: {digest_server.address}: permission denied: "
+        f"zookeeper: cannot register {path}: {digest_server.address}: permission denied: "
     )
     assert PASSWORD not in complaint
 
