@@ -295,3 +295,18 @@ def test_a_record_contains_owned_and_unregistered_vips_only() -> None:
     harness.live(10)
     assert harness.record.vips.keys() == {OWN, SECOND}
     assert harness.record.vips[SECOND].rank == 1
+
+
+def test_c2_hooks_run_when_the_check_changes_to_up_or_down() -> None:
+    harness = EngineHarness(served(rise=1, fall=1))
+    harness.start()
+    results = (CheckResult.GOOD, CheckResult.GOOD, CheckResult.BAD, CheckResult.DISABLED, CheckResult.GOOD)
+    hooks = [line for result in results for line in harness.check(result) if line.startswith("hook")]
+    assert hooks == ["hook apex up", "hook apex down", "hook apex disabled", "hook apex up"]
+
+
+def test_e3_a_reload_with_the_same_store_is_accepted() -> None:
+    harness = serving()
+    harness.engine.check(replace(harness.config, listen="127.0.0.1:9100"))
+    with pytest.raises(ValueError, match="change only with a restart"):
+        harness.engine.check(replace(harness.config, backend="etcd"))

@@ -44,6 +44,11 @@ def test_a3_med_and_med_step() -> None:
     assert line == "announce route 10.0.0.1/32 next-hop self med 20"
 
 
+def test_a3_each_rank_prepends_equally() -> None:
+    line = announce(RouteSettings(prepend=3, local_as=65001), "10.0.0.1", THIRD)
+    assert line.count("65001") == 1 + 2 * 3
+
+
 @pytest.mark.parametrize(
     ("preference", "path"),
     [
