@@ -1,10 +1,10 @@
-"""All the tests on a bare Debian 13, which is made for them and entered by a plain chroot.
+"""Run all tests on a minimal Debian 13 in a new chroot.
 
-    python3 -m tests.debian13                     # as root; the root is removed in the end
-    python3 -m tests.debian13 DIRECTORY [WORDS]   # it stays there; the words are for tests/all
+    python3 -m tests.debian13                     # as root; the chroot is removed at the end
+    python3 -m tests.debian13 DIRECTORY [WORDS]   # the chroot is kept; WORDS are passed to tests/all
 
-What is tested is a clone of the commit that is checked out. The packages come from this machine's mirror
-(mmdebstrap makes the root), and pip is configured in there as it is here.
+Tests a clone of the checked out commit. mmdebstrap creates the root from this machine's package mirror, and
+pip is configured as on this machine.
 """
 
 import os
@@ -20,15 +20,15 @@ from tests.deb.root import ENVIRONMENT, Root
 PROJECT = Path(__file__).parents[1]
 CLONE = "/srv/vipagent"
 CONFIGURATION = ("/etc/resolv.conf", "/etc/pip.conf", "/etc/xdg/pip", "~/.config/pip", "~/.pip")
-"""What clients of the network need, as far as this machine has it."""
+"""Configuration of network clients to copy, if it exists."""
 PASSED = ("PIP_", "VIPAGENT_", "http")
-"""What the variables of the environment begin with that are passed on."""
+"""Prefixes of the environment variables to pass on."""
 CERTIFICATES = "/srv/pip-certificates.pem"
-"""Not where Debian's own package would replace them."""
+"""A path that no Debian package uses."""
 
 
 def prepare(root: Root) -> dict[str, str]:
-    """Put the clone and the configuration in; return the environment to run in."""
+    """Copy the clone and the configuration into the root; return its environment."""
     place = root.path / CLONE[1:]
     shutil.rmtree(place, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(PROJECT), str(place)], check=True)
@@ -47,7 +47,7 @@ def prepare(root: Root) -> dict[str, str]:
 
 
 def run(directory: Path, words: Sequence[str]) -> int:
-    """Run the tests in a root in this directory, and return their status."""
+    """Run the tests in a root in this directory, and return their exit status."""
     root = Root(directory) if directory.joinpath("etc").exists() else Root.make(directory)
     environment = prepare(root)
     return subprocess.run(root.command(f"{CLONE}/tests/all", *words), env=environment, check=False).returncode

@@ -1,4 +1,4 @@
-"""Count lines of code: neither blank, nor comment, nor docstring.
+"""Count lines of code: without blank lines, comments and docstrings.
 
 python -m tests.lines
 """
@@ -14,18 +14,18 @@ LAYOUT = frozenset(
     {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     | {tokenize.ENDMARKER}
 )
-"""Tokens that make no line a line of code."""
+"""Tokens that do not count as code."""
 PRODUCT = ("vipagent", "backends")
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40
-"""Physical lines of the product's files and functions, at most."""
+"""Maximum physical lines of the product's files and functions."""
 TESTING = "vipagent/testing"
 STORE_LAYER_WITHOUT = ("records.py", "plugins.py", "access.py", "options.py")
 """Modules of `vipagent/store` that are not the store layer itself: records, plug-ins and options."""
 
 
 def code_lines(source: str) -> int:
-    """Return how many lines of a Python source have code on them."""
+    """Return the number of lines with code in a Python source."""
     used: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in LAYOUT:
@@ -34,7 +34,7 @@ def code_lines(source: str) -> int:
 
 
 def _docstring_lines(source: str) -> Iterator[int]:
-    """Yield the lines of strings that stand alone: of modules, classes, functions, and below attributes."""
+    """Yield the lines of docstrings: of modules, classes, functions and attributes."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Expr(ast.Constant(str()), end_lineno=int(end)):
@@ -42,12 +42,12 @@ def _docstring_lines(source: str) -> Iterator[int]:
 
 
 def counted(files: Iterable[Path]) -> int:
-    """Return the code lines of all files together."""
+    """Return the total code lines of the files."""
     return sum(code_lines(file.read_text()) for file in files)
 
 
 def packages(root: Path = ROOT) -> dict[str, int]:
-    """Return the code lines of each package of the product, modules of its own only, by its path."""
+    """Return the code lines of each package of the product, without subpackages, by its path."""
     found: dict[str, int] = {}
     for file in sorted(file for top in PRODUCT for file in (root / top).rglob("*.py")):
         package = file.parent.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""Markdown that programs write: the parts of a page that are between two markers of a name."""
+"""Generated Markdown: the parts of a page between two markers."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,16 +15,16 @@ class Part:
 
     page: Path
     name: str
-    """In its markers: `<!-- name -->` and `<!-- /name -->`."""
+    """Name in its markers: `<!-- name -->` and `<!-- /name -->`."""
 
     def shown(self) -> str:
-        """Return what the page has now."""
+        """Return the current content."""
         found = self._pattern().search(self.page.read_text())
         assert found, f"{self.page} has no <!-- {self.name} --> … <!-- /{self.name} -->"
         return found[1].strip("\n")
 
     def write(self, content: str) -> None:
-        """Put other content in its place; the lines around a table or list must be empty."""
+        """Replace the content; adds the empty lines that tables and lists need."""
         framed = f"<!-- {self.name} -->\n\n{content}\n\n<!-- /{self.name} -->"
         text, times = self._pattern().subn(lambda _: framed, self.page.read_text(), count=1)
         assert times == 1, f"{self.page} has no <!-- {self.name} --> … <!-- /{self.name} -->"
@@ -35,12 +35,12 @@ class Part:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown; a bar in a cell is no border of it."""
+    """Return a table in Markdown; bars in cells are escaped."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [head, ["---"] * len(head), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def code(text: str) -> str:
-    """Return text as code, or nothing for nothing."""
+    """Return a non-empty text as code."""
     return f"`{text}`" if text else ""

@@ -1,4 +1,4 @@
-"""Backends by other authors: real distributions, on a separate path."""
+"""Third-party backends: real distributions on a separate path."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 def install(
     site: Path, distribution: str, entry_points: Mapping[str, str], extras: tuple[str, ...] = ()
 ) -> None:
-    """Put a distribution's metadata where Python finds it."""
+    """Write the metadata of a distribution to a directory."""
     info = site / f"{distribution}-1.0.dist-info"
     info.mkdir(parents=True)
     provides = "".join(f"Provides-Extra: {extra}\n" for extra in extras)
@@ -20,5 +20,5 @@ def install(
 
 
 def environment(site: Path) -> dict[str, str]:
-    """Return an environment in which Python finds what is installed there; stevedore's cache is there."""
+    """Return an environment with this directory in Python's path, and with stevedore's cache in it."""
     return {**os.environ, "PYTHONPATH": f"{site}:{ROOT}", "XDG_CACHE_HOME": str(site / "cache")}

@@ -1,6 +1,6 @@
-"""How long the property tests run: the same examples every time, or more and random ones.
+"""Number of examples of the property tests: fixed examples, or more and random ones.
 
-`VIPAGENT_RUNS=20 pytest tests/quick/core` tries twenty times as many examples, from a random seed each time.
+`VIPAGENT_RUNS=20 pytest tests/quick/core` runs twenty times as many examples, from a random seed.
 """
 
 import os
@@ -11,7 +11,7 @@ TIMES = int(os.environ.get("VIPAGENT_RUNS", "0"))
 
 
 def examples(count: int, steps: int = 50) -> settings:
-    """Return the settings for so many examples in CI, of so many steps each where an example has steps."""
+    """Return the settings for a number of examples in CI, with a number of steps for stateful tests."""
     return settings(
         max_examples=count * max(TIMES, 1),
         stateful_step_count=steps,
@@ -20,7 +20,7 @@ def examples(count: int, steps: int = 50) -> settings:
 
 
 def load() -> None:
-    """Use the same examples every time, unless more are asked for; each has the time that it needs."""
+    """Use the same examples in each run, unless `VIPAGENT_RUNS` is set; examples have no deadline."""
     settings.register_profile(
         "here",
         derandomize=not TIMES,

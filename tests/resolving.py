@@ -1,4 +1,4 @@
-"""A system that resolves the names of a test, by `socket.getaddrinfo`."""
+"""A replacement of `socket.getaddrinfo` with the names of a test."""
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -7,12 +7,12 @@ from typing import Any
 Resolve = Callable[..., list[Any]]
 
 
-def resolving(names: Mapping[str, Sequence[str]], asked: Callable[[str], object] = len) -> Resolve:
-    """Return what to put in the place of `socket.getaddrinfo`; literal addresses are as ever.
+def resolving(names: Mapping[str, Sequence[str]], on_lookup: Callable[[str], object] = len) -> Resolve:
+    """Return a replacement of `socket.getaddrinfo`; literal addresses are resolved as usual.
 
     Args:
-        names: the addresses of each.
-        asked: called with each name, in the thread that asks for it.
+        names: the addresses of each name.
+        on_lookup: called with each name, in the calling thread.
     """
     system = socket.getaddrinfo
 
@@ -21,7 +21,7 @@ def resolving(names: Mapping[str, Sequence[str]], asked: Callable[[str], object]
             return list(system(host, port, *arguments, **named))
         if named.get("flags", 0) & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "no literal address")
-        asked(host)
+        on_lookup(host)
         if not names[host]:
             raise socket.gaierror(socket.EAI_AGAIN, "no name server")
         return [found for address in names[host] for found in system(address, port, *arguments, **named)]

@@ -1,10 +1,10 @@
-"""Runs a command as root where `/` is a mount point, with mounts and processes of its own where it was none.
+"""Runs a command as root with `/` as a mount point, in new namespaces if it is not one already.
 
     python -m tests.rooted pytest tests/lab
 
-In a plain chroot `/` is a directory like others. The kernel has no name for the mount that it lies on, so
-neither `unshare --mount` nor `ip netns exec` nor mmdebstrap can make its mounts private there. The same
-directory becomes a mount here, in a namespace that ends with the command. Elsewhere nothing happens.
+In a plain chroot `/` is an ordinary directory. Its mount has no path, so neither `unshare --mount` nor
+`ip netns exec` nor mmdebstrap can make its mounts private. This program mounts the same directory, in a
+namespace that ends with the command. If `/` is a mount point already, it only runs the command.
 """
 
 import ctypes
@@ -27,14 +27,14 @@ OWN = (
     '"$@"; exit $?',
     "sh",
 )
-"""The processes are in a separate namespace: its mounts go when they do, however they end. The shell is
-the first of them, for whoever is that must wait for orphans."""
+"""The processes are in a separate namespace, so its mounts are removed when they exit. The first process
+is a shell, because it must reap orphans."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_mounted() -> bool:
-    """Return whether mounts can be made private, or whether we may not even try."""
+    """Return whether mounts can be made private, or the user is not root."""
     if os.geteuid():
         return True
     tried = subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL, check=False)

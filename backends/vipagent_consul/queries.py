@@ -41,7 +41,7 @@ class ConsulFollower:
     Args:
         list_changed: sends a blocking query.
         check_readable: verifies an empty listing.
-        told: receives the listings.
+        on_listing: receives the listings.
     """
 
     def __init__(self, list_changed: List, check_readable: CheckReadable, on_listing: OnListing) -> None:

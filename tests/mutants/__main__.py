@@ -1,4 +1,4 @@
-"""Sample mutants, and see how many the pure tests find: `python -m tests.mutants` (needs cosmic-ray)."""
+"""Test a sample of mutants, and report how many are found: `python -m tests.mutants` (needs cosmic-ray)."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +10,20 @@ import click
 from tests.mutants.chosen import chosen
 from tests.mutants.equivalent import reason
 from tests.mutants.listing import Mutant, mutants, sample
-from tests.mutants.trial import Fate, Result, try_mutant
+from tests.mutants.trial import Result, Verdict, try_mutant
 
 
 @click.command()
-@click.option("--count", default=100, show_default=True, help="How many mutants, besides the chosen one.")
-@click.option("--seed", default=1, show_default=True, help="The seed of the sample.")
-@click.option("--processes", default=1, show_default=True, help="How many mutants side by side.")
-@click.option("--pick", multiple=True, type=int, help="Only this number of the sample; 0 is the chosen one.")
+@click.option(
+    "--count", default=100, show_default=True, help="Number of mutants, in addition to the chosen one."
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the sample.")
+@click.option("--processes", default=1, show_default=True, help="Number of mutants in parallel.")
+@click.option("--pick", multiple=True, type=int, help="Only this element of the sample; 0 is the chosen one.")
 def main(count: int, seed: int, processes: int, pick: tuple[int, ...]) -> None:
-    """Change the code in one place at a time, and run the pure tests and 2,000 simulated faults on it.
+    """Change the code in one place at a time, and run the tests without I/O and 2,000 simulated faults.
 
-    Fails if fewer than 90 % are found, or if the chosen mutant is not.
+    Fails if fewer than 90 % are found.
     """
     found = mutants()
     click.echo(f"{len(found)} mutants, {len(sample(found, seed))} places, seed {seed}")
@@ -35,28 +37,28 @@ def main(count: int, seed: int, processes: int, pick: tuple[int, ...]) -> None:
             batch = list(islice(waiting, missing))
             if not batch:
                 break
-            results += [result for result in pool.map(_try, batch) if result.fate is not Fate.INVALID]
-    _conclude(results)
+            results += [result for result in pool.map(_try, batch) if result.verdict is not Verdict.INVALID]
+    _summarize_and_exit(results)
 
 
 def _try(numbered: tuple[int, Mutant]) -> Result:
     number, mutant = numbered
     result = try_mutant(mutant)
     place = f"{mutant.path}:{mutant.start[0]} {mutant.operator}"
-    click.echo(f"{number:4} {result.fate}{f' by {result.stage}' if result.stage else ''}: {place}")
+    click.echo(f"{number:4} {result.verdict}{f' by {result.stage}' if result.stage else ''}: {place}")
     return result
 
 
-def _conclude(results: list[Result]) -> None:
-    """Print what survived and the figures; exit with 1 if that is too little."""
-    survivors = [result for result in results if result.fate is Fate.SURVIVED]
+def _summarize_and_exit(results: list[Result]) -> None:
+    """Print the surviving mutants and the totals; exit with 1 if too few were found."""
+    survivors = [result for result in results if result.verdict is Verdict.SURVIVED]
     equivalent = [result for result in survivors if reason(result.mutant)]
     for result in survivors:
         why = reason(result.mutant)
         click.echo(f"\n{f'Equivalent: {why}' if why else 'Survived:'}\n{indent(result.diff, '  ')}")
     able = len(results) - len(equivalent)
     killed = len(results) - len(survivors)
-    hung = sum(result.fate is Fate.HUNG for result in results)
+    hung = sum(result.verdict is Verdict.HUNG for result in results)
     click.echo(
         f"{len(results)} tried: {killed} found ({hung} of them hung), {able - killed} survived, "
         f"{len(equivalent)} equivalent; {killed / len(results):.0%} found, "
@@ -66,7 +68,7 @@ def _conclude(results: list[Result]) -> None:
 
 
 SUFFICIENT = 0.9
-"""The part of the mutants, equivalent ones included, that has to be found."""
+"""Minimum fraction of found mutants, with equivalent ones included in the total."""
 
 if __name__ == "__main__":
     main()

@@ -1,12 +1,12 @@
-"""The mutant that has to be found, whatever the sample is."""
+"""The mutant that must be found in every run, independent of the sample."""
 
 from collections.abc import Iterable
 
 from tests.mutants.listing import REMOVAL, ROOT, Mutant
 
 PATH = "vipagent/engine/conversation.py"
-STATEMENT = "self.speaker.neighbor_up(now)"
-"""Everything is said again after a neighbour came up: without it, ExaBGP's ghosts stay (A6)."""
+STATEMENT = "self.commands.neighbor_up(now)"
+"""Resends all commands after a neighbour came up; without it, stale routes of ExaBGP stay (A6)."""
 
 
 def chosen(mutants: Iterable[Mutant]) -> Mutant:

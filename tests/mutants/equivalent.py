@@ -1,4 +1,4 @@
-"""Mutants that no test can find, because they do the same."""
+"""Equivalent mutants: no test can find them, because the behaviour is unchanged."""
 
 from tests.mutants.listing import ROOT, Mutant
 
@@ -7,34 +7,34 @@ EQUIVALENT = {
         "vipagent/core/events.py",
         "core/RemoveDecorator",
         "@overload",
-    ): "it is there for the type checker alone",
+    ): "only the type checker uses it",
     (
         "vipagent/core/registration.py",
         "core/ReplaceBinaryOperator_BitOr_BitXor",
-        "return self._to_be_counted_on(facts, moment) | set(self._leftovers(facts))",
-    ): "a VIP is announced as its owner's, or it is not: none is in both sets",
+        "return self._eligible(state, deadlines) | set(self._stale(state))",
+    ): "the sets are disjoint: one has announced VIPs, the other has VIPs that are not announced",
     (
         "vipagent/core/preference.py",
         "core/NumberReplacer",
-        "stride = max(1, round(count * GOLDEN))",
-    ): "of one place or two, both steps visit all in the same order",
+        "stride = max(1, round(count * GOLDEN_RATIO))",
+    ): "with one or two positions, both strides give the same order",
     (
-        "vipagent/exabgp/speaker.py",
+        "vipagent/exabgp/commands.py",
         "core/NumberReplacer",
-        "for vip in [lost[0].vip] if alone else self._slots:",
-    ): "what is alone is the first and the last",
+        "for vip in [lost[0].vip] if alone else self._prefixes:",
+    ): "an unconfirmed command is the only one in flight, so first and last are the same",
     (
         "vipagent/exabgp/neighbors.py",
         "core/NumberReplacer",
-        "self._asked_at = 0.0",
-    ): "it is read only while a question is open, and every question sets it",
+        "self._waiting_since = 0.0",
+    ): "it is read only while a query is unanswered, and every first query sets it",
     (
         "vipagent/store/session.py",
         "core/ReplaceUnaryOperator_USub_Not",
         "self.next_keep_alive = -math.inf",
-    ): "it is read only after a sign of life was confirmed, which sets it",
+    ): "it is read only after a confirmed keep-alive, which sets it",
 }
-"""Why, for a path, an operator, and the line that it changes."""
+"""The reason, by path, operator and changed line."""
 
 
 def reason(mutant: Mutant) -> str:

@@ -1,4 +1,4 @@
-"""List the mutants of the files, and sample them: the same ones for the same seed, whatever else changes."""
+"""List the mutants of the files, and sample them; the sample of a seed is stable if other lines change."""
 
 import ast
 import hashlib
@@ -26,7 +26,7 @@ MUTATED = (
 REMOVAL = "tests/RemoveStatement"
 NUMBERS = frozenset({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"})
 SETS_AND_BITS = frozenset({"Sub", "BitOr", "BitAnd", "BitXor", "LShift", "RShift"})
-"""Binary operators that may replace each other; across, whatever runs the line finds a wrong type."""
+"""Binary operators that may replace each other; a mix of both sets raises `TypeError` in any test."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Mutant:
     path: str
     operator: str
     occurrence: int
-    """Which place of the file the operator changes, from 0."""
+    """Index of the changed place among those of the operator in the file."""
     start: Position
     end: Position
     identity: str
-    """What stays the same when other lines change."""
+    """Identifier that does not depend on other lines."""
 
     def source(self, original: str) -> str:
         """Return the file with the change.
 
         Raises:
-            ValueError: the operator has nothing to change there.
+            ValueError: the operator has no such place.
         """
         changed = mutate_code(original, operators()[self.operator], self.occurrence)
         if changed is None:
@@ -54,19 +54,19 @@ class Mutant:
         return str(changed)
 
     def rank(self, seed: int) -> str:
-        """Return the key that puts mutants into the order in which they are sampled."""
+        """Return the sort key of the sample."""
         return hashlib.sha256(f"{seed} {self.identity}".encode()).hexdigest()
 
 
 def operators() -> dict[str, Any]:
-    """Return Cosmic Ray's operators that need no arguments, and our own, by name."""
+    """Return Cosmic Ray's operators without arguments, and `RemoveStatement`, by name."""
     classes = {name: get_operator(name) for name in operator_names() if _may_survive(name)}
     found: dict[str, Any] = {name: kind() for name, kind in classes.items() if not kind.arguments()}
     return {**found, REMOVAL: RemoveStatement()}
 
 
 def mutants(root: Path = ROOT) -> list[Mutant]:
-    """Return all mutants of the files, declarations left out: types and the arguments of decorators."""
+    """Return all mutants of the files, except in declarations (types, arguments of decorators)."""
     return [
         mutant
         for pattern in MUTATED
@@ -76,9 +76,9 @@ def mutants(root: Path = ROOT) -> list[Mutant]:
 
 
 def sample(found: Iterable[Mutant], seed: int) -> list[Mutant]:
-    """Return one mutant for each place, in the order in which they are to be tried.
+    """Return one mutant per place, in the order of the sample.
 
-    One for each place, because some operators make a dozen of the same comparison, and others one.
+    Only one, because some operators have a dozen mutants of one comparison.
     """
     places: dict[tuple[str, Position, Position], Mutant] = {}
     for mutant in sorted(found, key=lambda mutant: mutant.rank(seed)):
@@ -87,9 +87,9 @@ def sample(found: Iterable[Mutant], seed: int) -> list[Mutant]:
 
 
 def _may_survive(operator: str) -> bool:
-    """Return whether there is something to find, but not at once.
+    """Return whether a mutant of the operator can be neither trivial nor equivalent.
 
-    Not: a binary operator that becomes one for other types; `is` that becomes `==`, of enumerations and None.
+    Excludes binary operators for other types, and `is` replaced by `==`: the same for enums and None.
     """
     name, *operands = operator.split("_")
     if operands in (["Is", "Eq"], ["IsNot", "NotEq"]):
@@ -115,7 +115,7 @@ def _of_file(path: str, source: str) -> Iterator[Mutant]:
 
 
 def _declarations(source: str) -> list[tuple[Position, Position]]:
-    """Return from where to where there are types, and arguments of decorators."""
+    """Return the ranges of types and of arguments of decorators."""
     found: list[ast.expr | None] = []
     for node in ast.walk(ast.parse(source)):
         match node:

@@ -1,4 +1,4 @@
-"""Try one mutant: a copy of the tree with the change, and the tests, the fastest first, until one fails."""
+"""Test one mutant: run the tests on a modified copy of the tree, fastest first, until one fails."""
 
 import shutil
 import subprocess
@@ -14,31 +14,31 @@ from tests.mutants.listing import ROOT, Mutant
 from vipagent.testing.slowness import allowed
 
 SEEDS, FAULTS = 20, 100
-"""Runs of the simulation, and faults in each: 2,000."""
+"""Number of simulation runs, and of faults per run: 2,000 in total."""
 HANGS = 20
-"""Seconds after which an import, or one of the quick tests, hangs: the slowest takes 4 s."""
+"""Timeout in seconds of an import or of one quick test; the slowest takes 4 s."""
 LONG = 90
-"""Seconds after which a whole stage hangs: the slowest takes 40 s."""
+"""Timeout in seconds of a whole stage; the slowest takes 40 s."""
 SIMULATED = f"""
 import sys
 from tests.simulation.run import breaks
 sys.exit(any(breaks(seed, {FAULTS}) for seed in range({SEEDS})))
 """
-"""As `python -m tests.simulation`, but without a story of what broke: it takes many runs."""
+"""Like `python -m tests.simulation`, but without minimizing the faults, which takes many runs."""
 
-GROWTH = "tests/quick/core/test_growth.py"
-"""Measures how long it takes: not fit for a machine that is busy."""
+SCALING = "tests/quick/core/test_scaling.py"
+"""Measures CPU time, so it fails on a busy machine."""
 PROPERTIES = ("tests/quick/core/test_one_node.py", "tests/quick/core/test_cluster.py")
-"""Property tests that take half of the time."""
+"""Property tests, which take half of the total time."""
 NEAREST = {
     "vipagent/core": ("tests/quick/core",),
     "vipagent/engine": ("tests/quick/engine",),
     "vipagent/exabgp": ("tests/quick/exabgp", "tests/quick/engine"),
     "vipagent/store": ("tests/quick/store/test_reconciler.py", "tests/quick/store/test_session.py"),
 }
-"""The tests of each package, the first to be run."""
+"""The tests of each package, which run first."""
 FURTHER = (
-    "tests/unit/store/test_serving.py",
+    "tests/unit/store/test_runner.py",
     "tests/quick/store",
     "tests/quick/migration",
     "tests/unit/test_cli_simulate.py",
@@ -49,13 +49,13 @@ FURTHER = (
     "tests/unit/web/test_metrics.py",
     "tests/unit/web/test_site.py",
 )
-"""Other tests without processes and sockets that go through these packages."""
+"""Other tests without processes and sockets that execute these packages."""
 OUTPUT = "output"
 COPIED = ("vipagent", "backends", "tests", "conf", "docs", "README.md", "pyproject.toml", "setup.cfg")
 
 
-class Fate(StrEnum):
-    """What becomes of a mutant."""
+class Verdict(StrEnum):
+    """Result of the tests of a mutant."""
 
     INVALID = "cannot be imported"
     FOUND = "found"
@@ -65,17 +65,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """A mutant that was tried."""
+    """Result for one mutant."""
 
     mutant: Mutant
     diff: str
-    fate: Fate
+    verdict: Verdict
     stage: str = ""
-    """What found it."""
+    """The test or stage that found it."""
 
 
 def try_mutant(mutant: Mutant) -> Result:
-    """Run the tests on a copy of the tree with the mutant; return what they found."""
+    """Run the tests on a copy of the tree with the mutant; return the result."""
     original = (ROOT / mutant.path).read_text()
     changed = mutant.source(original)
     diff = "".join(
@@ -86,25 +86,25 @@ def try_mutant(mutant: Mutant) -> Result:
         for name in COPIED:
             _copy(ROOT / name, tree / name)
         (tree / mutant.path).write_text(changed)
-        fate, stage = _run_tests(tree, mutant.path)
-    return Result(mutant, diff, fate, stage)
+        verdict, stage = _run_tests(tree, mutant.path)
+    return Result(mutant, diff, verdict, stage)
 
 
-def _run_tests(tree: Path, path: str) -> tuple[Fate, str]:
+def _run_tests(tree: Path, path: str) -> tuple[Verdict, str]:
     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    if _run(tree, HANGS, "-c", f"import {module}, vipagent.engine.engine") is not Fate.SURVIVED:
-        return Fate.INVALID, ""
+    if _run(tree, HANGS, "-c", f"import {module}, vipagent.engine.engine") is not Verdict.SURVIVED:
+        return Verdict.INVALID, ""
     for stage, arguments in _stages(path):
-        if (fate := _run(tree, LONG, *arguments)) is not Fate.SURVIVED:
-            return fate, _failed(tree) or stage
-    return Fate.SURVIVED, ""
+        if (verdict := _run(tree, LONG, *arguments)) is not Verdict.SURVIVED:
+            return verdict, _failed(tree) or stage
+    return Verdict.SURVIVED, ""
 
 
 def _stages(path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the name of each stage and its command, without Python itself."""
+    """Yield the name and the arguments of Python of each stage."""
     nearest = NEAREST[path.rpartition("/")[0]]
     others = [file for tests in NEAREST.values() for file in tests if file not in nearest]
-    quick = ("-o", f"timeout={HANGS}", *(f"--ignore={file}" for file in (*PROPERTIES, GROWTH)))
+    quick = ("-o", f"timeout={HANGS}", *(f"--ignore={file}" for file in (*PROPERTIES, SCALING)))
     yield "nearest unit tests", _pytest(*quick, *nearest)
     yield "other unit tests", _pytest(*quick, *others, *FURTHER)
     yield "simulation", ("-c", SIMULATED)
@@ -115,7 +115,7 @@ def _pytest(*arguments: str) -> tuple[str, ...]:
     return "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments
 
 
-def _run(tree: Path, seconds: float, *arguments: str) -> Fate:
+def _run(tree: Path, seconds: float, *arguments: str) -> Verdict:
     try:
         with (tree / OUTPUT).open("wb") as output:
             done = subprocess.run(
@@ -128,12 +128,12 @@ def _run(tree: Path, seconds: float, *arguments: str) -> Fate:
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        return Fate.HUNG
-    return Fate.FOUND if done.returncode else Fate.SURVIVED
+        return Verdict.HUNG
+    return Verdict.FOUND if done.returncode else Verdict.SURVIVED
 
 
 def _failed(tree: Path) -> str:
-    """Return the test that failed, if pytest has named one."""
+    """Return the failed test, if pytest reported one."""
     lines = (tree / OUTPUT).read_text(errors="replace").splitlines()
     named = (line for line in lines if line.startswith(("FAILED ", "ERROR ")))
     return next(named, "").partition(" - ")[0].partition(" ")[2]

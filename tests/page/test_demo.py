@@ -36,17 +36,17 @@ DELAYS = """
 
 
 class Demo:
-    """The demo at a terminal, obeying keys.
+    """The demo with a terminal for keys.
 
     Args:
-        directory: for its log.
+        directory: directory of its log.
     """
 
     def __init__(self, directory: Path) -> None:
         first = free_port(row=3)
         self._second = first + 1
         self.page = f"http://127.0.0.1:{self._second}/"
-        """Of the second load balancer."""
+        """URL of the second load balancer's page."""
         self._log = directory / "demo.log"
         self._keys, terminal = os.openpty()
         command = [sys.executable, "-m", "vipagent", "demo", "--listen", str(first)]
@@ -55,17 +55,17 @@ class Demo:
         os.close(terminal)
 
     def wait(self) -> None:
-        """Wait for the page; a busy machine takes its time to start all that."""
+        """Wait for the page; the start takes long on a busy machine."""
         try:
             wait_for("the second load balancer listens", lambda: listens(self._second), 90.0)
         except AssertionError as error:
             logs = sorted(Path(tempfile.gettempdir()).glob("vipagent-demo-*/lb2.log"))
-            said = [f"{log}:\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
-            raise AssertionError("\n".join([str(error), self._log.read_text(), *said])) from None
+            texts = [f"{log}:\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
+            raise AssertionError("\n".join([str(error), self._log.read_text(), *texts])) from None
 
     @property
     def pid(self) -> int:
-        """Its process, which starts all others."""
+        """Pid of its process, the parent of all others."""
         return self._child.pid
 
     def press(self, key: str) -> None:
@@ -106,7 +106,7 @@ def test_a_takeover_is_on_the_page_within_a_second(browser: Browser, demo: Demo)
     browser.run(OBSERVE)
     with going_first(lambda: family(browser.pid, demo.pid)):
         demo.press("1")
-        browser.wait_for("the take-over", lambda: "▲ taken over" in row(browser))
+        browser.wait_for("the takeover", lambda: "▲ taken over" in row(browser))
         assert "takeover" in row(browser)
         browser.wait_for("the event", lambda: bool(browser.run(DELAYS)))
     assert max(browser.run(DELAYS)) < allowed(1000)

@@ -1,4 +1,4 @@
-"""A whole agent's page in Chromium: a hostile store, narrow windows, an agent that is gone."""
+"""The page of a complete agent in Chromium: hostile store contents, narrow windows, a stopped agent."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.page.browser import Browser
-from tests.unit.web.byhand import ByHand, key
+from tests.unit.web.agent_process import AgentProcess, key
 from vipagent.store.layout import WHOLE_SERVICE, Kind
 from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
 from vipagent.types import CheckState
@@ -15,7 +15,7 @@ SCRIPT = "<script>window.hacked = true</script>"
 IMAGE = "<img src=x onerror='window.hacked = true'>"
 BOLD = "<b>bold</b>&amp;"
 LONG = "https://" + "x" * 300
-STRANGERS = "main :is(script, img, b, svg, iframe, a, style)"
+INJECTED = "main :is(script, img, b, svg, iframe, a, style)"
 CONTRAST = """
     (() => {
       const channels = color => color.match(/[\\d.]+/g).map(Number);
@@ -39,8 +39,8 @@ CONTRAST = """
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[ByHand]:
-    agent = ByHand(tmp_path)
+def agent(tmp_path: Path) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path)
     agent.start()
     agent.wait()
     yield agent
@@ -48,7 +48,7 @@ def agent(tmp_path: Path) -> Iterator[ByHand]:
 
 
 @pytest.fixture
-def hostile(agent: ByHand) -> Iterator[ByHand]:
+def hostile(agent: AgentProcess) -> Iterator[AgentProcess]:
     """The agent's store has hostile content."""
     operator = agent.operator()
     event = Event("2026-01-01T00:00:00.000+00:00", SCRIPT, IMAGE, SCRIPT, BOLD, IMAGE, SCRIPT)
@@ -68,25 +68,25 @@ def hostile(agent: ByHand) -> Iterator[ByHand]:
     operator.close(5.0)
 
 
-def opened(browser: Browser, agent: ByHand) -> str:
+def opened(browser: Browser, agent: AgentProcess) -> str:
     page = f"http://127.0.0.1:{agent.port}/"
     browser.open(page)
-    browser.wait_for("the page lives", lambda: "✓ live" in browser.text())
+    browser.wait_for("the page is connected", lambda: "✓ live" in browser.text())
     return page
 
 
-def test_hostile_names_and_reasons_are_text(browser: Browser, hostile: ByHand) -> None:
+def test_hostile_names_and_reasons_are_text(browser: Browser, hostile: AgentProcess) -> None:
     page = opened(browser, hostile)
     for text in (SCRIPT, IMAGE, f"rank 0, {IMAGE}", f"in maintenance by {IMAGE}", BOLD, LONG):
         browser.wait_for(text, lambda: text in browser.text())  # noqa: B023
     assert browser.run("window.hacked") is None
-    assert browser.run(f"document.querySelectorAll('{STRANGERS}').length") == 0
+    assert browser.run(f"document.querySelectorAll('{INJECTED}').length") == 0
     assert [request for request in browser.requests if not request.startswith(page)] == []
     assert browser.errors == []
 
 
-def test_script_from_elsewhere_would_not_run(browser: Browser, agent: ByHand) -> None:
-    """Were there a hole after all, the page's policy is behind it."""
+def test_script_from_elsewhere_would_not_run(browser: Browser, agent: AgentProcess) -> None:
+    """Even if markup were injected, the Content Security Policy blocks it."""
     opened(browser, agent)
     browser.run(
         """
@@ -101,11 +101,11 @@ def test_script_from_elsewhere_would_not_run(browser: Browser, agent: ByHand) ->
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_on_a_phone_and_on_a_desk(
-    browser: Browser, hostile: ByHand, scheme: str, tmp_path: Path
+    browser: Browser, hostile: AgentProcess, scheme: str, tmp_path: Path
 ) -> None:
     opened(browser, hostile)
-    browser.wait_for("all is there", lambda: LONG in browser.text())
-    browser.wait_for("nothing is lit up", lambda: not browser.run("document.getAnimations().length"))
+    browser.wait_for("the whole text is shown", lambda: LONG in browser.text())
+    browser.wait_for("no row is highlighted", lambda: not browser.run("document.getAnimations().length"))
     for width in (390, 1100):
         browser.look(width, scheme)
         assert browser.run("document.documentElement.scrollWidth") <= width
@@ -116,10 +116,12 @@ def test_it_can_be_read_on_a_phone_and_on_a_desk(
     assert (dark == "rgb(16, 21, 27)") == (scheme == "dark")
 
 
-def test_it_says_when_the_agent_is_gone_and_comes_back_by_itself(browser: Browser, agent: ByHand) -> None:
+def test_it_says_when_the_agent_is_gone_and_comes_back_by_itself(
+    browser: Browser, agent: AgentProcess
+) -> None:
     opened(browser, agent)
     agent.stop()
-    browser.wait_for("it says so", lambda: "✕ disconnected since" in browser.text())
+    browser.wait_for("the disconnection is shown", lambda: "✕ disconnected since" in browser.text())
     assert "10.0.0.1" in browser.text()
     agent.start()
     browser.wait_for("it lives again", lambda: "✓ live" in browser.text())

@@ -58,7 +58,7 @@ def mirror() -> str:
         index, origin, codename, address = line.split(" ", 3)
         if index == "Packages" and origin == "Debian" and "-" not in codename:  # neither updates nor security
             return address
-    raise AssertionError("apt knows no Debian archive: `apt-get update` first, on a Debian machine")
+    raise AssertionError("apt has no Debian archive: `apt-get update` first, on a Debian machine")
 
 
 def _run(command: Sequence[str], directory: Path) -> str:

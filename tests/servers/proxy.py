@@ -38,7 +38,7 @@ class Proxy:
         self._ending = asyncio.Event()
         self._connections: set[_Connection] = set()
         self._accepting: set[asyncio.Task[None]] = set()
-        self._swallowed: tuple[bytes, ...] = ()
+        self._blocked: tuple[bytes, ...] = ()
         self._listening = False
         self._refusing = False
         self.refused = 0
@@ -51,9 +51,9 @@ class Proxy:
         """`HOST:PORT` for clients."""
         return f"{HOST}:{self._port}"
 
-    def swallow(self, *sayings: bytes) -> None:
+    def block(self, *texts: bytes) -> None:
         """Stop forwarding on all connections whose first data contains one of these texts."""
-        self._loop.post(self._swallow, sayings or (b"",))
+        self._loop.post(self._block, texts or (b"",))
 
     def resume(self) -> None:
         """Forward delayed and new data."""
@@ -63,9 +63,9 @@ class Proxy:
         """Close all current connections, and new ones immediately, until `resume`."""
         self._loop.post(self._refuse)
 
-    def count(self, saying: bytes = b"") -> int:
+    def count(self, text: bytes = b"") -> int:
         """Return the number of connections whose first data contains this text."""
-        return sum(saying in connection.first for connection in list(self._connections))
+        return sum(text in connection.first for connection in list(self._connections))
 
     def cut(self) -> None:
         """Close all current connections, and wait until they are closed."""
@@ -100,28 +100,28 @@ class Proxy:
             connection = _Connection(client, server)
             self._connections.add(connection)
             connection.first = await reader.read(65536)
-            self._judge(connection)
+            self._update_flow(connection)
             await connection.flowing.wait()
             server.write(connection.first)
-            await asyncio.gather(_pass_on(connection, reader, server), _pass_on(connection, answers, client))
+            await asyncio.gather(_forward(connection, reader, server), _forward(connection, answers, client))
             self._connections.discard(connection)
         client.transport.abort()
 
-    def _judge(self, connection: _Connection) -> None:
-        if any(saying in connection.first for saying in self._swallowed):
+    def _update_flow(self, connection: _Connection) -> None:
+        if any(text in connection.first for text in self._blocked):
             connection.flowing.clear()
         else:
             connection.flowing.set()
 
-    def _swallow(self, sayings: tuple[bytes, ...]) -> None:
-        self._swallowed = sayings
+    def _block(self, texts: tuple[bytes, ...]) -> None:
+        self._blocked = texts
         for connection in self._connections:
-            self._judge(connection)
+            self._update_flow(connection)
 
     def _resume(self) -> None:
-        self._swallowed, self._refusing = (), False
+        self._blocked, self._refusing = (), False
         for connection in self._connections:
-            self._judge(connection)
+            self._update_flow(connection)
 
     def _refuse(self) -> None:
         self._refusing = True
@@ -137,7 +137,7 @@ class Proxy:
             connection.server.transport.abort()
 
 
-async def _pass_on(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _forward(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     """Forward one direction, including end of file."""
     with suppress(OSError):
         while data := await source.read(65536):

@@ -1,7 +1,7 @@
-"""Processes that are measured go before all else on the machine, if we may.
+"""Real-time priority for measured processes, if permitted.
 
-`nice` does not do that: the kernel gives each session its share first (sched_autogroup_enabled), and every
-of our processes has a separate session.
+`nice` is not sufficient: the kernel first divides the CPU time between sessions (sched_autogroup_enabled),
+and each process of the tests has a separate session.
 """
 
 import os

@@ -41,13 +41,13 @@ class Server(ABC):
         """Wait until it serves clients."""
 
         def serving() -> bool:
-            assert self.process.running, "it has ended"
+            assert self.process.running, "the server has exited"
             return self.serves
 
         try:
             wait_for(f"a server serves at {self.address}", serving, within)
         except AssertionError as error:
-            raise AssertionError(f"{error}; it said:\n{self.process.said()}") from None
+            raise AssertionError(f"{error}; its output:\n{self.process.said()}") from None
 
     def kill(self) -> None:
         """`kill -9`; the data are kept."""

@@ -90,8 +90,8 @@ class ZooKeeper(Server):
             return ""
 
     def dump(self) -> str:
-        """Return what it reports its sessions, and of what they hold."""
-        return wait_for("ZooKeeper tells of its sessions", lambda: self.ask("dump"))
+        """Return its report on sessions and their ephemeral znodes."""
+        return wait_for("ZooKeeper reports its sessions", lambda: self.ask("dump"))
 
     @property
     def mode(self) -> str:

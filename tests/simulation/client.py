@@ -156,7 +156,7 @@ class Client:
             self._server.stop_heartbeats(self.session)
 
     def resume(self) -> None:
-        """Resume; first process what receive during the pause, even if it is outdated."""
+        """Resume; first process what was received during the pause, even if it is outdated."""
         deferred, self._deferred = self._deferred or [], None
         if self.session and not self.session.alive:
             self._impairments.add(Impairment.STORE, self._clock.now)
@@ -351,7 +351,7 @@ class Client:
 
         Args:
             action: runs at the server; returns whether the session is still alive.
-            on_response: called when the response has receive.
+            on_response: called when the response has arrived.
         """
         waiting, alive = True, False
 

@@ -14,21 +14,23 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     full = Load()
     options.add_argument("--results", type=int, default=full.results, help="minimum number of check results")
-    options.add_argument("--take-overs", type=int, default=full.take_overs)
+    options.add_argument("--takeovers", type=int, default=full.takeovers)
     options.add_argument("--reconnections", type=int, default=full.reconnections)
     options.add_argument("--reloads", type=int, default=full.reloads)
     options.add_argument("--hours", type=int, default=24)
-    asked = vars(options.parse_args())
-    hours = asked.pop("hours")
+    arguments = vars(options.parse_args())
+    hours = arguments.pop("hours")
     lived: list[Figures] = []
     with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as place:
-        day = Day(place, Load(**asked), hours)
+        day = Day(place, Load(**arguments), hours)
         for figures in day.hours():
             lived.append(figures)
             print(table([figures]).splitlines()[-1], flush=True)
-        said, caused = place.diary.complaints, day.caused()
+        counted, caused = place.diary.warnings, day.caused()
     print(table(lived))
-    print(f"complaints: {dict(said)}; not explained: {dict(said - caused)}; missing: {dict(caused - said)}")
+    print(
+        f"warnings: {dict(counted)}; unexpected: {dict(counted - caused)}; missing: {dict(caused - counted)}"
+    )
 
 
 if __name__ == "__main__":

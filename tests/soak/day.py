@@ -28,7 +28,7 @@ class Load:
     """Numbers of events."""
 
     results: int = 200_000
-    take_overs: int = 2_000
+    takeovers: int = 2_000
     reconnections: int = 500
     reloads: int = 200
 
@@ -47,7 +47,7 @@ class Day:
         self._load = load
         self._hours = hours
         self._acts: dict[str, Callable[[], None]] = {
-            "take_overs": self._take_over,
+            "takeovers": self._take_over,
             "reconnections": self._reconnect,
             "reloads": self._reload,
         }
@@ -85,7 +85,7 @@ class Day:
         wait_for(f"{wanted} checks", lambda: self._site.target.connections >= wanted, WAIT_TIMEOUT)
 
     def _take_over(self) -> None:
-        service = self._done["take_overs"] % SERVICES
+        service = self._done["takeovers"] % SERVICES
         since = time.monotonic()
         self._site.leave(service)
         self._site.agent.wait_for(f"announce route {orphan(service)}/", since)
@@ -95,7 +95,7 @@ class Day:
 
     def _reconnect(self) -> None:
         diary, proxy = self._site.diary, self._site.proxy
-        before, lost = diary.said("store connected"), diary.said(LOST)
+        before, lost = diary.count("store connected"), diary.count(LOST)
         if self._done["reconnections"] % LOST_EVERY:
             proxy.cut()
         else:
@@ -117,7 +117,7 @@ class Day:
         elif turn == 3:
             wanted["s0"] = {**wanted["s0"], "auth_ip": "nonsense"}
             answer = REFUSED
-        before = self._site.diary.said(answer)
+        before = self._site.diary.count(answer)
         self._site.configure(wanted)
         self._site.agent.reload()
         self._site.diary.await_more(answer, before)

@@ -20,18 +20,18 @@ class Diary:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        self._said: Counter[str] = Counter()
-        self.complaints: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self.warnings: Counter[str] = Counter()
         """Counts of warnings and errors."""
 
-    def said(self, what: str) -> int:
+    def count(self, what: str) -> int:
         """Return the number of log lines with a message (up to its colon) and `state`."""
         self._read()
-        return self._said[what]
+        return self._counts[what]
 
     def await_more(self, what: str, than: int, within: float = 60.0) -> None:
         """Wait until a message was logged more than a number of times."""
-        wait_for(f"the agent logs {what!r} again", lambda: self.said(what) > than, within)
+        wait_for(f"the agent logs {what!r} again", lambda: self.count(what) > than, within)
 
     def _read(self) -> None:
         with self._path.open("rb") as log:
@@ -40,10 +40,10 @@ class Diary:
                 if not line.endswith(b"\n"):  # incomplete line
                     return
                 self._offset += len(line)
-                self._take(json.loads(line))
+                self._record(json.loads(line))
 
-    def _take(self, line: dict[str, Any]) -> None:
+    def _record(self, line: dict[str, Any]) -> None:
         what = f"{line['message'].partition(':')[0]} {line.get('state', '')}".strip()
-        self._said[what] += 1
+        self._counts[what] += 1
         if line["level"] not in HARMLESS:
-            self.complaints[what] += 1
+            self.warnings[what] += 1

@@ -24,7 +24,7 @@ class Figures:
 
     hour: int
     results: int
-    take_overs: int
+    takeovers: int
     reconnections: int
     reloads: int
     resident: float
@@ -49,7 +49,7 @@ def table(day: Iterable[Figures]) -> str:
     """Return the measurements as a Markdown table."""
     lines = [f"| {' | '.join(HEADS)} |", "| --- " * len(HEADS) + "|"]
     lines += [
-        f"| {one.hour} | {one.results} | {one.take_overs} | {one.reconnections} | {one.reloads} "
+        f"| {one.hour} | {one.results} | {one.takeovers} | {one.reconnections} | {one.reloads} "
         f"| {one.resident:.1f} | {one.threads} | {one.descriptors} | {one.cpu:.0f} |"
         for one in day
     ]

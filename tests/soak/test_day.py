@@ -8,7 +8,7 @@ from tests.soak.day import LOST, UNSURE, Day, Load
 from tests.soak.site import site
 from vipagent.testing import growth
 
-PART = Load(results=5_000, take_overs=100, reconnections=25, reloads=8)
+PART = Load(results=5_000, takeovers=100, reconnections=25, reloads=8)
 HOURS = 6
 WARM = 3
 """The hour after which all events have occurred, including all kinds of reload."""
@@ -21,11 +21,11 @@ def test_memory_threads_and_descriptors_do_not_grow_and_all_warnings_are_expecte
     with site(tmp_path) as place:
         day = Day(place, PART, HOURS)
         lived = list(day.hours())
-        told, caused = place.diary.complaints, day.caused()
-        assert caused <= told
-        again = set(told - caused)
-        assert again <= {UNSURE, LOST}, "which are told again if the cause is called something else"
-        assert place.diary.said("store connected") == 1 + caused[UNSURE], "and only with a cause"
+        counted, caused = place.diary.warnings, day.caused()
+        assert caused <= counted
+        again = set(counted - caused)
+        assert again <= {UNSURE, LOST}, "which are repeated if the cause has another text"
+        assert place.diary.count("store connected") == 1 + caused[UNSURE], "no warning without a cause"
     assert lived[-1].results >= PART.results
     warm = lived[WARM:]
     growth.check("MB of memory", [hour.resident for hour in warm], MEGABYTES)

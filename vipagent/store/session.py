@@ -31,7 +31,7 @@ def request_timeout(session_timeout: float, keep_alives: int = Driver.keep_alive
 
 
 class Session:
-    """One session, and the sessions that replace it when it is lost. PositiveCount are in monotonic seconds.
+    """One session, and the sessions that replace it when it is lost. Times are in monotonic seconds.
 
     Args:
         servers: the servers to try, in this order.

@@ -1,4 +1,4 @@
-"""The engine's shell: what the engine asks for is done on a real loop, with real pipes (Shape 2)."""
+"""The agent executes the engine's effects on a real event loop with real pipes (Shape 2)."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ from vipagent.store.backend import BackendFactory, Listener, StoreSettings
 from vipagent.store.layout import Key
 from vipagent.testing.memory import MemoryBackend, MemoryStore
 
-QUESTION = "show neighbor summary\n"
+QUERY = "show neighbor summary\n"
 ANNOUNCED = f"announce route {OWN}/32 next-hop self med 100\n"
 
 
 class Backend(MemoryBackend):
-    """One agent's own store."""
+    """A backend with a separate store in memory."""
 
     def __init__(self, settings: StoreSettings, listener: Listener) -> None:
         super().__init__(settings, listener, MemoryStore())
@@ -33,22 +33,22 @@ class Broken(Backend):
         raise RuntimeError(f"no room for {key.name}")
 
 
-class Under:
-    """An agent under an ExaBGP that is played by hand."""
+class AgentUnderTest:
+    """An agent whose ExaBGP is simulated by the test."""
 
     def __init__(self, backend: BackendFactory) -> None:
         (replies, self._replies), (self._commands, commands) = os.pipe(), os.pipe()
         self._descriptors = [replies, self._replies, self._commands, commands]
         os.set_blocking(self._commands, False)
         self.agent = Agent(config(served()), backend, replies, commands)
-        self.said = ""
+        self.output = ""
         self.running = asyncio.get_running_loop().create_task(self.agent.run())
 
-    def says(self, text: str) -> bool:
-        """Read what the agent has said; return whether that is among it."""
+    def has_written(self, text: str) -> bool:
+        """Read the agent's output; return whether it contains `text`."""
         with suppress(BlockingIOError):
-            self.said += os.read(self._commands, 1 << 16).decode()
-        return text in self.said
+            self.output += os.read(self._commands, 1 << 16).decode()
+        return text in self.output
 
     def reply(self, *lines: str) -> None:
         os.write(self._replies, "".join(f"{line}\n" for line in lines).encode())
@@ -61,8 +61,8 @@ class Under:
 
 
 @asynccontextmanager
-async def under(backend: BackendFactory) -> AsyncIterator[Under]:
-    exabgp = Under(backend)
+async def agent_under_test(backend: BackendFactory) -> AsyncIterator[AgentUnderTest]:
+    exabgp = AgentUnderTest(backend)
     try:
         yield exabgp
     finally:
@@ -71,19 +71,19 @@ async def under(backend: BackendFactory) -> AsyncIterator[Under]:
         exabgp.close()
 
 
-async def serving(exabgp: Under) -> None:
-    await eventually("it asks", lambda: exabgp.says(QUESTION))
+async def serving(exabgp: AgentUnderTest) -> None:
+    await eventually("it sends the query", lambda: exabgp.has_written(QUERY))
     exabgp.reply(*answer("192.0.2.1"))
-    await eventually("it announces", lambda: exabgp.says(ANNOUNCED))
+    await eventually("it announces", lambda: exabgp.has_written(ANNOUNCED))
     exabgp.reply("done", "done", "done")
 
 
 def test_it_serves_until_it_is_asked_to_stop() -> None:
     async def run() -> None:
-        async with under(Backend) as exabgp:
+        async with agent_under_test(Backend) as exabgp:
             await serving(exabgp)
             exabgp.agent.stop()
-            await eventually("it withdraws", lambda: exabgp.says(f"withdraw route {OWN}/32\n"))
+            await eventually("it withdraws", lambda: exabgp.has_written(f"withdraw route {OWN}/32\n"))
             await eventually("it has ended", exabgp.running.done)
             assert exabgp.agent.view.ending
 
@@ -91,10 +91,10 @@ def test_it_serves_until_it_is_asked_to_stop() -> None:
 
 
 def test_the_exit_of_exabgp_is_detected_by_a_write() -> None:
-    """The pipe says so while the engine's effects are being carried out: that waits for its turn."""
+    """The pipe reports it while effects are being executed, so the input is queued."""
 
     async def run() -> None:
-        async with under(Backend) as exabgp:
+        async with agent_under_test(Backend) as exabgp:
             await serving(exabgp)
             exabgp.close(commands_only=True)
             await eventually("it has ended", exabgp.running.done)
@@ -104,7 +104,7 @@ def test_the_exit_of_exabgp_is_detected_by_a_write() -> None:
 
 def test_e6_a_bug_in_a_backend_takes_no_route(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
-        async with under(Broken) as exabgp:
+        async with agent_under_test(Broken) as exabgp:
             await serving(exabgp)
             [service] = exabgp.agent.view.services
             assert service.counters.internal_errors > 0
@@ -115,10 +115,10 @@ def test_e6_a_bug_in_a_backend_takes_no_route(caplog: pytest.LogCaptureFixture) 
 
 def test_pending_commands_are_flushed() -> None:
     async def run() -> None:
-        async with under(Backend) as exabgp:
-            await eventually("it asks", lambda: exabgp.says(QUESTION))
+        async with agent_under_test(Backend) as exabgp:
+            await eventually("it sends the query", lambda: exabgp.has_written(QUERY))
             exabgp.reply(*answer("192.0.2.1"))
-            await eventually("it announces", lambda: exabgp.says(ANNOUNCED))
+            await eventually("it announces", lambda: exabgp.has_written(ANNOUNCED))
             assert not await exabgp.agent.wait_flushed(0.05)
             exabgp.reply("done", "done", "done")
             assert await exabgp.agent.wait_flushed(5)

@@ -1,4 +1,4 @@
-"""`vipagent run` by hand with what it cannot use: status 2, a line per problem, nothing on stdout (E6)."""
+"""`vipagent run` in a terminal with invalid options: status 2, one line per problem, no output (E6)."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ BACKENDS = "installed: consul, etcd, file, zookeeper"
 
 
 def refused(*arguments: str, site: Path | None = None) -> list[str]:
-    """Run the agent as an operator does, and return its complaints."""
+    """Run the agent like an operator; return its error lines."""
     command = [sys.executable, "-m", "vipagent", "run", *arguments]
     ended = subprocess.run(
         command,

@@ -63,7 +63,7 @@ def test_changes_during_a_read_are_not_missed(tmp_path: Path) -> None:
     async def run() -> None:
         seen = ConfigWatcher(path)
         seen.reading()
-        replaced(path)  # reading goes on, and fails, before anybody waits
+        replaced(path)  # the read fails before anything waits for changes
         await asyncio.wait_for(seen.due(), allowed(10))
         seen.reading()
         seen.reload_requested.set()

@@ -1,4 +1,4 @@
-"""What two real agents have decided last, as an operator is told (the `file` store)."""
+"""The latest decisions of two real agents in the status and the log (`file` store)."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from vipagent.testing.slowness import allowed
 
 ONE, TWO = "10.20.255.1", "10.20.255.2"
 LONG = 30.0
-"""Seconds for what starts programs."""
+"""Timeout in seconds for starting programs."""
 
 
 def agent(number: int, store: Sequence[str], log: Path) -> Program:
@@ -28,13 +28,13 @@ def agent(number: int, store: Sequence[str], log: Path) -> Program:
     return Program(["vipagent", "run", *own, *store, "--rise=1", "--settle=0", "--log-format=json"], log)
 
 
-def happened(store: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return what `vipagent status` tells: node, VIP, old, new, rule, cause."""
+def status_events(store: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the events of `vipagent status`: node, VIP, old, new, rule, cause."""
     command = [sys.executable, "-m", "vipagent", "status", "apex", "--events", "--json", *store]
     [shown] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=allowed(30)).stdout)
     assert [event["at"] for event in shown["events"]] == sorted(event["at"] for event in shown["events"])
-    told = ("node", "vip", "old", "new", "rule", "cause")
-    return [tuple(event[name] for name in told) for event in shown["events"]]
+    names = ("node", "vip", "old", "new", "rule", "cause")
+    return [tuple(event[name] for name in names) for event in shown["events"]]
 
 
 def test_a_takeover_is_reported_by_status_and_by_the_log(tmp_path: Path) -> None:
@@ -51,10 +51,10 @@ def test_a_takeover_is_reported_by_status_and_by_the_log(tmp_path: Path) -> None
         survivor.wait_for(f"announce route {ONE}", since)
         own = ("node2", TWO, "", "rank 0 (owner)", "A1")
         takeover = ("node2", ONE, "withdrawn (standby)", "rank 1 (takeover)", "A2", "members")
-        wait_for("the take-over is published", lambda: takeover in happened(store), LONG, every=0.1)
-        first, *rest = happened(store)
+        wait_for("the takeover is published", lambda: takeover in status_events(store), LONG, every=0.1)
+        first, *rest = status_events(store)
         assert (first[:-1], rest) == (own, [takeover])
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    [told] = [line for line in lines if line.get("reason") == "takeover"]
-    assert (told["message"], told["service"]) == ("announce", "apex")
-    assert ("node2", *(told[name] for name in ("vip", "old", "new", "rule", "cause"))) == takeover
+    [entry] = [line for line in lines if line.get("reason") == "takeover"]
+    assert (entry["message"], entry["service"]) == ("announce", "apex")
+    assert ("node2", *(entry[name] for name in ("vip", "old", "new", "rule", "cause"))) == takeover

@@ -1,4 +1,4 @@
-"""Who runs this process (E6), as told by /proc."""
+"""Detection of the parent process by /proc (E6)."""
 
 import shutil
 import subprocess
@@ -47,7 +47,7 @@ def test_others_are_not(line: str) -> None:
 
 @pytest.fixture
 def exabgp(tmp_path: Path) -> Path:
-    """A program of that name, which runs the command that is in its argument."""
+    """A program of that name that runs the command in its arguments."""
     script = tmp_path / "exabgp"
     script.write_text("import subprocess, sys; subprocess.run(sys.argv[1:], check=True)\n")
     return script

@@ -1,4 +1,4 @@
-"""A loop that hangs ends its process, with the stacks on stderr; one that turns does not (E7)."""
+"""The watchdog ends the process of a hung loop, with stacks on stderr, and no other (E7)."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 from vipagent.testing.slowness import allowed
 
 TIMEOUT = 3
-"""Seconds of the watchdog: half of it is more than a busy machine lets a process wait for."""
+"""Timeout of the watchdog in seconds; half of it exceeds the scheduling delays of a busy machine."""
 LONGER = TIMEOUT + 1
 PROGRAM = """
 import asyncio, time
@@ -28,7 +28,7 @@ asyncio.run(main())
 
 
 def run(then: str, settled: float = 0.0) -> tuple[int, str, str]:
-    """Run a program under a watchdog; return its status, and what it said."""
+    """Run a program under a watchdog; return its status, stdout and stderr."""
     program = PROGRAM.format(timeout=TIMEOUT, settled=settled, then=then)
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=allowed(30)
@@ -37,8 +37,8 @@ def run(then: str, settled: float = 0.0) -> tuple[int, str, str]:
 
 
 def test_a_blocked_loop_ends_the_process_with_stacks() -> None:
-    status, said, stacks = run("culprit(60)")
-    assert (status, said) == (1, "")
+    status, output, stacks = run("culprit(60)")
+    assert (status, output) == (1, "")
     assert "Timeout" in stacks
     assert "in culprit" in stacks
 

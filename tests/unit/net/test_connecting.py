@@ -1,4 +1,4 @@
-"""Connections to whichever of a server's addresses accepts, each with its share of the time."""
+"""Connections to the first reachable address of a server, with a share of the timeout for each."""
 
 import asyncio
 import socket
@@ -21,17 +21,17 @@ SILENT, OTHER, LISTENING = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 
 def sockets() -> set[str]:
-    """Return the sockets of this process, as /proc names them."""
+    """Return the sockets of this process, by their names in /proc."""
     found = set()
     for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the directory's own
+        with suppress(FileNotFoundError):  # the descriptor of the directory itself
             found.add(str(descriptor.readlink()))
     return {link for link in found if link.startswith("socket:")}
 
 
 @contextmanager
 def listening(host: str, port: int = 0, backlog: int = 10) -> Iterator[socket.socket]:
-    """Listen, and accept nothing: the kernel does, while there is room in the queue."""
+    """Listen without accepting; the kernel accepts connections until the backlog is full."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((host, port))
@@ -40,13 +40,13 @@ def listening(host: str, port: int = 0, backlog: int = 10) -> Iterator[socket.so
 
 
 def connected(host: str, server: socket.socket) -> socket.socket:
-    """Connect to the port where a server listens, at this host."""
+    """Connect to a host, at the port of a server."""
     return asyncio.run(connect(Endpoint(host, server.getsockname()[1]), 10.0))
 
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port where a connection is never answered: the queue is full. Nor is it at OTHER."""
+    """A port that never accepts, because its backlog is full, on HOST and on OTHER."""
     with listening(SILENT, backlog=0) as one, socket.socket() as first:
         port = one.getsockname()[1]
         with listening(OTHER, port, backlog=0), socket.socket() as second:

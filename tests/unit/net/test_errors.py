@@ -42,7 +42,7 @@ def test_strict_verification_names_its_option() -> None:
 
 
 def test_others_words_have_fields_of_their_own() -> None:
-    """What an error says is text, not a format."""
+    """The text of an error is not used as a format."""
     texts = TEXTS | {Failure.OTHER: "{url}: {cause}"}
     assert explain(OSError("{odd} %s"), texts, url="http://{x}") == "http://{x}: {odd} %s"
 

@@ -1,4 +1,4 @@
-"""The client against servers on loopback that behave, and that do not."""
+"""The client with correct and faulty servers on loopback."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Server:
-    """What a server on loopback does with each connection, and how many there were."""
+    """A handler of a server's connections, and their number."""
 
     def __init__(self, serve: Serve) -> None:
         self.connections = 0
@@ -65,7 +65,7 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
 
 
 def answering(*pieces: bytes, pause: float = 0.0, hang: bool = True) -> Serve:
-    """Return a server that answers each request with these pieces, then hangs, or closes."""
+    """Return a server that replies to each request with these pieces, then hangs or closes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -81,7 +81,7 @@ def answering(*pieces: bytes, pause: float = 0.0, hang: bool = True) -> Serve:
 
 
 def for_ever(start: bytes, piece: bytes, pause: float = 0.0) -> Serve:
-    """Return a server whose answer does not end."""
+    """Return a server with an endless response."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -237,7 +237,7 @@ def test_an_endless_response_does_not_block_the_loop() -> None:
     ],
 )
 def test_the_deadline_is_for_the_whole_exchange(serve: Serve) -> None:
-    """Each byte in time does not help."""
+    """The timeout applies to the whole exchange, even if each byte arrives in time."""
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         failing(serve, within=0.3)
@@ -324,7 +324,7 @@ async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 
 @pytest.fixture(params=["answer", "head", "body", "handshake"])
 def stuck(request: pytest.FixtureRequest) -> tuple[Serve, Tls]:
-    """A server with which an exchange goes so far and no further."""
+    """A server that stops at a given phase of the exchange."""
     cases: dict[str, tuple[Serve, Tls]] = {
         "answer": (hang, unencrypted),
         "head": (answering(b"HTTP/1.1 200 OK\r\nX: y"), unencrypted),
@@ -367,7 +367,7 @@ def test_a_cancellation_at_any_iteration_leaks_no_socket(tls: Tls) -> None:
             await eventually("all is closed", lambda: sockets() == before)
 
     asyncio.run(scenario())
-    gc.collect()  # what was not closed would warn here
+    gc.collect()  # unclosed sockets would cause a warning here
 
 
 def test_a_client_that_is_closed_while_it_waits_ends_immediately() -> None:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 without a network: what a server may send, in whatever pieces, and what comes of it."""
+"""The HTTP/1.1 protocol without I/O: responses in pieces of any size, valid and invalid."""
 
 from contextlib import suppress
 from itertools import pairwise
@@ -26,7 +26,7 @@ def parts(protocol: Protocol) -> list[Head | bytes]:
 
 
 def answered(*pieces: bytes, request: Request = GET, budget: float = float("inf")) -> tuple[int, bytes]:
-    """Return status and body of an answer that comes in pieces."""
+    """Return status and body of a response in pieces."""
     protocol = Protocol()
     protocol.send(request, budget)
     found: list[Head | bytes] = []
@@ -147,7 +147,7 @@ def test_nor_do_bytes_behind_the_beginning_of_an_answer(rest: bytes, cut: int) -
 
 
 def read_until_refused(start: bytes, piece: bytes, max_head: int) -> tuple[int, str]:
-    """Return how many bytes are read of a head without end, and why no more are."""
+    """Return the number of bytes read of an endless head, and the error."""
     protocol = Protocol(max_head)
     protocol.send(GET)
     if start:

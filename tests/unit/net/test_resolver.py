@@ -1,4 +1,4 @@
-"""Names are looked up in threads of their own, each once at a time."""
+"""Names are resolved in separate threads, with one pending lookup per name."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ NAME = Endpoint("store.example", 2181)
 
 
 class NameServer:
-    """The system's resolver, which answers once a test lets it."""
+    """The system's resolver, which replies when a test permits it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
@@ -36,7 +36,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     server = NameServer(monkeypatch)
     yield server
     server.answers.set()
-    wait_for("no look-up is left", lambda: not lookups())
+    wait_for("no lookup is pending", lambda: not lookups())
 
 
 def lookups() -> list[threading.Thread]:
@@ -77,13 +77,13 @@ def test_concurrent_callers_share_one_lookup(name_server: NameServer) -> None:
         asking = [asyncio.create_task(resolver.addresses(Endpoint(NAME.host, port))) for port in (1, 2, 3)]
         await eventually("it is asked", lambda: name_server.asked)
         assert len(lookups()) == 1
-        assert lookups()[0].daemon, "a silent name server does not hold up the process's end"
+        assert lookups()[0].daemon, "an unresponsive name server does not delay the exit"
         name_server.answers.set()
         found = await asyncio.gather(*asking)
         assert [addresses[0].sockaddr[1] for addresses in found] == [1, 2, 3]
         assert name_server.asked == [NAME.host]
         await resolver.addresses(NAME)
-        assert len(name_server.asked) == 2, "an answer is not kept"
+        assert len(name_server.asked) == 2, "results are not cached"
 
     asyncio.run(scenario())
 
@@ -129,7 +129,7 @@ def test_a_closed_loop_is_ignored(name_server: NameServer, caplog: pytest.LogCap
     with pytest.raises(TimeoutError):
         asyncio.run(give_up())
     name_server.answers.set()
-    wait_for("no look-up is left", lambda: not lookups())
+    wait_for("no lookup is pending", lambda: not lookups())
     assert caplog.records == []
 
 

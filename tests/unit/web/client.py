@@ -1,4 +1,4 @@
-"""An HTTP client for tests: the standard library's."""
+"""An HTTP client for tests, based on the standard library."""
 
 import http.client
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def get(
     method: str = "GET",
     host: str = "127.0.0.1",
 ) -> Answer:
-    """Ask for something and read the answer to its end."""
+    """Send a request, and read the complete response."""
     connection = http.client.HTTPConnection(host, port, timeout=allowed(20))
     try:
         connection.request(method, path, headers=dict(headers or {}))

@@ -1,4 +1,4 @@
-"""What the agent counts, and when."""
+"""Counters of the agent."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from vipagent.types import CheckResult, Reason, StoreState
 
 
 def counted(*reasons: Reason) -> tuple[int, int]:
-    """Return takeovers and hand-backs after a VIP was in each of these states, one after the other."""
+    """Return the counts of takeovers and hand-backs after a sequence of states of a VIP."""
     counters = ServiceCounters()
     for reason in reasons:
         counters.executed(Publish(report({OTHERS: VipReport(reason, None, owned=False)})))
@@ -31,7 +31,7 @@ def counted(*reasons: Reason) -> tuple[int, int]:
         ((Reason.RELEASING, Reason.STANDBY), (0, 0)),
     ],
 )
-def test_take_overs_and_hand_backs(reasons: tuple[Reason, ...], expected: tuple[int, int]) -> None:
+def test_takeovers_and_hand_backs(reasons: tuple[Reason, ...], expected: tuple[int, int]) -> None:
     assert counted(*reasons) == expected
 
 
@@ -71,7 +71,7 @@ def test_commands_of_exabgp() -> None:
     counters = AgentCounters()
     counters.completed(CommandResult(OWN, "announce", latency=0.02))
     counters.completed(CommandResult(OWN, "announce", error="no reply within 5.0 s"))
-    counters.completed(CommandResult(OWN, "announce"))  # replies are off
+    counters.completed(CommandResult(OWN, "announce"))  # acknowledgements are disabled
     assert (counters.commands, counters.command_errors) == (2, 1)
     assert sum(counters.reply_seconds.counts) == 1
 

@@ -1,4 +1,4 @@
-"""Every metric that is defined is exposed, and no other."""
+"""Exactly the defined metrics are exposed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The server on real sockets: what clients do wrong, or too much of, stays their own problem."""
+"""The HTTP server on real sockets: invalid and excessive requests affect only their own client."""
 
 import asyncio
 import contextlib
@@ -18,20 +18,20 @@ from vipagent.web import connection, server, stream
 from vipagent.web.server import Server
 from vipagent.web.site import PageResponse
 
-Dialogue = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LOCAL = "127.0.0.1"
 
 
 @contextlib.asynccontextmanager
 async def serving(host: str = LOCAL) -> AsyncIterator[tuple[Server, int]]:
     port = free_port(host)
-    made = Server(Endpoint(host, port), view)
+    running = Server(Endpoint(host, port), view)
     try:
         await until(lambda: listens(host, port))
-        yield made, port
+        yield running, port
     finally:
-        made.close()
-        await until(lambda: not made._connections)
+        running.close()
+        await until(lambda: not running._connections)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -45,11 +45,11 @@ def listens(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-async def asked(port: int, path: str, method: str = "GET", host: str = LOCAL) -> Answer:
+async def fetch(port: int, path: str, method: str = "GET", host: str = LOCAL) -> Answer:
     return await asyncio.to_thread(get, port, path, None, method, host)
 
 
-async def said(port: int, data: bytes) -> bytes:
+async def exchange(port: int, data: bytes) -> bytes:
     """Send data, and return all data until the connection is closed."""
     reader, writer = await asyncio.open_connection(LOCAL, port)
     writer.write(data)
@@ -58,66 +58,66 @@ async def said(port: int, data: bytes) -> bytes:
     return b""
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    async def told() -> None:
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    async def run_with_timeout() -> None:
         async with asyncio.timeout(allowed(60)):
-            await story()
+            await scenario()
 
-    asyncio.run(told())
+    asyncio.run(run_with_timeout())
 
 
 @pytest.mark.parametrize("host", [LOCAL, "::1"])
 def test_it_serves(host: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with serving(host) as (_, port):
-            answer = await asked(port, "/healthz?verbose", host=host)
+            answer = await fetch(port, "/healthz?verbose", host=host)
             assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
             assert answer.headers["Content-Length"] == str(len(answer.body))
             assert answer.headers["Connection"] == "close"
-            assert "vipagent_build_info" in (await asked(port, "/metrics", host=host)).body
+            assert "vipagent_build_info" in (await fetch(port, "/metrics", host=host)).body
 
-    run(story)
+    run(scenario)
 
 
 def test_every_address_is_ipv4_and_ipv6() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with serving("::") as (_, port):
-            assert (await asked(port, "/healthz", host=LOCAL)).status == 200
-            assert (await asked(port, "/healthz", host="::1")).status == 200
+            assert (await fetch(port, "/healthz", host=LOCAL)).status == 200
+            assert (await fetch(port, "/healthz", host="::1")).status == 200
 
-    run(story)
+    run(scenario)
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/events", "/nosuch"])
 def test_head_is_get_without_the_body(path: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with serving() as (_, port):
-            answer = await asked(port, path, "HEAD")
+            answer = await fetch(port, path, "HEAD")
             assert (answer.status, answer.body) == (404 if path == "/nosuch" else 200, "")
             assert (path == "/events") == ("Content-Length" not in answer.headers)
 
-    run(story)
+    run(scenario)
 
 
-def test_other_methods_are_reported_which_there_are() -> None:
-    async def story() -> None:
+def test_other_methods_are_rejected_with_the_allowed_ones() -> None:
+    async def scenario() -> None:
         async with serving() as (_, port):
-            answer = await asked(port, "/status.json", "POST")
+            answer = await fetch(port, "/status.json", "POST")
             assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
 
-    run(story)
+    run(scenario)
 
 
-def test_a_loopback_address_answers_under_its_own_name_only() -> None:
-    async def story() -> None:
+def test_on_loopback_other_host_headers_are_rejected() -> None:
+    async def scenario() -> None:
         async with serving() as (_, port):
-            answer = await said(port, b"GET /status.json HTTP/1.1\r\nHost: rebound.example\r\n\r\n")
+            answer = await exchange(port, b"GET /status.json HTTP/1.1\r\nHost: rebound.example\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
         async with serving("0.0.0.0") as (_, port):
-            answer = await said(port, b"GET /status.json HTTP/1.1\r\nHost: lb1.example\r\n\r\n")
+            answer = await exchange(port, b"GET /status.json HTTP/1.1\r\nHost: lb1.example\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
-    run(story)
+    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -133,44 +133,44 @@ def test_a_loopback_address_answers_under_its_own_name_only() -> None:
         (b"GET /\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"),
     ],
 )
-def test_what_is_no_request_is_rejected(request_: bytes, status: bytes) -> None:
-    async def story() -> None:
+def test_an_invalid_request_is_rejected(request_: bytes, status: bytes) -> None:
+    async def scenario() -> None:
         async with serving() as (_, port):
-            answer = await said(port, request_)
+            answer = await exchange(port, request_)
             assert answer.split(b" ")[1:2] in ([status], []), answer  # a reset may overtake the answer
-            assert (await asked(port, "/healthz")).status == 200
+            assert (await fetch(port, "/healthz")).status == 200
 
-    run(story)
+    run(scenario)
 
 
 def test_a_client_without_a_request_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HTTP_REQUEST_TIMEOUT", 0.2)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with serving() as (_, port):
-            assert await said(port, b"") == b""
-            assert await said(port, b"GET / HTTP/1.1\r\nHos") == b""
+            assert await exchange(port, b"") == b""
+            assert await exchange(port, b"GET / HTTP/1.1\r\nHos") == b""
 
-    run(story)
+    run(scenario)
 
 
 def test_the_number_of_connections_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
 
-    async def story() -> None:
-        async with serving() as (made, port):
-            idle: list[Dialogue] = [await asyncio.open_connection(LOCAL, port) for _ in range(10)]
+    async def scenario() -> None:
+        async with serving() as (running, port):
+            idle: list[Streams] = [await asyncio.open_connection(LOCAL, port) for _ in range(10)]
             await until(lambda: sum(reader.at_eof() or bool(reader.exception()) for reader, _ in idle) == 7)
-            assert len(made._connections) == 3
+            assert len(running._connections) == 3
             for _, writer in idle:
                 writer.close()
-            await until(lambda: not made._connections)
-            assert (await asked(port, "/healthz")).status == 200
+            await until(lambda: not running._connections)
+            assert (await fetch(port, "/healthz")).status == 200
 
-    run(story)
+    run(scenario)
 
 
-async def watching(port: int) -> Dialogue:
+async def watching(port: int) -> Streams:
     reader, writer = await asyncio.open_connection(LOCAL, port)
     writer.write(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     assert b"200" in await reader.readline()
@@ -181,48 +181,48 @@ async def watching(port: int) -> Dialogue:
 def test_viewers_are_reported_and_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MAX_VIEWERS", 2)
 
-    async def story() -> None:
-        async with serving() as (made, port):
+    async def scenario() -> None:
+        async with serving() as (running, port):
             (reader, first), (_, second) = [await watching(port) for _ in range(2)]
-            assert (await asked(port, "/events")).status == 503
-            made.change()
+            assert (await fetch(port, "/events")).status == 503
+            running.change()
             await reader.readuntil(b"event: status\n")
             first.close()
-            await until(lambda: not made._site.stream.full)
+            await until(lambda: not running._site.stream.full)
             again, third = await watching(port)
-            made.close()
+            running.close()
             assert b"event: status" not in await again.read()
             second.close()
             third.close()
 
-    run(story)
+    run(scenario)
 
 
 def test_a_viewer_that_reads_nothing_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_TIMEOUT", 0.2)
 
-    async def story() -> None:
-        async with serving() as (made, port):
-            made._site.stream._status_json = lambda: "x" * 1_000_000
+    async def scenario() -> None:
+        async with serving() as (running, port):
+            running._site.stream._status_json = lambda: "x" * 1_000_000
             _, writer = await watching(port)
             cast(asyncio.ReadTransport, writer.transport).pause_reading()
             for _ in range(20):
-                made.change()
+                running.change()
                 await asyncio.sleep(stream.BATCH_DELAY)
-            await until(lambda: not made._connections)
+            await until(lambda: not running._connections)
             writer.close()
 
-    run(story)
+    run(scenario)
 
 
-def test_a_bug_costs_one_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
-    async def story() -> None:
-        async with serving() as (made, port):
-            made._site._routes = {"/": lambda _request: cast(PageResponse, 1 / 0)}
-            assert await said(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b""
-            assert b"404" in await said(port, b"GET /nosuch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+def test_a_bug_affects_one_response_only(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with serving() as (running, port):
+            running._site._routes = {"/": lambda _request: cast(PageResponse, 1 / 0)}
+            assert await exchange(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == b""
+            assert b"404" in await exchange(port, b"GET /nosuch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
-    run(story)
+    run(scenario)
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
         "internal error"
     ]
@@ -233,17 +233,17 @@ def test_a_port_that_is_taken_is_retried(
 ) -> None:
     monkeypatch.setattr(server, "MIN_RETRY_DELAY", 0.05)
 
-    async def story() -> None:
+    async def scenario() -> None:
         with socket.create_server((LOCAL, 0)) as taken:
             port = taken.getsockname()[1]
-            made = Server(Endpoint(LOCAL, port), view)
+            running = Server(Endpoint(LOCAL, port), view)
             await until(lambda: len(caplog.records) >= 2)
         await until(lambda: listens(LOCAL, port))
-        assert (await asked(port, "/healthz")).status == 200
-        made.close()
+        assert (await fetch(port, "/healthz")).status == 200
+        running.close()
         await until(lambda: not listens(LOCAL, port))
 
-    run(story)
+    run(scenario)
     assert {record.message for record in caplog.records} >= {"cannot listen"}
     fields = vars(caplog.records[0])["fields"]
     assert (fields["error"], fields["address"]) == ("Address already in use", LOCAL)

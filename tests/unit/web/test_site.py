@@ -1,4 +1,4 @@
-"""What is answered to which request."""
+"""Responses to requests."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def test_the_status_has_the_shape_of_vipagent_status_json() -> None:
     ("ending", "status"), [(False, HTTPStatus.OK), (True, HTTPStatus.SERVICE_UNAVAILABLE)]
 )
 def test_health_is_the_agent_s_own(ending: bool, status: HTTPStatus) -> None:
-    """A store that is away is no reason to start an agent again: it would lose what it knows (L1)."""
+    """A restart during a store outage would lose the agent's knowledge of the members (L1)."""
     response = answered("/healthz", seen=view(ending=ending, store=StoreState.LOST))
     assert response.status is status
     assert json.loads(response.body) == {
@@ -79,7 +79,7 @@ def test_the_page_needs_nothing_but_itself() -> None:
     html = page.html.decode()
     assert "unsafe" not in page.policy
     assert re.findall(r"(?:src|action|srcset)=", html.partition("<body>")[2]) == []
-    assert set(re.findall(r"//[a-z0-9.]+", html)) == {"//www.w3.org"}  # a name space, not an address
+    assert set(re.findall(r"//[a-z0-9.]+", html)) == {"//www.w3.org"}  # an XML namespace, not an address
     assert re.findall(r"innerHTML|insertAdjacentHTML|outerHTML|document\.write|eval\(", html) == []
 
 

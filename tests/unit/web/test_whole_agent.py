@@ -1,4 +1,4 @@
-"""A whole agent that listens: it stays small, follows its configuration, and never fails because of it."""
+"""A complete agent with `listen`: memory, reloads, and errors of the HTTP server."""
 
 import json
 import os
@@ -10,32 +10,32 @@ from pathlib import Path
 import pytest
 
 from tests.servers.process import free_port, wait_for
-from tests.unit.web.byhand import ByHand, key
+from tests.unit.web.agent_process import AgentProcess, key
 from vipagent.store.layout import WHOLE_SERVICE, Kind
 from vipagent.store.records import Maintenance
 from vipagent.testing import growth
 
 MOST_MEMORY = 40 * 1024
-"""KiB (the contract of `--listen`)."""
+"""Maximum memory in KiB, as documented for `--listen`."""
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[ByHand]:
-    agent = ByHand(tmp_path)
+def agent(tmp_path: Path) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path)
     agent.start()
     agent.wait()
     yield agent
-    assert agent.stop() == 0, agent.said()
+    assert agent.stop() == 0, agent.log_text()
 
 
-def metric(agent: ByHand, line: str) -> float:
+def metric(agent: AgentProcess, line: str) -> float:
     (found,) = [shown for shown in agent.get("/metrics").body.splitlines() if shown.startswith(line + " ")]
     return float(found.rpartition(" ")[2])
 
 
-def test_a_thousand_scrapes_leave_it_as_small_as_it_was(agent: ByHand) -> None:
+def test_a_thousand_scrapes_leave_it_as_small_as_it_was(agent: AgentProcess) -> None:
     registered = 'vipagent_vip_registered{service="apex",vip="10.0.0.1"}'
-    wait_for("it has all that it will ever open", lambda: metric(agent, registered) == 1, 20.0)
+    wait_for("it has opened all of its connections", lambda: metric(agent, registered) == 1, 20.0)
 
     def scrape() -> None:
         for _ in range(100):
@@ -50,11 +50,11 @@ def test_a_thousand_scrapes_leave_it_as_small_as_it_was(agent: ByHand) -> None:
     assert max(memory) < MOST_MEMORY
 
 
-def test_it_shows_all_nodes_from_the_store(agent: ByHand) -> None:
+def test_it_shows_all_nodes_from_the_store(agent: AgentProcess) -> None:
     operator = agent.operator()
     operator.write(key(Kind.MAINTENANCE, WHOLE_SERVICE), Maintenance("upgrade", "me", "").dump(), 5.0)
     maintained = 'vipagent_maintenance{scope="service",service="apex"}'
-    wait_for("the metric says so", lambda: metric(agent, maintained) == 1)
+    wait_for("the metric is 1", lambda: metric(agent, maintained) == 1)
     (apex,) = json.loads(agent.get("/status.json").body)
     assert apex["maintenance"] == {"reason": "upgrade", "by": "me", "since": "", "now": False}
     assert [node["node"] for node in apex["nodes"]] == ["node1"]
@@ -63,12 +63,12 @@ def test_it_shows_all_nodes_from_the_store(agent: ByHand) -> None:
     operator.close(5.0)
 
 
-def test_a_reload_moves_it_closes_it_and_opens_it_again(agent: ByHand) -> None:
+def test_a_reload_moves_it_closes_it_and_opens_it_again(agent: AgentProcess) -> None:
     def reload(listen: str) -> None:
-        reloads = agent.said().count("INFO reloaded")
+        reloads = agent.log_text().count("INFO reloaded")
         agent.configure(listen)
         os.kill(agent.pid, signal.SIGHUP)
-        wait_for("it has reloaded", lambda: agent.said().count("INFO reloaded") > reloads, 20.0)
+        wait_for("it has reloaded", lambda: agent.log_text().count("INFO reloaded") > reloads, 20.0)
 
     first, agent.port = agent.port, free_port()
     reload(str(agent.port))
@@ -76,13 +76,13 @@ def test_a_reload_moves_it_closes_it_and_opens_it_again(agent: ByHand) -> None:
     wait_for("the first port is closed", lambda: not is_open(first))
     assert metric(agent, 'vipagent_config_reloads_total{result="taken"}') == 1
     reload("")
-    wait_for("nothing is open", lambda: not is_open(agent.port))
+    wait_for("no connection is open", lambda: not is_open(agent.port))
     reload(str(agent.port))
     agent.wait()
     wait_for("states are watched again", lambda: '"serving"' in agent.get("/status.json").body)
 
 
-def test_a_refused_configuration_is_a_metric(agent: ByHand) -> None:
+def test_a_refused_configuration_is_a_metric(agent: AgentProcess) -> None:
     agent.configure("nowhere:99999")
     os.kill(agent.pid, signal.SIGHUP)
     wait_for("it is refused", lambda: metric(agent, "vipagent_config_last_reload_successful") == 0, 20.0)
@@ -90,11 +90,11 @@ def test_a_refused_configuration_is_a_metric(agent: ByHand) -> None:
 
 
 def test_a_port_in_use_does_not_affect_the_agent(tmp_path: Path) -> None:
-    agent = ByHand(tmp_path)
+    agent = AgentProcess(tmp_path)
     with socket.create_server(("127.0.0.1", agent.port)):
         agent.start()
-        wait_for("it says so", lambda: "cannot listen" in agent.said(), 20.0)
-        wait_for("it announces", lambda: "INFO announce" in agent.said(), 20.0)
+        wait_for("the error is logged", lambda: "cannot listen" in agent.log_text(), 20.0)
+        wait_for("it announces", lambda: "INFO announce" in agent.log_text(), 20.0)
     agent.wait()
     assert agent.stop() == 0
 

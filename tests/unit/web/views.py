@@ -1,4 +1,4 @@
-"""An agent's view, made up."""
+"""A sample view of an agent."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A complete agent with a separate store, and with the test as ExaBGP."""
+"""A complete agent in a child process, with a separate store; the test acts as ExaBGP."""
 
 import subprocess
 import sys
@@ -27,12 +27,12 @@ services:
 """
 
 
-class ByHand:
+class AgentProcess:
     """One agent.
 
     Args:
-        directory: for its configuration, its store and its log.
-        listen: where it listens; by default at a free port of the loopback.
+        directory: directory of its configuration, store and log.
+        listen: its listen address; default: a free port on loopback.
     """
 
     def __init__(self, directory: Path, listen: str = "") -> None:
@@ -44,7 +44,7 @@ class ByHand:
         self.configure(listen or str(self.port))
 
     def configure(self, listen: str) -> None:
-        """Write its configuration; without an address it does not listen."""
+        """Write its configuration; an empty address disables the server."""
         self._config.write_text(
             CONFIG.format(store=self.store, listen=f"listen: '{listen}'" if listen else "", service=SERVICE)
         )
@@ -61,11 +61,11 @@ class ByHand:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Its pid."""
         return self._child.pid
 
     def stop(self) -> int:
-        """End its stdin, as ExaBGP's end does; return its status."""
+        """Close its stdin, as an exit of ExaBGP does; return its exit status."""
         assert self._child.stdin
         self._child.stdin.close()
         try:
@@ -74,26 +74,26 @@ class ByHand:
             self._child.kill()
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Ask it for something."""
+        """Send a GET request."""
         return get(self.port, path, headers)
 
     def answers(self) -> bool:
-        """Return whether it listens."""
+        """Return whether it replies."""
         try:
             return self.get("/healthz").status == 200
         except OSError:
             return False
 
     def wait(self) -> None:
-        """Wait until it listens."""
-        wait_for(f"it listens; its log:\n{self.said()}", self.answers, 20.0)
+        """Wait until it replies."""
+        wait_for(f"it listens; its log:\n{self.log_text()}", self.answers, 20.0)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Return its log."""
         return self.log.read_text()
 
     def operator(self) -> Backend:
-        """Return a session of its store, to be closed."""
+        """Open an operator's session; the caller must close it."""
         settings = StoreSettings(node="operator", instance="test", hosts=(str(self.store),))
         backend = load("file")(settings, NullListener())
         backend.open()
@@ -101,5 +101,5 @@ class ByHand:
 
 
 def key(kind: Kind, name: str) -> Key:
-    """Return the key of something of the service."""
+    """Return a key of the service."""
     return Key(Directory(kind, SERVICE), name)
