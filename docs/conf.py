@@ -1,4 +1,4 @@
-"""Sphinx builds the site from the same Markdown that a repository's browser shows."""
+"""Configuration of Sphinx, which builds the site from the Markdown files of the repository."""
 
 from vipagent import __version__
 
@@ -7,7 +7,7 @@ version = release = __version__
 extensions = ["myst_parser"]
 exclude_patterns = ["example-backend"]
 myst_heading_anchors = 3
-"""As the browsers of repositories have them: `page.md#a-heading`."""
+"""Anchors as on repository web pages: `page.md#a-heading`."""
 html_theme = "furo"
 html_title = f"vipagent {version}"
 html_copy_source = False

@@ -1,4 +1,4 @@
-"""The time that a test has (pytest-timeout), on a machine that is said to be slow."""
+"""Timeouts of tests (pytest-timeout), scaled on a slow machine."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytest_plugins = ["vipagent.testing.plugin"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Scale the limit of each test."""
+    """Scale the timeout of each test."""
     for item in items:
         marker = item.get_closest_marker("timeout")
         limit = float(marker.args[0] if marker else config.getini("timeout"))

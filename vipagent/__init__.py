@@ -1,3 +1,3 @@
-"""vipagent: keeps a load balancer's VIP announced by BGP when its machine is gone."""
+"""vipagent: keeps a load balancer's VIP announced by BGP when its machine fails."""
 
 __version__ = "0.1.0"

@@ -82,12 +82,12 @@ class ConsulClient:
         try:
             done = await self._library.txn.put([{"KV": {"Key": path, **step}} for step in steps])
         except ClientError as error:
-            said = str(error)
-            if "invalid session" in said:
+            message = str(error)
+            if "invalid session" in message:
                 raise SessionEnded("Consul has ended the session") from None
-            if "Permission denied" in said:
+            if "Permission denied" in message:
                 raise Refused(f"permission denied: cannot write the key {path}") from None
-            raise EntryChanged(f"the key {path} has changed: {said[:300]!r}") from None
+            raise EntryChanged(f"the key {path} has changed: {message[:300]!r}") from None
         return int(done["Results"][-1]["KV"]["ModifyIndex"]) if done["Results"] else 0
 
     async def create_session(

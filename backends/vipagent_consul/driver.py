@@ -72,7 +72,7 @@ class ConsulDriver(Driver):
     async def connect(self, server: str) -> None:
         """See `Driver.connect`. Sends no request: the first `keep_alive` verifies the connection."""
         self._move_to(server)
-        endpoint, timeout = self._endpoints[server], request_timeout(self._kind.life)
+        endpoint, timeout = self._endpoints[server], request_timeout(self._kind.timeout)
         try:
             channel = ConsulTransport(endpoint, self._options.token(), self._options.tls_context(), timeout)
         except (OSError, StoreConfigError) as error:  # ssl.SSLError is an OSError
@@ -89,7 +89,7 @@ class ConsulDriver(Driver):
         self._is_confirmed = True
         await self._end_earlier()
         return SessionInfo(
-            self._kind.life, f"{self._server}: Consul {self._version}; {self._kind.describe()}"
+            self._kind.timeout, f"{self._server}: Consul {self._version}; {self._kind.describe()}"
         )
 
     async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
@@ -112,10 +112,10 @@ class ConsulDriver(Driver):
 
     async def put(self, key: Key, value: bytes, expected: Found | None, *, ephemeral: bool) -> Found:
         """See `Driver.put`."""
-        said = base64.b64encode(value).decode()
+        encoded = base64.b64encode(value).decode()
         if not ephemeral:
             index = expected.version if expected is not None else 0
-            step = {"Verb": "cas", "Index": index, "Value": said}
+            step = {"Verb": "cas", "Index": index, "Value": encoded}
             return Found(value, await self._client.transact(self._path(key), step))
         session = self._session
         self._held.setdefault(key, set()).add(session)
@@ -124,7 +124,7 @@ class ConsulDriver(Driver):
             if expected is None
             else {"Verb": "delete-cas", "Index": expected.version}
         )
-        lock = {"Verb": "lock", "Value": said, "Session": session}
+        lock = {"Verb": "lock", "Value": encoded, "Session": session}
         index = await self._client.transact(self._path(key), free, lock)
         self._held[key] = {session}
         await self._end_earlier()

@@ -135,10 +135,10 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc]  # the library has no t
 
 
 def _refusal(request: Request, response: Response) -> Disconnected | Refused:
-    said = "".join(char if char.isprintable() else " " for char in response.body[:300]).strip()
+    body = "".join(char if char.isprintable() else " " for char in response.body[:300]).strip()
     if response.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Refused(f"permission denied: {request.method} {request.target.partition('?')[0]}: {said}")
+        return Refused(f"permission denied: {request.method} {request.target.partition('?')[0]}: {body}")
     is_ours = (
         response.code < HTTPStatus.INTERNAL_SERVER_ERROR and response.code != HTTPStatus.TOO_MANY_REQUESTS
     )
-    return (Refused if is_ours else Disconnected)(f"HTTP {response.code}: {said}")
+    return (Refused if is_ours else Disconnected)(f"HTTP {response.code}: {body}")

@@ -33,8 +33,8 @@ class SessionKind:
         self._has_check = options.session == "check"
         self._check = f"{options.service}:{settings.node}:{settings.instance}"
         self.ttl = max(options.ttl, math.ceil(settings.session_timeout))
-        """Session TTL in seconds; at least `life`, because it is renewed in that interval."""
-        self.life = max(MIN_CHECK_TTL, settings.session_timeout) if self._has_check else float(self.ttl)
+        """Session TTL in seconds; at least `timeout`, because it is renewed in that interval."""
+        self.timeout = max(MIN_CHECK_TTL, settings.session_timeout) if self._has_check else float(self.ttl)
         """Guaranteed lifetime of the session in seconds after a renewal."""
 
     def describe(self) -> str:
@@ -43,7 +43,7 @@ class SessionKind:
         if self._options.serf_health:
             ends.insert(0, "serfHealth")
         if self._has_check:
-            ends.insert(0, f"check TTL {self.life:g} s")
+            ends.insert(0, f"check TTL {self.timeout:g} s")
         return f"session: {', '.join(ends)}"
 
     async def create(self, client: ConsulClient) -> str:
@@ -51,7 +51,7 @@ class SessionKind:
         node_checks = ["serfHealth"] if self._options.serf_health else []
         service_checks = [self._check] if self._has_check else []
         if self._has_check:
-            await client.register_service(self._options.service, self._check, self.life)
+            await client.register_service(self._options.service, self._check, self.timeout)
             await client.pass_check(self._check)  # an existing check keeps its state
         deadline = time.monotonic() + CHECK_SYNC_TIMEOUT
         while True:
@@ -75,10 +75,10 @@ class SessionKind:
     async def keep_check_passing(self, client: ConsulClient) -> None:
         """Keep the check passing for a limited time, regardless of the session."""
         with suppress(DriverError):
-            for _ in range(math.ceil(3 * ELECTION_GRACE / self.life)):
+            for _ in range(math.ceil(3 * ELECTION_GRACE / self.timeout)):
                 if not self._has_check or not await client.pass_check(self._check):
                     break
-                await asyncio.sleep(self.life / 3)
+                await asyncio.sleep(self.timeout / 3)
 
     async def clean_up(self, client: ConsulClient) -> None:
         """Deregister the service of the sessions."""

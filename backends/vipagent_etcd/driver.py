@@ -24,7 +24,7 @@ from vipagent_etcd.errors import UNKNOWN_LEASE, EtcdRefused, Unreachable
 from vipagent_etcd.follower import EtcdFollower
 from vipagent_etcd.gateway import STATUS, Access, Gateway
 from vipagent_etcd.keyvalues import KeyValue, Message, Span
-from vipagent_etcd.listing import Following
+from vipagent_etcd.listing import DirectoryState
 from vipagent_etcd.login import Login
 from vipagent_etcd.options import EtcdOptions, check_prefix, parse_servers
 
@@ -51,8 +51,8 @@ class EtcdDriver(Driver):
         self._endpoints = {str(server): server for server in parse_servers(settings.hosts)}
         self.servers = tuple(self._endpoints)
         self._access = Access(options, Login(options))
-        self._asked = max(1, math.ceil(settings.session_timeout))
-        self._timeout = request_timeout(self._asked)
+        self._requested_ttl = max(1, math.ceil(settings.session_timeout))
+        self._timeout = request_timeout(self._requested_ttl)
         self._gateway: Gateway | None = None
         self._leases: deque[int] = deque(maxlen=MAX_OLD_LEASES)
         self._lease = 0
@@ -69,11 +69,11 @@ class EtcdDriver(Driver):
 
     async def keep_alive(self) -> SessionInfo:
         """See `Driver.keep_alive`."""
-        if self._lease and (life := await self._renew_lease()):
-            return self._alive(life)
+        if self._lease and (ttl := await self._renew_lease()):
+            return self._alive(ttl)
         if self._follower is not None:
             raise SessionEnded("the lease has expired")
-        answer = await self._ask("/v3/lease/grant", {"TTL": str(self._asked)})
+        answer = await self._ask("/v3/lease/grant", {"TTL": str(self._requested_ttl)})
         self._lease = int(answer["ID"])
         self._leases.append(self._lease)
         return self._alive(int(answer["TTL"]))
@@ -93,7 +93,7 @@ class EtcdDriver(Driver):
 
     async def read(self, directory: Directory) -> Listing:
         """See `Driver.read`."""
-        following = Following(directory, self._path(directory), None, self._found)
+        following = DirectoryState(directory, self._path(directory), None, self._found)
         answer = await self._ask("/v3/kv/range", following.span.fields())
         following.list(keyvalues.key_values(answer), keyvalues.revision(answer))
         return following.entries
@@ -135,18 +135,18 @@ class EtcdDriver(Driver):
             self._gateway.close()
             self._gateway = None
 
-    def _alive(self, life: int) -> SessionInfo:
-        return SessionInfo(float(life), f"{self._detail}, lease TTL {life:g} s")
+    def _alive(self, ttl: int) -> SessionInfo:
+        return SessionInfo(float(ttl), f"{self._detail}, lease TTL {ttl:g} s")
 
     async def _renew_lease(self) -> int:
         """Keep the lease alive, and return its TTL in seconds; 0: it has expired."""
         answer = await self._connected.ask("/v3/lease/keepalive", {"ID": str(self._lease)}, any_token=True)
         if self._follower is not None:
             self._follower.on_revision(keyvalues.revision(answer))
-        life = int(answer.get("TTL", 0))  # an expired lease has no TTL, with HTTP 200
-        if life <= 0:
+        ttl = int(answer.get("TTL", 0))  # an expired lease has no TTL, with HTTP 200
+        if ttl <= 0:
             self._lease = 0
-        return max(0, life)
+        return max(0, ttl)
 
     async def _ask(self, path: str, request: Message) -> Message:
         return await self._connected.ask(path, request)

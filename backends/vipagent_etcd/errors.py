@@ -57,7 +57,7 @@ class EtcdRefused(driver.Refused):
         super().__init__(explanation(message) or message)
         self.message = message
         self.code = code
-        self.stale_identity = code == UNAUTHENTICATED or any(said in message for said in STALE_TOKEN_ERRORS)
+        self.stale_identity = code == UNAUTHENTICATED or any(text in message for text in STALE_TOKEN_ERRORS)
         self.wrong_password = REFUSED_LOGIN in message
 
 
@@ -74,4 +74,4 @@ def refusal(message: str, code: int) -> EtcdRefused | Unavailable:
 
 def explanation(message: str) -> str:
     """Return the text for operators; empty if the server's message is used."""
-    return next((words for said, words in EXPLANATIONS.items() if said in message), "")
+    return next((words for text, words in EXPLANATIONS.items() if text in message), "")

@@ -12,7 +12,7 @@ from vipagent_etcd import keyvalues
 from vipagent_etcd.errors import Compacted, EtcdRefused
 from vipagent_etcd.gateway import Gateway, deadline
 from vipagent_etcd.keyvalues import MAX_TXN_REQUESTS, Change, KeyValue, Message, Span
-from vipagent_etcd.listing import Following
+from vipagent_etcd.listing import DirectoryState
 
 WATCH_RENEWAL = 60.0
 """Seconds until a watch without events is reopened after a listing, if the store's revision has changed:
@@ -45,7 +45,7 @@ class EtcdFollower:
         self._found = found
         self._interests = interests
         self._deliver = on_listing
-        self._followed: dict[str, Following] = {}
+        self._followed: dict[str, DirectoryState] = {}
         self._opened = 0.0
         self._revision = 0
         """The last revision of the store that a listing or the watch has reported."""
@@ -83,10 +83,10 @@ class EtcdFollower:
         """Apply changed interests; directories that are already followed are not listed again."""
         followed = {}
         for directory, names in self._interests.names.items():
-            path, alone = self._path_of(directory), directory in self._interests.only_named
+            path, only_named = self._path_of(directory), directory in self._interests.only_named
             known = self._followed.get(path)
-            if known is None or (known.names, known.alone) != (names, alone):
-                known = Following(directory, path, names, self._found, alone=alone)
+            if known is None or (known.names, known.only_named) != (names, only_named):
+                known = DirectoryState(directory, path, names, self._found, only_named=only_named)
             followed[path] = known
         self._followed = followed
 
@@ -107,7 +107,7 @@ class EtcdFollower:
         else:
             await asyncio.sleep(RELIST_DELAY)
 
-    async def _list(self, unlisted: Iterable[Following]) -> None:
+    async def _list(self, unlisted: Iterable[DirectoryState]) -> None:
         """List directories with linearizable reads; one request reads a consistent snapshot."""
         waiting = list(unlisted)
         for first in range(0, len(waiting), MAX_TXN_REQUESTS):
@@ -142,7 +142,7 @@ class EtcdFollower:
                 self._revision = max(self._revision, following.revision)
                 self._deliver_listing(following)
 
-    def _deliver_listing(self, following: Following) -> None:
+    def _deliver_listing(self, following: DirectoryState) -> None:
         following.is_delivered = True
         self._deliver(following.directory, dict(following.entries))
 

@@ -12,7 +12,7 @@ MAX_NAME_LENGTH = 1024
 """Maximum length of a name: longer names are neither VIPs nor nodes."""
 
 
-class Following:
+class DirectoryState:
     """The known state of one directory.
 
     Args:
@@ -20,7 +20,7 @@ class Following:
         path: its path.
         names: the entries whose values are needed; None: all.
         found: converts a key-value for the store layer.
-        alone: ignore all other entries.
+        only_named: ignore all other entries.
     """
 
     def __init__(
@@ -30,13 +30,15 @@ class Following:
         names: frozenset[str] | None,
         found: Callable[[KeyValue], Found],
         *,
-        alone: bool = False,
+        only_named: bool = False,
     ) -> None:
         self.directory = directory
         self.names = names
-        self.alone = alone
+        self.only_named = only_named
         self.span = (
-            Span(f"{path}/{next(iter(names))}") if alone and names and len(names) == 1 else Span.below(path)
+            Span(f"{path}/{next(iter(names))}")
+            if only_named and names and len(names) == 1
+            else Span.below(path)
         )
         """The span to list and watch. One span, because the events of several watches are not ordered."""
         self.revision = 0

@@ -60,13 +60,18 @@ class Login:
             StoreConfigError: the password is missing.
         """
         while self.token is None or not self._valid:
-            own = self._begun(server, authenticate)
+            pending = self._pending_or_new(server, authenticate)
             await asyncio.wait(set(self._running.values()), return_when=asyncio.FIRST_COMPLETED)
-            if not self._valid and own.done() and not own.cancelled() and (failure := own.exception()):
+            if (
+                not self._valid
+                and pending.done()
+                and not pending.cancelled()
+                and (failure := pending.exception())
+            ):
                 raise failure
         return self.token
 
-    def _begun(self, server: Endpoint, authenticate: Authenticate) -> asyncio.Task[str]:
+    def _pending_or_new(self, server: Endpoint, authenticate: Authenticate) -> asyncio.Task[str]:
         """Return the pending login at this server, or start one; logins at other servers continue."""
         if (running := self._running.get(server)) is not None:
             return running

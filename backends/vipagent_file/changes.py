@@ -41,13 +41,13 @@ class InotifyWatcher(FileSystemEventHandler):
 
     Args:
         root: the directory.
-        tell: called on a watchdog thread with the changed path, and whether it is a file that was closed
+        on_event: called on a watchdog thread with the changed path, and whether it is a file that was closed
             after writing, for example by an agent that has exited.
     """
 
-    def __init__(self, root: Path, tell: Callable[[Path, bool], object]) -> None:
+    def __init__(self, root: Path, on_event: Callable[[Path, bool], object]) -> None:
         self._root = root
-        self._on_event = tell
+        self._on_event = on_event
         self._observer: BaseObserver | None = None
 
     def start(self) -> None:

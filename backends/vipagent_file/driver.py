@@ -186,7 +186,7 @@ class FileDriver(Driver):
         self._check_root()
         with locks.locked_names(self._root.make(self._below(key).parent)):
             self._compare(key, expected)
-            if expected is None and folders.is_in_the_way(path, key.directory.kind):
+            if expected is None and folders.is_other_file(path, key.directory.kind):
                 raise EntryChanged(f"{path} is not a regular file")
             entry = folders.put(path, value, hold=ephemeral)
             self._release(key)

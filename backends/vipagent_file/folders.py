@@ -102,7 +102,7 @@ def remove(path: Path, inode: int) -> None:
             path.unlink()
 
 
-def is_in_the_way(path: Path, kind: Kind) -> bool:
+def is_other_file(path: Path, kind: Kind) -> bool:
     """Whether the path exists but is not an entry."""
     return look(path, kind) is None and os.path.lexists(path)
 

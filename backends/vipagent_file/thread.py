@@ -28,17 +28,17 @@ class FileThread:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
-        def made() -> None:
+        def execute() -> None:
             if answer.cancelled():
                 return
             outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
             try:
                 outcome.set_result(call(*args, **kwargs))
-            except Exception as error:  # noqa: BLE001  it is raised where it is waited for
+            except Exception as error:  # noqa: BLE001  raised in the awaiting task
                 outcome.set_exception(error)
             loop.call_soon_threadsafe(_settle, answer, outcome)
 
-        self.post(made)
+        self.post(execute)
         return await answer
 
     def post(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -56,7 +56,7 @@ class FileThread:
 
     async def ended(self) -> None:
         """Wait until the thread has ended."""
-        while self._thread.is_alive():  # noqa: ASYNC110  of that no event tells
+        while self._thread.is_alive():  # noqa: ASYNC110  threads have no exit event
             await asyncio.sleep(0.002)
 
     def _run(self) -> None:

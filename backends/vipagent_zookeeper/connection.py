@@ -40,9 +40,9 @@ class ZooKeeperConnection:
         self._down_since = 0.0
         self._causes: dict[str, str] = {}
         """Errors since the last reply, by host."""
-        self._dying: list[threading.Thread] = []
-        self._opening: asyncio.Future[None] | None = None
-        self._breaking: asyncio.Future[Never] | None = None
+        self._closing: list[threading.Thread] = []
+        self._connected: asyncio.Future[None] | None = None
+        self._connection_lost: asyncio.Future[Never] | None = None
         self._handshake_timer: asyncio.TimerHandle | None = None
         self._error_timer: asyncio.TimerHandle | None = None
 
@@ -54,11 +54,11 @@ class ZooKeeperConnection:
             Disconnected: there is none.
         """
         if self._session is None:
-            raise Disconnected(self.trouble or "no session")
+            raise Disconnected(self.error_text or "no session")
         return self._session
 
     @property
-    def trouble(self) -> str:
+    def error_text(self) -> str:
         """The errors of all hosts, for operators."""
         return "; ".join(f"{peer}: {cause}" for peer, cause in sorted(self._causes.items()))
 
@@ -74,11 +74,11 @@ class ZooKeeperConnection:
             self._is_unused = False
             return
         loop = asyncio.get_running_loop()
-        self._opening = loop.create_future()
+        self._connected = loop.create_future()
         if (
             self._session is not None
             and not self._is_up
-            and loop.time() - self._down_since > self._session.life
+            and loop.time() - self._down_since > self._session.timeout
         ):
             self._abandon()  # a server that has lost its data rejects old sessions
         if self._session is None:
@@ -88,7 +88,7 @@ class ZooKeeperConnection:
         elif self._is_up:
             self.on_disconnect()
             self._session.reset_connection("no response in time")
-        await self._opening
+        await self._connected
 
     async def broken(self) -> Never:
         """Wait until the connection is lost.
@@ -97,9 +97,9 @@ class ZooKeeperConnection:
             Disconnected: it was lost.
             SessionEnded: the session has ended as well.
         """
-        if self._breaking is None:
-            raise Disconnected(self.trouble or "not connected")
-        await asyncio.shield(self._breaking)
+        if self._connection_lost is None:
+            raise Disconnected(self.error_text or "not connected")
+        await asyncio.shield(self._connection_lost)
 
     def on_reply(self) -> None:
         """Clear the errors, because the server has replied."""
@@ -110,7 +110,7 @@ class ZooKeeperConnection:
         if self._session is not None:
             self._causes[self._session.peer] = cause
         self._abandon()
-        return Refused(self.trouble)
+        return Refused(self.error_text)
 
     def renew_login(self) -> None:
         """Log in again if the password has changed."""
@@ -122,13 +122,13 @@ class ZooKeeperConnection:
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
         session, self._session = self._session, None
-        threads = list(self._dying)
+        threads = list(self._closing)
         if session is not None:
             if not self._is_up:
                 session.abort()
             threads.append(session.abandon(abort=False))
         try:
-            while any(thread.is_alive() for thread in threads):  # noqa: ASYNC110  of that no event tells
+            while any(thread.is_alive() for thread in threads):  # noqa: ASYNC110  threads have no exit event
                 await asyncio.sleep(0.005)
         finally:
             if session is not None:
@@ -140,7 +140,7 @@ class ZooKeeperConnection:
         """Start the handshake timer: a connection is established."""
         self._cancel_handshake_timer()
         shortest, longest = HANDSHAKE_TIMEOUT
-        timeout = max(shortest, min(self.session.life / 3, longest))
+        timeout = max(shortest, min(self.session.timeout / 3, longest))
         reason = f"no response within {timeout:.2g} s"
         self._handshake_timer = asyncio.get_running_loop().call_later(
             timeout, self.session.reset_connection, reason
@@ -160,17 +160,17 @@ class ZooKeeperConnection:
         if number not in self.numbers:
             self.numbers.append(number)
         self._is_up = True
-        self._is_unused = self._opening is None or self._opening.done()
-        self._breaking = asyncio.get_running_loop().create_future()
-        self._breaking.add_done_callback(lambda done: done.exception())  # it may not be awaited
-        if self._opening is not None and not self._opening.done():
-            self._opening.set_result(None)
+        self._is_unused = self._connected is None or self._connected.done()
+        self._connection_lost = asyncio.get_running_loop().create_future()
+        self._connection_lost.add_done_callback(lambda done: done.exception())  # it may not be awaited
+        if self._connected is not None and not self._connected.done():
+            self._connected.set_result(None)
 
     def on_disconnect(self) -> None:
         """Report the lost connection; kazoo reconnects."""
         self._is_up = False
         self._down_since = time.monotonic()
-        self._break(Disconnected(self.trouble or "the connection was lost"))
+        self._break(Disconnected(self.error_text or "the connection was lost"))
 
     def on_session_end(self, cause: str) -> None:
         """Report the end of the session.
@@ -182,29 +182,29 @@ class ZooKeeperConnection:
             self._causes[self.session.peer] = cause
         self._abandon()
         ended = SessionEnded if cause == EXPIRED else Disconnected
-        self._break(ended(self.trouble))
-        self._fail(ended(self.trouble))
+        self._break(ended(self.error_text))
+        self._fail(ended(self.error_text))
 
     def _failed(self) -> None:
         self._error_timer = None
         if not self._is_up:
-            self._fail(Disconnected(self.trouble))
+            self._fail(Disconnected(self.error_text))
 
     def _fail(self, error: Exception) -> None:
-        if self._opening is not None and not self._opening.done():
-            self._opening.set_exception(error)
+        if self._connected is not None and not self._connected.done():
+            self._connected.set_exception(error)
 
     def _break(self, error: Exception) -> None:
-        if self._breaking is not None and not self._breaking.done():
-            self._breaking.set_exception(error)
+        if self._connection_lost is not None and not self._connection_lost.done():
+            self._connection_lost.set_exception(error)
 
     def _abandon(self) -> None:
         """Abandon the session, without the server."""
         self._cancel_handshake_timer()
         self._is_up = False
-        self._dying = [thread for thread in self._dying if thread.is_alive()]
+        self._closing = [thread for thread in self._closing if thread.is_alive()]
         if self._session is not None:
-            self._dying.append(self._session.abandon())
+            self._closing.append(self._session.abandon())
             self._session = None
 
     def _cancel_handshake_timer(self) -> None:

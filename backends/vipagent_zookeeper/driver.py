@@ -53,10 +53,10 @@ class ZooKeeperDriver(Driver):
             await self._znodes.alive()
         except Disconnected as error:
             await asyncio.sleep(ERROR_SETTLE_TIME)  # kazoo reports the cause with a delay
-            raise Disconnected(self._connection.trouble or str(error)) from error
+            raise Disconnected(self._connection.error_text or str(error)) from error
         self._connection.on_reply()
         session = self._connection.session
-        return SessionInfo(session.life, f"{session.peer}, session timeout {session.life:g} s")
+        return SessionInfo(session.timeout, f"{session.peer}, session timeout {session.timeout:g} s")
 
     async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""

@@ -31,7 +31,7 @@ class DirectoryFollower:
     def __init__(self, znodes: ZNodeStore, directory: Directory, path: str, on_listing: OnListing) -> None:
         self.names: frozenset[str] | None = frozenset()
         """Names whose values are needed; None: all."""
-        self.alone = False
+        self.only_named = False
         """Whether other names are ignored."""
         self._znodes = znodes
         self._directory = directory
@@ -65,12 +65,14 @@ class DirectoryFollower:
         known = self._known
         while self._outdated:
             known.pop(self._outdated.pop(), None)
-        if self.alone and self.names is not None:
+        if self.only_named and self.names is not None:
             names = list(self.names)
         else:
             names = await self._znodes.names(self._path)
         needed = frozenset(names) if self.names is None else self.names.intersection(names)
-        known |= await read(self._znodes, self._path, needed.difference(known), await_creation=self.alone)
+        known |= await read(
+            self._znodes, self._path, needed.difference(known), await_creation=self.only_named
+        )
         self._known = {name: found for name, found in known.items() if name in needed}
         return {
             name: self._known.get(name)
@@ -122,9 +124,9 @@ class ZNodeFollower:
                 follower = DirectoryFollower(self._znodes, directory, path, on_listing)
                 self._followers[path] = (follower, tasks.create_task(follower.run()))
             follower = self._followers[path][0]
-            names, alone = interests.names[directory], directory in interests.only_named
-            if (names, alone) != (follower.names, follower.alone):
-                follower.names, follower.alone = names, alone
+            names, only_named = interests.names[directory], directory in interests.only_named
+            if (names, only_named) != (follower.names, follower.only_named):
+                follower.names, follower.only_named = names, only_named
                 follower.touch()
 
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 SESSION_LOST_ERRORS = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
 EXPIRED = "the session has expired"
-LIFE = "negotiated session timeout"
+NEGOTIATED_TEXT = "negotiated session timeout"
 CONNECTION_CLOSED = "the server closed the connection"
 REQUESTS = 64
 """Maximum number of concurrent requests. kazoo's thread is woken through a socket that buffers a few hundred
@@ -42,7 +42,7 @@ class KazooSession:
     def __init__(
         self,
         hosts: Hosts,
-        life: float,
+        timeout: float,
         options: ZooKeeperOptions,
         owner: "ZooKeeperConnection",
         on_watch_event: OnWatchEvent,
@@ -51,7 +51,7 @@ class KazooSession:
 
         Args:
             hosts: names and ports.
-            life: requested session timeout in seconds.
+            timeout: requested session timeout in seconds.
             options: credentials, ACLs, TLS.
             owner: receives the events.
             on_watch_event: called with the path of a changed znode.
@@ -59,17 +59,17 @@ class KazooSession:
         Raises:
             StoreConfigError: a secret's file or variable is missing.
         """
-        self.life = life
+        self.timeout = timeout
         self._options, self._owner, self._on_watch_event = options, owner, on_watch_event
         self._loop = asyncio.get_running_loop()
         self._reason, self._abandoned = "", False
         self._requests = asyncio.Semaphore(REQUESTS)
         self._awaited: set[asyncio.Future[Any]] = set()
-        self._begun: dict[str, IAsyncResult] = {}  # listings requested when their watch fired, by directory
+        self._prefetched: dict[str, IAsyncResult] = {}  # listings requested by their watch, by directory
         self._connections = ConnectionFactory((name for name, _ in hosts), options, self._on_connect)
         self.client = KazooClient(
             hosts=",".join(map(str, hosts)),
-            timeout=life,
+            timeout=timeout,
             handler=_handler(self._connections),
             connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.6),  # 40 % jitter: up to 0.84 s
             default_acl=options.acls(),
@@ -98,7 +98,7 @@ class KazooSession:
         future = self._loop.create_future()
         async with self._requests:
             if self._abandoned:
-                raise Disconnected("the session is given up")
+                raise Disconnected("the session was abandoned")
             self._awaited.add(future)
             request(*args, **options).rawlink(lambda result: self._post(_settle, future, result))
             try:
@@ -115,10 +115,10 @@ class KazooSession:
             Disconnected: there is no response.
             KazooException: the server rejected the request.
         """
-        begun = self._begun.pop(directory, None)
-        if begun is not None and begun.successful():
-            return list(begun.value)
-        return list(await self.answer(self._begin, directory))
+        prefetched = self._prefetched.pop(directory, None)
+        if prefetched is not None and prefetched.successful():
+            return list(prefetched.value)
+        return list(await self.answer(self._request_children, directory))
 
     def watch(self, event: WatchedEvent) -> None:
         """Forward a watch event on kazoo's thread; for a directory, after its new listing has arrived."""
@@ -126,14 +126,14 @@ class KazooSession:
         if not path:  # it concerns the connection, which `_changed` reports
             return
         # A pending listing is older than this event, or the directory is not followed any more.
-        outdated = self._begun.pop(path, None)
+        outdated = self._prefetched.pop(path, None)
         if event.type == EventType.CHILD and outdated is None:
-            self._begun[path] = begun = self._begin(path)
-            begun.rawlink(lambda _: self._tell(self._on_watch_event, path))
+            self._prefetched[path] = prefetched = self._request_children(path)
+            prefetched.rawlink(lambda _: self._notify(self._on_watch_event, path))
         else:
-            self._tell(self._on_watch_event, path)
+            self._notify(self._on_watch_event, path)
 
-    def _begin(self, directory: str) -> IAsyncResult:
+    def _request_children(self, directory: str) -> IAsyncResult:
         return self.client.get_children_async(directory, watch=self.watch)
 
     def renew_login(self) -> None:
@@ -182,26 +182,26 @@ class KazooSession:
         """Handle a state change, on kazoo's thread."""
         if state == KazooState.CONNECTED:
             number, _ = self.client.client_id
-            self._tell(self._owner.on_session, number)
+            self._notify(self._owner.on_session, number)
         elif state == KazooState.SUSPENDED:
-            self._begun.clear()  # kazoo drops all watches with the connection
-            self._tell(self._owner.on_disconnect)
+            self._prefetched.clear()  # kazoo drops all watches with the connection
+            self._notify(self._owner.on_disconnect)
         else:
             expired = self.client.client_state == KeeperState.EXPIRED_SESSION
-            self._tell(self._owner.on_session_end, EXPIRED if expired else "")
+            self._notify(self._owner.on_session_end, EXPIRED if expired else "")
 
     def _on_connect(self) -> None:
         self._reason = ""
-        self._tell(self._owner.on_connect)
+        self._notify(self._owner.on_connect)
 
     def _on_error(self, peer: str, cause: str) -> None:
         reason, self._reason = self._reason, ""
-        self._tell(self._owner.on_error, peer or self.peer, reason or cause)
+        self._notify(self._owner.on_error, peer or self.peer, reason or cause)
 
-    def _negotiated(self, life: float) -> None:
-        self.life = life
+    def _negotiated(self, timeout: float) -> None:
+        self.timeout = timeout
 
-    def _tell(self, event: Callable[..., None], *args: object) -> None:
+    def _notify(self, event: Callable[..., None], *args: object) -> None:
         self._post(self._deliver, event, args)
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
@@ -276,7 +276,7 @@ class KazooLog(logging.LoggerAdapter[logging.Logger]):
         """Extract errors from a log line, and log warnings as debug messages."""
         text = str(msg)
         if level < logging.WARNING:
-            if LIFE in text:
+            if NEGOTIATED_TEXT in text:
                 self._negotiated(args[2] / 1000.0)
             return
         self.logger.debug(text, *args, exc_info=kwargs.get("exc_info"))

@@ -111,7 +111,7 @@ def one_dies(
         died = time.monotonic()
         victim.kill()
         fault()
-        wait_for("a take-over", lambda: _changes(survivors, vips, died), LIFE + SPARE)
+        wait_for("a takeover", lambda: _changes(survivors, vips, died), LIFE + SPARE)
         observed = time.monotonic() + LIFE
         wait_for("the time for another change is over", lambda: time.monotonic() > observed, LIFE + 1)
         (taken,) = _changes(survivors, vips, died)

@@ -22,13 +22,15 @@ NO_KEY_USAGE = (
 
 def detail(session: Peer) -> str:
     """Return the last detail of the session; empty if there is none."""
-    told = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
-    return told[-1] if told else ""
+    texts = [event.detail for event in session.seen.events() if isinstance(event, SessionSeen)]
+    return texts[-1] if texts else ""
 
 
 def wait_detail(session: Peer, pattern: str) -> None:
     """Wait until the last detail of the session matches `pattern`."""
-    session.seen.wait_for(lambda: re.match(pattern, detail(session)), WAIT_TIMEOUT, f"it says {pattern!r}")
+    session.seen.wait_for(
+        lambda: re.match(pattern, detail(session)), WAIT_TIMEOUT, f"the detail matches {pattern!r}"
+    )
 
 
 def begun(session: Peer) -> Peer:
@@ -61,24 +63,26 @@ def wait_read_refused(session: Peer, pattern: str) -> str:
     On a busy machine it may first time out.
     """
 
-    def told() -> str:
+    def failure() -> str:
         with pytest.raises(StoreError) as error:
             session.backend.read(MEMBERS, 1.5)
-        said = str(error.value)
-        return said if re.search(pattern, said) else ""
+        message = str(error.value)
+        return message if re.search(pattern, message) else ""
 
-    return wait_for(f"a command is told {pattern!r}", told, WAIT_TIMEOUT)
+    return wait_for(f"a command fails with {pattern!r}", failure, WAIT_TIMEOUT)
 
 
 def refused(session: Peer, host: str, cause: str) -> None:
     """Assert that the session and an operator command report the cause once, without secrets."""
     session.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
     session.seen.wait_for(lambda: cause in detail(session), WAIT_TIMEOUT, f"the cause is {cause}")
-    for told in (wait_read_refused(session, re.escape(cause)), detail(session)):
-        assert f"{host}: " in told
-        assert cause in told
-        assert PASSWORD not in told
+    for text in (wait_read_refused(session, re.escape(cause)), detail(session)):
+        assert f"{host}: " in text
+        assert cause in text
+        assert PASSWORD not in text
     assert session.seen.snapshots(MEMBERS) == []
     news = [event for event in session.seen.events() if isinstance(event, SessionSeen)]
     assert {event.state for event in news} == {StoreState.LOST}
-    assert len([event for event in news if cause in event.detail]) <= 2, "each attempt fails alike: no news"
+    assert len([event for event in news if cause in event.detail]) <= 2, (
+        "repeated equal failures are not reported again"
+    )

@@ -45,9 +45,9 @@ def test_it_is_listed_and_can_be_loaded(python: Path) -> None:
 
 
 def test_it_passes_the_suite(python: Path, example: Path) -> None:
-    said = _run(str(python), "-m", "pytest", "-q", "-W", "error", "--timeout", "60", "tests", cwd=example)
-    summary = re.search(r"^(\d+) passed in", said, re.MULTILINE)
-    assert summary, said
+    output = _run(str(python), "-m", "pytest", "-q", "-W", "error", "--timeout", "60", "tests", cwd=example)
+    summary = re.search(r"^(\d+) passed in", output, re.MULTILINE)
+    assert summary, output
     assert int(summary[1]) > 50
 
 
@@ -55,7 +55,7 @@ def test_the_snippets_of_the_page_match_the_sources() -> None:
     shown = SNIPPET.findall((DOCS / "write-a-backend.md").read_text())
     assert len(shown) > 5
     for file, text in shown:
-        assert text in (EXAMPLE / file).read_text(), f"{file} has not, as the page says:\n{text}"
+        assert text in (EXAMPLE / file).read_text(), f"{file} does not contain the page's snippet:\n{text}"
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

@@ -61,7 +61,7 @@ def test_delivery_is_done_when_the_call_returns(two: Two) -> None:
     assert [set(names) for names in seen.snapshots(MEMBERS)] == [set(), {member(1).name}]
     assert [set(names) for names in others_seen.snapshots(MEMBERS)] == [set(), {member(1).name}]
     one.register(member(1), b"x")
-    assert len(others_seen.snapshots(MEMBERS)) == 2, "nothing changed, nothing is handed over"
+    assert len(others_seen.snapshots(MEMBERS)) == 2, "nothing changed, so nothing is reported"
     other.register(member(1), b"y")
     assert len(others_seen.snapshots(MEMBERS)) == 2
 

@@ -5,7 +5,7 @@ from tests.docs.parts import PARTS
 
 
 def main() -> None:
-    """Write all of them."""
+    """Write all generated parts."""
     for part, content in PARTS.items():
         part.write(content())
         print(f"{part.page}: {part.name}")

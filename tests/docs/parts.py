@@ -1,4 +1,4 @@
-"""The generated parts of docs/, each with what makes it."""
+"""The generated parts of docs/, and their generators."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""What the reference says of commands, keys and metrics, from the catalogs that describe them."""
+"""Reference of commands, keys and metrics, generated from their catalogs."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -9,7 +9,7 @@ from vipagent.config.catalog import SERVICE_PATH, ConfigKey
 from vipagent.web.metrics import Metric
 
 KEEP_LINES = "\b"
-"""Begins a paragraph of a command's text whose lines stay as they are: click's mark."""
+"""Click's mark of a preformatted paragraph."""
 HELP = "--help"
 ONLY_IN_A_FILE = " (File only.)"
 

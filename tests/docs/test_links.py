@@ -1,4 +1,4 @@
-"""Every link between Markdown files, and to files, leads somewhere: to a heading, too."""
+"""Every link in a Markdown file has an existing target: a file or a heading."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ INCLUDES = {
     DOCS / f"{name.lower()}.md": ROOT / f"{name}.md"
     for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "SECURITY")
 }
-"""Pages that are nothing but another file."""
+"""Pages that only include another file."""
 OTHERS = [ROOT / "README.md", *INCLUDES.values()]
 DEVELOPERS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("decisions/*.md")]
 """Pages that name files of the project."""
@@ -46,7 +46,7 @@ def test_a_decision_is_short(record: Path) -> None:
 
 
 def _listed(menu: Path) -> Iterator[Path]:
-    """Yield the pages of a page's menus."""
+    """Yield the pages in a page's menus."""
     for trees in re.findall(r"^```\{toctree\}$(.*?)^```$", menu.read_text(), re.DOTALL | re.MULTILINE):
         for pattern in re.findall(r"^[a-z/-]+\*?$", trees, re.MULTILINE):
             yield from menu.parent.glob(f"{pattern}.md")
@@ -65,11 +65,11 @@ def _links(text: str) -> list[str]:
 
 
 def _headings(page: Path) -> set[str]:
-    """Return the headings as they are named in links."""
+    """Return the headings in the form used by links."""
     found = re.findall(r"^#{1,3} (.+)$", _prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def _prose(page: Path) -> str:
-    """Return a page without its blocks of code, in which anything may stand."""
+    """Return a page without its code blocks."""
     return re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The generated parts of docs/ are what `python -m tests.docs` would write now, and have everything."""
+"""The generated parts of docs/ are complete and up to date."""
 
 import pytest
 
@@ -18,12 +18,12 @@ def test_a_generated_part_is_up_to_date(part: Part) -> None:
 
 def test_every_option_of_every_command_is_in_its_section() -> None:
     sections = (REFERENCE / "commands.md").read_text().split("\n## ")[1:]
-    said = {section.partition("\n")[0]: section for section in sections}
+    text_by_command = {section.partition("\n")[0]: section for section in sections}
     missing = [
         (command.name, option.names)
         for command in commands()
         for option in command.options
-        if "--help" not in option.names and f"`{', '.join(option.names)}" not in said[command.name]
+        if "--help" not in option.names and f"`{', '.join(option.names)}" not in text_by_command[command.name]
     ]
     assert missing == []
 

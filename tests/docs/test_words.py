@@ -1,4 +1,4 @@
-"""Every word that an operator can meet is explained."""
+"""Every reason, state, rule and log message is documented."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ DRAWING = (DOCS / "life-of-a-vip.svg").read_text()
 LOG_PAGE = (DOCS / "operations" / "debugging.md").read_text()
 LOGGING = {"info", "warning", "error", "exception"}
 RULE = "[AGHLECSNO][0-9]{1,2}"
-"""The name of a rule of the contract, in a regular expression."""
+"""Regular expression of a rule's name."""
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -77,27 +77,29 @@ def test_a_rule_is_recognized_by_its_whole_name(text: str, expected: list[str]) 
 
 def test_every_line_of_the_agent_s_log_is_explained() -> None:
     missing = [
-        said for said in _said() if f"`{said.partition(':')[0].partition('%')[0].strip()}" not in LOG_PAGE
+        message
+        for message in _logged()
+        if f"`{message.partition(':')[0].partition('%')[0].strip()}" not in LOG_PAGE
     ]
     assert missing == []
 
 
 def _rules(text: str) -> list[str]:
-    """Return the rules that a text names."""
+    """Return the rules named in a text."""
     return re.findall(rf"\b{RULE}\b", text)
 
 
-def _said() -> Iterator[str]:
-    """Yield what the agent logs, as far as it is written down as text."""
+def _logged() -> Iterator[str]:
+    """Yield the log messages that are literals in the code."""
     for part in ("agent", "checks", "engine", "web"):
         source = "\n".join(path.read_text() for path in (ROOT / "vipagent" / part).glob("*.py"))
         for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.Call(
                     func=ast.Attribute(value=ast.Name(id="log" | "Log"), attr=level),
-                    args=[ast.Constant(value=str(said)), *_],
-                ) if level in LOGGING and not said.startswith("%"):
-                    yield said
+                    args=[ast.Constant(value=str(message)), *_],
+                ) if level in LOGGING and not message.startswith("%"):
+                    yield message
 
 
 def test_the_tests_that_show_what_an_attacker_cannot_do_are_there() -> None:

@@ -42,7 +42,7 @@ def main() -> None:
 @_tor
 def up(name: str, standby: str, tor: str) -> None:
     """Start a lab, which runs until `down`."""
-    show(_told(begin, Plan(name, Standby(standby), Tor(tor))))
+    show(_or_exit(begin, Plan(name, Standby(standby), Tor(tor))))
 
 
 @main.command()
@@ -56,7 +56,7 @@ def down(name: str) -> None:
 @_name
 def status(name: str) -> None:
     """Show the serving nodes and the paths of all VIPs."""
-    show(_told(running, name))
+    show(_or_exit(running, name))
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -65,7 +65,7 @@ def status(name: str) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def shell(name: str, machine: str, command: tuple[str, ...]) -> None:
     """Open a shell on MACHINE, or run COMMAND there: `shell tor1 birdc show route`."""
-    words = shell_on(_told(running, name), machine, command)
+    words = shell_on(_or_exit(running, name), machine, command)
     os.execvp(words[0], words)
 
 
@@ -75,10 +75,10 @@ def shell(name: str, machine: str, command: tuple[str, ...]) -> None:
 @click.argument("scenarios", nargs=-1, required=True, type=click.Choice(["all", *BY_NAME]), metavar="NAME...")
 def scenario(name: str, runs: int, scenarios: tuple[str, ...]) -> None:
     """Run scenarios by name, or `all`, in a running lab; `scenarios` lists them."""
-    lab = _told(running, name)
+    lab = _or_exit(running, name)
     chosen = SCENARIOS if "all" in scenarios else [BY_NAME[name] for name in scenarios]
     for one in [one for one in chosen for _ in range(runs)]:
-        tell(lab.plan, measure(lab, one))
+        print_result(lab.plan, measure(lab, one))
 
 
 @main.command(name="scenarios")
@@ -120,9 +120,9 @@ def show(lab: Lab) -> None:
     CONSOLE.print(shown)
 
 
-def tell(planned: Plan, run: Measured) -> None:
+def print_result(planned: Plan, run: Measured) -> None:
     """Print the result of a run."""
-    figure = table.in_words(run.bound, run.figure, run.noticed, run.lost)
+    figure = table.format_figure(run.bound, run.figure, run.noticed, run.lost)
     rest = f"answered by {', '.join(sorted(run.answered))}; {run.returning_lost} lost on return"
     click.echo(f"{planned.name} {run.scenario.name}: {figure} (to reach: {run.bound.words}); {rest}")
     for failure in run.failures:
@@ -135,11 +135,11 @@ def _measured(jobs: Sequence[Job]) -> list[Measured]:
         planned = {future: lab for future, (lab, _) in zip(futures, jobs, strict=True)}
         for future in as_completed(futures):
             measured.append(future.result())
-            tell(planned[future], measured[-1])
+            print_result(planned[future], measured[-1])
     return measured
 
 
-def _told(call: Callable[[Any], Lab], argument: object) -> Lab:
+def _or_exit(call: Callable[[Any], Lab], argument: object) -> Lab:
     """Call a function, and print errors without a traceback."""
     try:
         return call(argument)

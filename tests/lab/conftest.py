@@ -18,7 +18,7 @@ def report(request: pytest.FixtureRequest) -> list[tuple[Plan, Measured]]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print one line for each run of a scenario."""
     for plan, run in config.stash.get(MEASURED, []):
-        figure = table.in_words(run.bound, run.figure, run.noticed, run.lost)
+        figure = table.format_figure(run.bound, run.figure, run.noticed, run.lost)
         terminalreporter.write_line(
             f"{plan.standby:4} {plan.tor:4} {run.scenario.name:20} {figure:30} "
             f"to reach: {run.bound.words:28} return: {run.returning_lost} lost"

@@ -147,9 +147,9 @@ def stop_service(lab: Lab) -> float:
     command = lab.balancers[BYSTANDER].command("maintenance", "on", plan.SERVICE)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as operator:
         assert operator.stdout is not None
-        said = operator.stdout.readline()
+        line = operator.stdout.readline()
         written = time.time()
-    assert "in maintenance" in said, said
+    assert "in maintenance" in line, line
     return written
 
 

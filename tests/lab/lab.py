@@ -89,17 +89,17 @@ class Lab:
         """Wait until each node serves, announces and has registered exactly its own VIPs."""
         why = ""
 
-        def steady() -> bool:
+        def converged() -> bool:
             nonlocal why
-            why = self.unsteady()
+            why = self.deviation()
             return not why
 
         try:
-            self.wait_until("all is steady", steady, within)
+            self.wait_until("the lab has converged", converged, within)
         except AssertionError as error:
             raise AssertionError(f"{why}; {error}") from None
 
-    def unsteady(self) -> str:
+    def deviation(self) -> str:
         """Return the deviations from the steady state; empty if there are none."""
         serving = self.probes.serving()
         paths = self.paths()
@@ -110,11 +110,11 @@ class Lab:
             if paths.get(vip, {}).keys() != self._announcers(owner):
                 return f"{vip} is announced to agg1 by {paths.get(vip)}"
             if serving.get(vip) != owner and self.plan.standby is not Standby.MED_ALONE:
-                return f"{vip} is served by {serving.get(vip) or 'nobody, or not by one alone'}"
+                return f"{vip} is served by {serving.get(vip) or 'no node, or by several'}"
         return ""
 
     def paths(self) -> dict[str, dict[str, int]]:
-        """Return, for each VIP that agg1 knows, the length of the AS path by each ToR."""
+        """Return, for each VIP at agg1, the length of the AS path through each ToR."""
         agg1 = self.switches["agg1"]
         assert isinstance(agg1, BirdSwitch)
         tors = {tor.name for tor in plan.TORS}
@@ -126,13 +126,13 @@ class Lab:
         }
 
     def report(self, since: Marks | None = None) -> str:
-        """Return what the agents and the switches have logged, by default the last of it."""
-        said = {log: (since or {}).get(log, 0) for log in self._logs()}
-        lasts = {log.name: "\n".join(read(log, start).splitlines()[-LINES:]) for log, start in said.items()}
+        """Return the logs of agents and switches since some marks; default: their last lines."""
+        starts = {log: (since or {}).get(log, 0) for log in self._logs()}
+        lasts = {log.name: "\n".join(read(log, start).splitlines()[-LINES:]) for log, start in starts.items()}
         return "\n".join(f"--- {name}:\n{text}" for name, text in lasts.items())
 
     def marks(self) -> Marks:
-        """Return how much everybody has logged so far."""
+        """Return the size of each log."""
         return {log: log.stat().st_size for log in self._logs() if log.exists()}
 
     def _logs(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Run one scenario on a lab, and measure what the clients see of it."""
+"""Run one scenario on a lab, and measure its effect on the clients."""
 
 import time
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from tests.servers.realtime import realtime_priority
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run of a scenario has shown. All times in seconds."""
+    """Result of one run of a scenario. All times are in seconds."""
 
     scenario: Scenario
     standby: Standby
     noticed: float
-    """From the act until the agent had noticed, if the scenario says how; else 0."""
+    """Time from the fault to its detection by the agent, if the scenario defines it; otherwise 0."""
     figure: float
-    """How long the VIP that was hit most was unserved; or, if all are to go, how long the last one stayed."""
+    """Longest time that a VIP was unserved; if all must be withdrawn, time until the last one was."""
     lost: int
     """Lost packets of the most affected VIP."""
     returning: float

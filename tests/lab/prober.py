@@ -81,7 +81,7 @@ def listen(path: Path) -> socket.socket:
     return server
 
 
-def tell(server: socket.socket, flows: dict[str, Flow]) -> None:
+def send_runs(server: socket.socket, flows: dict[str, Flow]) -> None:
     """Send the runs of all VIPs to the next client."""
     connection, _ = server.accept()
     seen = {vip: [astuple(run) for run in flow.runs] for vip, flow in flows.items()}
@@ -104,7 +104,7 @@ def probe(path: Path, vips: list[str]) -> None:
             if isinstance(key.data, Flow):
                 key.data.receive()
             else:
-                tell(server, flows)
+                send_runs(server, flows)
         while due <= time.monotonic():
             due += PERIOD
             for flow in flows.values():

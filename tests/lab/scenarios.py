@@ -22,7 +22,7 @@ class Served(Enum):
 
     SAME = "the victim, as before"
     OTHERS = "the others"
-    NOBODY = "nobody, nor any other VIP"
+    NOBODY = "no node, for all VIPs"
 
 
 @dataclass(frozen=True, slots=True)

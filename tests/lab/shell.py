@@ -1,4 +1,4 @@
-"""A shell on one of the lab's machines, in which the tools know where they are."""
+"""A shell on one of the lab's machines, with `birdc`, `vtysh` and `vipagent` configured for it."""
 
 from pathlib import Path
 

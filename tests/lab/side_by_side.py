@@ -1,4 +1,4 @@
-"""Several labs at once, each measured by a separate process: most of their time is waiting."""
+"""Several labs in parallel, each measured by a separate process, which mostly waits."""
 
 import secrets
 import signal
@@ -19,15 +19,15 @@ Job = tuple[Plan, str]
 
 @contextmanager
 def side_by_side(jobs: Sequence[Job]) -> Iterator[list[Future[Measured]]]:
-    """Start a lab for each plan, and let each go through its jobs in their order.
+    """Start a lab for each plan, and run its jobs in order.
 
     Yields:
-        What comes of each job. All labs are gone in the end, whatever the jobs do.
+        The future result of each job. All labs are removed at the end, even if jobs fail.
     """
     with ExitStack() as stack:
         pools = {}
         for planned in dict.fromkeys(planned for planned, _ in jobs):
-            pool = pools[planned] = ProcessPoolExecutor(1, get_context("spawn"), _undisturbed)
+            pool = pools[planned] = ProcessPoolExecutor(1, get_context("spawn"), _ignore_sigint)
             stack.callback(pool.shutdown)
             stack.callback(Lab(planned).down)  # ends what the process waits for
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
@@ -39,15 +39,15 @@ def unique(standby: Standby, tor: Tor, number: int = 1) -> Plan:
     return Plan(f"{standby}{tor}{number}-{secrets.token_hex(3)}", standby, tor)
 
 
-def _undisturbed() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever has started us takes the lab down
+def _ignore_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process takes the lab down
 
 
 def _measure(planned: Plan, scenario: str) -> Measured:
     """Run a scenario on this process's lab, which the first call starts."""
-    return measure(_begun(planned), BY_NAME[scenario])
+    return measure(_started_lab(planned), BY_NAME[scenario])
 
 
 @cache
-def _begun(planned: Plan) -> Lab:
+def _started_lab(planned: Plan) -> Lab:
     return begin(planned)

@@ -13,14 +13,14 @@ from tests.servers.zookeeper import FLAGS, class_path
 
 PORT = 2181
 TICK = 500
-"""Milliseconds. A session's end is rounded up to the next tick."""
+"""Milliseconds. The end of a session is rounded up to the next tick."""
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 ASK = "exec 3<>/dev/tcp/{host}/{port} && printf {word} >&3 && cat <&3"
 EPHEMERAL = re.compile(rf"/service/{plan.SERVICE}/(\S+)")
 
 
 class Store:
-    """One ZooKeeper server, whose data outlive it."""
+    """One ZooKeeper server, which keeps its data after an exit."""
 
     def __init__(self, network: Network, directory: Path) -> None:
         settings = {
@@ -52,5 +52,5 @@ class Store:
         command = self._network.inside("store", ["bash", "-c", script])
         try:
             return subprocess.run(command, capture_output=True, text=True, check=False, timeout=2).stdout
-        except subprocess.TimeoutExpired:  # it has accepted the connection, and does not serve yet
+        except subprocess.TimeoutExpired:  # it accepts connections, but does not reply yet
             return ""

@@ -1,4 +1,4 @@
-"""The switches: BIRD, or FRR as a ToR. One BGP session a cable carries IPv4 and IPv6 routes."""
+"""The switches: BIRD, or FRR as a ToR. One BGP session per link carries IPv4 and IPv6 routes."""
 
 import shutil
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ class Switch(ABC):
         machine: the machine.
         network: the network with its namespace.
         directory: directory of its files.
-        multipath: whether it spreads packets over routes that are equally good.
+        multipath: whether it spreads packets over equally good routes.
     """
 
     def __init__(self, machine: Machine, network: Network, directory: Path, multipath: bool) -> None:
@@ -43,7 +43,7 @@ class Switch(ABC):
 
     @property
     def log(self) -> Path:
-        """Where it notes every change of a route, with microseconds."""
+        """Log of all route changes, with microseconds."""
         return self.directory / f"{self.machine.name}.log"
 
     @abstractmethod
@@ -108,8 +108,8 @@ class FrrSwitch(Switch):
         own.mkdir(exist_ok=True)
         self.log.touch()
         for place in (own, self.log):
-            shutil.chown(place, "frr", "frr")  # as whom it runs
-        # By default the kernel gets a route 10 ms after it was announced, and what comes in between is lost.
+            shutil.chown(place, "frr", "frr")  # its user
+        # By default a route is installed 10 ms after it was announced; packets in between are lost.
         (own / "zebra.conf").write_text(f"hostname {self.machine.name}\nzebra work-queue 0\n")
         (own / "bgpd.conf").write_text("".join(f"{line}\n" for line in self._configuration()))
         for program in ("zebra", "bgpd"):

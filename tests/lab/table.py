@@ -28,17 +28,17 @@ def table(runs: Sequence[Measured]) -> str:
 
 
 def write(runs: Sequence[Measured], what: str) -> None:
-    """Put the table in its place in the page, with a line that says what was measured."""
+    """Write the table to the page, below a line that describes the measurement."""
     PLACE.write(f"{what}\n\n{table(runs)}")
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: `14 ms`, `6.05 s`."""
+    """Format a time: `14 ms`, `6.05 s`."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def in_words(bound: Bound, figure: float, noticed: float, lost: float) -> str:
-    """Return one figure as the table has it."""
+def format_figure(bound: Bound, figure: float, noticed: float, lost: float) -> str:
+    """Format one figure for the table."""
     packets = f"{lost:.0f} lost"
     if bound == NO_LOSS:
         return packets if not lost else f"{packets} ({duration(figure)})"
@@ -54,7 +54,7 @@ def _cells(scenario: Scenario, runs: Sequence[Measured]) -> Iterator[str]:
             [median(getattr(run, name) for run in of) for name in ("figure", "noticed", "lost")] if of else []
         )
         yield bound.words
-        yield in_words(bound, *figures) if of else ""
+        yield format_figure(bound, *figures) if of else ""
 
 
 def _returns(runs: Sequence[Measured]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A lab comes as a whole, goes as a whole, and leaves others alone."""
+"""A lab is started and removed completely, and does not affect others."""
 
 from collections.abc import Iterator
 
@@ -41,12 +41,12 @@ def test_a_second_lab_of_the_same_name_is_rejected_and_the_first_one_stays(lab: 
     assert lab.network.exists()
 
 
-def test_nobody_finds_a_lab_that_is_not_there(lab: Lab) -> None:
+def test_a_lab_that_does_not_exist_is_reported(lab: Lab) -> None:
     with pytest.raises(FileNotFoundError, match="python -m tests\\.lab up"):
         running(lab.plan.name)
 
 
-def test_every_cable_has_two_ends_and_every_end_its_address() -> None:
+def test_every_link_has_two_ends_with_unique_addresses() -> None:
     ends = [link.end(machine) for link in plan.LINKS for machine in (link.upper, link.lower)]
     assert len({end.ipv4 for end in ends}) == len({end.ipv6 for end in ends}) == 2 * len(plan.LINKS)
     assert managed("lb1").peer("lb1") == plan.MANAGEMENT

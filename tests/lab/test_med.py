@@ -1,4 +1,4 @@
-"""MED decides on the first switch alone: the article's own failure."""
+"""MED is compared only by the first switch, so it is not sufficient without `prepend`."""
 
 from collections.abc import Iterator
 

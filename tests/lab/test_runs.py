@@ -1,4 +1,4 @@
-"""What follows from what a prober has seen."""
+"""Statistics of a prober's runs."""
 
 import pytest
 
@@ -7,18 +7,18 @@ from tests.lab.runs import LOST, Run, add, last_answer, outage, serving
 PERIOD = 0.005
 
 
-def runs(*fates: tuple[str, int], since: float = 100.0) -> list[Run]:
-    """Return the runs of packets with these fates."""
+def runs(*outcomes: tuple[str, int], since: float = 100.0) -> list[Run]:
+    """Return the runs for these outcomes and numbers of packets."""
     made: list[Run] = []
     sent = since
-    for by, count in fates:
+    for by, count in outcomes:
         for _ in range(count):
             add(made, by, sent)
             sent += PERIOD
     return made
 
 
-def test_runs_are_as_long_as_their_packets_share_a_fate() -> None:
+def test_a_run_has_consecutive_packets_with_the_same_outcome() -> None:
     assert [(run.by, run.count) for run in runs(("lb1", 3), (LOST, 2), ("lb2", 1))] == [
         ("lb1", 3),
         (LOST, 2),

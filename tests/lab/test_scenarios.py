@@ -12,7 +12,7 @@ from tests.lab.side_by_side import Job, side_by_side, unique
 
 PLANS = tuple(unique(standby, tor) for standby in (Standby.COLD, Standby.HOT) for tor in Tor)
 JOBS = tuple((planned, scenario.name) for scenario in SCENARIOS for planned in PLANS)
-"""In this order, so that no test waits for more than its own scenario."""
+"""Ordered by scenario, so that each test waits only for its own one."""
 Futures = dict[Job, Future[Measured]]
 
 

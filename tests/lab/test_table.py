@@ -1,11 +1,11 @@
-"""How the table says what was measured."""
+"""Format of the table of measurements."""
 
 import pytest
 
 from tests.lab.measure import Measured
 from tests.lab.plan import Standby
 from tests.lab.scenarios import BY_NAME, NO_LOSS, SCENARIOS, Bound
-from tests.lab.table import in_words, table
+from tests.lab.table import format_figure, table
 from vipagent.testing.slowness import VARIABLE
 
 NOTICED = Bound("detection + 100 ms", 0.1, noticed=True)
@@ -28,7 +28,7 @@ def measured(name: str, figure: float, lost: int, standby: Standby = Standby.COL
     ],
 )
 def test_a_figure_as_text(bound: Bound, figure: float, noticed: float, lost: int, words: str) -> None:
-    assert in_words(bound, figure, noticed, lost) == words
+    assert format_figure(bound, figure, noticed, lost) == words
 
 
 def test_the_table_has_medians() -> None:
@@ -48,7 +48,7 @@ def test_a_repair_can_have_its_row() -> None:
 
 
 def test_what_is_worse_than_a_busy_machine_explains_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "2")  # what is measured goes first, so a slow machine excuses no more
+    monkeypatch.setenv(VARIABLE, "2")  # measurements have real-time priority, so the bounds are not scaled
     assert not measured("crash", 7.6, 1520).failures
     assert measured("crash", 7.7, 1540).failures
     assert not measured("store-cut-30", 0.19, 38).failures

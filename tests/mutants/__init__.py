@@ -1,1 +1,1 @@
-"""Mutation testing of what decides: the core, the engine, ExaBGP's conversation and the store layer."""
+"""Mutation testing of the decision logic: core, engine, ExaBGP's API and the store layer."""

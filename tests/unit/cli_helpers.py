@@ -79,7 +79,7 @@ def operate(*arguments: str) -> int:
     return vipagent(*arguments, "--hosts", "store.example:1")
 
 
-def meanwhile(action: Callable[[], None], site: Site) -> threading.Thread:
+def run_during_session(action: Callable[[], None], site: Site) -> threading.Thread:
     """Run an action once a command has opened its session."""
 
     def wait() -> None:

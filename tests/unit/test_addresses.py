@@ -42,7 +42,7 @@ async def main():
             addresses.TIME_LIMIT = 0.3
         else:
             retry = lambda _: loopback.retry()
-            await {"add": loopback.want, "retry": retry, "remove": loopback.remove}[verb](vips)
+            await {"add": loopback.set_desired, "retry": retry, "remove": loopback.remove}[verb](vips)
         done = sorted(before ^ loopback.added)
         outcome[name] = {"done": done, "missing": sorted(loopback.missing), "there": NOW()}
     loaded = [name for name in sys.modules if name.startswith("pyroute2")]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli_helpers import Site, meanwhile, operate, site, vipagent
+from tests.unit.cli_helpers import Site, operate, run_during_session, site, vipagent
 from vipagent.store.layout import Kind
 from vipagent.store.records import Maintenance, VipState
 
@@ -59,7 +59,7 @@ def test_list_shows_foreign_keys_and_skips_invalid_ones(
 def test_wait_returns_when_the_node_announces_nothing(site: Site) -> None:
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
-    drained = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
+    drained = run_during_session(lambda: site.state("node1", {VIP: AWAY}), site)
     assert operate("maintenance", "on", "apex", "--node", "node1", "--wait", "--timeout", "10") == 0
     drained.join()
 
@@ -67,7 +67,7 @@ def test_wait_returns_when_the_node_announces_nothing(site: Site) -> None:
 def test_wait_for_a_service_waits_for_all_nodes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site.state("node1", {VIP: OWN})
     site.state("node2", {VIP: VipState("hot-standby", 1)})
-    half = meanwhile(lambda: site.state("node1", {VIP: AWAY}), site)
+    half = run_during_session(lambda: site.state("node1", {VIP: AWAY}), site)
     assert operate("maintenance", "on", "apex", "--wait", "--timeout", "2") == 1
     half.join()
     assert capsys.readouterr().err == f"still announced after 2 s: {VIP}: node2, rank 1 (hot-standby)\n"

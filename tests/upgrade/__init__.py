@@ -1,1 +1,1 @@
-"""Earlier versions beside the present one, taken from the history of this repository."""
+"""Tests with an earlier version from the history of this repository."""

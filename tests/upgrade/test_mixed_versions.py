@@ -1,6 +1,6 @@
-"""A pool of two versions: 0.1.0 beside the present one, node by node to it, and one node back.
+"""A pool with two versions: upgraded from 0.1.0 node by node, then one node is downgraded.
 
-Each version tells the same of all nodes, and that is true; no packet is lost for it.
+Both versions report the same correct state of all nodes, and no packet is lost.
 """
 
 import json
@@ -32,11 +32,11 @@ from vipagent.store.records import RECORD_VERSION
 
 VERSION = "0.1.0"
 IGNORED = ("ignored in the store", "ignoring unknown entries in the store")
-"""Log message of each version about entries that it does not know."""
+"""Log message of each version about unknown entries."""
 OPERATOR = "lb2"
-"""Where the status is asked for."""
+"""The machine that runs `vipagent status`."""
 BASELINE = ROOT / "tests" / "baseline" / "README.md"
-"""It names the commit of each version."""
+"""Contains the commit of each version."""
 RECORDS = f"""
 import json
 from kazoo.client import KazooClient
@@ -46,22 +46,22 @@ state = "/exabgp/state/{plan.SERVICE}"
 values = {{node: store.get(state + "/" + node)[0] for node in store.get_children(state)}}
 print(json.dumps({{node: json.loads(value) for node, value in values.items()}}))
 """
-"""Prints the record of each node."""
+"""Prints the record of each node as JSON."""
 Program = Sequence[str]
 
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """The earlier version out of the repository, for this very interpreter and its libraries."""
+    """The earlier version from the repository, with this interpreter and its libraries."""
     named = re.search(rf"\| `{re.escape(VERSION)}` \| commit (\w+) ", BASELINE.read_text())
-    assert named, f"{BASELINE} names no commit for {VERSION}"
+    assert named, f"{BASELINE} has no commit for {VERSION}"
     source = tmp_path_factory.mktemp("earlier")
     git = ["git", "-C", str(ROOT), "archive", named[1], "vipagent", "backends", "setup.cfg"]
     archive = subprocess.run(git, capture_output=True, check=False)
     if archive.returncode:
         pytest.fail(
             f"{VERSION} is taken from the project's own repository, and {ROOT} has no commit {named[1]}: "
-            f"run this test in a whole clone of it. {archive.stderr.decode().strip()}"
+            f"run this test in a full clone. {archive.stderr.decode().strip()}"
         )
     subprocess.run(["tar", "-x", "-C", str(source)], input=archive.stdout, check=True)
     _describe(source)
@@ -70,7 +70,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 def _describe(source: Path) -> None:
-    """Write what an installation would, so that its own backends are found before the present ones."""
+    """Write the metadata of an installation, so that its backends are found first."""
     setup = ConfigParser()
     setup.read(source / "setup.cfg")
     described = source / f"vipagent-{VERSION}.dist-info"
@@ -81,18 +81,18 @@ def _describe(source: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a status says, without reasons, times, and the past."""
+class Status:
+    """Contents of a status, without details, times and events."""
 
     vips: dict[str, tuple[bool, str | None, list[tuple[str, int, str]]]]
-    """Whether it is registered, its owner, and who announces it: node, rank, reason."""
+    """Whether it is registered, its owner, and its announcements: node, rank, reason."""
     nodes: dict[str, tuple[str, int]]
-    """State, and neighbours."""
+    """State and number of neighbours."""
     maintenance: object = None
     ignored: int = 0
 
     @classmethod
-    def by(cls, status: Mapping[str, Any]) -> "Said":
+    def by(cls, status: Mapping[str, Any]) -> "Status":
         """Parse the JSON."""
         return cls(
             {
@@ -109,8 +109,8 @@ class Said:
         )
 
     @classmethod
-    def of_pool(cls, away: str) -> "Said":
-        """Return what must be said while all nodes serve what they own, but one that is in maintenance."""
+    def of_pool(cls, away: str) -> "Status":
+        """Return the expected status: all nodes serve their own VIPs, except one in maintenance."""
         takers = [(node, 1, "takeover") for node in plan.VIPS if node != away]
         return cls(
             {
@@ -121,7 +121,7 @@ class Said:
         )
 
     def announced(self) -> dict[str, tuple[bool, set[str]]]:
-        """Return, of each VIP, whether it is registered, and the switches that it is announced to."""
+        """Return whether each VIP is registered, and the switches that it is announced to."""
         return {
             vip: (registered, {plan.uplink(node).upper for node, *_ in by})
             for vip, (registered, _, by) in self.vips.items()
@@ -129,34 +129,36 @@ class Said:
 
 
 class Pool:
-    """A lab whose nodes run the earlier version or the present one."""
+    """A lab whose nodes run the earlier or the current version."""
 
     def __init__(self, lab: Lab, earlier: Program) -> None:
         self.lab = lab
         self.earlier = earlier
         self._measured = time.time()
-        """Until when packets have been counted."""
+        """End of the last interval in which packets were counted."""
 
     def agree(self, away: str = "") -> None:
-        """Wait until both versions say the same, to the last word, and that is true."""
-        wanted, said = Said.of_pool(away), {}
+        """Wait until both versions report exactly the same, and that is the actual state."""
+        expected, reported = Status.of_pool(away), {}
 
         def agreed() -> bool:
-            said["in fact"] = self._announced()
-            said["earlier"], said["present"] = map(self._status, (self.earlier, VIPAGENT))
-            told = Said.by(said["present"])
+            reported["actual"] = self._announced()
+            reported["earlier"], reported["current"] = map(self._status, (self.earlier, VIPAGENT))
+            current = Status.by(reported["current"])
             return (
-                said["earlier"] == said["present"] and told == wanted and said["in fact"] == told.announced()
+                reported["earlier"] == reported["current"]
+                and current == expected
+                and reported["actual"] == current.announced()
             )
 
         try:
-            self.lab.wait_until("both versions say what is true", agreed)
+            self.lab.wait_until("both versions report the actual state", agreed)
         except AssertionError as error:
-            raise AssertionError(f"{json.dumps(said, default=str)}; {error}") from None
+            raise AssertionError(f"{json.dumps(reported, default=str)}; {error}") from None
         assert self._records() == {node: self._written_by(node) for node in plan.VIPS}
 
     def end_agent(self, node: str, program: Program, number: signal.Signals) -> None:
-        """End the agent alone: ExaBGP starts the other version."""
+        """End only the agent; ExaBGP starts the other version."""
         balancer = self.lab.balancers[node]
         before = balancer.agent()
         balancer.install(program)
@@ -186,21 +188,21 @@ class Pool:
         worst = max(outages, key=lambda vip: outages[vip].longest)
         assert outages[worst].longest <= NO_LOSS.tolerated, f"{worst}: {outages[worst]}\n{self.lab.report()}"
 
-    def complaints(self) -> list[str]:
-        """Return what agents have logged about entries of the store that they cannot make sense of."""
+    def ignored_entries(self) -> list[str]:
+        """Return the log lines about unknown entries in the store."""
         logs = [balancer.log for balancer in self.lab.balancers.values()]
         return [
             line for log in logs for line in read(log).splitlines() if any(text in line for text in IGNORED)
         ]
 
     def _status(self, program: Program) -> dict[str, Any]:
-        """Return what a version's command says."""
-        said = self.lab.balancers[OPERATOR].vipagent("status", plan.SERVICE, "--json", program=program)
-        [service] = json.loads(said)
+        """Return the output of a version's `vipagent status`."""
+        output = self.lab.balancers[OPERATOR].vipagent("status", plan.SERVICE, "--json", program=program)
+        [service] = json.loads(output)
         return dict(service)
 
     def _announced(self) -> dict[str, tuple[bool, set[str]]]:
-        """Return, of each VIP, whether it is registered, and the switches by which the fabric has it."""
+        """Return whether each VIP is registered, and the switches that announce it."""
         registered, paths = self.lab.store.registered(), self.lab.paths()
         return {vip: (vip in registered, set(paths.get(vip, {}))) for vip in plan.OWNERS}
 
@@ -216,14 +218,14 @@ class Pool:
 
 @pytest.fixture
 def pool(earlier: Program) -> Iterator[Pool]:
-    """Three nodes of the earlier version, settled."""
+    """Three nodes of the earlier version, after `settle`."""
     lab = begin(unique(Standby.COLD, Tor.BIRD), earlier)
     yield Pool(lab, earlier)
     lab.down()
 
 
-def test_a_pool_is_upgraded_node_by_node_and_one_node_goes_back(pool: Pool) -> None:
-    """In each of the ways that docs/operations/upgrade.md names."""
+def test_a_pool_is_upgraded_node_by_node_and_one_node_is_downgraded(pool: Pool) -> None:
+    """Uses each procedure of docs/operations/upgrade.md."""
     pool.agree()
     with pool.changing():
         pool.end_agent("lb1", VIPAGENT, signal.SIGTERM)
@@ -233,4 +235,4 @@ def test_a_pool_is_upgraded_node_by_node_and_one_node_goes_back(pool: Pool) -> N
         pool.end_agent("lb3", VIPAGENT, signal.SIGKILL)
     with pool.changing():
         pool.restart_exabgp("lb1", pool.earlier)
-    assert pool.complaints() == []
+    assert pool.ignored_entries() == []

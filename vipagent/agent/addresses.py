@@ -37,7 +37,7 @@ class Loopback:
         """VIPs that the last child did not report, with the error: their last known state applies."""
         self._one_at_a_time = asyncio.Lock()
 
-    async def want(self, vips: Collection[str]) -> None:
+    async def set_desired(self, vips: Collection[str]) -> None:
         """Set the desired VIPs and add the missing ones; log each error once per VIP."""
         async with self._one_at_a_time:
             await self._add(vips, set(vips) - self.added)
@@ -58,7 +58,7 @@ class Loopback:
         for vip, error in {**answers.failed, **answers.none}.items():
             _log_failure("cannot remove address", vip, error)
 
-    async def _add(self, wanted: Collection[str], vips: Collection[str]) -> None:
+    async def _add(self, desired: Collection[str], vips: Collection[str]) -> None:
         answers = await _change("add", vips)
         missing, unanswered = self.missing, self.unanswered
         self.added |= answers.done
@@ -73,8 +73,8 @@ class Loopback:
                 _log_failure(
                     "cannot check whether the address exists, keeping the last known state", vip, error
                 )
-        doubted = missing.keys() | unanswered.keys()
-        for vip in sorted((doubted - self.missing.keys() - self.unanswered.keys()) & set(wanted)):
+        unconfirmed = missing.keys() | unanswered.keys()
+        for vip in sorted((unconfirmed - self.missing.keys() - self.unanswered.keys()) & set(desired)):
             log.info("address exists", extra={"fields": {"vip": vip}})
 
 

@@ -33,11 +33,11 @@ RETRY_AFTER_ERROR = 1.0
 
 
 class Inbox:
-    """A `Listener` that hands over on the loop, in order, at most the latest snapshot of each directory.
+    """A `Listener` that delivers events on the loop, in order; of each directory only the latest snapshot.
 
     Args:
         loop: the agent's loop.
-        on_session: called on the loop with the session's state and what there is to say about it.
+        on_session: called on the loop with the session's state and its details.
         on_snapshot: called on the loop with a directory and its entries.
     """
 
@@ -54,13 +54,13 @@ class Inbox:
         self._waiting: deque[tuple[StoreState, str] | tuple[Directory, Snapshot]] = deque()
 
     def session(self, state: StoreState, detail: str) -> None:
-        """Hand over the session's state; called on any thread."""
+        """Deliver the session's state; called on any thread."""
         with self._lock:
             self._waiting.append((state, detail))
         self._wake()
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Hand over a directory; called on any thread."""
+        """Deliver a snapshot of a directory; called on any thread."""
         with self._lock:
             for waiting in [item for item in self._waiting if item[0] == directory]:
                 self._waiting.remove(waiting)
@@ -68,7 +68,7 @@ class Inbox:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:

@@ -47,7 +47,7 @@ class NonBlockingHandler(logging.Handler):
             if self._lost:
                 self._send_count()
             self.send(record.levelno, line, 0 if self._lost else ROOM_TIMEOUT)
-        except Exception:  # noqa: BLE001 - nothing that is logged, and nobody who reads it, may stop the agent
+        except Exception:  # noqa: BLE001 - an error while logging must not stop the agent
             self._lost += 1
 
     def _send_count(self) -> None:

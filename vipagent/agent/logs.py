@@ -21,18 +21,18 @@ BARE = "{level} {text}"
 
 def configure(settings: LogSettings) -> None:
     """Configure logging by validated settings; may be called repeatedly."""
-    outlets: list[NonBlockingHandler] = [StderrHandler()]
-    outlets[0].setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(DATED))
+    handlers: list[NonBlockingHandler] = [StderrHandler()]
+    handlers[0].setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(DATED))
     if settings.syslog_facility is not None:
-        outlets.append(SyslogHandler(settings.syslog_facility))
-        outlets[1].setFormatter(TextFormatter(BARE))
+        handlers.append(SyslogHandler(settings.syslog_facility))
+        handlers[1].setFormatter(TextFormatter(BARE))
     root = logging.getLogger()
     root.setLevel(settings.log_level.upper())
     for old in [handler for handler in root.handlers if isinstance(handler, NonBlockingHandler)]:
         root.removeHandler(old)
         old.close()
-    for outlet in outlets:
-        root.addHandler(outlet)
+    for handler in handlers:
+        root.addHandler(handler)
 
 
 class TextFormatter(logging.Formatter):

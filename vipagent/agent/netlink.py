@@ -58,5 +58,5 @@ def _is_local(netlink: IPRoute, address: str) -> bool:
 
 
 if __name__ == "__main__":
-    for said in change(sys.argv[1], sys.argv[2:]):
-        print(said, flush=True)
+    for line in change(sys.argv[1], sys.argv[2:]):
+        print(line, flush=True)

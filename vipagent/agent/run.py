@@ -93,7 +93,7 @@ async def _main(
 ) -> None:
     config, backend = await _start(load, changes, reader, writer, stop)
     logs.configure(config.log)
-    await _Runtime(Agent(config, backend, reader, writer), load, changes).live(config)
+    await _Runtime(Agent(config, backend, reader, writer), load, changes).run(config)
 
 
 async def _start(
@@ -120,12 +120,12 @@ class _Runtime:
         self._loopback = addresses.Loopback()
         self._status_server = StatusServer(agent)
 
-    async def live(self, config: AgentConfig) -> None:
+    async def run(self, config: AgentConfig) -> None:
         """Run the agent; its addresses exist before the first announcement until after the last one."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._agent.stop)
         self._watchdog.start(config.watchdog)
-        await self._loopback.want(_on_loopback(config))
+        await self._loopback.set_desired(_on_loopback(config))
         self._agent.addresses_missing(self._loopback.missing)
         self._status_server.listen_on(config.listen)
         tasks = [self._loop.create_task(self._reload()), self._loop.create_task(self._retry_addresses())]
@@ -167,7 +167,7 @@ class _Runtime:
             await self._changes.reload_requested.wait()
             self._changes.reading()
             try:
-                await self._take(await self._load())
+                await self._apply(await self._load())
             except (ConfigError, ValueError) as error:
                 self._agent.counters.refused()
                 for line in str(error).splitlines():
@@ -178,21 +178,21 @@ class _Runtime:
                 self._agent.counters.reloaded()
                 log.info("reloaded")
 
-    async def _take(self, config: AgentConfig) -> None:
+    async def _apply(self, config: AgentConfig) -> None:
         """Apply a configuration: add new addresses before, and remove old ones after their withdrawals."""
         self._agent.check(config)
-        wanted = _on_loopback(config)
+        desired = _on_loopback(config)
         before = self._loopback.missing
-        await self._loopback.want(wanted)
+        await self._loopback.set_desired(desired)
         self._agent.addresses_missing({**before, **self._loopback.missing})
         self._agent.reconfigure(config)
         self._agent.addresses_missing(self._loopback.missing)
         self._status_server.listen_on(config.listen)
         logs.configure(config.log)
         self._watchdog.start(config.watchdog)
-        gone = self._loopback.added - wanted
-        if gone and await self._agent.wait_flushed(FLUSH_TIMEOUT):
-            await self._loopback.remove(gone)
+        obsolete = self._loopback.added - desired
+        if obsolete and await self._agent.wait_flushed(FLUSH_TIMEOUT):
+            await self._loopback.remove(obsolete)
 
 
 def _on_loopback(config: AgentConfig) -> frozenset[str]:

@@ -18,28 +18,28 @@ class HttpCheck:
     """Succeeds if a GET request returns status 2xx or 3xx in time; redirects are not followed.
 
     Args:
-        asked: the URL.
+        target: the URL.
         timeout: in seconds, from the connection to the end of the headers.
         verify: verification of the certificate for `https`, with the system's authorities.
     """
 
-    def __init__(self, asked: Target, timeout: float, verify: Verify = Verify.YES) -> None:
-        self._asked = asked
+    def __init__(self, target: Target, timeout: float, verify: Verify = Verify.YES) -> None:
+        self._target = target
         self._time_limit = timeout
-        self._tls = partial(system_context, verify) if asked.scheme == "https" else unencrypted
+        self._tls = partial(system_context, verify) if target.scheme == "https" else unencrypted
         headers = {
-            "Host": asked.authority,
+            "Host": target.authority,
             "User-Agent": f"vipagent/{__version__}",
             "Accept": "*/*",
             "Connection": "close",
         }
-        self._request = Request("GET", asked.path, headers)
+        self._request = Request("GET", target.path, headers)
 
     async def run(self) -> CheckOutcome:
         """Send one request."""
-        return await attempt(self._asked.url, self._time_limit, self._ask())
+        return await attempt(self._target.url, self._time_limit, self._ask())
 
     async def _ask(self) -> CheckOutcome:
-        async with HttpClient(self._asked.server, self._tls, max_head=MAX_CHECK_HEAD) as client:
+        async with HttpClient(self._target.server, self._tls, max_head=MAX_CHECK_HEAD) as client:
             head = await client.begin(self._request, self._time_limit)
-        return CheckOutcome(head.status in SUCCESS_STATUS, f"HTTP {head.status} from {self._asked.url}")
+        return CheckOutcome(head.status in SUCCESS_STATUS, f"HTTP {head.status} from {self._target.url}")

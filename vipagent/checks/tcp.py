@@ -11,14 +11,14 @@ from vipagent.net.connecting import connect
 class TcpCheck:
     """Succeeds if the connection is accepted in time."""
 
-    asked: Target
+    target: Target
     timeout: float
     """Seconds."""
 
     async def run(self) -> CheckOutcome:
         """Connect once."""
-        return await attempt(self.asked.url, self.timeout, self._connect())
+        return await attempt(self.target.url, self.timeout, self._connect())
 
     async def _connect(self) -> CheckOutcome:
-        (await connect(self.asked.server, self.timeout)).close()
-        return CheckOutcome(True, f"connected to {self.asked.url}")
+        (await connect(self.target.server, self.timeout)).close()
+        return CheckOutcome(True, f"connected to {self.target.url}")

@@ -69,25 +69,25 @@ def open_session(target: AgentConfig, listener: Listener) -> Iterator[Backend]:
         backend.close(DISCONNECT_TIMEOUT)
 
 
-def services(target: AgentConfig, asked: str | None) -> dict[str, tuple[str, ...]]:
+def services(target: AgentConfig, service: str | None) -> dict[str, tuple[str, ...]]:
     """Return the selected services with their configured VIPs.
 
     Raises:
         click.UsageError: no service is given and none is configured, or the service is unknown.
     """
     configured = {service.name: service.core.pool for service in target.services}
-    if asked is None:
+    if service is None:
         if not configured:
             raise click.UsageError("missing SERVICE (or --config FILE for all services in it)")
         return configured
-    if configured and asked not in configured:
+    if configured and service not in configured:
         raise click.UsageError(
-            f"no service {asked!r} in the configuration: configured services are {', '.join(configured)}"
+            f"no service {service!r} in the configuration: configured services are {', '.join(configured)}"
         )
     try:
-        return {name(asked): configured.get(asked, ())}
+        return {name(service): configured.get(service, ())}
     except ValueError as error:
-        raise click.UsageError(f"{asked!r} {error}") from None
+        raise click.UsageError(f"{service!r} {error}") from None
 
 
 class Latest:

@@ -66,15 +66,17 @@ def command(
     rng = Random(seed)  # noqa: S311 - not used for security
     dying = _dying(rng, nodes, kill + second, rack)
     policies = [Takeover(takeover)] if takeover else list(Takeover)
-    outlooks = [_outlook(policy, Forecast(pool(nodes, total), policy), dying, kill) for policy in policies]
+    results = [
+        _policy_forecast(policy, Forecast(pool(nodes, total), policy), dying, kill) for policy in policies
+    ]
     if as_json:
-        click.echo(json.dumps([_plain(outlook) for outlook in outlooks], indent=2))
+        click.echo(json.dumps([_plain(result) for result in results], indent=2))
     else:
-        _print(outlooks)
+        _print(results)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outlook:
+class _PolicyForecast:
     """Forecast of one policy."""
 
     takeover: Takeover
@@ -89,7 +91,7 @@ def _dying(rng: Random, nodes: int, count: int, rack: bool) -> list[int]:
     return [(first + number) % nodes for number in range(count)]
 
 
-def _outlook(takeover: Takeover, forecast: Forecast, dying: list[int], kill: int) -> _Outlook:
+def _policy_forecast(takeover: Takeover, forecast: Forecast, dying: list[int], kill: int) -> _PolicyForecast:
     deaths = [forecast.step(f"{kill} die", set(dying[:kill]))]
     if len(dying) > kill:
         deaths.append(forecast.step(f"{len(dying) - kill} more die", set(dying)))
@@ -97,14 +99,14 @@ def _outlook(takeover: Takeover, forecast: Forecast, dying: list[int], kill: int
         forecast.step(f"node{dying[left] + 1} is back", set(dying[:left]))
         for left in reversed(range(len(dying)))
     ]
-    return _Outlook(takeover, deaths, returns)
+    return _PolicyForecast(takeover, deaths, returns)
 
 
-def _plain(outlook: _Outlook) -> dict[str, object]:
+def _plain(result: _PolicyForecast) -> dict[str, object]:
     return {
-        "takeover": outlook.takeover,
-        "deaths": [_numbers(one) | {"takers": one.takers} for one in outlook.deaths],
-        "returns": [_numbers(one) for one in outlook.returns],
+        "takeover": result.takeover,
+        "deaths": [_numbers(one) | {"takers": one.takers} for one in result.deaths],
+        "returns": [_numbers(one) for one in result.returns],
     }
 
 
@@ -114,22 +116,22 @@ def _numbers(one: Round) -> dict[str, object]:
     return numbers
 
 
-def _print(outlooks: list[_Outlook]) -> None:
+def _print(results: list[_PolicyForecast]) -> None:
     console = Console()
-    for outlook in outlooks:
+    for result in results:
         table = Table(
-            title=f"takeover: {outlook.takeover}", title_justify="left", box=None, header_style="dim"
+            title=f"takeover: {result.takeover}", title_justify="left", box=None, header_style="dim"
         )
         for column in COLUMNS:
             table.add_column(column, justify="left" if column == COLUMNS[0] else "right", no_wrap=True)
-        for one in [*outlook.deaths, _together(outlook.returns)]:
+        for one in [*result.deaths, _total(result.returns)]:
             numbers = (one.dead, one.orphans, one.moved, one.needless, one.least, one.most, one.spread)
             table.add_row(one.what, *map(str, numbers))
         console.print(table)
-        _print_takers(console, outlook.deaths[0])
+        _print_takers(console, result.deaths[0])
 
 
-def _together(returns: list[Round]) -> Round:
+def _total(returns: list[Round]) -> Round:
     """Return the sum of all returns as one round."""
     moved, needless = sum(one.moved for one in returns), sum(one.needless for one in returns)
     return replace(returns[-1], what=f"{len(returns)} come back", moved=moved, needless=needless)

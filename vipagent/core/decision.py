@@ -105,7 +105,7 @@ def _withdraw_reason(state: ServiceState) -> Reason | None:
         return Reason.MAINTENANCE_SERVICE
     if state.health.state in _UNFIT:
         return _UNFIT[state.health.state]
-    if state.view.gone and state.settings.on_store_loss is OnStoreLoss.WITHDRAW:
+    if state.view.session_lost and state.settings.on_store_loss is OnStoreLoss.WITHDRAW:
         return Reason.STORE_LOST
     return None
 
@@ -122,7 +122,7 @@ def _no_takeover_reason(state: ServiceState) -> Reason | None:
     """Return why the VIPs of other nodes cannot be taken over now; None if they can."""
     if not state.view.known:
         return Reason.STORE_UNKNOWN
-    if state.view.gone and state.settings.on_store_loss is OnStoreLoss.OWN:
+    if state.view.session_lost and state.settings.on_store_loss is OnStoreLoss.OWN:
         return Reason.STORE_LOST
     return None
 

@@ -93,7 +93,7 @@ class View:
         """Whether a snapshot was ever received."""
         self.fresh = False
         """Whether the snapshot belongs to the current session."""
-        self.gone = False
+        self.session_lost = False
         """Whether the session was lost and no snapshot was received since (L1)."""
         self.members: Mapping[str, Member] = {}
         self._since: dict[str, float] = {}
@@ -105,7 +105,7 @@ class View:
         """Update the session's state; any state but CONNECTED freezes the view."""
         self.store = state
         if self.known and state is StoreState.LOST:
-            self.gone = True
+            self.session_lost = True
         if state is not StoreState.CONNECTED and self.fresh:
             self.fresh = False
             if now >= self._settled_at:
@@ -119,7 +119,7 @@ class View:
             return
         if not self.fresh:
             self.fresh = self.known = True
-            self.gone = False
+            self.session_lost = False
             self._settled_at = now + self.settle
         self.members = members
         self._since = {vip: self._since.get(vip, now) for vip in members}

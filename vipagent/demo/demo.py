@@ -63,7 +63,7 @@ class Demo:
         """Run all steps; return whether all of them succeeded."""
         self._hint = "each step: time until the switch has the new routes"
         for step in steps():
-            result = await self._take(step)
+            result = await self._run_step(step)
             self._results.append(result)
             self._draw()
             if not result.reached:
@@ -91,7 +91,7 @@ class Demo:
             resume = self._operator.in_maintenance(name)
             (self._operator.resume if resume else self._operator.maintain)(name)
 
-    async def _take(self, step: Step) -> Result:
+    async def _run_step(self, step: Step) -> Result:
         start = self._loop.time()
         self._table.watch_gaps(start)
         await asyncio.to_thread(step.act, self._cluster, self._operator)

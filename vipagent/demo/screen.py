@@ -29,7 +29,7 @@ class Machine:
     """A load balancer."""
 
     name: str
-    lives: bool
+    is_running: bool
     page: str | None
     """Address of its status page."""
 
@@ -71,7 +71,8 @@ def _nodes(nodes: Sequence[Machine]) -> Text:
     text = Text()
     for node in nodes:
         text.append(
-            f" {node.name}: {'up' if node.lives else 'dead'} ", style="green" if node.lives else "bold red"
+            f" {node.name}: {'up' if node.is_running else 'dead'} ",
+            style="green" if node.is_running else "bold red",
         )
         text.append(f"http://{node.page}/ " if node.page else "", style="dim")
     return text

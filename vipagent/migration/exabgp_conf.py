@@ -84,7 +84,7 @@ def readings(
             found.append(Reading((), left_out=(left_out,)))
         else:
             runner = process.words[:index]
-            more = () if all(map(_RUNNER.search, runner)) else (_by(runner),)
+            more = () if all(map(_RUNNER.search, runner)) else (_wrapper_remark(runner),)
             reading = read(process, process.words[index + 1 :])
             found.append(reading.remarked((*process.remarks, *more)))
     return gathered(found)
@@ -172,5 +172,5 @@ def _other(process: Process, program: re.Pattern[str]) -> str:
     return f"runs {shown}: another program"
 
 
-def _by(runner: Sequence[str]) -> Remark:
+def _wrapper_remark(runner: Sequence[str]) -> Remark:
     return Remark(f"The wrapper `{shlex.join(runner)}` was removed.", Weight.TODO)

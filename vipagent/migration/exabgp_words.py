@@ -94,8 +94,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _unescaped(number: int, line: str) -> str:
     if _ESCAPE.sub("", line).endswith("\\"):
         raise ValueError(f"line {number}: backslash at the end of the last line")
-    return _ESCAPE.sub(lambda found: _meant(found[1]), line)
+    return _ESCAPE.sub(lambda found: _unescape(found[1]), line)
 
 
-def _meant(escaped: str) -> str:
+def _unescape(escaped: str) -> str:
     return chr(int(escaped[1:], 16)) if len(escaped) > 1 else _ESCAPED.get(escaped, escaped)

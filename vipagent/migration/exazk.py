@@ -10,7 +10,7 @@ from vipagent.config import document
 from vipagent.config.problems import Problem
 from vipagent.migration import exabgp_conf
 from vipagent.migration.draft import Instance, Reading, Remark, Setting, Weight
-from vipagent.migration.options import HealthcheckOption, Takes, parse
+from vipagent.migration.options import ForeignOption, OptionArgument, parse
 
 NEEDED = ("zk_hosts", "zk_path_service", "srv_auth_ip")
 EXAZK_KEYS = (
@@ -19,18 +19,18 @@ EXAZK_KEYS = (
 )  # fmt: skip
 LISTS = ("zk_hosts", "srv_non_auth_ips")
 EXAZK_OPTIONS = (
-    HealthcheckOption("config", ("--config", "-f")),
-    HealthcheckOption("debug", ("--debug", "-d"), Takes.NOTHING),
-    HealthcheckOption("silent", ("--silent", "-s"), Takes.NOTHING),
-    HealthcheckOption("syslog", ("--no-syslog",), Takes.NOTHING, const="false"),
-    HealthcheckOption("syslog_facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
-    HealthcheckOption("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), Takes.VALUES),
-    HealthcheckOption("zk_path_service", ("--zk-path-service", "-zPS")),
-    HealthcheckOption("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
-    HealthcheckOption("local_check", ("--local-check", "-c")),
-    HealthcheckOption("srv_name", ("--name", "-n")),
-    HealthcheckOption("srv_auth_ip", ("--auth-ip", "-A")),
-    HealthcheckOption("srv_non_auth_ips", ("--non-auth-ip", "-N"), Takes.VALUES),
+    ForeignOption("config", ("--config", "-f")),
+    ForeignOption("debug", ("--debug", "-d"), OptionArgument.NONE),
+    ForeignOption("silent", ("--silent", "-s"), OptionArgument.NONE),
+    ForeignOption("syslog", ("--no-syslog",), OptionArgument.NONE, const="false"),
+    ForeignOption("syslog_facility", ("--syslog-facility", "-sF"), OptionArgument.OPTIONAL, const="daemon"),
+    ForeignOption("zk_hosts", ("--zk-host", "--zk-hosts", "-zH"), OptionArgument.REPEATED),
+    ForeignOption("zk_path_service", ("--zk-path-service", "-zPS")),
+    ForeignOption("zk_path_maintenance", ("--zk-path-maintenance", "-zPM")),
+    ForeignOption("local_check", ("--local-check", "-c")),
+    ForeignOption("srv_name", ("--name", "-n")),
+    ForeignOption("srv_auth_ip", ("--auth-ip", "-A")),
+    ForeignOption("srv_non_auth_ips", ("--non-auth-ip", "-N"), OptionArgument.REPEATED),
 )
 _EXAZK_PROGRAM = re.compile(r"(^|/)exazk(\.\w+)?$")
 _TRUE = frozenset({"true", "yes", "on"})

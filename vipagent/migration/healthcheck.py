@@ -10,7 +10,7 @@ from vipagent.migration import exabgp_conf
 from vipagent.migration.draft import Reading
 from vipagent.migration.exabgp_conf import Process
 from vipagent.migration.healthcheck_service import instance
-from vipagent.migration.options import Given, HealthcheckOption, Takes, parse
+from vipagent.migration.options import ForeignOption, Given, OptionArgument, parse
 
 _FLAGS = (
     ("silent", "-s"), ("no-syslog",), ("debug", "-d"), ("no-ack", "-a"), ("sudo",),
@@ -31,16 +31,16 @@ _REPEATED = (
 )  # fmt: skip
 
 
-def _options(names: Sequence[tuple[str, ...]], takes: Takes) -> Iterator[HealthcheckOption]:
+def _options(names: Sequence[tuple[str, ...]], argument: OptionArgument) -> Iterator[ForeignOption]:
     for name, *others in names:
-        yield HealthcheckOption(name, (f"--{name}", *others), takes)
+        yield ForeignOption(name, (f"--{name}", *others), argument)
 
 
 HEALTHCHECK_OPTIONS = (
-    *_options(_FLAGS, Takes.NOTHING),
-    *_options(_VALUES, Takes.VALUE),
-    *_options(_REPEATED, Takes.VALUES),
-    HealthcheckOption("syslog-facility", ("--syslog-facility", "-sF"), Takes.MAYBE, const="daemon"),
+    *_options(_FLAGS, OptionArgument.NONE),
+    *_options(_VALUES, OptionArgument.VALUE),
+    *_options(_REPEATED, OptionArgument.REPEATED),
+    ForeignOption("syslog-facility", ("--syslog-facility", "-sF"), OptionArgument.OPTIONAL, const="daemon"),
 )
 """All options of healthcheck in ExaBGP 4.2 and 5."""
 _HEALTHCHECK_PROGRAM = re.compile(r"(^|[/.-])healthcheck(\.py)?$")
@@ -76,7 +76,7 @@ def _process(path: Path, process: Process, words: Sequence[str]) -> Reading:
         return Reading((), error.problems)
     if problems:
         return Reading((), tuple(problems))
-    return instance(where, process.name, _together(first, given))
+    return instance(where, process.name, _merge(first, given))
 
 
 def _file(path: Path) -> tuple[Given, list[Problem]]:
@@ -94,11 +94,11 @@ def _file(path: Path) -> tuple[Given, list[Problem]]:
                 Problem(str(path), f"line {number}", stripped, f"is not a healthcheck option: {error}")
             )
             continue
-        together = _together(together, given)
+        together = _merge(together, given)
     return together, problems
 
 
-def _together(first: Given, then: Given) -> Given:
+def _merge(first: Given, then: Given) -> Given:
     """Merge options: repeatable ones are concatenated, otherwise the second value is used."""
     both = {**first, **then}
     for name in first.keys() & then.keys():

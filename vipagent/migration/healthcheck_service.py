@@ -113,7 +113,7 @@ def instance(where: str, process: str, given: Given) -> Reading:
         where=where,
         name=name,
         top=(Setting("backend", "file", "--backend", (STORE,)), *_log(given)),
-        service=(*_routes(given, ips), *_kept(given)),
+        service=(*_routes(given, ips), *_same_options(given)),
         remarks=(*renamed, *down, *_remarks(given)),
     )
     return Reading((found,))
@@ -132,7 +132,7 @@ def _ips(given: Mapping[str, str | list[str]]) -> list[str]:
             f"is missing, so healthcheck uses the addresses of the loopback interface{label}: "
             "see `ip -o address show dev lo`, add an ip option for each, and import again"
         )
-    ips = deque(_apart(named) if "deaggregate-networks" in given else named)
+    ips = deque(_deaggregate(named) if "deaggregate-networks" in given else named)
     try:
         ips.rotate(-int(str(given.get("start-ip", "0"))))
     except ValueError:
@@ -140,7 +140,7 @@ def _ips(given: Mapping[str, str | list[str]]) -> list[str]:
     return list(dict.fromkeys(ips))
 
 
-def _apart(named: Iterable[str]) -> list[str]:
+def _deaggregate(named: Iterable[str]) -> list[str]:
     networks = [ip_network(text) for text in named]
     total = sum(network.num_addresses for network in networks)
     if total > MAX_ADDRESSES:
@@ -163,7 +163,7 @@ def _routes(given: Given, ips: list[str]) -> Iterator[Setting]:
         yield Setting("ip_setup", "true", "--no-ip-setup")
 
 
-def _kept(given: Given) -> Iterator[Setting]:
+def _same_options(given: Given) -> Iterator[Setting]:
     for name in SAME:
         if name in given and not _off(name, given):
             value = given[name]

@@ -31,7 +31,7 @@ def imported(paths: Iterable[str], read: Callable[[Path], Reading], chosen: Mapp
     own = tuple(Setting(key, value, f"--{key.replace('_', '-')}") for key, value in chosen.items())
     instances = [replace(found, top=_without(found.top, chosen)) for found in reading.instances]
     tops = [*(setting for found in instances for setting in found.top), *own]
-    problems = [*reading.problems, *_differences(instances), *_twice(instances)]
+    problems = [*reading.problems, *_differences(instances), *_duplicate_services(instances)]
     problems += _faults(instances, own)
     if problems or not instances:
         raise ConfigError(list({str(problem): problem for problem in problems}.values()))
@@ -81,7 +81,7 @@ def _shown(value: Value) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-def _twice(instances: Sequence[Instance]) -> Iterator[Problem]:
+def _duplicate_services(instances: Sequence[Instance]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for instance in instances:
         if instance.name in first:
@@ -102,7 +102,7 @@ def _faults(instances: Sequence[Instance], own: Sequence[Setting]) -> Iterator[P
         for problem in (*checked.problems, *rules):
             # An invalid own VIP is also in the pool.
             if not problem.key.startswith("vip") or problem.value != given.get("auth_ip"):
-                yield _in_their_words(problem, instance.where, instance.service)
+                yield _with_old_key(problem, instance.where, instance.service)
         yield from _name_faults(instance)
         sections[instance.name] = checked.section
     yield from shared_vips(sections, Place("together"))
@@ -118,7 +118,7 @@ def _agent_faults(instance: Instance, own: Sequence[Setting]) -> Iterator[Proble
             if problem.key != "--backend":
                 key = problem.key.removeprefix("--").replace("-", "_")
                 where = COMMAND_LINE if key in chosen else instance.where
-                yield _in_their_words(replace(problem, key=key), where, (*instance.top, *own))
+                yield _with_old_key(replace(problem, key=key), where, (*instance.top, *own))
 
 
 def _name_faults(instance: Instance) -> Iterator[Problem]:
@@ -128,7 +128,7 @@ def _name_faults(instance: Instance) -> Iterator[Problem]:
         yield Problem(instance.where, "the service's name", instance.name, str(error))
 
 
-def _in_their_words(problem: Problem, where: str, settings: Iterable[Setting]) -> Problem:
+def _with_old_key(problem: Problem, where: str, settings: Iterable[Setting]) -> Problem:
     """Return a problem with the key of the old file, without an index of our lists."""
     origins = {setting.key: setting.origin for setting in settings}
     key = re.sub(r"^(\w+)(\[\d+\])?", lambda head: origins.get(head[1], head[1]), problem.key)

@@ -10,25 +10,25 @@ Given = dict[str, str | list[str]]
 """The options by name; repeatable options have lists."""
 
 
-class Takes(Enum):
+class OptionArgument(Enum):
     """The argument of an option."""
 
-    NOTHING = "nothing"
+    NONE = "none"
     VALUE = "value"
-    VALUES = "values"
+    REPEATED = "repeated"
     """A value; the option is repeatable."""
-    MAYBE = "maybe"
+    OPTIONAL = "optional"
     """An optional value."""
 
 
 @dataclass(frozen=True, slots=True)
-class HealthcheckOption:
+class ForeignOption:
     """An option of another program."""
 
     name: str
     """Name in the result."""
     flags: tuple[str, ...]
-    takes: Takes = Takes.VALUE
+    argument: OptionArgument = OptionArgument.VALUE
     const: str = "true"
     """Default if the value is omitted."""
 
@@ -41,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def parse(options: Sequence[HealthcheckOption], words: Sequence[str]) -> Given:
+def parse(options: Sequence[ForeignOption], words: Sequence[str]) -> Given:
     """Parse a command line.
 
     Raises:
@@ -53,16 +53,16 @@ def parse(options: Sequence[HealthcheckOption], words: Sequence[str]) -> Given:
     return dict(vars(given))
 
 
-def _parser(options: Sequence[HealthcheckOption]) -> _Parser:
+def _parser(options: Sequence[ForeignOption]) -> _Parser:
     parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     for option in options:
-        match option.takes:
-            case Takes.NOTHING:
+        match option.argument:
+            case OptionArgument.NONE:
                 parser.add_argument(*option.flags, dest=option.name, action="store_const", const=option.const)
-            case Takes.VALUE:
+            case OptionArgument.VALUE:
                 parser.add_argument(*option.flags, dest=option.name)
-            case Takes.VALUES:
+            case OptionArgument.REPEATED:
                 parser.add_argument(*option.flags, dest=option.name, action="append")
-            case Takes.MAYBE:
+            case OptionArgument.OPTIONAL:
                 parser.add_argument(*option.flags, dest=option.name, nargs="?", const=option.const)
     return parser

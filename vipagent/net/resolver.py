@@ -29,7 +29,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked: dict[str, Future[list[Address]]] = {}
+        self._pending: dict[str, Future[list[Address]]] = {}
 
     async def addresses(self, server: Endpoint) -> list[Address]:
         """Return a server's addresses; IP addresses and `localhost` need no lookup.
@@ -49,15 +49,15 @@ class Resolver:
     def _ask(self, host: str) -> Future[list[Address]]:
         """Return the pending lookup of a name, or start one."""
         with self._lock:
-            if host not in self._asked:
-                asked: Future[list[Address]] = Future()
+            if host not in self._pending:
+                lookup: Future[list[Address]] = Future()
                 threading.Thread(
-                    target=self._answer, args=(host, asked), name="vipagent-resolver", daemon=True
+                    target=self._answer, args=(host, lookup), name="vipagent-resolver", daemon=True
                 ).start()
-                self._asked[host] = asked
-            return self._asked[host]
+                self._pending[host] = lookup
+            return self._pending[host]
 
-    def _answer(self, host: str, asked: Future[list[Address]]) -> None:
+    def _answer(self, host: str, lookup: Future[list[Address]]) -> None:
         found: list[Address] = []
         failure: OSError | None = None
         try:
@@ -65,18 +65,18 @@ class Resolver:
         except OSError as error:
             failure = error
         with self._lock:
-            del self._asked[host]
+            del self._pending[host]
         if failure is None:
-            asked.set_result(found)
+            lookup.set_result(found)
         else:
-            asked.set_exception(failure)
+            lookup.set_exception(failure)
 
 
 RESOLVER = Resolver()
 """The resolver of the process."""
 
 
-async def _outcome(asked: Future[list[Address]]) -> list[Address]:
+async def _outcome(lookup: Future[list[Address]]) -> list[Address]:
     """Wait for a lookup; a cancellation does not end it."""
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
@@ -85,9 +85,9 @@ async def _outcome(asked: Future[list[Address]]) -> list[Address]:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(answered.set)
 
-    asked.add_done_callback(wake)
+    lookup.add_done_callback(wake)
     await answered.wait()
-    return list(asked.result())
+    return list(lookup.result())
 
 
 def _look_up(host: str, flags: int = 0) -> list[Address]:

@@ -35,8 +35,8 @@ class Verify(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> "Verify | None":
         """Accept YAML's true and false, and upper case; reject other values."""
-        said = str(value).lower() if isinstance(value, bool | str) else ""
-        return next((choice for choice in cls if choice.value == said), None)
+        text = str(value).lower() if isinstance(value, bool | str) else ""
+        return next((choice for choice in cls if choice.value == text), None)
 
 
 def client_context(verify: Verify = Verify.YES, ca: Path | None = None) -> ssl.SSLContext:
@@ -70,10 +70,10 @@ def refusal(error: ssl.SSLCertVerificationError, option: str = "verify") -> str:
 
     Args:
         error: OpenSSL's error.
-        option: the name of the option that says how to verify.
+        option: the name of the option that configures the verification.
     """
-    said = error.verify_message or str(error)
+    text = error.verify_message or str(error)
     if error.verify_code not in STRICT_ALONE:
-        return said
+        return text
     remedy = VERIFY_REMEDIES.get(error.verify_code, "create a certificate that complies with RFC 5280")
-    return f"{said}, rejected by `{option}: strict`: {remedy}, or remove `{option}: strict`"
+    return f"{text}, rejected by `{option}: strict`: {remedy}, or remove `{option}: strict`"

@@ -136,7 +136,7 @@ def announced(status: ServiceStatus, node: str | None) -> list[str]:
         status: the service.
         node: the node; None: all nodes.
     """
-    if node is not None and node not in {known.node for known in status.nodes if _speaks(known)}:
+    if node is not None and node not in {known.node for known in status.nodes if _publishes_state(known)}:
         return [f"{node}: publishes no state"]
     return [
         f"{vip.vip}: {by.node}, rank {by.rank} ({by.reason})"
@@ -189,9 +189,9 @@ def _node(
     if state is not None:
         return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors)
     registered = node in owners.values()
-    said = ["registered, no vipagent"] if registered else []
-    said += [maintenance.describe()] if maintenance is not None else []
-    return NodeStatus(node, NO_AGENT if registered else ABSENT, "; ".join(said), "", None)
+    details = ["registered, no vipagent"] if registered else []
+    details += [maintenance.describe()] if maintenance is not None else []
+    return NodeStatus(node, NO_AGENT if registered else ABSENT, "; ".join(details), "", None)
 
 
 def _word(state: NodeState) -> str:
@@ -206,7 +206,7 @@ def _events(states: Mapping[str, NodeState]) -> tuple[NodeEvent, ...]:
     return tuple(sorted(happened, key=lambda event: event.at))
 
 
-def _speaks(node: NodeStatus) -> bool:
+def _publishes_state(node: NodeStatus) -> bool:
     return node.state not in {NO_AGENT, ABSENT}
 
 

@@ -42,7 +42,7 @@ class Life(Suite):
         two.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION)
 
     def test_closing_removes_its_entries_at_once(self, peers: Peers) -> None:
-        """All of its own entries are removed, and no others."""
+        """All entries of the session are removed, and no others."""
         one, two = peers.join("node1"), peers.join("node2")
         two.watch(MEMBERS)
         two.register(member(9))

@@ -44,13 +44,13 @@ class Recorder:
 
     def session(self, state: StoreState, detail: str) -> None:
         """Record a change of state."""
-        self._note(SessionSeen(state, detail))
+        self._record(SessionSeen(state, detail))
 
     def snapshot(self, directory: Directory, entries: Snapshot) -> None:
         """Record a copy of a snapshot."""
-        self._note(SnapshotSeen(directory, dict(entries)))
+        self._record(SnapshotSeen(directory, dict(entries)))
 
-    def _note(self, event: SessionSeen | SnapshotSeen) -> None:
+    def _record(self, event: SessionSeen | SnapshotSeen) -> None:
         with self._changed:
             self._events.append(event)
             self._changed.notify_all()

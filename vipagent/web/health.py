@@ -13,7 +13,7 @@ def health(view: AgentView) -> tuple[HTTPStatus, bytes]:
     are shown, but do not change the status, because a restart does not help: the agent keeps serving (L1), or
     has a reason not to serve.
     """
-    said = {
+    content = {
         "status": "ending" if view.ending else "ok",
         "node": view.node,
         "store": view.store,
@@ -29,4 +29,4 @@ def health(view: AgentView) -> tuple[HTTPStatus, bytes]:
         },
     }
     status = HTTPStatus.SERVICE_UNAVAILABLE if view.ending else HTTPStatus.OK
-    return status, json.dumps(said).encode() + b"\n"
+    return status, json.dumps(content).encode() + b"\n"

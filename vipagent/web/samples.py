@@ -16,12 +16,12 @@ Samples = Callable[[AgentView], Iterable[Sample]]
 NODE_IN_MAINTENANCE = frozenset({Reason.DRAINING, Reason.MAINTENANCE_NODE})
 
 
-def _of_each(value: Callable[[ServiceView], float | Histogram]) -> Samples:
+def _per_service(value: Callable[[ServiceView], float | Histogram]) -> Samples:
     """Return one sample per service."""
     return lambda view: [((service.name,), value(service)) for service in view.services]
 
 
-def _in_each(samples: Callable[[ServiceView], Iterable[Sample]]) -> Samples:
+def _per_service_and_label(samples: Callable[[ServiceView], Iterable[Sample]]) -> Samples:
     """Return several samples per service, with the service name as first label."""
 
     def of_view(view: AgentView) -> Iterator[Sample]:
@@ -32,8 +32,10 @@ def _in_each(samples: Callable[[ServiceView], Iterable[Sample]]) -> Samples:
     return of_view
 
 
-def _of_each_vip(value: Callable[[VipReport], float]) -> Samples:
-    return _in_each(lambda service: (((vip,), value(seen)) for vip, seen in _vips(service).items()))
+def _per_vip(value: Callable[[VipReport], float]) -> Samples:
+    return _per_service_and_label(
+        lambda service: (((vip,), value(seen)) for vip, seen in _vips(service).items())
+    )
 
 
 def _vips(service: ServiceView) -> Mapping[str, VipReport]:
@@ -88,7 +90,7 @@ SAMPLES: Mapping[str, Samples] = {
     "vipagent_config_last_reload_successful": lambda view: [((), float(view.counters.last_reload_good))],
     "vipagent_store_state": lambda view: _one_of(StoreState, view.store),
     "vipagent_store_reconnections_total": lambda view: [((), max(0, view.counters.connections - 1))],
-    "vipagent_store_ignored_entries": _of_each(lambda service: service.status.ignored),
+    "vipagent_store_ignored_entries": _per_service(lambda service: service.status.ignored),
     "vipagent_bgp_neighbors_established": lambda view: (
         [] if view.neighbors is None else [((), view.neighbors)]
     ),
@@ -98,19 +100,19 @@ SAMPLES: Mapping[str, Samples] = {
         (("failed",), view.counters.command_errors),
     ],
     "vipagent_exabgp_reply_duration_seconds": lambda view: [((), view.counters.reply_seconds)],
-    "vipagent_check_state": _in_each(_check_state),
-    "vipagent_check_results_total": _in_each(_results),
-    "vipagent_check_duration_seconds": _of_each(lambda service: service.counters.check_seconds),
-    "vipagent_maintenance": _in_each(_maintenance),
-    "vipagent_vip_state": _in_each(_states),
-    "vipagent_vip_announced": _of_each_vip(lambda seen: float(seen.rank is not None)),
-    "vipagent_vip_owned": _of_each_vip(lambda seen: float(seen.owned)),
-    "vipagent_vip_registered": _in_each(_registered),
-    "vipagent_routes_announced": _in_each(_ranks),
-    "vipagent_route_changes_total": _in_each(_changes),
-    "vipagent_takeovers_total": _of_each(lambda service: service.counters.takeovers),
-    "vipagent_handbacks_total": _of_each(lambda service: service.counters.handbacks),
-    "vipagent_conflicts_total": _of_each(lambda service: service.counters.conflicts),
-    "vipagent_internal_errors_total": _of_each(lambda service: service.counters.internal_errors),
+    "vipagent_check_state": _per_service_and_label(_check_state),
+    "vipagent_check_results_total": _per_service_and_label(_results),
+    "vipagent_check_duration_seconds": _per_service(lambda service: service.counters.check_seconds),
+    "vipagent_maintenance": _per_service_and_label(_maintenance),
+    "vipagent_vip_state": _per_service_and_label(_states),
+    "vipagent_vip_announced": _per_vip(lambda seen: float(seen.rank is not None)),
+    "vipagent_vip_owned": _per_vip(lambda seen: float(seen.owned)),
+    "vipagent_vip_registered": _per_service_and_label(_registered),
+    "vipagent_routes_announced": _per_service_and_label(_ranks),
+    "vipagent_route_changes_total": _per_service_and_label(_changes),
+    "vipagent_takeovers_total": _per_service(lambda service: service.counters.takeovers),
+    "vipagent_handbacks_total": _per_service(lambda service: service.counters.handbacks),
+    "vipagent_conflicts_total": _per_service(lambda service: service.counters.conflicts),
+    "vipagent_internal_errors_total": _per_service(lambda service: service.counters.internal_errors),
 }
 """Samples by metric name."""

@@ -63,8 +63,10 @@ class RedisDriver(Driver):
         if self._changes is not None:
             with translated_errors():
                 await self._changes.ping()
-        life = self.settings.session_timeout
-        return SessionInfo(life, f"{self.servers[0]}: Redis {self._version}, entries expire after {life:g} s")
+        timeout = self.settings.session_timeout
+        return SessionInfo(
+            timeout, f"{self.servers[0]}: Redis {self._version}, entries expire after {timeout:g} s"
+        )
 
     async def follow(self, interests: Interests, on_listing: OnListing) -> Never:
         """See `Driver.follow`."""
@@ -126,13 +128,13 @@ class RedisDriver(Driver):
         finally:
             await self._connection.aclose()
 
-    async def _renew(self, life: int) -> None:
+    async def _renew(self, ttl_ms: int) -> None:
         """Renew our entries for a number of milliseconds; always sends a ping."""
         with translated_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.ping()
                 for path in self._held:
-                    pipe.eval(scripts.RENEW, 1, path, self._holder, life)
+                    pipe.eval(scripts.RENEW, 1, path, self._holder, ttl_ms)
                 await pipe.execute()
 
     async def _run(self, script: str, path: bytes, *arguments: Any) -> Any:

@@ -131,9 +131,7 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
         leader.resume()
 
 
-def test_06_no_quorum_is_not_no_peers(
-    agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster
-) -> None:
+def test_no_quorum_is_not_no_peers(agent: Peer, peers: Peers, store: ConsulUnderTest, whole: Cluster) -> None:
     """Without a quorum nothing is delivered; afterwards the view is correct within 2 s."""
     peers.join("node2").register(member(2))
     agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], WAIT_TIMEOUT)

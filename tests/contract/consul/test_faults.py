@@ -1,4 +1,4 @@
-"""Faults of Consul's sessions; test names have the number of the pitfall."""
+"""Faults of Consul's sessions."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def end_sessions(store: ConsulUnderTest, node: str) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_21_a_time_to_live_counts_double(server: Consul) -> None:
+def test_a_time_to_live_counts_double(server: Consul) -> None:
     """Without a check, Consul keeps the entry of a killed agent for 10 to 20 s."""
     store = ConsulUnderTest(server, {"session": "ttl"})
     peers = Peers(store)
@@ -44,7 +44,7 @@ def test_21_a_time_to_live_counts_double(server: Consul) -> None:
     peers.close()
 
 
-def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
+def test_our_own_clock_does_not_count_double(server: Consul) -> None:
     """LOST is reported after the TTL, when Consul may have ended the session."""
     proxy = Proxy(server.address)
     store = ConsulUnderTest(server, {"session": "ttl"}, (proxy.address,))
@@ -59,7 +59,7 @@ def test_21_our_own_clock_does_not_count_double(server: Consul) -> None:
     proxy.close()
 
 
-def test_22_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
+def test_a_passing_check_is_no_session(peers: Peers, store: ConsulUnderTest) -> None:
     """A session that was ended while its check passes is detected and replaced."""
     agent, other = registered(peers), peers.join("node2")
     other.watch(MEMBERS)
@@ -82,7 +82,7 @@ def _checks(store: ConsulUnderTest) -> dict[str, object]:
     return found
 
 
-def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
+def test_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
     """A key is deleted with its session, without lock delay."""
     first, second = registered(peers), peers.join("node2")
     (session,) = store.sessions("node1")
@@ -94,7 +94,7 @@ def test_23_no_lock_delay(peers: Peers, store: ConsulUnderTest) -> None:
     second.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
 
 
-def test_23_a_foreign_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
+def test_a_foreign_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest) -> None:
     """Its end triggers no watch: the key is retried until it is free."""
     theirs = store.server.call(
         "session/create", body={"Behavior": "delete", "LockDelay": "2s", "NodeChecks": []}
@@ -114,7 +114,7 @@ def test_23_a_foreign_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderT
     assert agent.seen.states(mark) == []
 
 
-def test_24_an_invalid_session_while_registering(server: Consul) -> None:
+def test_an_invalid_session_while_registering(server: Consul) -> None:
     """An error about a missing session is handled immediately, not at the next heartbeat."""
     store = ConsulUnderTest(server, life=30.0)
     peers = Peers(store)
@@ -130,7 +130,7 @@ def test_24_an_invalid_session_while_registering(server: Consul) -> None:
         peers.close()
 
 
-def test_24_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
+def test_the_own_stale_entry_is_replaced(peers: Peers, store: ConsulUnderTest) -> None:
     """Its session still exists, but is a previous one: the entry is replaced without a gap."""
     agent, other = registered(peers), peers.join("node2")
     (stale,) = store.sessions("node1")
@@ -150,7 +150,7 @@ def _holder(store: ConsulUnderTest, path: str) -> object:
     return found[0].get("Session")
 
 
-def test_25_an_idle_query_is_no_fault(
+def test_an_idle_query_is_no_fault(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consul adds up to a sixteenth to the wait, which the timeout includes."""
@@ -163,7 +163,7 @@ def test_25_an_idle_query_is_no_fault(
     assert agent.seen.events(mark) == []
 
 
-def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> None:
+def test_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> None:
     """After a restore of an older snapshot the view is correct."""
     agent = registered(peers)
     saved = store.server.ask("snapshot")
@@ -184,7 +184,7 @@ def test_25_an_index_that_goes_back(peers: Peers, store: ConsulUnderTest) -> Non
     agent.seen.wait_names(MEMBERS, names, MAX_PROPAGATION)
 
 
-def test_25_an_empty_directory_is_woken_by_any_write(
+def test_an_empty_directory_is_woken_by_any_write(
     peers: Peers, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy Consul does not make agents busy, and changes are seen in time."""
@@ -227,7 +227,7 @@ def _count_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_07_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:
+def test_closing_ends_the_session(peers: Peers, store: ConsulUnderTest) -> None:
     """No session, no service and no entry remain in Consul."""
     registered(peers).backend.close(2.0)
     assert store.sessions("node1") == []

@@ -1,4 +1,4 @@
-"""Consul agents in client mode, and gossip failures: pitfalls 22 and 26.
+"""Consul agents in client mode, and gossip failures.
 
 Each test has a separate server, because failed members of other tests slow the gossip down.
 """
@@ -64,7 +64,7 @@ def away(store: ConsulUnderTest, local: Consul) -> Iterator[Peers]:
     away.close()
 
 
-def test_22_a_consul_agent_that_leaves_and_returns(away: Peers, local: Consul) -> None:
+def test_a_consul_agent_that_leaves_and_returns(away: Peers, local: Consul) -> None:
     """The session ends with it, the check persists, and the entry is registered again."""
     agent = registered(away)
     mark = agent.seen.mark()
@@ -76,7 +76,7 @@ def test_22_a_consul_agent_that_leaves_and_returns(away: Peers, local: Consul) -
     agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_26_a_machine_that_dies_with_its_consul_agent(
+def test_a_machine_that_dies_with_its_consul_agent(
     watcher: Peer, store: ConsulUnderTest, local: Consul
 ) -> None:
     """No agent fails the check: gossip ends the session before its TTL expires."""
@@ -88,7 +88,7 @@ def test_26_a_machine_that_dies_with_its_consul_agent(
         watcher.seen.wait_names(MEMBERS, [], GIVEN_UP)
 
 
-def test_26_the_gossip_gives_up_a_machine_that_lives(watcher: Peer, away: Peers, local: Consul) -> None:
+def test_the_gossip_gives_up_a_machine_that_lives(watcher: Peer, away: Peers, local: Consul) -> None:
     """The entry disappears, and returns with the Consul agent; its node reports the loss."""
     agent = registered(away)
     watcher.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT)
@@ -100,7 +100,7 @@ def test_26_the_gossip_gives_up_a_machine_that_lives(watcher: Peer, away: Peers,
     agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_26_without_the_gossip_a_short_flap_costs_nothing(
+def test_without_the_gossip_a_short_flap_costs_nothing(
     watcher: Peer, store: ConsulUnderTest, local: Consul
 ) -> None:
     """With `session: ttl` and `serf_health: false`, only the TTL ends the session.

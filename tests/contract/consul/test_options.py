@@ -39,9 +39,9 @@ def refusal(options: dict[str, object], **settings: object) -> str:
     ],
 )
 def test_options_that_never_work(options: dict[str, object], words: list[str]) -> None:
-    said = refusal(options)
+    message = refusal(options)
     for word in words:
-        assert word in said
+        assert word in message
 
 
 def test_a_secret_that_was_given_is_not_repeated() -> None:
@@ -52,9 +52,9 @@ def test_a_secret_that_was_given_is_not_repeated() -> None:
 def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = tmp_path / "token"
     file.write_text(token)
-    said = refusal({"token_file": str(file)})
-    assert f"token_file: {file} does not contain a token" in said
-    assert token not in said
+    message = refusal({"token_file": str(file)})
+    assert f"token_file: {file} does not contain a token" in message
+    assert token not in message
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_hosts_and_their_default_port() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "asked", "life", "ttl"),
+    ("options", "requested", "timeout", "ttl"),
     [
         ({}, 6.0, 6.0, 10),
         ({}, 0.1, 1.0, 10),
@@ -90,8 +90,8 @@ def test_hosts_and_their_default_port() -> None:
         ({"session": "ttl", "ttl": 20}, 6.0, 20.0, 20),
     ],
 )
-def test_21_the_life_that_is_granted(options: dict[str, object], asked: float, life: float, ttl: int) -> None:
+def test_the_granted_timeout(options: dict[str, object], requested: float, timeout: float, ttl: int) -> None:
     """Never more than the TTL; it is renewed three times per timeout."""
-    settings = StoreSettings("node1", "run1", session_timeout=asked)
+    settings = StoreSettings("node1", "run1", session_timeout=requested)
     kind = SessionKind(settings, parse_options(ConsulOptions, options))
-    assert (kind.life, kind.ttl) == (life, ttl)
+    assert (kind.timeout, kind.ttl) == (timeout, ttl)

@@ -99,7 +99,7 @@ def test_a_token_from_the_environment(
         agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_08_the_environment_overrides_nothing(
+def test_the_environment_overrides_nothing(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Variables of other Consul or HTTP tools are ignored."""
@@ -118,7 +118,7 @@ def test_08_the_environment_overrides_nothing(
     agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
 
 
-def test_08_no_token_from_the_environment(
+def test_no_token_from_the_environment(
     guarded: Tokens, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a configured token, none is sent."""
@@ -205,7 +205,7 @@ def test_a_token_that_expires_is_replaced(
     agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
 
 
-def test_06_hidden_keys_are_not_absent(
+def test_hidden_keys_are_not_absent(
     agent: Peer, guarded: Tokens, store: ConsulUnderTest, token_file: Path
 ) -> None:
     """Consul silently omits hidden keys, which would make every VIP an orphan."""

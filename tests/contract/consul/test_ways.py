@@ -1,4 +1,4 @@
-"""Connections to Consul that hang or break; test names have the number of the pitfall."""
+"""Connections to Consul that hang or break."""
 
 import gc
 import socket
@@ -33,7 +33,7 @@ def behind(store: ConsulUnderTest, proxy: Proxy) -> Iterator[Peers]:
     behind.close()
 
 
-def test_02_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: Proxy) -> None:
+def test_a_way_that_swallows_everything(behind: Peers, peers: Peers, proxy: Proxy) -> None:
     """LOST is reported by our timer; afterwards the agent recovers without a restart."""
     agent = registered(behind)
     mark = agent.seen.mark()
@@ -66,7 +66,7 @@ def test_a_server_that_says_100_continue_forever(store: ConsulUnderTest) -> None
             both.close()
 
 
-def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unresponsive name server delays neither LOST nor shutdown."""
     answering = threading.Event()
     answering.set()
@@ -86,7 +86,7 @@ def test_02_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch:
         answering.set()
 
 
-def test_03_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
+def test_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
     """It and all watches reconnect in time; the session is kept."""
     agent = registered(behind)
     mark = agent.seen.mark()
@@ -96,7 +96,7 @@ def test_03_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
     agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
 
 
-def test_03_only_a_watch_is_dropped(
+def test_only_a_watch_is_dropped(
     behind: Peers, peers: Peers, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session is not affected; the query's timeout ends the fault."""
@@ -111,7 +111,7 @@ def test_03_only_a_watch_is_dropped(
     assert agent.seen.state == StoreState.CONNECTED
 
 
-def test_03_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
+def test_another_host_in_time(store: ConsulUnderTest, proxy: Proxy) -> None:
     """The first host hangs: the agent fails over before the session is lost, and replaces the entry."""
     peers = Peers(ConsulUnderTest(store.server, {}, (proxy.address, store.server.address), store.prefix))
     agent, other = registered(peers), Peers(store).join("node2")

@@ -63,12 +63,12 @@ def join(cluster: Cluster) -> Iterator[Join]:
 
 def server_of(agent: Peer, cluster: Cluster) -> Etcd:
     """Return the last member to which an agent was connected."""
-    told = next(
+    last = next(
         event.detail
         for event in reversed(agent.seen.events())
         if isinstance(event, SessionSeen) and event.state == StoreState.CONNECTED
     )
-    return next(server for server in cluster.servers if told.startswith(f"{server.address}: "))
+    return next(server for server in cluster.servers if last.startswith(f"{server.address}: "))
 
 
 def others(cluster: Cluster, *without: Etcd) -> list[Etcd]:
@@ -79,7 +79,7 @@ class TestCluster:
     """A fault of one member has no effect; faults of two members are reported, and recover."""
 
     def test_the_connected_member_is_killed(self, cluster: Cluster, join: Join) -> None:
-        """The agent fails over with the same lease, and its entry never disappears (pitfall 3)."""
+        """The agent fails over with the same lease, and its entry never disappears."""
         agent = join("node1", 1, *cluster.servers)
         used = server_of(agent, cluster)
         watcher = join("node2", 2, *others(cluster, used))
@@ -95,7 +95,7 @@ class TestCluster:
         assert StoreState.LOST not in agent.seen.states(mark)
 
     def test_the_connected_member_is_frozen(self, cluster: Cluster, join: Join) -> None:
-        """It hangs instead of failing: a keep-alive detects it before the lease expires (pitfall 3)."""
+        """It hangs instead of failing: a keep-alive detects it before the lease expires."""
         agent = join("node1", 1, *cluster.servers)
         used = server_of(agent, cluster)
         watcher = join("node2", 2, *others(cluster, used))
@@ -109,7 +109,7 @@ class TestCluster:
             names = [member(last).name for last in (1, 2, 3)]
             agent.seen.wait_names(MEMBERS, names, FAILOVER, mark)
 
-    def test_pitfall_20_a_new_leader_keeps_the_leases(self, cluster: Cluster, join: Join) -> None:
+    def test_a_new_leader_keeps_the_leases(self, cluster: Cluster, join: Join) -> None:
         """The error "Not a primary lessor" is retried."""
         leader = cluster.leader()
         one, two = (
@@ -129,7 +129,7 @@ class TestCluster:
         for agent, mark in zip((one, two), marks, strict=True):
             assert StoreState.LOST not in agent.seen.states(mark)
 
-    def test_pitfall_16_a_member_without_a_quorum_is_no_session(self, cluster: Cluster, join: Join) -> None:
+    def test_a_member_without_a_quorum_is_no_session(self, cluster: Cluster, join: Join) -> None:
         """Its watch would have no events and its lists would be stale: the agent fails over."""
         alone = cluster.servers[0]
         agent = join("node1", 1, alone)
@@ -148,14 +148,14 @@ class TestCluster:
         agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
         agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
-    def test_pitfall_16_the_side_with_the_quorum_is_found(self, cluster: Cluster, join: Join) -> None:
+    def test_the_side_with_the_quorum_is_found(self, cluster: Cluster, join: Join) -> None:
         """The agent fails over from an isolated member."""
         agent = join("node1", 1, *cluster.servers)
         used = server_of(agent, cluster)
         mark = agent.seen.mark()
         for server in others(cluster, used):
             server.pause()
-        agent.seen.wait_for(lambda: agent.seen.states(mark), WAIT_TIMEOUT, "the fault is told")
+        agent.seen.wait_for(lambda: agent.seen.states(mark), WAIT_TIMEOUT, "the fault is reported")
         for server in others(cluster, used):
             server.resume()
         agent.seen.wait_state(StoreState.CONNECTED, FAILOVER + MAX_RECOVERY, mark)

@@ -1,4 +1,4 @@
-"""Faults of leases, watches and servers; test names have the number of known pitfalls."""
+"""Faults of leases, watches and servers."""
 
 import os
 import shutil
@@ -23,9 +23,9 @@ from vipagent_etcd.errors import EtcdRefused, Unavailable, Unreachable
 
 
 class TestLeases:
-    """Pitfalls 15 and 20, and leases of killed and frozen agents."""
+    """Lost leases, and leases of killed and frozen agents."""
 
-    def test_pitfall_15_a_lost_lease_is_made_again_and_the_entries_put_again(
+    def test_a_lost_lease_is_made_again_and_the_entries_put_again(
         self, peers: Peers, store: EtcdUnderTest
     ) -> None:
         agent = registered(peers)
@@ -42,7 +42,7 @@ class TestLeases:
         assert len(leases) == 1
         assert leases.isdisjoint({lost, "0"}), "an entry without a lease would be permanent"
 
-    def test_pitfall_15_a_put_on_a_lost_lease_gets_another(self, peers: Peers, store: EtcdUnderTest) -> None:
+    def test_a_put_on_a_lost_lease_gets_another(self, peers: Peers, store: EtcdUnderTest) -> None:
         agent = registered(peers)
         store.server.ask("/v3/lease/revoke", {"ID": store.get(member(1))["lease"]})
         agent.register(member(2))  # before the next keep-alive
@@ -50,9 +50,7 @@ class TestLeases:
         agent.wait_claim(member(1), Claim.OURS, MAX_PROPAGATION)
         assert int(store.get(member(2)).get("lease", 0)) > 0
 
-    def test_pitfall_20_the_servers_floor_is_what_counts(
-        self, peers: Peers, server: Etcd, store: EtcdUnderTest
-    ) -> None:
+    def test_the_servers_floor_is_what_counts(self, peers: Peers, server: Etcd, store: EtcdUnderTest) -> None:
         store.life = 1.0
         agent = registered(peers)
         assert "lease TTL 2 s" in detail(agent)
@@ -77,9 +75,9 @@ class TestLeases:
 
 
 class TestWatches:
-    """Pitfall 17, and limits of watches."""
+    """Compaction, and limits of watches."""
 
-    def test_pitfall_17_a_watch_resumes_after_a_compaction(self, peers: Peers, store: EtcdUnderTest) -> None:
+    def test_a_watch_resumes_after_a_compaction(self, peers: Peers, store: EtcdUnderTest) -> None:
         """Its next revision is compacted: directories are listed again, and no change is missed."""
         agent = registered(peers)
         for turn in range(20):
@@ -91,7 +89,7 @@ class TestWatches:
         agent.seen.wait_names(MAINTENANCE, [], WAIT_TIMEOUT)
         store.create_foreign(member(2), b"")
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_PROPAGATION)
-        assert agent.seen.states(mark) == [], "the session is as well as before"
+        assert agent.seen.states(mark) == [], "the session is unaffected"
 
     def test_more_directories_than_one_transaction_takes(self, peers: Peers, store: EtcdUnderTest) -> None:
         store.life = 10.0
@@ -144,7 +142,7 @@ class TestWatches:
 class TestServer:
     """A server that returns without its data."""
 
-    def test_pitfall_1_a_server_that_has_lost_its_data(self, tmp_path: Path) -> None:
+    def test_a_server_that_has_lost_its_data(self, tmp_path: Path) -> None:
         """Its revisions restart, and lease and entries are missing: all are created again."""
         server = Etcd(tmp_path / "etcd")
         server.start()

@@ -108,10 +108,10 @@ def test_all_agents_are_back_soon_after_a_restart(
             missing = {number: pair for number, pair in missing.items() if not is_back(*pair)}
             time.sleep(0.05)
         took = time.monotonic() - since
-        told = f"after {took:.1f} s, {cpu(server):.1f} s of etcd's CPU and {logins(server):g} logins"
-        print(f"{AGENTS - len(missing)} of {AGENTS} agents back {told}")
-        assert not missing, f"{len(missing)} of {AGENTS} are not back {told}"
-        assert took < allowed(BACK), f"all are back {told}"
+        summary = f"after {took:.1f} s, {cpu(server):.1f} s of etcd's CPU and {logins(server):g} logins"
+        print(f"{AGENTS - len(missing)} of {AGENTS} agents back {summary}")
+        assert not missing, f"{len(missing)} of {AGENTS} are not back {summary}"
+        assert took < allowed(BACK), f"all are back {summary}"
         assert logins(server) <= AGENTS * 1.1
     assert all(
         StoreState.LOST not in states(agent, mark) for agent, mark in zip(sessions, marks, strict=True)
@@ -216,8 +216,8 @@ def test_a_lease_outlives_a_refused_password(
 
 def is_refused(agent: Peer, since: int) -> bool:
     """Whether a wrong password was reported after the mark."""
-    told = [event.detail for event in agent.seen.events(since) if isinstance(event, SessionSeen)]
-    return any("wrong user or password" in detail for detail in told)
+    summary = [event.detail for event in agent.seen.events(since) if isinstance(event, SessionSeen)]
+    return any("wrong user or password" in detail for detail in summary)
 
 
 def sees_all(agent: Peer) -> bool:

@@ -1,4 +1,4 @@
-"""etcd that demands a password: who is let in, who is not, and how it heals (S3)."""
+"""etcd servers that require a password: accepted, rejected, recovered (S3)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def password_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Etcd]:
-    """A server that may be changed."""
+    """A server for one test, without authentication."""
     server = Etcd(tmp_path / "etcd")
     server.start()
     yield server
@@ -35,7 +35,7 @@ def server(tmp_path: Path) -> Iterator[Etcd]:
 
 
 class TestEtcdWithPassword(BackendContract):
-    """A server that demands a user and a password, and forgets tokens after 2 s."""
+    """A server that requires a password; its tokens expire after 2 s."""
 
     @pytest.fixture
     def store(self, password_server: Etcd, login: dict[str, object]) -> EtcdUnderTest:
@@ -70,10 +70,10 @@ class TestPasswords:
         with pytest.raises(StoreError, match="login required: set `user`"):
             session.backend.read(MEMBERS, WAIT_TIMEOUT)
 
-    def test_a_login_where_none_is_demanded(
+    def test_a_login_where_none_is_required(
         self, server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
-        """So that it can be demanded later, without an outage."""
+        """Authentication can be enabled later without an outage."""
         session = opened(sessions, server.address, login)
         serves(session)
         mark = session.seen.mark()
@@ -91,7 +91,7 @@ class TestPasswords:
         permit(password_server, "/forbidden")
         serves(session)
 
-    def test_pitfall_18_a_token_does_not_outlive_a_restart(
+    def test_a_token_does_not_outlive_a_restart(
         self, password_server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
         session = opened(sessions, password_server.address, login)
@@ -103,7 +103,7 @@ class TestPasswords:
             session.register(member(2))
             session.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
 
-    def test_pitfall_18_a_token_that_has_run_out_unnoticed(
+    def test_an_expired_token_is_renewed(
         self, password_server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
         """Keep-alives still succeed; the next request gets a new token without an effect."""
@@ -117,7 +117,7 @@ class TestPasswords:
         session.wait_claim(member(2), Claim.OURS, MAX_PROPAGATION)
         assert session.seen.states(mark) == []
 
-    def test_pitfall_18_a_token_from_before_a_change_of_roles(
+    def test_a_token_from_before_a_change_of_roles(
         self, password_server: Etcd, login: dict[str, object], sessions: list[Peer]
     ) -> None:
         session = opened(sessions, password_server.address, login)

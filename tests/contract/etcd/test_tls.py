@@ -1,4 +1,4 @@
-"""etcd that demands certificates: who is let in, who is not, and how it heals (S3)."""
+"""etcd servers that require certificates: accepted, rejected, recovered (S3)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Etcd]:
-    """A server that may be changed."""
+    """A server for one test."""
     server = Etcd(tmp_path / "etcd")
     server.start()
     yield server
@@ -43,13 +43,13 @@ def server(tmp_path: Path) -> Iterator[Etcd]:
 
 @pytest.fixture
 def own(authority: Authority) -> dict[str, object]:
-    """The options of an agent with a certificate; they survive JSON."""
+    """JSON serializable options of an agent with a certificate."""
     issued = authority.issue("agent", "DNS:agent")
     return {"tls": True, "ca": str(authority.cert), "certfile": str(issued.cert), "keyfile": str(issued.key)}
 
 
 class TestEtcdWithTls(BackendContract):
-    """A server that demands certificates."""
+    """A server that requires client certificates."""
 
     @pytest.fixture
     def store(self, tls_server: Etcd, own: dict[str, object]) -> EtcdUnderTest:
@@ -59,10 +59,10 @@ class TestEtcdWithTls(BackendContract):
 class TestCertificates:
     """TLS, with certificates on both sides."""
 
-    def test_pitfall_19_with_passwords_too_a_certificate_has_no_common_name(
+    def test_with_passwords_a_certificate_must_not_have_a_common_name(
         self, authority: Authority, login: dict[str, object], sessions: list[Peer], tmp_path: Path
     ) -> None:
-        """The gateway refuses others; the message says what to do."""
+        """The gateway rejects others; the message names the remedy."""
         server = Etcd(tmp_path / "both", certificates=certificates(authority, "nameless", "O"))
         server.start()
         try:
@@ -119,7 +119,7 @@ class TestCertificates:
     ) -> None:
         serves(opened(sessions, tls_server.address, {**own, "verify": "strict"}))
 
-    def test_pitfall_8_authorities_of_the_environment_are_not_for_us(
+    def test_authorities_in_the_environment_are_ignored(
         self,
         tls_server: Etcd,
         own: dict[str, object],

@@ -24,11 +24,11 @@ from vipagent.types import Claim, StoreState
 from vipagent_etcd import follower
 
 FLOODED = 16 * 1024
-"""KiB of memory that a server which never stops talking may take."""
+"""Maximum memory growth in KiB with a server that sends an endless response."""
 
 
 def test_a_server_that_says_100_continue_forever(server: Etcd) -> None:
-    """It is told why, it takes no memory without end, and another server is asked."""
+    """The cause is reported, memory is bounded, and the next server is used."""
     with flood() as flooding:
         alone = Peers(EtcdUnderTest(server, hosts=(flooding.address,)))
         both = Peers(EtcdUnderTest(server, hosts=(flooding.address, server.address)))
@@ -44,22 +44,20 @@ def test_a_server_that_says_100_continue_forever(server: Etcd) -> None:
             both.close()
 
 
-class TestTheWay:
-    """Pitfalls 2, 3 and 4, on a way to the server that swallows, breaks, or leads nowhere."""
+class TestConnection:
+    """Connections that hang, break or are not confirmed."""
 
     @pytest.fixture
     def store(self, server: Etcd, proxy: Proxy) -> EtcdUnderTest:
         return EtcdUnderTest(server, hosts=(proxy.address,))
 
-    def test_pitfall_2_a_way_that_swallows_everything(
-        self, peers: Peers, store: EtcdUnderTest, proxy: Proxy
-    ) -> None:
-        """LOST by our own clock, though every connection stands; all is well again when the way is."""
+    def test_a_connection_that_hangs(self, peers: Peers, store: EtcdUnderTest, proxy: Proxy) -> None:
+        """The agent's clock reports LOST while all connections stay open; then the session recovers."""
         agent = registered(peers)
         mark, began = agent.seen.mark(), time.monotonic()
         proxy.stall()
         agent.seen.wait_state(StoreState.LOST, LIFE + LOSS_TOLERANCE, mark)
-        assert time.monotonic() - began > LIFE * 2 / 3 - 0.1, "not before its time"
+        assert time.monotonic() - began > LIFE * 2 / 3 - 0.1, "LOST was reported too early"
         assert agent.seen.states(mark)[0] == StoreState.UNSURE
         assert agent.seen.snapshots(MEMBERS, mark) == []
         assert f"{proxy.address}: no response within" in detail(agent)
@@ -68,7 +66,7 @@ class TestTheWay:
         agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], MAX_RECOVERY, mark)
 
-    def test_a_way_that_breaks(self, peers: Peers, proxy: Proxy) -> None:
+    def test_a_connection_that_breaks(self, peers: Peers, proxy: Proxy) -> None:
         """The agent reconnects with the same lease, and its entry never disappears."""
         agent = registered(peers)
         with agent.seen.always_contains(MEMBERS, member(1).name):
@@ -80,10 +78,8 @@ class TestTheWay:
                 agent.seen.wait_names(MEMBERS, [member(1).name], MAX_PROPAGATION, mark)
                 assert StoreState.LOST not in agent.seen.states(mark)
 
-    def test_pitfall_3_a_failed_keep_alive_ends_the_watch(
-        self, peers: Peers, server: Etcd, proxy: Proxy
-    ) -> None:
-        """The watch's connection is as good as ever; all that asks for the lease is swallowed."""
+    def test_a_failed_keep_alive_ends_the_watch(self, peers: Peers, server: Etcd, proxy: Proxy) -> None:
+        """The watch's connection works; all lease requests hang."""
         agent = registered(peers)
         mark = agent.seen.mark()
         # A keep-alive takes any connection that is free, whatever was asked for on it before.
@@ -95,10 +91,10 @@ class TestTheWay:
         proxy.resume()
         agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY, mark)
 
-    def test_pitfall_1_a_watch_that_is_swallowed_alone_is_found_out(
+    def test_a_hanging_watch_is_detected(
         self, peers: Peers, store: EtcdUnderTest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The lease is kept, the session seems well: a listing tells the truth after a while."""
+        """The lease is kept and the session looks healthy; a periodic listing detects the lost events."""
         monkeypatch.setattr(follower, "WATCH_RENEWAL", 2.0)
         agent = registered(peers)
         mark = agent.seen.mark()
@@ -119,15 +115,15 @@ class TestTheWay:
         proxy.resume()
         agent.seen.wait_state(StoreState.CONNECTED, WAIT_TIMEOUT)
 
-    def test_backing_off_is_capped_near_a_second(self, peers: Peers, server: Etcd, proxy: Proxy) -> None:
-        """Long after the fault began, the next attempt is still near."""
+    def test_the_retry_delay_is_capped_near_a_second(self, peers: Peers, server: Etcd, proxy: Proxy) -> None:
+        """The delay stays short even in a long outage."""
         agent = registered(peers)
         proxy.refuse()
         before = proxy.refused
         eventually(lambda: proxy.refused >= before + 8, WAIT_TIMEOUT, "eight attempts")
         began, before = time.monotonic(), proxy.refused
-        eventually(lambda: proxy.refused >= before + 2, 3.5, "two attempts more")
-        assert time.monotonic() - began > 0.4, "and not much more often, either"
+        eventually(lambda: proxy.refused >= before + 2, 3.5, "two more attempts")
+        assert time.monotonic() - began > 0.4, "attempts are too frequent"
         proxy.resume()
         agent.seen.wait_state(StoreState.CONNECTED, MAX_RECOVERY)
 
@@ -157,7 +153,7 @@ class TestTheWay:
 
 
 class TestHosts:
-    """Hosts that are wrong, named in the message with the cause, and right later: without a restart."""
+    """Unreachable hosts: reported with the cause, and used without a restart once they are reachable."""
 
     def test_a_name_that_cannot_be_resolved(
         self, peers: Peers, store: EtcdUnderTest, server: Etcd, monkeypatch: pytest.MonkeyPatch
@@ -173,7 +169,7 @@ class TestHosts:
         addresses["etcd.invalid"] = ("127.0.0.1",)
         agent.wait_claim(member(1), Claim.OURS, MAX_RECOVERY)
 
-    def test_a_name_server_that_is_silent_holds_up_nothing(
+    def test_an_unresponsive_name_server_delays_nothing(
         self, peers: Peers, store: EtcdUnderTest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The session is LOST in time, and closed in time (E3)."""
@@ -189,15 +185,15 @@ class TestHosts:
         assert time.monotonic() - began < allowed(CLOSE_LIMIT)
         answer.set()
 
-    def test_a_port_where_nobody_listens(self, peers: Peers, store: EtcdUnderTest) -> None:
+    def test_a_closed_port(self, peers: Peers, store: EtcdUnderTest) -> None:
         port = free_port()
         store.hosts = (f"127.0.0.1:{port}",)
         agent = begun(peers.make("node1"))
         agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT)
         wait_detail(agent, f"127.0.0.1:{port}: connection refused$")
 
-    def test_a_port_of_something_else(self, peers: Peers, store: EtcdUnderTest) -> None:
-        """A web server, say."""
+    def test_a_port_of_another_service(self, peers: Peers, store: EtcdUnderTest) -> None:
+        """For example a web server."""
         with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as web:
             threading.Thread(target=web.serve_forever, daemon=True).start()
             store.hosts = (f"127.0.0.1:{web.server_address[1]}",)
@@ -214,7 +210,7 @@ class TestHosts:
         agent.wait_claim(member(1), Claim.OURS, WAIT_TIMEOUT)
         assert server.address in detail(agent)
 
-    def test_pitfall_8_proxies_of_the_environment_are_not_for_us(
+    def test_proxies_in_the_environment_are_ignored(
         self, peers: Peers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):

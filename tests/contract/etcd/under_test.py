@@ -1,4 +1,4 @@
-"""etcd as the contract suite, and the tests of this backend's own, know it."""
+"""etcd as a store under test, and a foreign client."""
 
 import base64
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from vipagent_etcd import EtcdDriver
 LIFE = 3.0
 PREFIXES = count(1)
 RENEWED = "etcd_debugging_lease_renewed_total"
-"""A server's count of keep-alives."""
+"""Metric that counts a server's keep-alives."""
 
 
 def b64(data: bytes | str) -> str:
-    """Return what the gateway takes for bytes."""
+    """Encode bytes for the gateway."""
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
 
 
@@ -27,8 +27,8 @@ class EtcdUnderTest(OnServer[Etcd]):
 
     factory = EtcdDriver
     expiry = LIFE + 5.0
-    """A server looks for expired leases every 0.5 s, by the wall clock, then by the monotonic one; if they
-    differ, because the former was set in the meantime, it looks again after 3 s (lessor.go of etcd 3.4)."""
+    """A server checks for expired leases every 0.5 s, by the wall clock and then by the monotonic clock.
+    If they differ, because the wall clock was set, it checks again after 3 s (lessor.go of etcd 3.4)."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class EtcdUnderTest(OnServer[Etcd]):
         hosts: tuple[str, ...] = (),
         life: float = LIFE,
     ) -> None:
-        """Prepare.
+        """Create the foreign client's lease.
 
         Args:
-            server: the one that is disturbed, and that the foreign client asks.
-            options: of the backend.
-            hosts: of the backend; by default the server.
+            server: the server, also used by the foreign client.
+            options: options of the backend.
+            hosts: hosts of the backend; default: the server.
             life: session timeout in seconds.
         """
         self.server = server
@@ -59,11 +59,11 @@ class EtcdUnderTest(OnServer[Etcd]):
         self.put(key.path(self.prefix).encode(), value, lease=self.lease)
 
     def put(self, key: bytes, value: bytes, **fields: object) -> None:
-        """Put anything anywhere."""
+        """Put any key and value."""
         self.server.ask("/v3/kv/put", {"key": b64(key), "value": b64(value), **fields})
 
     def get(self, key: Key) -> dict[str, Any]:
-        """Return what the gateway says about a key; empty if it is not there."""
+        """Return a key in the gateway's format; empty if it does not exist."""
         found = self.server.ask("/v3/kv/range", {"key": b64(key.path(self.prefix))})
         fields: dict[str, Any] = next(iter(found.get("kvs", ())), {})
         return fields

@@ -356,8 +356,8 @@ def test_what_keeps_us_from_a_host_is_reported_once(
         with pytest.raises(StoreError, match=r"/exabgp/service/apex: not done within 1\.5 s: ") as error:
             one.backend.read(MEMBERS, 1.5)
         assert re.search(f"(?i){cause}", str(error.value))
-        assert one.seen.states() == [StoreState.LOST], "each attempt fails alike: no news"
-        assert caplog.records == [], "kazoo's warnings, once a second, are no news either"
+        assert one.seen.states() == [StoreState.LOST], "repeated equal failures are not reported again"
+        assert caplog.records == [], "kazoo's warnings are not logged again"
     finally:
         one.backend.close(2.0)
 

@@ -1,4 +1,4 @@
-"""A client's certificate that is refused after the handshake, as TLS 1.3 does it: said in words (S3)."""
+"""The error for a client certificate rejected after the handshake, as in TLS 1.3 (S3)."""
 
 import socket
 import ssl
@@ -27,10 +27,10 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def demanding(authority: Authority) -> Iterator[int]:
-    """The port of a server that wants a certificate, says so by an alert, and reads all that is sent.
+def requiring(authority: Authority) -> Iterator[int]:
+    """The port of a server that requires a certificate, sends an alert, and reads all data.
 
-    A real one may close at once, and then it is left to chance whether the alert is read.
+    A real server may close immediately; then the alert may be lost.
     """
     own = authority.issue("server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -60,10 +60,10 @@ def demanding(authority: Authority) -> Iterator[int]:
     thread.join()
 
 
-def test_a_demand_for_a_certificate_after_the_handshake_is_reported(
-    demanding: int, authority: Authority, sessions: list[Peer]
+def test_a_certificate_required_after_the_handshake_is_reported(
+    requiring: int, authority: Authority, sessions: list[Peer]
 ) -> None:
-    address, seen = f"{HOST}:{demanding}", Recorder()
+    address, seen = f"{HOST}:{requiring}", Recorder()
     options = {"tls": True, "ca": str(authority.cert)}
     settings = StoreSettings("node1", "run1", (address,), "/secured", LIFE, options)
     session = Peer(StoreClient(ZooKeeperDriver, settings, seen), seen)

@@ -22,7 +22,7 @@ class ZooKeeperUnderTest(OnServer[ZooKeeper]):
 
     factory = ZooKeeperDriver
     expiry = LIFE + 5.0
-    """A server looks at its sessions once in a tick of 2 s, which it adds to their lives."""
+    """A server checks its sessions once per tick of 2 s, so they may live one tick longer."""
 
     def __init__(
         self, server: ZooKeeper, options: Mapping[str, object] | None = None, **foreign: object

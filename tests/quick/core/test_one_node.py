@@ -1,4 +1,4 @@
-"""Property tests of one node: core, speaker and a modelled ExaBGP under random events.
+"""Property tests of one node: core, command queue and a modelled ExaBGP under random events.
 
 `tests/properties.py` describes how to run more examples.
 """

@@ -47,7 +47,7 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
 
 
 class EngineHarness:
-    """An engine in virtual time; ExaBGP answers only when asked to by `reply` or `live`."""
+    """An engine in virtual time; ExaBGP answers only when asked to by `reply` or `advance_answering`."""
 
     def __init__(self, *services: ServiceConfig, listen: str | None = None) -> None:
         self.now = 100.0
@@ -109,22 +109,22 @@ class EngineHarness:
         """Advance the time without output from ExaBGP; return the effects of the timers."""
         return self._wait(seconds, replies=False)
 
-    def live(self, seconds: float) -> list[str]:
+    def advance_answering(self, seconds: float) -> list[str]:
         """Advance the time while ExaBGP answers immediately; return the effects."""
         return self._wait(seconds, replies=True)
 
     def serve(self) -> None:
         """Bring the node into a state where it serves its own VIP, as do all other nodes."""
         self.start()
-        self.live(1)
+        self.advance_answering(1)
         self.store()
         for name in self.engine.services:
             self.maintenance(name=name)
             self.members(*OTHERS, name=name)
             self.check(name=name)
-            self.live(1)
+            self.advance_answering(1)
             self.members(*ALL, name=name, ours=self.engine.services[name].config.core.owned)
-        self.live(SETTLED)
+        self.advance_answering(SETTLED)
 
     def logs(self) -> list[str]:
         return [effect.message for effect in self.effects if isinstance(effect, effects.Log)]

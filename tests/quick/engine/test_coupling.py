@@ -34,19 +34,19 @@ def test_a6_all_routes_are_sent_again_after_a_neighbour_comes_up() -> None:
     harness = serving()
     harness.peers = ()
     harness.read(established(up=False))
-    harness.live(3)
+    harness.advance_answering(3)
     harness.peers = (PEER,)
     harness.read(established())
-    lines = harness.live(RESEND_DELAY_AFTER_UP)
+    lines = harness.advance_answering(RESEND_DELAY_AFTER_UP)
     assert {WITHDRAWN.replace(OWN, vip) for vip in OTHERS} | {f"{ANNOUNCED} origin igp"} <= set(lines)
 
 
 def test_a6_a_neighbour_listed_in_an_answer_has_come_up() -> None:
     harness = serving()
     harness.peers = ()
-    harness.live(3)
+    harness.advance_answering(3)
     harness.peers = (PEER,)
-    lines = harness.live(2 + RESEND_DELAY_AFTER_UP)
+    lines = harness.advance_answering(2 + RESEND_DELAY_AFTER_UP)
     assert f"{ANNOUNCED} origin igp" in lines
 
 
@@ -61,7 +61,7 @@ def test_e5_the_gate_deregisters_and_registers_again() -> None:
 
 def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_later_query() -> None:
     harness = serving()
-    harness.live(1)
+    harness.advance_answering(1)
     lines = harness.wait(10)
     assert DEREGISTERED in lines
     assert "log ExaBGP does not answer, closing the BGP gate" in lines
@@ -69,7 +69,7 @@ def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_later_query() -> No
     assert harness.record.detail.startswith("ExaBGP does not answer")
     assert REGISTERED not in harness.read(*answer(PEER))
     harness.written.clear()
-    assert "log ExaBGP answers again" in (back := harness.live(5))
+    assert "log ExaBGP answers again" in (back := harness.advance_answering(5))
     assert REGISTERED in back
 
 
@@ -229,7 +229,7 @@ def test_e3_services_may_swap_their_vips() -> None:
     low, high = RouteSettings(med=8), RouteSettings(med=9)
     swapped = served(owned=("10.0.0.9",), owners=(("10.0.0.9",),)), served("web")
     harness.reconfigure(replace(swapped[0], routes=low), replace(swapped[1], routes=high))
-    harness.live(60)
+    harness.advance_answering(60)
     assert harness.engine.view.services[0].report is not None
     lines = {
         prefix.line for prefix in harness.engine._exabgp.commands._prefixes.values() if not prefix.withdrawn
@@ -292,7 +292,7 @@ def test_a_record_contains_owned_and_unregistered_vips_only() -> None:
     assert harness.record is not None
     assert set(harness.record.vips) == {OWN}
     harness.members(*(vip for vip in (OWN, *OTHERS) if vip != SECOND))
-    harness.live(10)
+    harness.advance_answering(10)
     assert harness.record.vips.keys() == {OWN, SECOND}
     assert harness.record.vips[SECOND].rank == 1
 

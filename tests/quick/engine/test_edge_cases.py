@@ -64,7 +64,7 @@ def test_e3_pending_announcements_are_not_written_at_shutdown() -> None:
     """
     harness = serving(served(), web())
     harness.check(CheckResult.BAD, "web")
-    harness.live(RECOVERED)
+    harness.advance_answering(RECOVERED)
     harness.give(inputs.PipeCongested(congested=True))
     harness.check(name="web")
     harness.give(inputs.ShutdownRequested())
@@ -103,7 +103,7 @@ def test_e6_an_exception_while_reannouncing_does_not_affect_other_services(
     assert f"announce route {WEB_VIP}/32 next-hop self med 7" in lines
     assert harness.logs() == ["internal error"]
     assert harness.engine.services["apex"].counters.internal_errors == 1
-    harness.live(1)
+    harness.advance_answering(1)
     assert harness.check(CheckResult.BAD, "web")[:2] == [
         f"deregister /service/web/{WEB_VIP}",
         f"withdraw route {WEB_VIP}/32",
@@ -138,9 +138,9 @@ def test_h2_an_exception_at_the_end_of_a_drain_is_retried(monkeypatch: pytest.Mo
     """H2, E6: the withdrawal after `drain_delay` depends on the timer alone."""
     harness = serving()
     harness.maintenance("node1")
-    harness.live(4)
+    harness.advance_answering(4)
     fail_once(monkeypatch, Service, "handle", lambda event, _now: isinstance(event, events.TimerFired))
-    assert WITHDRAWN in harness.live(1 + RECOVERED)
+    assert WITHDRAWN in harness.advance_answering(1 + RECOVERED)
 
 
 def test_h3_an_exception_after_a_decision_does_not_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_h3_an_exception_after_a_decision_does_not_lose_it(monkeypatch: pytest.M
     harness = serving()
     fail_once(monkeypatch, Registrations, "desired", lambda *_: True)
     harness.check(CheckResult.BAD)
-    lines = harness.live(RECOVERED)
+    lines = harness.advance_answering(RECOVERED)
     assert WITHDRAWN in lines
     assert DEREGISTERED in lines
 
@@ -164,7 +164,7 @@ def test_e3_a_failing_service_is_withdrawn_and_deregistered_at_shutdown(
 
     monkeypatch.setattr(Service, "handle", broken)
     harness.give(inputs.ShutdownRequested())
-    lines = harness.live(LEAVE_DELAY + WITHDRAW_TIMEOUT)
+    lines = harness.advance_answering(LEAVE_DELAY + WITHDRAW_TIMEOUT)
     assert lines.index(DEREGISTERED) < lines.index(WITHDRAWN)
     assert "stop apex" in lines
     assert harness.ended
@@ -176,7 +176,7 @@ def test_e3_a_failing_service_is_withdrawn_when_a_reload_removes_it(
     """E3: routes of a removed service are withdrawn at once, since no later event would do it."""
     harness = serving(served(), web())
     fail_once(monkeypatch, Service, "handle", lambda event, _now: isinstance(event, events.StopRequested))
-    lines = harness.reconfigure(web()) + harness.live(RECOVERED)
+    lines = harness.reconfigure(web()) + harness.advance_answering(RECOVERED)
     assert {DEREGISTERED, WITHDRAWN, "stop apex", "unwatch /service/apex"} <= set(lines)
 
 
@@ -193,7 +193,7 @@ def test_e3_an_unchanged_route_that_moves_to_another_service_is_not_touched(sour
 
     harness = serving(*pools(source))
     (target,) = {"apex", "web"} - {source}
-    lines = harness.reconfigure(*pools(target)) + harness.live(RECOVERED)
+    lines = harness.reconfigure(*pools(target)) + harness.advance_answering(RECOVERED)
     assert f"withdraw route {SECOND}/32" not in lines
     assert f"register /service/{target}/{SECOND}" in lines
 
@@ -206,7 +206,7 @@ def test_g2_a_stale_registration_is_removed_with_its_service() -> None:
     """
     harness = EngineHarness(served(), web())
     harness.start()
-    harness.live(1)
+    harness.advance_answering(1)
     harness.store()
     harness.maintenance()
     harness.check(CheckResult.BAD)
@@ -231,7 +231,7 @@ def test_e1_a_rejected_withdrawal_is_not_flushed() -> None:
     harness.written.clear()
     harness.read("error")
     assert not harness.engine.flushed
-    harness.live(MIN_REJECTED_DELAY)
+    harness.advance_answering(MIN_REJECTED_DELAY)
     assert harness.engine.flushed
 
 
@@ -241,14 +241,14 @@ def test_a6_ranks_are_cached_while_candidates_are_unchanged(monkeypatch: pytest.
     owners = tuple((vip,) for vip in vips)
     harness = EngineHarness(served(owned=vips[:1], owners=owners, takeover="ranked", standby="hot"))
     harness.start()
-    harness.live(1)
+    harness.advance_answering(1)
     harness.store()
     harness.maintenance()
     harness.members(*vips[1:], ours=())
     harness.check()
-    harness.live(1)
+    harness.advance_answering(1)
     harness.members(*vips, ours=vips[:1])
-    harness.live(10)
+    harness.advance_answering(10)
     before, calls = Preferences.candidates_before, []
 
     def counting(self: Preferences, vip: str, owners: Iterable[int], *, registered: bool = True) -> object:

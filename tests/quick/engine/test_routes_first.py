@@ -78,7 +78,7 @@ def test_g2_a_registration_is_removed_before_its_route() -> None:
 def test_g1_registers_after_acceptance_and_after_the_lines() -> None:
     harness = EngineHarness()
     harness.start()
-    harness.live(1)
+    harness.advance_answering(1)
     harness.store()
     harness.maintenance()
     harness.members(*OTHERS)
@@ -123,7 +123,7 @@ def test_a6_one_decision_per_service_and_read(decisions: Counter[str]) -> None:
         *(served(f"s{half}", owned=pool, owners=(pool,)) for half, pool in enumerate(pools))
     )
     harness.start()
-    harness.live(1)
+    harness.advance_answering(1)
     harness.store()
     for name in harness.engine.services:
         harness.maintenance(name=name)

@@ -24,7 +24,7 @@ def test_a6_a_service_with_a_bug_retries_with_backoff(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Service, "handle", broken)
     harness.check(CheckResult.BAD)
-    harness.live(200)
+    harness.advance_answering(200)
     delays = [later - earlier for earlier, later in pairwise(attempts)]
     assert delays[:7] == pytest.approx([2, 4, 8, 16, 32, MAX_RETRY_DELAY, MAX_RETRY_DELAY])
 

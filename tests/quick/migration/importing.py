@@ -1,4 +1,4 @@
-"""An import on the command line, and what its result means to an agent."""
+"""An import on the command line, and the resulting configuration."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from vipagent.config.settings import AgentConfig
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The configuration that came out."""
+    """The new configuration."""
 
     text: str
     config: AgentConfig
-    said: str
-    """On stderr."""
+    stderr: str
+    """Output on stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Importer:
         return Imported(captured.out, load_file(made), captured.err)
 
     def bad(self, *arguments: str) -> list[str]:
-        """Import what cannot be; return the problems without the folder."""
+        """Run an import that must fail; return the problems without the folder."""
         self.capsys.readouterr()
         assert vipagent(self.command, *arguments) == 2
         captured = self.capsys.readouterr()

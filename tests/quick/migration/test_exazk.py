@@ -49,7 +49,7 @@ def test_an_instance_becomes_a_service_on_the_same_tree(importer: Importer) -> N
     assert (service.core.takeover, service.routes.med, service.routes.med_step) == (Takeover.ALL, 100, 100)
     assert (service.check.command, service.check.timeout) == ("/usr/local/bin/check_local_nginx.sh", 1)
     assert service.core.require_bgp == 1
-    assert imported.said == "imported: apex; left to decide: 0\n"
+    assert imported.stderr == "imported: apex; left to decide: 0\n"
 
 
 def test_several_instances_become_one_configuration(importer: Importer) -> None:
@@ -76,7 +76,7 @@ def test_the_command_lines_of_an_exabgp_conf(importer: Importer) -> None:
     assert (apex.core.pool, apex.check.command) == (("10.20.255.1", "10.20.255.2"), "check a;b")
     assert (web.name, web.core.owned) == ("web", ("10.20.254.1",))
     assert imported.config.log.syslog_facility == "local3"
-    assert "exabgp.conf, process other: runs /usr/bin/other --config x: another program" in imported.said
+    assert "exabgp.conf, process other: runs /usr/bin/other --config x: another program" in imported.stderr
 
 
 def test_options_that_a_file_cancels_are_named(importer: Importer) -> None:
@@ -85,7 +85,7 @@ def test_options_that_a_file_cancels_are_named(importer: Importer) -> None:
     imported = importer.good(importer.write("exabgp.conf", conf))
     [web] = imported.config.services
     assert web.core.owned == ("10.20.254.1",)
-    assert "Options in addition to --config, which ExaZK ignored: local_check, srv_auth_ip" in imported.said
+    assert "Options in addition to --config, which ExaZK ignored: local_check, srv_auth_ip" in imported.stderr
 
 
 def test_a_chroot_is_part_of_the_prefix(importer: Importer) -> None:
@@ -112,9 +112,9 @@ def test_the_operator_names_the_node(importer: Importer) -> None:
 def test_another_maintenance_key_is_left_to_decide(importer: Importer, key: str, words: str) -> None:
     text = APEX.replace("/exabgp/maintenance/apex/node1", key)
     imported = importer.good(importer.write("apex.yml", text))
-    assert "left to decide: 2" in imported.said
-    assert words in imported.said
-    assert "set node" in imported.said
+    assert "left to decide: 2" in imported.stderr
+    assert words in imported.stderr
+    assert "set node" in imported.stderr
     assert "node:" not in imported.text.splitlines()
     assert imported.text.count("# TODO: ") == 2
 
@@ -125,7 +125,7 @@ def test_what_has_no_counterpart_is_said(importer: Importer) -> None:
     imported = importer.good(importer.write("apex.yml", text))
     for words in ("silent: true has no counterpart", "ExaZK called this service Apex LBs"):
         assert words in imported.text
-    assert "left to decide: 1\n  apex: local_check is missing" in imported.said
+    assert "left to decide: 1\n  apex: local_check is missing" in imported.stderr
     assert imported.config.services[0].check.command is None
 
 

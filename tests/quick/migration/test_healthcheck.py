@@ -11,12 +11,15 @@ from tests.quick.migration.importing import Importer
 from tests.unit.config_files import fake_backends
 from vipagent.migration.healthcheck import HEALTHCHECK_OPTIONS
 from vipagent.migration.healthcheck_service import LOOKED_AT, REMARKS, SAME
+from vipagent.migration.options import OptionArgument
 from vipagent.testing.slowness import allowed
 from vipagent.types import Standby, Takeover
 
 __all__ = ["fake_backends"]
 
 pytestmark = pytest.mark.usefixtures("fake_backends")
+
+WITH_VALUE = (OptionArgument.VALUE, OptionArgument.REPEATED)
 
 HAPROXY = """\
 # as in healthcheck's own documentation
@@ -36,7 +39,7 @@ def importer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Importer:
 
 
 def test_every_option_of_healthcheck_is_known_and_comes_to_something() -> None:
-    """Of the ExaBGP that is installed: the lowest versions' tests have 4.2, the others 5."""
+    """Options of the installed ExaBGP: 4.2 in the tests of the lowest versions, otherwise 5."""
     command = [sys.executable, "-m", "exabgp", "healthcheck", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=allowed(60)).stdout
     theirs = set(re.findall(r"(?<![\w-])--[a-z-]+", shown.split("\noptions:", 1)[1])) - {"--help"}
@@ -57,7 +60,7 @@ def test_a_file_of_options(importer: Importer) -> None:
     assert (service.core.takeover, service.core.standby) == (Takeover.ALL, Standby.COLD)
     assert service.ip_setup
     assert imported.config.log.log_level == "DEBUG"
-    assert "left to decide: 2" in imported.said
+    assert "left to decide: 2" in imported.stderr
 
 
 def test_the_processes_of_an_exabgp_conf(importer: Importer) -> None:
@@ -93,8 +96,8 @@ def test_the_last_run_of_a_process_counts_as_in_exabgp(importer: Importer) -> No
     imported = importer.good(importer.write("exabgp.conf", conf))
     [service] = imported.config.services
     assert service.core.owned == ("10.0.0.2",)
-    assert "2 `run` lines: ExaBGP uses the last one" in imported.said
-    assert "`exabgp healthcheck --ip 10.0.0.1 --no-syslog`" in imported.said
+    assert "2 `run` lines: ExaBGP uses the last one" in imported.stderr
+    assert "`exabgp healthcheck --ip 10.0.0.1 --no-syslog`" in imported.stderr
 
 
 def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
@@ -106,8 +109,8 @@ def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
     """
     imported = importer.good(importer.write("exabgp.conf", conf))
     assert [service.name for service in imported.config.services] == ["web"]
-    told = [line for line in imported.said.splitlines() if line.startswith("left out: ")]
-    starts = [line.replace(f"{importer.folder}/", "") for line in told]
+    remarks = [line for line in imported.stderr.splitlines() if line.startswith("left out: ")]
+    starts = [line.replace(f"{importer.folder}/", "") for line in remarks]
     assert [line.split(": ")[1] for line in starts] == [
         "exabgp.conf, process log", "exabgp.conf, process sql", "exabgp.conf, process empty",
     ]  # fmt: skip
@@ -117,7 +120,7 @@ def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "told"),
+    ("run", "remarks"),
     [
         ("python -m exabgp healthcheck", ""),
         ("/usr/bin/env python3 /usr/lib/exabgp/healthcheck.py", ""),
@@ -130,12 +133,12 @@ def test_every_process_that_is_left_out_is_named(importer: Importer) -> None:
     ],
 )
 def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
-    importer: Importer, run: str, told: str
+    importer: Importer, run: str, remarks: str
 ) -> None:
     conf = f"process web {{ run {run} --ip 10.0.0.1; }}\n"
     imported = importer.good(importer.write("exabgp.conf", conf))
-    assert told in imported.said
-    assert ("The wrapper" in imported.said) == bool(told)
+    assert remarks in imported.stderr
+    assert ("The wrapper" in imported.stderr) == bool(remarks)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_what_runs_healthcheck_is_named_if_it_is_more_than_python(
 def test_a_process_that_no_neighbour_uses_is_named(importer: Importer, neighbor: str, used: bool) -> None:
     conf = f"{neighbor}\nprocess web {{ run exabgp healthcheck --ip 10.0.0.1; }}\n"
     imported = importer.good(importer.write("exabgp.conf", conf))
-    assert ("announce none of its routes" in imported.said) != used
+    assert ("announce none of its routes" in imported.stderr) != used
 
 
 def test_several_addresses_are_ranked_as_their_metrics_were(importer: Importer) -> None:
@@ -163,7 +166,7 @@ def test_several_addresses_are_ranked_as_their_metrics_were(importer: Importer) 
     assert service.core.pool == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
     assert (service.core.takeover, service.core.standby) == (Takeover.RANKED, Standby.HOT)
     assert (service.routes.med, service.routes.med_step) == (10, 5)
-    assert "set a different auth_ip on every node" in imported.said
+    assert "set a different auth_ip on every node" in imported.stderr
 
 
 def test_networks_are_taken_apart_if_healthcheck_did(importer: Importer) -> None:
@@ -204,11 +207,10 @@ fall = 2
     assert not service.ip_setup
 
 
-def test_whatever_has_no_counterpart_is_named(importer: Importer) -> None:
+def test_options_without_a_counterpart_are_named(importer: Importer) -> None:
     values = {"start-ip": "1", "ip-ifname": "10.0.0.1%eth0"}
     lines = [
-        f"{option.name} = {values.get(option.name, 'x')}" if option.takes.value.startswith("value")
-        else option.name
+        f"{option.name} = {values.get(option.name, 'x')}" if option.argument in WITH_VALUE else option.name
         for option in HEALTHCHECK_OPTIONS
         if option.name in REMARKS
     ]  # fmt: skip
@@ -230,7 +232,7 @@ def test_the_store_is_the_operator_s_choice(importer: Importer) -> None:
     imported = importer.good(*chosen, importer.write("web.conf", "ip = 10.0.0.1"))
     assert (imported.config.backend, imported.config.store.node) == ("zookeeper", "n1")
     assert imported.config.store.hosts == ("zk1:2181", "zk2:2181")
-    assert "left to decide: 1" in imported.said
+    assert "left to decide: 1" in imported.stderr
 
 
 def test_what_is_wrong_with_the_operator_s_choice_is_said_once(importer: Importer) -> None:
@@ -247,7 +249,7 @@ def test_healthchecks_that_log_differently_are_reconciled_by_a_human(importer: I
     other = importer.write("b.conf", "ip = 10.0.0.2\nsyslog-facility = local2")
     imported = importer.good(one, other)
     assert imported.config.log.syslog_facility == "local1"
-    assert "syslog_facility: other files have local2" in imported.said
+    assert "syslog_facility: other files have local2" in imported.stderr
 
 
 def test_all_problems_immediately(importer: Importer) -> None:

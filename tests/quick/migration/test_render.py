@@ -1,4 +1,4 @@
-"""Whatever was read, the new file says exactly that, and nothing else."""
+"""A rendered file contains exactly the settings of the draft."""
 
 import pytest
 import yaml

@@ -13,7 +13,7 @@ from vipagent_etcd import follower as followers
 from vipagent_etcd.follower import EtcdFollower
 from vipagent_etcd.gateway import Gateway
 from vipagent_etcd.keyvalues import Change, KeyValue, Message
-from vipagent_etcd.listing import Following
+from vipagent_etcd.listing import DirectoryState
 
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 PATH = "/exabgp/service/apex"
@@ -71,7 +71,7 @@ async def test_keep_alives_do_not_restart_a_slow_listing(monkeypatch: pytest.Mon
 
 def test_all_keys_of_an_expired_lease_are_deleted_by_one_event() -> None:
     """Separate watches report the same revision separately, so one watch covers all names."""
-    following = Following(MEMBERS, PATH, frozenset({"a", "b"}), _found, alone=True)
+    following = DirectoryState(MEMBERS, PATH, frozenset({"a", "b"}), _found, only_named=True)
     keys = [f"{PATH}/{name}" for name in "ab"]
     following.list([KeyValue(key, b"", 1, 5) for key in keys], 5)
     assert all(following.span.covers(key) for key in keys)
@@ -80,6 +80,6 @@ def test_all_keys_of_an_expired_lease_are_deleted_by_one_event() -> None:
 
 
 def test_a_watch_of_one_key_covers_no_other_keys() -> None:
-    following = Following(MEMBERS, PATH, frozenset({"a"}), _found, alone=True)
+    following = DirectoryState(MEMBERS, PATH, frozenset({"a"}), _found, only_named=True)
     assert following.span.covers(f"{PATH}/a")
     assert not following.span.covers(f"{PATH}/b")

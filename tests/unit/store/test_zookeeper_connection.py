@@ -1,4 +1,4 @@
-"""What the driver for ZooKeeper makes of kazoo's reconnections, with a client that a test moves by hand."""
+"""Reconnections by kazoo in the ZooKeeper driver, with a session controlled by the test."""
 
 import asyncio
 from typing import cast
@@ -13,10 +13,10 @@ from vipagent_zookeeper.session import KazooSession
 SESSION = 7
 
 
-class HandMoved:
-    """A session that does nothing by itself, but counts."""
+class FakeSession:
+    """A session without a connection that counts calls."""
 
-    life = 6.0
+    timeout = 6.0
     peer = "zk1:2181"
 
     def __init__(self) -> None:
@@ -30,9 +30,9 @@ class HandMoved:
         self.resets.append(reason)
 
 
-async def _connected() -> tuple[ZooKeeperConnection, HandMoved]:
-    """Return a connection that stands."""
-    session = HandMoved()
+async def _connected() -> tuple[ZooKeeperConnection, FakeSession]:
+    """Return an established connection."""
+    session = FakeSession()
     connection = ZooKeeperConnection(lambda _: cast("KazooSession", session))
     opening = asyncio.ensure_future(connection.open())
     await asyncio.sleep(0)
@@ -42,13 +42,13 @@ async def _connected() -> tuple[ZooKeeperConnection, HandMoved]:
 
 
 def _lose(connection: ZooKeeperConnection) -> None:
-    connection.on_error(HandMoved.peer, "connection reset")
+    connection.on_error(FakeSession.peer, "connection reset")
     connection.on_disconnect()
 
 
 @async_test
-async def test_a_connection_that_came_up_by_itself_is_used() -> None:
-    """It has failed nobody: kazoo was faster than the pause before the next attempt."""
+async def test_a_connection_restored_by_kazoo_is_used() -> None:
+    """kazoo reconnected before the next attempt, so the connection is not reset."""
     connection, session = await _connected()
     _lose(connection)
     connection.on_session(SESSION)
@@ -59,7 +59,7 @@ async def test_a_connection_that_came_up_by_itself_is_used() -> None:
 
 @async_test
 async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
-    """Its cause is told before it is done, so an attempt fails; the next one must not start it over."""
+    """The error is reported before kazoo reconnects, so one attempt fails; the next must not reset it."""
     connection, session = await _connected()
     _lose(connection)
     with pytest.raises(Disconnected, match="reset"):
@@ -72,7 +72,7 @@ async def test_a_slow_reconnection_succeeds_in_the_end() -> None:
 
 
 @async_test
-async def test_a_connection_that_was_used_and_is_silent_is_ended() -> None:
+async def test_an_unresponsive_connection_is_reset() -> None:
     connection, session = await _connected()
     _lose(connection)
     connection.on_session(SESSION)

@@ -1,4 +1,4 @@
-"""How following ends, with ZooKeeper: by what the store layer understands."""
+"""Errors that end `follow` of the ZooKeeper driver."""
 
 import asyncio
 
@@ -21,8 +21,8 @@ def _following() -> tuple[ZooKeeperDriver, Interests]:
 
 
 @async_test
-async def test_an_answer_that_is_lost_ends_it_before_the_connection_is_said_to_be_gone() -> None:
-    """Which of the two is told first is left to chance."""
+async def test_a_lost_response_ends_it_before_the_disconnection() -> None:
+    """The order of the two errors is random."""
     driver, interests = _following()
 
     async def lost(directory: str) -> list[str]:
@@ -35,7 +35,7 @@ async def test_an_answer_that_is_lost_ends_it_before_the_connection_is_said_to_b
 
 @pytest.mark.parametrize("error", [Disconnected("it is gone"), SessionEnded("it has expired")])
 @async_test
-async def test_the_end_of_the_connection_ends_it(error: DriverError) -> None:
+async def test_a_disconnection_ends_it(error: DriverError) -> None:
     driver, interests = _following()
 
     async def silent(directory: str) -> list[str]:

@@ -71,7 +71,7 @@ def test_commands_errors_and_reply_times_are_counted() -> None:
     counters = AgentCounters()
     counters.completed(CommandResult(OWN, "announce", latency=0.02))
     counters.completed(CommandResult(OWN, "announce", error="no reply within 5.0 s"))
-    counters.completed(CommandResult(OWN, "announce"))  # replies are off
+    counters.completed(CommandResult(OWN, "announce"))  # acknowledgements are disabled
     assert (counters.commands, counters.command_errors) == (2, 1)
     assert sum(counters.reply_seconds.counts) == 1
 
