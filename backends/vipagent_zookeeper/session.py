@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SESSION_LOST_ERRORS = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, AuthFailedError)
 EXPIRED = "the session has expired"
 LIFE = "negotiated session timeout"
-CONNECTION_CLOSED = "it closed the connection"
+CONNECTION_CLOSED = "the server closed the connection"
 Touched = Callable[[str], None]
 """Called on the loop with the path of a changed znode."""
 

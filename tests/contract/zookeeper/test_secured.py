@@ -160,7 +160,7 @@ def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server accepts any user and password, and rejects requests, which are logged once with the cause."""
-    monkeypatch.setattr(reconciler, "RETRY", (0.2, 0.2))
+    monkeypatch.setattr(reconciler, "REFUSED_DELAY", (0.2, 0.2))
     options = {"auth": "digest", "user": "agent", "password_file": str(password)}
     serves(opened(sessions, digest_server.address, options))
     sessions.pop().backend.close(2.0)
@@ -172,9 +172,8 @@ def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
-    assert complaint.startswith(
-        f"zookeeper: registering {member(1).path('/secured')}: {digest_server.address}: permission denied: "
-    )
+    path, server = member(1).path("/secured"), digest_server.address
+    assert complaint.startswith(f"zookeeper: cannot register {path}: {server}: permission denied: ")
     assert PASSWORD not in complaint
 
 

@@ -420,7 +420,7 @@ def test_options_that_can_never_work_are_rejected(
 
 @pytest.mark.parametrize("prefix", ["", "exabgp", "/", "/a//b", "/a/../b", "/a\nb"])
 def test_a_prefix_that_is_not_a_path_is_rejected(prefix: str) -> None:
-    with pytest.raises(StoreConfigError, match="not an absolute path"):
+    with pytest.raises(StoreConfigError, match="not a valid absolute path"):
         alone("h", prefix=prefix)
 
 
