@@ -68,7 +68,8 @@ class DirectoryFollower:
         if self.only_named and self.names is not None:
             names = list(self.names)
         else:
-            names = await self._znodes.names(self._path)
+            async with self._znodes.reads:
+                names = await self._znodes.names(self._path)
         needed = frozenset(names) if self.names is None else self.names.intersection(names)
         known |= await read(
             self._znodes, self._path, needed.difference(known), await_creation=self.only_named
@@ -138,7 +139,8 @@ async def read(
 
     async def get(name: str) -> Found | None:
         try:
-            return await znodes.get(f"{directory}/{name}", await_creation=await_creation)
+            async with znodes.reads:
+                return await znodes.get(f"{directory}/{name}", await_creation=await_creation)
         except Refused:
             return Found(b"", None)  # it exists, and is not ours
 

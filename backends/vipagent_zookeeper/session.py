@@ -30,9 +30,6 @@ SESSION_LOST_ERRORS = (ConnectionLoss, ConnectionClosedError, SessionExpiredErro
 EXPIRED = "the session has expired"
 NEGOTIATED_TEXT = "negotiated session timeout"
 CONNECTION_CLOSED = "the server closed the connection"
-REQUESTS = 64
-"""Maximum number of concurrent requests. kazoo's thread is woken through a socket that buffers a few hundred
-wake-ups. The thread sends requests itself, so it must never block on this socket."""
 OnWatchEvent = Callable[[str], None]
 
 
@@ -63,7 +60,6 @@ class KazooSession:
         self._options, self._owner, self._on_watch_event = options, owner, on_watch_event
         self._loop = asyncio.get_running_loop()
         self._reason, self._abandoned = "", False
-        self._requests = asyncio.Semaphore(REQUESTS)
         self._awaited: set[asyncio.Future[Any]] = set()
         self._prefetched: dict[str, IAsyncResult] = {}  # listings requested by their watch, by directory
         self._connections = ConnectionFactory((name for name, _ in hosts), options, self._on_connect)
@@ -95,18 +91,17 @@ class KazooSession:
             Disconnected: there is no response.
             KazooException: the server rejected the request.
         """
+        if self._abandoned:
+            raise Disconnected("the session was abandoned")
         future = self._loop.create_future()
-        async with self._requests:
-            if self._abandoned:
-                raise Disconnected("the session was abandoned")
-            self._awaited.add(future)
-            request(*args, **options).rawlink(lambda result: self._post(_settle, future, result))
-            try:
-                return await future
-            except SESSION_LOST_ERRORS as error:
-                raise Disconnected(type(error).__name__) from error
-            finally:
-                self._awaited.discard(future)
+        self._awaited.add(future)
+        request(*args, **options).rawlink(lambda result: self._post(_settle, future, result))
+        try:
+            return await future
+        except SESSION_LOST_ERRORS as error:
+            raise Disconnected(type(error).__name__) from error
+        finally:
+            self._awaited.discard(future)
 
     async def children(self, directory: str) -> list[str]:
         """Return the names in a directory, and watch it; the last event may have requested them already.

@@ -1,5 +1,6 @@
 """Typed requests for znodes in the current session, with the store layer's errors."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from vipagent_zookeeper.session import KazooSession
 
 MAX_VALUE_SIZE = 1_000_000
 """Maximum size of a value in bytes: a server closes the connection at requests of about 1 MB and more."""
+MAX_PARALLEL_READS = 64
+"""Maximum number of concurrent reads of directories. kazoo's thread is woken through a socket that buffers a
+few hundred wake-ups. The thread sends requests itself, so it must never block on this socket. Heartbeats and
+writes, of which there are few, do not wait for the reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class ZNodeStore:
     """
 
     def __init__(self, connection: ZooKeeperConnection) -> None:
+        self.reads = asyncio.Semaphore(MAX_PARALLEL_READS)
+        """Held during each read of a directory."""
         self._connection = connection
 
     async def alive(self) -> None:

@@ -128,7 +128,7 @@ class Reconciler:
         self._listings[directory] = listing
         self._changed[directory] = None
         for name, state in self._keys.get(directory, {}).items():
-            if state.request is None and name in listing and listing[name] == state.found:
+            if state.request is None and state.found is not None and listing.get(name) == state.found:
                 continue  # unchanged, so no new request is needed
             state.listed(listing)
             self._pending[state.key] = None

@@ -172,10 +172,8 @@ def test_a_wrong_digest_is_reported_and_repaired_without_a_restart(
     password.write_text(PASSWORD)
     serves(session)
     (complaint,) = [record.getMessage() for record in caplog.records]
-    path = member(1).path("/secured")
-    assert complaint.startswith(
-        f"zookeeper: cannot register {path}: {digest_server.address}: permission denied: "
-    )
+    path, server = member(1).path("/secured"), digest_server.address
+    assert complaint.startswith(f"zookeeper: cannot register {path}: {server}: permission denied: ")
     assert PASSWORD not in complaint
 
 

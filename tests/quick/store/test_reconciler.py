@@ -162,6 +162,19 @@ class TestRegistering:
         reconciler.listed(MEMBERS, {KEY.name: Found(VALUE, 5, Holder.OURS)})
         assert isinstance(next_request(reconciler), Delete)
 
+    def test_entry_created_late_is_read_if_its_value_is_missing(self, reconciler: Reconciler) -> None:
+        """The deleted entry exists again, and a listing without its value does not say whose it is."""
+        found = registered(reconciler)
+        reconciler.deregister(KEY)
+        reconciler.done(next_request(reconciler), None)
+        reconciler.listed(MEMBERS, {})
+        assert requests(reconciler) == []
+        reconciler.listed(MEMBERS, {KEY.name: None})
+        request = next_request(reconciler)
+        assert isinstance(request, Get)
+        reconciler.done(request, found)
+        assert isinstance(next_request(reconciler), Delete)
+
 
 class TestUnknown:
     """Requests without a result, and results of requests that are not pending any more."""

@@ -11,9 +11,14 @@ from kazoo.protocol.states import EventType, KazooState, KeeperState, WatchedEve
 
 from tests.unit.store.coroutines import async_test
 from vipagent.store.access import parse_options
+from vipagent.store.driver import Interests
+from vipagent.store.layout import Directory, Kind
+from vipagent.testing.slowness import allowed
 from vipagent_zookeeper.connection import ZooKeeperConnection
+from vipagent_zookeeper.follower import ZNodeFollower
 from vipagent_zookeeper.options import ZooKeeperOptions, parse_servers
 from vipagent_zookeeper.session import KazooSession
+from vipagent_zookeeper.znodes import MAX_PARALLEL_READS, ZNodeStore
 
 DIRECTORY = "/exabgp/service/apex"
 
@@ -146,3 +151,22 @@ async def test_a_changed_value_is_told_at_once() -> None:
     linked.changes(f"{DIRECTORY}/10.0.0.1", EventType.CHANGED)
     await _turn()
     assert (linked.asked, linked.on_watch_event) == ([], [f"{DIRECTORY}/10.0.0.1"])
+
+
+@async_test
+async def test_a_heartbeat_does_not_wait_for_the_listings_of_many_directories() -> None:
+    """Otherwise a distant server would never be connected for long enough to list them all."""
+    linked = Linked()
+    alive = linked.session.client.handler.async_result()
+    alive.set(None)
+    linked.session.client.exists_async = Mock(return_value=alive)
+    store = ZNodeStore(Mock(session=linked.session))
+    interests = Interests()
+    directories = [Directory(Kind.MEMBERS, f"service{number}") for number in range(1000)]
+    interests.replace(dict.fromkeys(directories, frozenset()), frozenset())
+    following = asyncio.ensure_future(ZNodeFollower(store, "/exabgp").run(interests, Mock()))
+    await _turn()
+    assert len(linked.asked) == MAX_PARALLEL_READS
+    async with asyncio.timeout(allowed(1.0)):
+        await store.alive()
+    following.cancel()
