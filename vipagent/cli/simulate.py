@@ -65,10 +65,8 @@ def command(
         raise click.UsageError(f"{total} VIPs for {nodes} nodes: each node must own at least one")
     rng = Random(seed)  # noqa: S311 - not used for security
     dying = _dying(rng, nodes, kill + second, rack)
-    policies = [Takeover(takeover)] if takeover else list(Takeover)
-    results = [
-        _policy_forecast(policy, Forecast(pool(nodes, total), policy), dying, kill) for policy in policies
-    ]
+    policies = (Takeover(takeover),) if takeover else Takeover
+    results = [_policy_forecast(one, Forecast(pool(nodes, total), one), dying, kill) for one in policies]
     if as_json:
         click.echo(json.dumps([_plain(result) for result in results], indent=2))
     else:
