@@ -32,7 +32,7 @@ EQUIVALENT = {
         "vipagent/store/session.py",
         "core/ReplaceUnaryOperator_USub_Not",
         "self.next_keep_alive = -math.inf",
-    ): "it is read only after a heartbeat was confirmed, which sets it",
+    ): "it is read only after a keep-alive was confirmed, which sets it",
 }
 """The reason by path, operator, and changed line."""
 

@@ -116,13 +116,13 @@ class Client:
         """Close the session, which removes its entries if the store is reachable."""
         self._cancel_all()
         if self.session:
-            (self._server.stop_heartbeats if self._cut else self._server.close)(self.session)
+            (self._server.stop_keep_alives if self._cut else self._server.close)(self.session)
 
     def kill(self) -> None:
         """Stop without closing the session."""
         self._cancel_all()
         if self.session:
-            self._server.stop_heartbeats(self.session)
+            self._server.stop_keep_alives(self.session)
 
     def cut(self) -> None:
         """Cut the network path to the store; the next request detects it."""
@@ -131,7 +131,7 @@ class Client:
         self._cut = True
         self._reset_requests()
         if self.session:
-            self._server.stop_heartbeats(self.session)
+            self._server.stop_keep_alives(self.session)
 
     def repair(self) -> None:
         """Repair the network path. Earlier messages are lost, but the connection may have survived."""
@@ -143,7 +143,7 @@ class Client:
             self._read_all()
 
     def expire(self) -> None:
-        """Expire the session at the store in spite of heartbeats."""
+        """Expire the session at the store in spite of keep-alives."""
         if self.session and self.session.alive and not self._cut and self._process.active:
             self._server.close(self.session)
             self._reset_requests()
@@ -153,7 +153,7 @@ class Client:
         """Pause together with the process."""
         self._deferred = []
         if self.session and not self._cut:
-            self._server.stop_heartbeats(self.session)
+            self._server.stop_keep_alives(self.session)
 
     def resume(self) -> None:
         """Resume; first process what was received during the pause, even if it is outdated."""
@@ -172,7 +172,7 @@ class Client:
     def _open_session(self) -> bool:
         """Resume the session at the server, or open a new one."""
         if self.session and self.session.alive:
-            self._server.heartbeat(self.session)
+            self._server.keep_alive(self.session)
         else:
             self.session = Session(self._changed)
             self._server.open(self.session)
@@ -188,7 +188,7 @@ class Client:
     def _renew_session(self) -> bool:
         if self.session is None or not self.session.alive:
             return False
-        self._server.heartbeat(self.session)
+        self._server.keep_alive(self.session)
         return True
 
     def _on_keep_alive(self, sent_at: float, *, first: bool = False) -> None:
@@ -221,7 +221,7 @@ class Client:
         self._reset_requests()
         self._reconciler.disconnected()
         if self.session:
-            self._server.stop_heartbeats(self.session)
+            self._server.stop_keep_alives(self.session)
         self._deliver()
         self._call_later(self._state.next_attempt - self._clock.now, self._connect, self._connection)
 

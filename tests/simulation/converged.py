@@ -71,8 +71,8 @@ def _rank(settings: ServiceSettings, vip: str, members: set[str]) -> int | None:
     if vip in members and settings.standby is Standby.COLD:
         return None
     candidates_before = 0
-    for seat in order(settings.owners, vip):
-        candidate = set(settings.owners[seat])
+    for owner in order(settings.owners, vip):
+        candidate = set(settings.owners[owner])
         if candidate & set(settings.owned):
             break
         candidates_before += bool(candidate & members)

@@ -8,12 +8,12 @@ from tests.simulation.clock import Clock, ScheduledCall
 from vipagent.store.layout import Kind
 
 MIN_EXPIRY, MAX_EXPIRY = 0.67, 1.1
-"""Range of a session's expiry after the connection is lost, in session timeouts: the last heartbeat may be a
+"""Range of a session's expiry after the connection is lost, in session timeouts: the last keep-alive may be a
 while ago, and servers round up."""
 
 
 class Session:
-    """One client's session. It ends by a timeout without heartbeats, or when it is closed.
+    """One client's session. It ends by a timeout without keep-alives, or when it is closed.
 
     Args:
         changed: called when a directory has changed, if the client is reachable.
@@ -23,7 +23,7 @@ class Session:
         self.changed = changed
         self.alive = True
         self.expiring = False
-        """Whether its heartbeats have stopped."""
+        """Whether its keep-alives have stopped."""
         self.expiry: ScheduledCall | None = None
 
 
@@ -42,7 +42,7 @@ class Server:
     Args:
         clock: the virtual time.
         rng: the random generator for the exact time of a session's expiry.
-        session_timeout: seconds without heartbeats after which a session ends.
+        session_timeout: seconds without keep-alives after which a session ends.
     """
 
     def __init__(self, clock: Clock, rng: Random, session_timeout: float) -> None:
@@ -72,13 +72,13 @@ class Server:
         for name in [name for name, entry in self.members.items() if entry.session is session]:
             self.remove(name)
 
-    def stop_heartbeats(self, session: Session) -> None:
-        """Stop a session's heartbeats, so that it expires."""
+    def stop_keep_alives(self, session: Session) -> None:
+        """Stop a session's keep-alives, so that it expires."""
         if session.alive and not session.expiring:
             session.expiring = True
             self._schedule_expiry(session, self._rng.uniform(MIN_EXPIRY, MAX_EXPIRY))
 
-    def heartbeat(self, session: Session) -> None:
+    def keep_alive(self, session: Session) -> None:
         """Renew a session."""
         session.expiring = False
         if session.expiry:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tests.unit.config_files import fake_backends, service
 from vipagent.config import addresses
 from vipagent.config.problems import Place
-from vipagent.config.schema import Owners, ServiceSection
+from vipagent.config.schema import ServiceSection
 from vipagent.config.validation import check
+from vipagent.core.settings import Owners
 
 __all__ = ["fake_backends"]
 

@@ -21,13 +21,12 @@ from vipagent.config.settings import (
     ServiceConfig,
 )
 from vipagent.config.values import Section
-from vipagent.core.settings import CoreOptions, HealthOptions, ServiceSettings
+from vipagent.core.settings import CoreOptions, HealthOptions, Owners, ServiceSettings
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import StoreOptions, StoreSettings
 
 INSTANCE = secrets.token_hex(8)
 """Identifier of this run of the agent; a reload does not change it."""
-Owners = tuple[tuple[str, ...], ...]
 SectionT = TypeVar("SectionT", bound=Section)
 
 
@@ -70,7 +69,7 @@ class PoolOptions(Section):
 
     def pool(self) -> tuple[str, ...]:
         """Return all VIPs of the service."""
-        return tuple(vip for seat in self.owners() for vip in seat)
+        return tuple(vip for vips in self.owners() for vip in vips)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,9 @@ from vipagent.config.values import Count, PositiveCount, PositiveSeconds, Second
 from vipagent.core.preference import Preferences
 from vipagent.types import OnStoreLoss, Standby, Takeover
 
+Owners = tuple[tuple[str, ...], ...]
+"""The VIPs of a service, grouped by owner."""
+
 
 @dataclass(frozen=True)
 class FlapHold(Section):
@@ -83,7 +86,7 @@ class ServiceSettings(HealthOptions, CoreOptions):
     node: str
     owned: tuple[str, ...]
     """VIPs owned by this node."""
-    owners: tuple[tuple[str, ...], ...]
+    owners: Owners
     """VIPs of each owner, this node included; the same order on every node."""
     settle: float = field(kw_only=True)
     """The option, or the session timeout if it is not set."""

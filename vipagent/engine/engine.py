@@ -165,10 +165,8 @@ class Engine:
 
     def _update_from_exabgp(self, given: inputs.FromExaBGP) -> None:
         match given:
-            case inputs.LinesRead(
-                lines
-            ):  # one decision for all lines, because it costs more than a line (A6)
-                for line in lines:
+            case inputs.LinesRead(lines):
+                for line in lines:  # one decision follows for all of them: it costs more than a line (A6)
                     for event in self._exabgp.on_line(line, self._now):
                         self._on_conversation_event(event)
             case inputs.PipeEnded():

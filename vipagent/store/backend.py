@@ -83,7 +83,7 @@ class Listener(Protocol):
         """Handle a change of the session's state. `detail` names host, cause and session timeout.
 
         Every watched directory is reported again after each `CONNECTED`, changed or not (L4). The backend
-        reports `LOST` when no heartbeat was confirmed during the session timeout, measured by its own
+        reports `LOST` when no keep-alive was confirmed during the session timeout, measured by its own
         monotonic clock, independent of the client library.
         """
 

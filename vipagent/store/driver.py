@@ -100,7 +100,7 @@ class SessionInfo:
     """A session as confirmed by the store."""
 
     timeout: float
-    """Session timeout: the store ends a session without a heartbeat for this many seconds."""
+    """Session timeout: the store ends a session without a keep-alive for this many seconds."""
     detail: str
     """Text for operators: host, software, version, and what can end the session."""
 
@@ -142,7 +142,7 @@ class Driver(ABC):
 
     @abstractmethod
     async def keep_alive(self) -> SessionInfo:
-        """Send a heartbeat and return the confirmed session.
+        """Send a keep-alive and return the confirmed session.
 
         The first call on a connection resumes the session if it still exists, and opens a new one otherwise.
 

@@ -1,8 +1,8 @@
 """The state of one session with a store: connected or not, and which server to try when. Without I/O.
 
 A session is CONNECTED while a server serves it, UNSURE after a failure, and LOST when its timeout has passed
-without a confirmed heartbeat. The timeout is measured by the agent's clock, from when the last confirmed
-heartbeat was sent, so the agent never considers a session lost later than the store does.
+without a confirmed keep-alive. The timeout is measured by the agent's clock, from when the last confirmed
+keep-alive was sent, so the agent never considers a session lost later than the store does.
 """
 
 import math
@@ -16,7 +16,7 @@ from vipagent.types import StoreState
 REQUEST_TIMEOUT = 2.0
 """Maximum timeout of a request, in seconds."""
 FAILOVER_FRACTION = 7 / 12
-"""Fraction of the session timeout, since the last confirmed heartbeat, after which a server that does not
+"""Fraction of the session timeout, since the last confirmed keep-alive, after which a server that does not
 respond is abandoned. The rest is left for another server."""
 
 
@@ -52,9 +52,9 @@ class Session:
         self.timeout = timeout
         """Session timeout in seconds, as confirmed by the store."""
         self.expires = -math.inf
-        """Time when the session is lost unless another heartbeat is confirmed."""
+        """Time when the session is lost unless another keep-alive is confirmed."""
         self.next_keep_alive = -math.inf
-        """Time to send the next heartbeat."""
+        """Time to send the next keep-alive."""
         self.next_attempt = -math.inf
         """Time to connect to `server`."""
         self.is_connected = False
@@ -91,10 +91,10 @@ class Session:
         return self._refused.issuperset(self._servers)
 
     def confirmed(self, sent: float, info: SessionInfo) -> None:
-        """Handle a confirmed heartbeat.
+        """Handle a confirmed keep-alive.
 
         Args:
-            sent: time when the heartbeat was sent.
+            sent: time when the keep-alive was sent.
             info: the store's response.
         """
         if self.is_connected:

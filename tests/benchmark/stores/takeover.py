@@ -54,7 +54,7 @@ def takeovers(folder: Path, store: Served) -> Times:
 def _kill(owner: Program, survivor: Program, number: int) -> float:
     with owner:
         survivor.wait_for(f"withdraw route {ORPHAN}", _last_takeover(survivor))
-        time.sleep(0.5 + number * 0.2)  # each time at a different phase of the heartbeat interval
+        time.sleep(0.5 + number * 0.2)  # each time at a different phase of the keep-alive interval
         killed_at = time.monotonic()
         owner.kill()
         return survivor.wait_for(f"announce route {ORPHAN}", killed_at).at - killed_at

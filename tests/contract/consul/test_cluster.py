@@ -122,7 +122,7 @@ def test_a_frozen_leader(agent: Peer, peers: Peers, leader: Consul) -> None:
     """The others elect a new leader; the agent's entry and view are kept."""
     mark = agent.seen.mark()
     leader.pause()
-    try:  # after a quick election, before the next heartbeat, the session is never unsure
+    try:  # after a quick election, before the next keep-alive, the session is never unsure
         peers.join("node2").register(member(2))
         agent.seen.wait_names(MEMBERS, [member(1).name, member(2).name], LIFE + ELECTION_GRACE, mark)
         agent.seen.wait_for(lambda: agent.seen.state is StoreState.CONNECTED, WAIT_TIMEOUT, "it is connected")

@@ -115,7 +115,7 @@ def test_a_foreign_lock_delay_is_waited_for(peers: Peers, store: ConsulUnderTest
 
 
 def test_an_invalid_session_while_registering(server: Consul) -> None:
-    """An error about a missing session is handled immediately, not at the next heartbeat."""
+    """An error about a missing session is handled immediately, not at the next keep-alive."""
     store = ConsulUnderTest(server, life=30.0)
     peers = Peers(store)
     try:

@@ -86,7 +86,7 @@ def test_a_name_that_hangs(proxy: Proxy, store: ConsulUnderTest, monkeypatch: py
         answering.set()
 
 
-def test_only_the_heartbeat_is_dropped(behind: Peers, proxy: Proxy) -> None:
+def test_only_the_keep_alive_is_dropped(behind: Peers, proxy: Proxy) -> None:
     """It and all watches reconnect in time; the session is kept."""
     agent = registered(behind)
     mark = agent.seen.mark()

@@ -203,7 +203,7 @@ def test_the_server_decides_how_long_a_session_lives(server: ZooKeeper) -> None:
         hasty.backend.close(2.0)
 
 
-def test_an_idle_agent_sends_only_heartbeats(peers: Peers, store: ZooKeeperUnderTest) -> None:
+def test_an_idle_agent_sends_only_keep_alives(peers: Peers, store: ZooKeeperUnderTest) -> None:
     """Four per session timeout, without polling."""
     one = peers.join("node1")
     one.watch(MEMBERS)
@@ -225,7 +225,7 @@ def test_an_idle_agent_sends_only_heartbeats(peers: Peers, store: ZooKeeperUnder
 
 
 def test_a_busy_agent_detects_a_frozen_server(peers: Peers, store: ZooKeeperUnderTest) -> None:
-    """kazoo counts its own requests as heartbeats, and would not detect it."""
+    """kazoo counts its own requests as keep-alives, and would not detect it."""
     one = peers.join("node1")
     mark = one.seen.mark()
     store.pause()

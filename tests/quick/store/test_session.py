@@ -47,7 +47,7 @@ def test_unsure_after_a_failure_and_lost_after_the_timeout(session: Session) -> 
     assert list(session.events()) == [(LOST, "a:1: it closed the connection")]
 
 
-def test_timeout_starts_when_the_last_confirmed_heartbeat_was_sent(session: Session) -> None:
+def test_timeout_starts_when_the_last_confirmed_keep_alive_was_sent(session: Session) -> None:
     connect(session, 10.0)
     session.confirmed(12.0, SessionInfo(4.0, "shorter"))
     assert session.expires == 16.0
@@ -91,7 +91,7 @@ def test_first_server_is_configurable() -> None:
     assert Session(SERVERS, TIMEOUT, first=2).server == "c:1"
 
 
-def test_delays_grow_to_a_second_and_are_reset_by_a_second_heartbeat(session: Session) -> None:
+def test_delays_grow_to_a_second_and_are_reset_by_a_second_keep_alive(session: Session) -> None:
     for _ in range(20):
         session.failed(0.0, "no")
     assert MAX_DELAY / 2 <= session.next_attempt <= MAX_DELAY

@@ -209,6 +209,7 @@ def test_session_is_lost_in_time_when_the_server_hangs(agent: Agent) -> None:
     began = time.monotonic()
     agent.seen.wait_state(StoreState.LOST, WAIT_TIMEOUT, mark)
     assert time.monotonic() - began < LIFE + allowed(1.0)
+    assert agent.seen.states(mark)[0] is StoreState.UNSURE
     agent.wait_reconnected(mark)
 
 
