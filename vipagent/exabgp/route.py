@@ -55,15 +55,11 @@ class RouteSettings(Section):
     local_as: Annotated[ASN | None, "Local AS number, for prepend."] = None
     next_hop: Annotated[
         NextHops,
-        "Next hop of the routes, one per address family; by default ExaBGP's local address (self).",
+        "Next hop of the routes, one per address family (default: self, ExaBGP's local address).",
     ] = ()
-    community: Annotated[Communities, "Community of the routes. May be given several times."] = ()
-    large_community: Annotated[
-        LargeCommunities, "Large community of the routes. May be given several times."
-    ] = ()
-    extended_community: Annotated[
-        ExtendedCommunities, "Extended community of the routes. May be given several times."
-    ] = ()
+    community: Annotated[Communities, "Community of the routes. Repeatable."] = ()
+    large_community: Annotated[LargeCommunities, "Large community of the routes. Repeatable."] = ()
+    extended_community: Annotated[ExtendedCommunities, "Extended community of the routes. Repeatable."] = ()
     local_preference: Annotated[UInt32 | None, "Local preference of the routes (iBGP)."] = None
     roles: Annotated[
         Roles,
@@ -73,8 +69,7 @@ class RouteSettings(Section):
     path_id: Annotated[UInt32 | None, "Path identifier (ADD-PATH)."] = None
     neighbor: Annotated[
         Neighbors,
-        "BGP neighbour that receives the routes, as in exabgp.conf. May be given several times; by default "
-        "all.",
+        "BGP neighbour that receives the routes, as in exabgp.conf (default: all). Repeatable.",
     ] = ()
 
     def attributes(self, rank: int) -> RoleAttributes:
