@@ -85,10 +85,16 @@ class Reason(StrEnum):
     CHECK_DOWN = "check-down"
     DISABLED = "disabled"
     NO_ADDRESS = "no-address"
-    """The VIP cannot be added to the loopback interface."""
+    """The VIP is an address of no interface of this node, so its packets would be lost."""
     MAINTENANCE_SERVICE = "maintenance-service"
     MAINTENANCE_NODE = "maintenance-node"
     NO_BGP = "no-bgp"
+    BGP_UNKNOWN = "bgp-unknown"
+    """ExaBGP has reported no neighbours, so it is unknown whether any is established."""
+    NO_FAMILY = "no-family"
+    """No established neighbour has negotiated the VIP's address family."""
+    FLAP_HOLD = "flap-hold"
+    """The service has flapped; announced at the lowest rank until it has been up for longer."""
     REFUSED = "refused"
     """ExaBGP has rejected the route."""
     STORE_LOST = "store-lost"
@@ -126,7 +132,10 @@ RULE_BY_REASON: Mapping[Reason, str] = {
     Reason.MAINTENANCE_SERVICE: "H5",
     Reason.MAINTENANCE_NODE: "H2",
     Reason.NO_BGP: "E5",
-    Reason.REFUSED: "G1",
+    Reason.BGP_UNKNOWN: "E5",
+    Reason.NO_FAMILY: "N10",
+    Reason.FLAP_HOLD: "H4",
+    Reason.REFUSED: "N10",
     Reason.STORE_LOST: "L1",
     Reason.STORE_UNKNOWN: "L2",
     Reason.REMOVED: "E3",
@@ -151,6 +160,9 @@ SEVERITY_BY_REASON: Mapping[Reason, Severity] = {
     Reason.MAINTENANCE_SERVICE: Severity.NOTICE,
     Reason.MAINTENANCE_NODE: Severity.NOTICE,
     Reason.NO_BGP: Severity.FAULT,
+    Reason.BGP_UNKNOWN: Severity.FAULT,
+    Reason.NO_FAMILY: Severity.FAULT,
+    Reason.FLAP_HOLD: Severity.NOTICE,
     Reason.REFUSED: Severity.FAULT,
     Reason.STORE_LOST: Severity.FAULT,
     Reason.STORE_UNKNOWN: Severity.FAULT,

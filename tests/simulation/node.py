@@ -174,6 +174,8 @@ class Node:
                 | effects.StopService()
                 | effects.RunServiceHook()
                 | effects.ViewChanged()
+                | effects.FollowNeighbors()
+                | effects.SaveRoutes()
             ):
                 pass
             case _:

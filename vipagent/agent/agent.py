@@ -1,14 +1,13 @@
 """The agent: I/O around the engine: ExaBGP's pipes, timers, checks and the store (Shape 2)."""
 
 import asyncio
-import contextlib
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import assert_never
 
+from vipagent.agent.inbox import Inbox
 from vipagent.agent.tasks import ServiceTasks
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core.actions import SetTimer
@@ -18,6 +17,7 @@ from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
 from vipagent.engine.inputs import Input
 from vipagent.exabgp.pipe import Pipe
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.backend import BackendFactory, Snapshot
 from vipagent.store.layout import Directory
 from vipagent.telemetry.counters import AgentCounters
@@ -30,55 +30,6 @@ STORE_CLOSE_TIMEOUT = 0.8
 """Timeout in seconds for deregistrations at shutdown (E3)."""
 RETRY_AFTER_ERROR = 1.0
 """Delay in seconds until the engine is called again after an internal error (E6)."""
-
-
-class Inbox:
-    """A `Listener` that delivers events on the loop, in order; of each directory only the latest snapshot.
-
-    Args:
-        loop: the agent's loop.
-        on_session: called on the loop with the session's state and its details.
-        on_snapshot: called on the loop with a directory and its entries.
-    """
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_session: Callable[[StoreState, str], None],
-        on_snapshot: Callable[[Directory, Snapshot], None],
-    ) -> None:
-        self._loop = loop
-        self._on_session = on_session
-        self._on_snapshot = on_snapshot
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[StoreState, str] | tuple[Directory, Snapshot]] = deque()
-
-    def session(self, state: StoreState, detail: str) -> None:
-        """Deliver the session's state; called on any thread."""
-        with self._lock:
-            self._waiting.append((state, detail))
-        self._wake()
-
-    def snapshot(self, directory: Directory, entries: Snapshot) -> None:
-        """Deliver a snapshot of a directory; called on any thread."""
-        with self._lock:
-            for waiting in [item for item in self._waiting if item[0] == directory]:
-                self._waiting.remove(waiting)
-            self._waiting.append((directory, entries))
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        with self._lock:
-            items, self._waiting = self._waiting, deque()
-        for first, second in items:
-            if isinstance(first, StoreState) and isinstance(second, str):
-                self._on_session(first, second)
-            elif isinstance(first, Directory) and not isinstance(second, str):
-                self._on_snapshot(first, second)
 
 
 class Agent:
@@ -103,6 +54,10 @@ class Agent:
         self._waiting: deque[Input] = deque()
         self._dispatching = False
         self._ended = asyncio.Event()
+        self.follow_neighbors: Callable[[frozenset[str]], None] = lambda _peers: None
+        """Called with the neighbours whose interfaces to follow; report to `network_changed`."""
+        self.save_routes: Callable[[frozenset[RouteIdentity]], None] = lambda _identities: None
+        """Called with the identities of all routes that ExaBGP may still announce for this agent."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when `view` has changed because of the store or its session."""
 
@@ -146,6 +101,10 @@ class Agent:
     def addresses_missing(self, vips: Mapping[str, str]) -> None:
         """Set the VIPs that are missing on the loopback interface, with the error; they are not announced."""
         self._dispatch(AddressesMissing(vips))
+
+    def network_changed(self, change: inputs.FromNetwork) -> None:
+        """Pass on a change of the interfaces or addresses of this node."""
+        self._dispatch(change)
 
     def check(self, config: AgentConfig) -> None:
         """Reject changes that `reconfigure` does not support.
@@ -213,7 +172,14 @@ class Agent:
                 self._pipe.write(lines)
                 if self._pipe.congested:
                     self._waiting.append(inputs.PipeCongested(congested=True))
-            case effects.Log() | effects.ViewChanged() | SetTimer() | effects.End():
+            case (
+                effects.Log()
+                | effects.ViewChanged()
+                | SetTimer()
+                | effects.FollowNeighbors()
+                | effects.SaveRoutes()
+                | effects.End()
+            ):
                 self._execute_locally(effect)
             case _:
                 try:
@@ -258,6 +224,10 @@ class Agent:
                 self.on_change()
             case SetTimer(at):
                 self._set_timer(at)
+            case effects.FollowNeighbors(peers):
+                self.follow_neighbors(peers)
+            case effects.SaveRoutes(identities):
+                self.save_routes(identities)
             case effects.End():
                 self._ended.set()
             case _:

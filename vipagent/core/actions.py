@@ -56,8 +56,14 @@ class VipReport(NamedTuple):
 
     reason: Reason
     rank: int | None
-    """None if the VIP is not announced."""
+    """Rank of the requested route; None if no route is requested."""
     owned: bool
+    accepted: bool = False
+    """Whether ExaBGP has accepted the requested route."""
+    in_table: bool | None = None
+    """Whether ExaBGP's table has a route of the VIP; None if unknown."""
+    local: bool | None = None
+    """Whether the VIP is an address of an interface of this node; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,29 @@ class NeighborsChanged:
 
     established: int | None
     """None if unknown."""
+    families: frozenset[int] | None = None
+    """IP versions that an established neighbour has negotiated (N10); None if unknown."""
+    unseen: bool = False
+    """Whether ExaBGP has had enough time to report its neighbours, and has not (E5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """ExaBGP's table of announced routes was read (E2)."""
+
+    vips: frozenset[str]
+    """VIPs of the pool that ExaBGP announces, whoever requested it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesNotLocal:
+    """The set of VIPs that are an address of no interface of this node has changed.
+
+    Applies to all services. Unlike those of `AddressesMissing`, such a VIP is announced, because the node may
+    forward its packets.
+    """
+
+    vips: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +109,7 @@ class RouteRefused:
     vip: str
 
 
-FromExaBGP = NeighborsChanged | RouteAccepted | RouteRefused
+FromExaBGP = NeighborsChanged | RouteAccepted | RouteRefused | TableRead
 """Events caused by ExaBGP's output."""
 
 
@@ -121,7 +144,9 @@ class StopRequested:
 
 FromStore = MembersSeen | MaintenanceSeen | StoreChanged
 """Events caused by the store."""
-StateChange = FromStore | FromExaBGP | AddressesMissing | TimerFired | LeaveRequested | StopRequested
+FromAddresses = AddressesMissing | AddressesNotLocal
+"""Events caused by the addresses of this node."""
+StateChange = FromStore | FromExaBGP | FromAddresses | TimerFired | LeaveRequested | StopRequested
 """Events that only update the state before the next decision."""
 Event = CheckFinished | Reconfigured | Batch | StateChange
 

@@ -96,10 +96,17 @@ class Service:
         match event:
             case events.MembersSeen() | events.MaintenanceSeen() | events.StoreChanged():
                 self._update_from_store(event, now)
-            case events.NeighborsChanged() | events.RouteAccepted() | events.RouteRefused():
+            case (
+                events.NeighborsChanged()
+                | events.RouteAccepted()
+                | events.RouteRefused()
+                | events.TableRead()
+            ):
                 self._update_from_exabgp(event)
             case events.AddressesMissing(vips):
                 state.missing_addresses = vips
+            case events.AddressesNotLocal(not_local):
+                state.not_local = not_local
             case events.LeaveRequested():
                 state.leaving = True
             case events.StopRequested():
@@ -123,8 +130,11 @@ class Service:
 
     def _update_from_exabgp(self, event: events.FromExaBGP) -> None:
         match event:
-            case events.NeighborsChanged(established):
-                self._state.neighbors = established
+            case events.NeighborsChanged(established, families, unseen):
+                self._state.neighbors, self._state.families = established, families
+                self._state.bgp_unseen = unseen
+            case events.TableRead(vips):
+                self._state.table = vips
             case events.RouteAccepted(vip):
                 self._registrations.accepted.add(vip)
             case events.RouteRefused(vip):

@@ -164,6 +164,14 @@ class ServiceState:
     """None until the maintenance keys have been read (H5)."""
     neighbors: int | None = None
     """Established BGP neighbours; None if unknown."""
+    families: frozenset[int] | None = None
+    """IP versions that an established neighbour has negotiated; None if unknown."""
+    bgp_unseen: bool = False
+    """Whether ExaBGP has had enough time to report its neighbours, and has not."""
+    table: frozenset[str] | None = None
+    """VIPs of the pool that ExaBGP announces, whoever requested it; None if unknown."""
+    not_local: frozenset[str] | None = None
+    """VIPs of any service that are an address of no interface of this node; None if unknown."""
     missing_addresses: Mapping[str, str] = field(default_factory=dict)
     """VIPs of any service that cannot be added to the loopback interface, with the error."""
     drain_until: float = 0.0

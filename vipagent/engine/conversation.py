@@ -1,6 +1,6 @@
 """Conversation with ExaBGP: commands, replies, and the state of its neighbours (E1-E5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -61,6 +61,11 @@ class Conversation:
                 pass
             case _:
                 assert_never(message)
+
+    def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
+        """Update the neighbours whose interface is down or has no carrier; return the change, if any."""
+        change = self.gate.links_changed(down, now)
+        return self._on_gate_change(change, now) if change else None
 
     def check_timeouts(self, now: float) -> Iterator[ConversationEvent]:
         """Yield the events of queries and commands without a reply in time.

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core.actions import SetTimer
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import NodeState
 from vipagent.types import CheckState
@@ -80,6 +81,20 @@ class RunServiceHook:
     state: CheckState
 
 
+@dataclass(frozen=True, slots=True)
+class FollowNeighbors:
+    """Follow the carrier of the interfaces by which the kernel reaches these neighbours (N3)."""
+
+    peers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRoutes:
+    """Save the identities of all routes that ExaBGP may still announce for this agent (E2)."""
+
+    identities: frozenset[RouteIdentity]
+
+
 class Level(IntEnum):
     """Log level, with the values of `logging`."""
 
@@ -126,7 +141,7 @@ class End:
 
 ToStore = RegisterEntry | DeregisterEntry | PublishRecord | Watch | Unwatch
 ToService = StartService | StopService | RunServiceHook
-ToShell = Log | ViewChanged | SetTimer | End
+ToShell = Log | ViewChanged | SetTimer | FollowNeighbors | SaveRoutes | End
 Effect = Write | ToStore | ToService | ToShell
 
 

@@ -1,12 +1,12 @@
 """The engine: all services, ExaBGP, BGP neighbours and the store of one agent, sans-I/O (Shape 2)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from vipagent.config.settings import AgentConfig, ServiceConfig
+from vipagent.config.settings import AgentConfig
 from vipagent.core import events
 from vipagent.core.actions import SetTimer
 from vipagent.core.service import Service
@@ -21,6 +21,7 @@ from vipagent.engine.inputs import Input
 from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
+from vipagent.engine.services import Services
 from vipagent.engine.shutdown import ShutdownSequence
 from vipagent.engine.view_builder import ViewBuilder
 from vipagent.exabgp.commands import CommandResult
@@ -45,20 +46,24 @@ class Engine:
         core: Callable[[ServiceSettings, float], Service] = Service,
     ) -> None:
         self.counters = AgentCounters()
-        self.services: dict[str, ServiceRuntime] = {}
         self._config = config
-        self._core = core
         self._exabgp = Conversation()
         self._context = Context(config, self._exabgp.commands, self._exabgp.gate, wall_clock)
         self._shutdown = ShutdownSequence()
         self._views = ViewBuilder(self.counters)
-        self._by_vip: dict[str, ServiceRuntime] = {}
-        self._missing = events.AddressesMissing({})
+        self._addresses: dict[type[events.FromAddresses], events.FromAddresses] = {}
+        """The last event of each kind about the addresses of this node."""
         self._now = 0.0
         self._timer: float | None = None
         self._scheduler = Scheduler()
         self._reports: deque[Iterable[Effect]] = deque()
         """Effects to carry out after all routes have been written."""
+        self._services = Services(self._context, core, self._scheduler, self._reports)
+
+    @property
+    def services(self) -> Mapping[str, ServiceRuntime]:
+        """The services by name."""
+        return self._services.by_name
 
     @property
     def view(self) -> AgentView:
@@ -149,10 +154,8 @@ class Engine:
             case inputs.CheckRan(name, result):
                 if name in self.services:
                     self._scheduler.enqueue([self.services[name]], result)
-            case events.AddressesMissing():
-                if given != self._missing:
-                    self._missing = given
-                    self._scheduler.enqueue(self.services.values(), given)
+            case events.AddressesMissing() | events.AddressesNotLocal() | inputs.LinksDown():
+                self._update_from_network(given)
             case events.TimerFired():
                 self._timer = None
                 for event in self._exabgp.check_timeouts(self._now):
@@ -188,7 +191,7 @@ class Engine:
                     if event.counted:
                         change = events.NeighborsChanged(self._exabgp.gate.established)
                         self._scheduler.collect(service, change)
-                    if event.asns and self._update_loops(service):
+                    if event.asns and self._services.update_loops(service):
                         self._scheduler.reannounce([service])
                         self._reports.append(service.republish())
             case ExaBGPStopping():
@@ -202,7 +205,7 @@ class Engine:
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
-        service = self._by_vip.get(outcome.vip)
+        service = self._services.by_vip.get(outcome.vip)
         if service and outcome.is_current and outcome.announced:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
             self._scheduler.collect(service, kind(outcome.vip))
@@ -226,12 +229,24 @@ class Engine:
             case _:
                 assert_never(given)
 
+    def _update_from_network(self, given: inputs.FromNetwork) -> None:
+        match given:
+            case events.AddressesMissing() | events.AddressesNotLocal():
+                if given != self._addresses.get(type(given)):
+                    self._addresses[type(given)] = given
+                    self._scheduler.enqueue(self.services.values(), given)
+            case inputs.LinksDown(peers):
+                if change := self._exabgp.links_changed(peers, self._now):
+                    self._on_conversation_event(change)
+            case _:
+                assert_never(given)
+
     def _update_from_operator(self, given: inputs.FromOperator) -> None:
         match given:
             case inputs.Started():
                 self._exabgp.congested = False
                 for service in () if self._shutdown.started else self._config.services:
-                    self._add(service)
+                    self._services.add(service, self._known(), self._now)
             case inputs.ShutdownRequested():
                 self._start_shutdown()
             case inputs.ConfigReloaded(config):
@@ -249,50 +264,16 @@ class Engine:
         if self._shutdown.started:  # since `check`
             return
         before, self._config = self._config, replace(config, store=self._config.store)
-        desired = {service.name: service for service in config.services}
-        for name, service in list(self.services.items()):
-            if name not in desired or not service.can_change_to(desired[name]):
-                self._remove(name)
-        for name, service_config in desired.items():
-            if name not in self.services:
-                self._add(service_config)
-            elif service_config != self.services[name].config:
-                self._change(self.services[name], service_config)
-        services = self.services.values()
-        self._by_vip = {vip: service for service in services for vip in service.config.core.pool}
-        self._scheduler.reannounce(services)
+        for name in self._services.reconfigure(config.services, self._known(), self._now):
+            self._views.remove(name)
         if bool(config.listen) != bool(before.listen):
             self._context.watch_all = config.listen is not None
-            self._reports.extend(service.watch() for service in services)
+            self._reports.extend(service.watch() for service in self.services.values())
         self._reports.append([effects.ViewChanged()])
 
-    def _add(self, config: ServiceConfig) -> None:
-        service = ServiceRuntime(config, self._context, self._core(config.core, self._now))
-        self.services[config.name] = service
-        self._by_vip.update(dict.fromkeys(config.core.pool, service))
-        self._update_loops(service)
-        self._scheduler.enqueue([service], events.StoreChanged(self._views.store.state))
+    def _known(self) -> list[events.Event]:
+        """Return the events that describe to a new service what is known already."""
+        known: list[events.Event] = [events.StoreChanged(self._views.store.state)]
         if self._exabgp.gate.established is not None:
-            self._scheduler.enqueue([service], events.NeighborsChanged(self._exabgp.gate.established))
-        if self._missing.vips:
-            self._scheduler.enqueue([service], self._missing)
-
-    def _change(self, service: ServiceRuntime, config: ServiceConfig) -> None:
-        before = service.config
-        service.reconfigure(config)
-        self._update_loops(service)
-        if config.core != before.core:
-            self._scheduler.enqueue([service], events.Reconfigured(config.core))
-            self._reports.append(service.watch())
-        self._reports.append([effects.StartService(config)])
-
-    def _remove(self, name: str) -> None:
-        self._scheduler.enqueue([self.services.pop(name)], events.StopRequested())
-        self._views.remove(name)
-
-    def _update_loops(self, service: ServiceRuntime) -> bool:
-        """Update the neighbours that reject prepended paths; return whether they have changed (N10)."""
-        logs = service.update_loops()
-        if logs is not None:
-            self._reports.append(logs)
-        return logs is not None
+            known.append(events.NeighborsChanged(self._exabgp.gate.established))
+        return [*known, *self._addresses.values()]

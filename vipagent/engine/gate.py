@@ -59,6 +59,10 @@ class Gate:
         """Process one line of ExaBGP's output; return the change, if any."""
         return self._change(self._neighbors.message_received(message, now))
 
+    def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
+        """Update the neighbours whose interface is down or has no carrier (N3); return the change, if any."""
+        return self._change(self._neighbors.links_changed(down, now))
+
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
         changed = self._change(self._neighbors.handle_timeouts(now))

@@ -1,9 +1,10 @@
 """Inputs that the engine handles (Shape 2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vipagent.config.settings import AgentConfig
-from vipagent.core.events import AddressesMissing, CheckFinished, TimerFired
+from vipagent.core.events import CheckFinished, FromAddresses, TimerFired
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
 from vipagent.types import StoreState
@@ -32,6 +33,14 @@ class PipeCongested:
     """The pipe to ExaBGP has become congested, or has drained (E4)."""
 
     congested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinksDown:
+    """The set of neighbours whose interface is down or has no carrier has changed (N3)."""
+
+    peers: Mapping[str, str]
+    """The interface by which the kernel reaches the neighbour, by the neighbour's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +83,6 @@ class ConfigReloaded:
 FromExaBGP = LinesRead | PipeEnded | PipeCongested
 FromStore = StoreSession | SnapshotRead
 FromOperator = Started | ShutdownRequested | ConfigReloaded
-Input = FromExaBGP | FromStore | FromOperator | CheckRan | AddressesMissing | TimerFired
+FromNetwork = LinksDown | FromAddresses
+Input = FromExaBGP | FromStore | FromOperator | FromNetwork | CheckRan | TimerFired
 """`TimerFired` must follow all pending output of ExaBGP."""

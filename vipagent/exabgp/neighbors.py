@@ -70,6 +70,7 @@ class Neighbors:
         """Whether the summary that is being received ends the hang."""
         self._answered_since_query = False
         """Whether an answer has started since the last query."""
+        self._links_down: Mapping[str, str] = {}
 
     @property
     def established(self) -> int | None:
@@ -106,6 +107,19 @@ class Neighbors:
                 pass
             case _:
                 assert_never(message)
+        return []
+
+    def links_changed(self, down: Mapping[str, str], now: float) -> list[NeighborState]:
+        """Update the neighbours whose interface is down or has no carrier (N3).
+
+        Args:
+            down: the interface, by the neighbour's address.
+            now: the monotonic clock, in seconds.
+
+        Returns:
+            The neighbours that went down.
+        """
+        self._links_down = down
         return []
 
     def handle_timeouts(self, now: float) -> list[NeighborState]:

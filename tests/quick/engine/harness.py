@@ -161,7 +161,14 @@ class EngineHarness:
                 return [self._line(effect)]
 
     def _line(
-        self, effect: effects.Watch | effects.Unwatch | effects.ToService | effects.ViewChanged | effects.End
+        self,
+        effect: effects.Watch
+        | effects.Unwatch
+        | effects.ToService
+        | effects.ViewChanged
+        | effects.FollowNeighbors
+        | effects.SaveRoutes
+        | effects.End,
     ) -> str:
         match effect:
             case effects.Watch(directory) | effects.Unwatch(directory):
@@ -176,6 +183,10 @@ class EngineHarness:
                 line = f"hook {name} {state}"
             case effects.ViewChanged():
                 line = "view"
+            case effects.FollowNeighbors(peers):
+                line = f"follow {' '.join(sorted(peers))}"
+            case effects.SaveRoutes(identities):
+                line = f"save {' '.join(sorted(identity.prefix for identity in identities))}"
             case _:
                 assert_never(effect)
         return line

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from tests.unit.waiting import eventually
-from vipagent.agent.agent import Inbox
+from vipagent.agent.inbox import Inbox
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Directory, Kind
 from vipagent.types import StoreState

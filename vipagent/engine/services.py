@@ -1,0 +1,100 @@
+"""The services of an engine: added at the start, changed by a reload (E3)."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from vipagent.config.settings import ServiceConfig
+from vipagent.core import events
+from vipagent.core.service import Service
+from vipagent.core.settings import ServiceSettings
+from vipagent.engine import effects
+from vipagent.engine.effects import Effect
+from vipagent.engine.reporter import Context
+from vipagent.engine.scheduler import Scheduler
+from vipagent.engine.service import ServiceRuntime
+
+
+class Services:
+    """The services by name.
+
+    Args:
+        context: shared by the services.
+        core: creates the state machine of a service from its settings and the monotonic clock.
+        scheduler: receives the events of the services.
+        reports: receives the effects to carry out after all routes.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        core: Callable[[ServiceSettings, float], Service],
+        scheduler: Scheduler,
+        reports: deque[Iterable[Effect]],
+    ) -> None:
+        self.by_name: dict[str, ServiceRuntime] = {}
+        self.by_vip: dict[str, ServiceRuntime] = {}
+        self._context = context
+        self._core = core
+        self._scheduler = scheduler
+        self._reports = reports
+
+    def add(self, config: ServiceConfig, known: Sequence[events.Event], now: float) -> None:
+        """Add a service.
+
+        Args:
+            config: its configuration.
+            known: the events that describe what is known already.
+            now: the monotonic clock, in seconds.
+        """
+        service = ServiceRuntime(config, self._context, self._core(config.core, now))
+        self.by_name[config.name] = service
+        self.by_vip.update(dict.fromkeys(config.core.pool, service))
+        self.update_loops(service)
+        for event in known:
+            self._scheduler.enqueue([service], event)
+
+    def reconfigure(
+        self, configs: Iterable[ServiceConfig], known: Sequence[events.Event], now: float
+    ) -> list[str]:
+        """Replace the configuration; unchanged routes are not touched (E3).
+
+        Args:
+            configs: the desired services.
+            known: the events that describe to a new service what is known already.
+            now: the monotonic clock, in seconds.
+
+        Returns:
+            The services that were removed, or are replaced.
+        """
+        desired = {config.name: config for config in configs}
+        removed = [name for name in self.by_name if not self._can_keep(name, desired)]
+        for name in removed:
+            self._scheduler.enqueue([self.by_name.pop(name)], events.StopRequested())
+        for name, config in desired.items():
+            if name not in self.by_name:
+                self.add(config, known, now)
+            elif config != self.by_name[name].config:
+                self._change(self.by_name[name], config)
+        services = self.by_name.values()
+        self.by_vip = {vip: service for service in services for vip in service.config.core.pool}
+        self._scheduler.reannounce(services)
+        return removed
+
+    def update_loops(self, service: ServiceRuntime) -> bool:
+        """Update the neighbours that reject prepended paths; return whether they have changed (N10)."""
+        logs = service.update_loops()
+        if logs is not None:
+            self._reports.append(logs)
+        return logs is not None
+
+    def _can_keep(self, name: str, desired: Mapping[str, ServiceConfig]) -> bool:
+        return name in desired and self.by_name[name].can_change_to(desired[name])
+
+    def _change(self, service: ServiceRuntime, config: ServiceConfig) -> None:
+        before = service.config
+        service.reconfigure(config)
+        self.update_loops(service)
+        if config.core != before.core:
+            self._scheduler.enqueue([service], events.Reconfigured(config.core))
+            self._reports.append(service.watch())
+        self._reports.append([effects.StartService(config)])
