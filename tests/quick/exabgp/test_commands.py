@@ -10,7 +10,13 @@ from vipagent.exabgp.commands import (
     CommandResult,
 )
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
-from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, NO_ACK_DELAY, POLL_INTERVAL, POLL_TIMEOUT
+from vipagent.exabgp.polling import (
+    FIRST_ANSWER_TIMEOUT,
+    NO_ACK_DELAY,
+    POLL_INTERVAL,
+    POLL_TIMEOUT,
+    QueryAnswered,
+)
 
 
 class Session:
@@ -24,6 +30,7 @@ class Session:
         self.now = 0.0
         self.queue = CommandQueue(poll_interval=poll_interval)
         self.pending_results: list[CommandResult] = []
+        self.answers: list[QueryAnswered] = []
 
     def request(self, *commands: str) -> list[str]:
         """Set the desired commands; return the lines written immediately."""
@@ -41,7 +48,7 @@ class Session:
 
     def answer(self) -> list[str]:
         """Answer the query and acknowledge it; return the lines written after that."""
-        self.queue.answer_started(self.now)
+        self.queue.poller.answer_started(self.now)
         return self.done()
 
     def wait(self, seconds: float) -> list[str]:
@@ -55,8 +62,12 @@ class Session:
         return lines
 
     def written(self) -> list[str]:
-        self.pending_results += self.queue.handle_timeouts(self.now)
+        self.handle_timeouts()
         return self.queue.next_lines(self.now)
+
+    def handle_timeouts(self) -> None:
+        for result in self.queue.handle_timeouts(self.now):
+            self._record(result)
 
     def results(self) -> list[str]:
         """Return the results since the last call: `+a ok`, `+a failed`, `+a outdated`."""
@@ -67,10 +78,17 @@ class Session:
         self.pending_results.clear()
         return results
 
+    def _record(self, result: CommandResult | QueryAnswered) -> None:
+        if isinstance(result, CommandResult):
+            self.pending_results.append(result)
+        else:
+            self.answers.append(result)
+
     def _reply(self, error: str, times: int) -> list[str]:
         for _ in range(times):
             result = self.queue.reply_received(error, self.now)
-            self.pending_results += [result] if result else []
+            if result:
+                self._record(result)
         return self.written()
 
 
@@ -86,7 +104,7 @@ def session_without_acks(poll_interval: float = float("inf")) -> Session:
     """Return a session with acknowledgements disabled."""
     session = Session(poll_interval)
     session.written()
-    session.queue.answer_started(session.now)
+    session.queue.poller.answer_started(session.now)
     session.wait(NO_ACK_DELAY)
     assert session.queue.acks_disabled
     return session
@@ -194,7 +212,7 @@ def test_e1_unexpected_reply_is_ignored() -> None:
 def test_e1_answer_without_reply_means_acks_are_disabled() -> None:
     session = Session()
     session.request("+a")
-    session.queue.answer_started(session.now)
+    session.queue.poller.answer_started(session.now)
     assert session.wait(NO_ACK_DELAY) == ["+a"]
     assert session.wait(NO_ACK_DELAY) == []
     assert session.results() == ["+a ok"]
@@ -288,7 +306,7 @@ def test_e4_no_expired_deadline_while_pipe_is_full() -> None:
         due = session.queue.deadline()
         assert due is not None
         session.now = due
-        session.pending_results += session.queue.handle_timeouts(session.now)
+        session.handle_timeouts()
         after = session.queue.deadline()
         assert after is None or after > session.now
 
@@ -405,9 +423,9 @@ def test_e5_poll_soon_sends_one_poll() -> None:
     session = ready_session(POLL_INTERVAL)
     session.wait(POLL_INTERVAL)
     session.wait(10)
-    session.queue.poll_soon(session.now)
+    session.queue.poller.poll_soon(session.now)
     assert session.wait(1) == []
-    session.queue.poll_soon(session.now)
+    session.queue.poller.poll_soon(session.now)
     assert session.wait(1) == [SHOW_NEIGHBORS]
     assert session.wait(POLL_TIMEOUT - 0.1) == []
 
@@ -452,7 +470,7 @@ def test_e5_polls_continue_without_acks() -> None:
     session = session_without_acks(POLL_INTERVAL)
     for _ in range(3):
         assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
-        session.queue.answer_started(session.now)
+        session.queue.poller.answer_started(session.now)
     session.request("+a")
     session.wait(NO_ACK_DELAY)
     assert session.results() == ["+a ok"]
@@ -498,7 +516,7 @@ def test_e4_polls_do_not_accumulate_while_pipe_is_full() -> None:
         due = session.queue.deadline()
         assert due is not None
         session.now = due
-        session.pending_results += session.queue.handle_timeouts(session.now)
+        session.handle_timeouts()
         after = session.queue.deadline()
         assert after is None or after > session.now
     assert session.written() == [SHOW_NEIGHBORS]
