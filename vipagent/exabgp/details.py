@@ -124,4 +124,4 @@ def _combined(one: NeighborDetails, other: NeighborDetails) -> NeighborDetails:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) <= 10 else None  # noqa: PLR2004 - AS numbers have 32 bit
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None  # noqa: PLR2004 - AS numbers have 32 bit

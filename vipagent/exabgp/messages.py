@@ -105,8 +105,8 @@ def _text_line(words: list[str]) -> Message:
         case ["shutdown", pid, parent] if (pid + parent).isdecimal():
             return Shutdown()
     with contextlib.suppress(ValueError):
-        return _neighbor_line(words) or table.parse(words)
-    return _details_value(words)
+        return _neighbor_line(words) or _details_value(words) or table.parse(words)
+    return None
 
 
 def _neighbor_line(words: list[str]) -> NeighborState | DetailsStart | None:

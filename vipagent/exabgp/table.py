@@ -37,7 +37,7 @@ class TableRoute:
 def parse(words: list[str]) -> TableRoute | None:
     """Parse the words of a line of the table; return None for any other line, and for other families."""
     for family in ("ipv4", "ipv6"):
-        if family in words[:-2]:
+        if words[:1] == ["neighbor"] and family in words[2:-2]:
             position = words.index(family)
             prefix, *rest = words[position + 2 :]
             path_id = None
