@@ -120,6 +120,8 @@ class Conversation:
         """
         if self.ended or (self.congested and not final):
             return []
+        if self.gate.needs_details:
+            self._questions.neighbors_changed(now)
         for query in self._questions.due(now):
             self.commands.poller.attach(query)
         lines = self.commands.final_withdrawals(now) if final else self.commands.next_lines(now)
@@ -164,6 +166,4 @@ class Conversation:
         elif change.came_up:
             self._questions.neighbors_changed(now)
             self.commands.poller.poll_now()
-        elif self.gate.needs_details:
-            self._questions.neighbors_changed(now)
         return change
