@@ -5,6 +5,7 @@ Reports are evaluated lazily, after the routes have been written, so that no rou
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from vipagent.config.settings import AgentConfig, ServiceConfig
@@ -13,6 +14,7 @@ from vipagent.engine import effects
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
+from vipagent.engine.publications import Publications
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, VipState
@@ -40,6 +42,8 @@ class Context:
         self.commands = commands
         self.gate = gate
         self.wall_clock = wall_clock
+        self.publications = Publications()
+        """Limits the rate of the records."""
 
 
 class Reporter:
@@ -80,7 +84,12 @@ class Reporter:
                 vip=vip,
                 holder=holder or "an anonymous registration",
             )
-        yield effects.PublishRecord(self.record_key, self._record(report))
+        yield from self._context.publications.request(self.record_key, partial(self._publish, report))
+
+    def delete_record(self) -> effects.DeregisterEntry:
+        """Delete the node's record at once, without a pending publication."""
+        self._context.publications.forget(self.record_key)
+        return effects.DeregisterEntry(self.record_key)
 
     @property
     def record_key(self) -> Key:
@@ -129,6 +138,14 @@ class Reporter:
             )
         else:
             yield Log.info("BGP gate open", **fields)
+
+    def _publish(self, report: actions.Report) -> Iterator[Effect]:
+        try:
+            record = self._record(report)
+        except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
+            yield from self.internal_error(events.TimerFired(), error)
+        else:
+            yield effects.PublishRecord(self.record_key, record)
 
     def _record(self, report: actions.Report) -> NodeState:
         why = report.check, self._detail(report)

@@ -239,7 +239,7 @@ class ServiceRuntime:
             yield effects.StopService(self.config.name)
             for kind in Kind:
                 yield effects.Unwatch(self._directory(kind))
-            yield effects.DeregisterEntry(self._reporter.record_key)
+            yield self._reporter.delete_record()
 
     @property
     def _registration(self) -> bytes:

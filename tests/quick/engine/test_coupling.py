@@ -18,6 +18,7 @@ from tests.quick.engine.harness import (
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
+from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.commands import MIN_REJECTED_DELAY, RESEND_DELAY_AFTER_UP
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL
 from vipagent.exabgp.route import RouteSettings
@@ -189,6 +190,7 @@ def test_n10_an_ibgp_neighbour_disables_prepending() -> None:
     lines = harness.read(*answer(PEER, OTHER_PEER, asn=65001))
     assert lines[0] == f"announce route {SECOND}/32 next-hop self med 200"
     assert [line for line in lines if line.startswith("log prepend is ignored for all neighbours")]
+    harness.advance_answering(PUBLISH_INTERVAL)
     assert harness.record is not None
     assert "prepend is ignored for iBGP neighbours: " in harness.record.detail
 
