@@ -200,7 +200,7 @@ class Engine:
                         self._scheduler.collect(service, change)
                     if event.asns and self._services.update_loops(service):
                         self._scheduler.reannounce([service])
-                        self._reports.append(service.republish())
+                    service.republish()
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()

@@ -9,6 +9,7 @@ from vipagent.engine.flaps import NeighborLog
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
+from vipagent.types import Neighbor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class Gate:
     def established(self) -> int | None:
         """Number of established neighbours; None if unknown."""
         return self._neighbors.established
+
+    @property
+    def neighbors(self) -> tuple[Neighbor, ...]:
+        """The neighbours and what is known of them; empty if ExaBGP has not reported any."""
+        return ()
 
     @property
     def hung(self) -> bool:

@@ -34,6 +34,10 @@ class Publications:
         if self._is_due(key):
             yield from self._publish(key)
 
+    def mark(self, key: Key, publish: Publish) -> None:
+        """Publish when `due` is called and the interval has passed, unless a request comes first."""
+        self._pending.setdefault(key, publish)
+
     def due(self) -> Iterator[Effect]:
         """Publish the pending records whose interval has passed."""
         for key in [key for key in self._pending if self._is_due(key)]:

@@ -17,8 +17,9 @@ from vipagent.engine.history import History, cause_of
 from vipagent.engine.publications import Publications
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.records import NodeState, VipState
+from vipagent.store.records import MAX_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
+from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
 from vipagent.types import RULE_BY_REASON, Reason
 
 
@@ -64,6 +65,8 @@ class Reporter:
         self._why = ("", "")
         self._since = context.wall_clock()
         self._gate_closed = False
+        self._published: NodeState | None = None
+        """The last published record."""
 
     def report(self, event: events.Event, todo: Iterable[actions.Action]) -> Iterator[Effect]:
         """Report the actions that follow from an event."""
@@ -84,7 +87,7 @@ class Reporter:
                 vip=vip,
                 holder=holder or "an anonymous registration",
             )
-        yield from self._context.publications.request(self.record_key, partial(self._publish, report))
+        yield from self._context.publications.request(self.record_key, partial(self.publish_record, report))
 
     def delete_record(self) -> effects.DeregisterEntry:
         """Delete the node's record at once, without a pending publication."""
@@ -139,18 +142,23 @@ class Reporter:
         else:
             yield Log.info("BGP gate open", **fields)
 
-    def _publish(self, report: actions.Report) -> Iterator[Effect]:
+    def publish_record(self, report: actions.Report) -> Iterator[Effect]:
+        """Publish the node's record, if it has changed."""
         try:
             record = self._record(report)
         except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
             yield from self.internal_error(events.TimerFired(), error)
-        else:
+            return
+        if record != self._published:
+            self._published = record
             yield effects.PublishRecord(self.record_key, record)
 
     def _record(self, report: actions.Report) -> NodeState:
         why = report.check, self._detail(report)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
+        peers = self._context.gate.neighbors
+        requested = [seen for seen in report.vips.values() if is_announced(seen)]
         return NodeState(
             node=self.config.core.node,
             check=report.check,
@@ -158,12 +166,16 @@ class Reporter:
             since=self._since.isoformat(timespec="seconds"),
             neighbors=report.neighbors,
             vips={
-                vip: VipState(vip_report.reason, vip_report.rank, vip_report.owned)
+                vip: vip_state(vip_report)
                 for vip, vip_report in report.vips.items()
                 if vip_report.owned or vip_report.reason is not Reason.STANDBY
             },
             instance=self._context.instance,
             events=self._history.latest,
+            peers=worst_first(peers)[:MAX_PEERS],
+            table=all(seen.in_table for seen in requested),
+            addresses=all(seen.local is not None for seen in report.vips.values()),
+            local_as=wrong_local_as(self.config.routes.local_as, peers),
         )
 
     def _detail(self, report: actions.Report) -> str:

@@ -178,10 +178,14 @@ class ServiceRuntime:
             return self._reporter.internal_error(events.Reconfigured(self.config.core), error)
         return ()
 
-    def republish(self) -> Iterator[Effect]:
+    def republish(self) -> None:
         """Publish the record again, if there is one, because data outside the report has changed."""
         if self._core.report and not self.stopped:
-            yield from self._reporter.publish(self._core.report)
+            self._context.publications.mark(self._reporter.record_key, self._publish_again)
+
+    def _publish_again(self) -> Iterator[Effect]:
+        if self._core.report:
+            yield from self._reporter.publish_record(self._core.report)
 
     def update_loops(self) -> Iterable[Log] | None:
         """Update the neighbours that would reject a prepended path as a loop (N10).

@@ -121,7 +121,7 @@ def test_g1_a_rejected_route_is_not_registered_and_retried() -> None:
     assert harness.engine.counters.command_errors == 1
     harness.written.clear()
     assert harness.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7"]
-    assert harness.reply() == [REGISTERED, "log register"]
+    assert harness.reply() == [REGISTERED, "log register", "publish"]
 
 
 def test_g1_acceptance_of_an_outdated_route_is_ignored() -> None:
