@@ -68,8 +68,8 @@ class Engine:
     @property
     def view(self) -> AgentView:
         """The current view of the agent."""
-        neighbors, ending = self._exabgp.gate.established, self._shutdown.started
-        return self._views.view(self._config, self.services, neighbors=neighbors, ending=ending)
+        gate, ending = self._exabgp.gate, self._shutdown.started
+        return self._views.view(self._config, self.services, gate=gate, ending=ending)
 
     @property
     def flushed(self) -> bool:

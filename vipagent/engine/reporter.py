@@ -145,7 +145,7 @@ class Reporter:
     def publish_record(self, report: actions.Report) -> Iterator[Effect]:
         """Publish the node's record, if it has changed."""
         try:
-            record = self._record(report)
+            record = self.record(report)
         except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
             yield from self.internal_error(events.TimerFired(), error)
             return
@@ -153,7 +153,8 @@ class Reporter:
             self._published = record
             yield effects.PublishRecord(self.record_key, record)
 
-    def _record(self, report: actions.Report) -> NodeState:
+    def record(self, report: actions.Report) -> NodeState:
+        """Return the node's record of a report."""
         why = report.check, self._detail(report)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()

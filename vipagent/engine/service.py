@@ -16,7 +16,7 @@ from vipagent.engine.snapshots import maintenance_seen, members_seen, required_v
 from vipagent.exabgp import route
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Key, Kind, member_name, vips_by_name
-from vipagent.store.records import Registration
+from vipagent.store.records import NodeState, Registration
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.types import Reason
 
@@ -67,6 +67,11 @@ class ServiceRuntime:
     def report(self) -> actions.Report | None:
         """The last published report; None before the first decision."""
         return self._core.report
+
+    @property
+    def record(self) -> NodeState | None:
+        """The node's record of the last report; None before the first decision."""
+        return self._reporter.record(self._core.report) if self._core.report else None
 
     @property
     def counters(self) -> ServiceCounters:

@@ -99,7 +99,7 @@ def test_a_record_that_cannot_be_built_is_an_internal_error(monkeypatch: pytest.
     harness = serving()
     harness.check(CheckResult.BAD)
     harness.check()
-    monkeypatch.setattr(Reporter, "_record", broken)
+    monkeypatch.setattr(Reporter, "record", broken)
     assert "log internal error" in harness.advance_answering(PUBLISH_INTERVAL)
 
 
