@@ -98,7 +98,7 @@ class Conversation:
 
     def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
         """Update the neighbours whose interface is down or has no carrier; return the change, if any."""
-        change = self.gate.links_changed(down)
+        change = self.gate.links_changed(down, now)
         return self._on_gate_change(change, now) if change else None
 
     def check_timeouts(self, now: float) -> Iterator[ConversationEvent]:
@@ -149,7 +149,7 @@ class Conversation:
         if result.error:
             return
         if result.query == SHOW_DETAILS:
-            change = self.gate.details_read(self._details.finish())
+            change = self.gate.details_read(self._details.finish(), now)
             hold = self.gate.hold_time
             self.commands.poller.poll_interval = min(POLL_INTERVAL, (hold or 60.0) / POLLS_PER_HOLD_TIME)
             if change:
