@@ -49,7 +49,7 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
-def details(peer: str, *families: str, asn: int = 65000, hold: int = 9, total: int = 4) -> list[str]:
+def details(peer: str, *families: str, asn: int = 65000, hold: int = 240, total: int = 4) -> list[str]:
     """Return a neighbour's lines in ExaBGP's answer to `show neighbor extensive`."""
     negotiated = [f"{family}: enabled enabled disabled" for family in families or ("ipv4 unicast",)]
     session = [f"Neighbor {peer}", "state ESTABLISHED", f"AS 65001 {asn}", f"hold-time {hold} {hold}"]
