@@ -151,6 +151,8 @@ class EngineHarness:
             self.advance_answering(1)
             self.members(*ALL, name=name, ours=self.engine.services[name].config.core.owned)
         self.advance_answering(SETTLED)
+        while "show" not in self.advance_answering(0.1):  # the next poll is as far away as possible
+            pass
 
     def logs(self) -> list[str]:
         return [effect.message for effect in self.effects if isinstance(effect, effects.Log)]
