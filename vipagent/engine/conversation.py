@@ -7,7 +7,9 @@ from typing import assert_never
 from vipagent.core.state import earliest
 from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
-from vipagent.exabgp.commands import CommandQueue, CommandResult
+from vipagent.exabgp.commands import CommandQueue
+from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.table import TableRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,14 @@ class ExaBGPStopping:
     """ExaBGP has announced that it is shutting down."""
 
 
-ConversationEvent = CommandResult | GateChange | ExaBGPStopping
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """ExaBGP has answered the query of its table, completely (E2)."""
+
+    routes: tuple[TableRoute, ...]
+
+
+ConversationEvent = CommandResult | GateChange | ExaBGPStopping | TableAnswer
 
 
 class Conversation:

@@ -1,7 +1,7 @@
 """The engine: all services, ExaBGP, BGP neighbours and the store of one agent, sans-I/O (Shape 2)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
@@ -13,18 +13,20 @@ from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
-from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping
+from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping, TableAnswer
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
 from vipagent.engine.inputs import Input
+from vipagent.engine.leftovers import Leftovers
 from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
 from vipagent.engine.services import Services
 from vipagent.engine.shutdown import ShutdownSequence
 from vipagent.engine.view_builder import ViewBuilder
-from vipagent.exabgp.commands import CommandResult
+from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.table import RouteIdentity, TableRoute
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
 from vipagent.types import StoreState
@@ -37,6 +39,7 @@ class Engine:
         config: the configuration; its services start with `Started`.
         wall_clock: returns the current time in UTC.
         core: creates the state machine of a service from its settings and the monotonic clock.
+        earlier: the identities of the routes recorded by earlier runs; None without a record.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class Engine:
         config: AgentConfig,
         wall_clock: Callable[[], datetime] = utc_now,
         core: Callable[[ServiceSettings, float], Service] = Service,
+        earlier: frozenset[RouteIdentity] | None = None,
     ) -> None:
         self.counters = AgentCounters()
         self._config = config
         self._exabgp = Conversation()
         self._context = Context(config, self._exabgp.commands, self._exabgp.gate, wall_clock)
+        self._leftovers = Leftovers(self._exabgp.commands, earlier)
         self._shutdown = ShutdownSequence()
         self._views = ViewBuilder(self.counters)
         self._addresses: dict[type[events.FromAddresses], events.FromAddresses] = {}
@@ -194,6 +199,8 @@ class Engine:
                     if event.asns and self._services.update_loops(service):
                         self._scheduler.reannounce([service])
                         self._reports.append(service.republish())
+            case TableAnswer(routes):
+                self._on_table(routes)
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()
@@ -202,6 +209,7 @@ class Engine:
 
     def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
+        self._leftovers.on_result(outcome, self._now)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
@@ -209,6 +217,16 @@ class Engine:
         if service and outcome.is_current and outcome.announced:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
             self._scheduler.collect(service, kind(outcome.vip))
+
+    def _on_table(self, routes: Sequence[TableRoute]) -> None:
+        """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
+        self._reports.append(self._leftovers.on_table(routes, self._decision))
+        for name, vips in self._leftovers.announced(routes).items():
+            if name in self.services:
+                self._scheduler.collect(self.services[name], events.TableRead(vips))
+
+    def _decision(self, vip: str) -> bool | None:
+        return service.decision(vip) if (service := self._services.by_vip.get(vip)) else None
 
     def _update_from_store(self, given: inputs.FromStore) -> None:
         match given:
@@ -247,6 +265,7 @@ class Engine:
                 self._exabgp.congested = False
                 for service in () if self._shutdown.started else self._config.services:
                     self._services.add(service, self._known(), self._now)
+                self._reports.append(self._leftovers.configure(self._config.services))
             case inputs.ShutdownRequested():
                 self._start_shutdown()
             case inputs.ConfigReloaded(config):
@@ -266,6 +285,7 @@ class Engine:
         before, self._config = self._config, replace(config, store=self._config.store)
         for name in self._services.reconfigure(config.services, self._known(), self._now):
             self._views.remove(name)
+        self._reports.append(self._leftovers.configure(config.services))
         if bool(config.listen) != bool(before.listen):
             self._context.watch_all = config.listen is not None
             self._reports.extend(service.watch() for service in self.services.values())
