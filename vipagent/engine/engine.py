@@ -220,13 +220,10 @@ class Engine:
 
     def _on_table(self, routes: Sequence[TableRoute]) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
-        self._reports.append(self._leftovers.on_table(routes, self._decision))
+        self._reports.append(self._leftovers.on_table(routes, self._services.decision))
         for name, vips in self._leftovers.announced(routes).items():
             if name in self.services:
                 self._scheduler.collect(self.services[name], events.TableRead(vips))
-
-    def _decision(self, vip: str) -> bool | None:
-        return service.decision(vip) if (service := self._services.by_vip.get(vip)) else None
 
     def _update_from_store(self, given: inputs.FromStore) -> None:
         match given:
@@ -263,15 +260,19 @@ class Engine:
         match given:
             case inputs.Started():
                 self._exabgp.congested = False
-                for service in () if self._shutdown.started else self._config.services:
-                    self._services.add(service, self._known(), self._now)
-                self._reports.append(self._leftovers.configure(self._config.services))
+                if not self._shutdown.started:
+                    self._start_services()
             case inputs.ShutdownRequested():
                 self._start_shutdown()
             case inputs.ConfigReloaded(config):
                 self._reconfigure(config)
             case _:
                 assert_never(given)
+
+    def _start_services(self) -> None:
+        for service in self._config.services:
+            self._services.add(service, self._known(), self._now)
+        self._reports.append(self._leftovers.configure(self._config.services))
 
     def _start_shutdown(self) -> None:
         """Start the shutdown; leave first, unless ExaBGP is stopping as well (E3)."""

@@ -158,8 +158,7 @@ class Leftovers:
         configs = list(services)
         self._settings = {config.name: config.routes for config in configs}
         self._vips = {config.name: _by_prefix(config.core.pool) for config in configs}
-        routes = (route.identities(config.routes, config.core.pool) for config in configs)
-        self._current = frozenset().union(*routes)
+        self._current = configured(configs)
         self._recorded = Recorded(self._recorded.identities | self._current, self._recorded.complete)
         self._keep_desired()
         return self._save()
@@ -246,6 +245,12 @@ class Leftovers:
             return []
         self._saved = self._recorded.identities
         return [SaveRoutes(self._saved)]
+
+
+def configured(services: Iterable[ServiceConfig]) -> frozenset[RouteIdentity]:
+    """Return the identities of all routes that services may announce."""
+    routes = (route.identities(service.routes, service.core.pool) for service in services)
+    return frozenset[RouteIdentity]().union(*routes)
 
 
 def _by_prefix(vips: Iterable[str]) -> dict[str, str]:

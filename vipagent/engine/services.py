@@ -80,6 +80,11 @@ class Services:
         self._scheduler.reannounce(services)
         return removed
 
+    def decision(self, vip: str) -> bool | None:
+        """Return whether a VIP is announced; None until that is decided, and acknowledged by ExaBGP."""
+        service = self.by_vip.get(vip)
+        return service.decision(vip) if service else None
+
     def update_loops(self, service: ServiceRuntime) -> bool:
         """Update the neighbours that reject prepended paths; return whether they have changed (N10)."""
         logs = service.update_loops()
