@@ -37,10 +37,10 @@ def decode(data: bytes) -> frozenset[RouteIdentity]:
     try:
         record = json.loads(data)
         if record["version"] != VERSION:
-            raise ValueError(f"it has the version {record['version']!r}, not {VERSION}")
+            raise ValueError(f"the version is {record['version']!r}")
         return frozenset(identity for group in record["routes"] for identity in _identities(group))
-    except (KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"it is malformed: {error!r}") from None
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"not a record of version {VERSION} ({type(error).__name__}: {error})") from None
 
 
 def _identities(group: Any) -> Iterator[RouteIdentity]:

@@ -108,6 +108,10 @@ class RouteFile:
             self._idle.clear()
         threading.Thread(target=self._write_all, name="vipagent-state", daemon=True).start()
 
+    def idle(self) -> bool:
+        """Return whether everything has been written."""
+        return self._idle.is_set()
+
     def move(self, path: Path) -> None:
         """Use another path from now on."""
         if path == self.path:
