@@ -20,6 +20,7 @@ commands in order, so a query may be sent while commands are in flight: the repl
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field, replace
 
 from vipagent.core.state import earliest
@@ -32,6 +33,8 @@ REPLY_TIMEOUT = 5.0
 """Timeout of a reply in seconds. 4.2 never replies to some invalid routes, so this is a failure."""
 SINGLE_REPLY_TIMEOUT = 1.0
 """Timeout in seconds if no other command is in flight: all others wait for it; tens of ms are usual."""
+SILENCE_TIMEOUT = 1.0
+"""Seconds without an answer to a sync query after which changes are sent all the same."""
 WITHDRAW_REPEAT_DELAY = 1.0
 """Delay in seconds between the acknowledgement of a withdrawal and its repetition."""
 RESEND_DELAY_AFTER_UP = 1.0
@@ -66,6 +69,8 @@ class _Prefix:
 
     line: str
     withdrawn: bool
+    written: str = ""
+    """The last line written, without the suffix."""
     suffix: str = ""
     """Appended to the command: `FORCE_RESEND` in every second resend."""
     in_flight: bool = False
@@ -102,6 +107,8 @@ class CommandQueue:
     _ready: dict[str, None] = field(default_factory=dict)
     _scheduled: dict[str, float] = field(default_factory=dict)
     _in_flight: deque[_SentCommand] = field(default_factory=deque)
+    _unmatched_sent: bool = False
+    """Whether commands were written since the sync query, whose replies cannot be matched."""
     _since_table: set[str] = field(default_factory=set)
     _resend_at: float | None = None
     _closing: bool = False
@@ -141,6 +148,8 @@ class CommandQueue:
         consumed = self._poller.consume_reply(error, first=first)
         if isinstance(consumed, QueryAnswered):
             return consumed
+        if self._unmatched_sent and not self._poller.sync_pending:  # their replies follow
+            self._unmatched_sent, self._poller.sync_due = False, True
         if consumed or not self._in_flight:
             return None
         sent = self._in_flight.popleft()
@@ -173,7 +182,8 @@ class CommandQueue:
         if self._poller.sync_due:
             return self._count_query(self._poller.send_sync(now))
         if self._poller.sync_pending:
-            return []
+            at = self._unmatched_at()
+            return self._send_unmatched() if at is not None and now >= at else []
         lines = [self._send(vip, now) for vip in self._sendable()]
         if self._poller.poll_due:
             lines += self._count_query(self._poller.send_poll(now))
@@ -217,7 +227,7 @@ class CommandQueue:
         """Return when `handle_timeouts` and `next_lines` must be called next, at the latest."""
         scheduled = min(self._scheduled.values(), default=None)
         answered_at = self._poller.answers_at(acks_disabled=self.acks_disabled)
-        polls = earliest(answered_at, self._poller.next_poll_at)
+        polls = earliest(answered_at, self._poller.next_poll_at, self._unmatched_at())
         return earliest(scheduled, self._reply_deadline(), self._resend_at, polls)
 
     def _reply_deadline(self) -> float | None:
@@ -241,6 +251,30 @@ class CommandQueue:
         if not prefix.in_flight:
             self._ready[vip] = None
 
+    def _unmatched_at(self) -> float | None:
+        """Return when to send changes although the sync query is not answered yet; None if there are none."""
+        at = self._poller.sync_unanswered_since
+        return at + SILENCE_TIMEOUT if at is not None and any(self._unwritten()) else None
+
+    def _unwritten(self) -> Iterator[str]:
+        """Yield the prefixes whose desired command was never written."""
+        return (vip for vip in self._ready if self._prefixes[vip].line != self._prefixes[vip].written)
+
+    def _send_unmatched(self) -> list[str]:
+        """Return the changes, whose replies cannot be matched; they are sent again after the sync query's answer.
+
+        ExaBGP may execute what it is told although it does not answer: a failed check must withdraw (E1).
+        """
+        self._unmatched_sent = True
+        return [self._written(vip) for vip in list(self._unwritten())]
+
+    def _written(self, vip: str) -> str:
+        """Return the line of a prefix, and record it as written."""
+        prefix = self._prefixes[vip]
+        prefix.written = prefix.line
+        self._since_table.add(vip)
+        return prefix.line + prefix.suffix
+
     def _sendable(self) -> list[str]:
         """Return the prefixes to send now: confirmed ones together, unconfirmed ones one at a time."""
         if not self._ready or any(self._prefixes[sent.vip].unconfirmed for sent in self._in_flight):
@@ -255,11 +289,10 @@ class CommandQueue:
 
     def _send(self, vip: str, now: float) -> str:
         del self._ready[vip]
-        self._since_table.add(vip)
         prefix = self._prefixes[vip]
         prefix.in_flight = True
         self._in_flight.append(_SentCommand(vip, prefix.line, prefix.withdrawn, now))
-        return prefix.line + prefix.suffix
+        return self._written(vip)
 
     def _finish(self, sent: _SentCommand, error: str, now: float) -> CommandResult:
         prefix = self._prefixes[sent.vip]

@@ -106,6 +106,13 @@ class NeighborPoller:
         """Whether a sync query was sent and is not finished yet."""
         return self._sync is not None
 
+    @property
+    def sync_unanswered_since(self) -> float | None:
+        """When the pending sync query was sent; None if its answer has begun, or ExaBGP never answered one."""
+        if self._sync is None or self._sync.answered_at is not None or not self.ever_answered:
+            return None
+        return self._sync.sent_at
+
     def attach(self, query: str) -> None:
         """Send a query with the next sync query or poll."""
         self._attached.wanted[query] = None

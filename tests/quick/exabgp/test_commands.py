@@ -6,6 +6,7 @@ from vipagent.exabgp.commands import (
     MAX_REJECTED_DELAY,
     REPLY_TIMEOUT,
     RESEND_DELAY_AFTER_UP,
+    SILENCE_TIMEOUT,
     CommandQueue,
     CommandResult,
 )
@@ -361,13 +362,16 @@ def test_e1_unanswered_command_delays_others_by_at_most_a_second() -> None:
     assert session.request("+c") == ["+c"], "both are confirmed"
 
 
-def test_e1_stopped_exabgp_receives_the_latest_command_once() -> None:
+def test_e1_stopped_exabgp_receives_each_change_once_and_the_latest_command_again() -> None:
     session = ready_session()
     session.request("+a")
     assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
-    assert session.request("-a") + session.wait(20) + session.request("+a") + session.wait(20) == []
+    written = session.request("-a") + session.wait(20) + session.request("+a") + session.wait(20)
+    assert written == ["-a", "+a"]
     session.done()
-    assert session.answer() == ["+a"]
+    assert session.answer() == [SHOW_NEIGHBORS]
+    session.done(2)
+    assert [line.removesuffix(FORCE_RESEND) for line in session.answer()] == ["+a"]
 
 
 def test_e1_repeated_query_and_its_two_answers_are_distinguished() -> None:
@@ -520,3 +524,22 @@ def test_e4_polls_do_not_accumulate_while_pipe_is_full() -> None:
         after = session.queue.deadline()
         assert after is None or after > session.now
     assert session.written() == [SHOW_NEIGHBORS]
+
+
+def test_e1_changes_are_sent_to_an_exabgp_that_does_not_answer() -> None:
+    """Only the desired command that it was never given, and once; all is sent again when it answers."""
+    session = ready_session()
+    assert session.request("+a", "+b") == ["+a", "+b"]
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.request("-a") == []
+    assert session.wait(SILENCE_TIMEOUT) == ["-a"]
+    assert session.request("-a") == []
+    assert session.request("+a") == ["+a"]
+    assert session.wait(POLL_TIMEOUT - SILENCE_TIMEOUT - 0.1) == []
+    session.results()
+    assert session.answer() == [SHOW_NEIGHBORS], "replies to the changes follow"
+    assert session.done(2) == []
+    assert session.results() == []
+    resent = [*session.answer(), *session.done(), *session.done()]
+    assert [line.removesuffix(FORCE_RESEND) for line in resent] == ["+a", "+b"]
+    assert session.results() == ["+a ok", "+b ok"]
