@@ -1,7 +1,7 @@
 """The engine: all services, ExaBGP, BGP neighbours and the store of one agent, sans-I/O (Shape 2)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
@@ -26,7 +26,7 @@ from vipagent.engine.services import Services
 from vipagent.engine.shutdown import ShutdownSequence
 from vipagent.engine.view_builder import ViewBuilder
 from vipagent.exabgp.results import CommandResult
-from vipagent.exabgp.table import RouteIdentity, TableRoute
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
 from vipagent.types import StoreState
@@ -191,21 +191,26 @@ class Engine:
             case CommandResult():
                 self._on_outcome(event)
             case GateChange():
-                self._reports.append(event.logs)
-                for service in self.services.values():
-                    if event.counted:
-                        change = events.NeighborsChanged(self._exabgp.gate.established)
-                        self._scheduler.collect(service, change)
-                    if event.asns and self._services.update_loops(service):
-                        self._scheduler.reannounce([service])
-                        self._reports.append(service.republish())
-            case TableAnswer(routes):
-                self._on_table(routes)
+                self._on_gate_change(event)
+            case TableAnswer():
+                self._on_table(event)
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()
             case _:
                 assert_never(event)
+
+    def _on_gate_change(self, change: GateChange) -> None:
+        gate = self._exabgp.gate
+        self._reports.append(change.logs)
+        if change.peers:
+            self._reports.append([effects.FollowNeighbors(gate.peers)])
+        for service in self.services.values():
+            if change.neighbors:
+                self._scheduler.collect(service, gate.event(service.config.routes.neighbor))
+            if change.asns and self._services.update_loops(service):
+                self._scheduler.reannounce([service])
+                self._reports.append(service.republish())
 
     def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
@@ -218,12 +223,16 @@ class Engine:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
             self._scheduler.collect(service, kind(outcome.vip))
 
-    def _on_table(self, routes: Sequence[TableRoute]) -> None:
+    def _on_table(self, table: TableAnswer) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
-        self._reports.append(self._leftovers.on_table(routes, self._services.decision))
-        for name, vips in self._leftovers.announced(routes).items():
-            if name in self.services:
-                self._scheduler.collect(self.services[name], events.TableRead(vips))
+
+        def decision(vip: str) -> bool | None:
+            return None if vip in table.unsure else self._services.decision(vip)
+
+        self._reports.append(self._leftovers.on_table(table.routes, decision))
+        for name, vips in self._leftovers.announced(table.routes).items():
+            unsure = table.unsure & self.services[name].config.core.pool_set
+            self._scheduler.collect(self.services[name], events.TableRead(vips, unsure))
 
     def _update_from_store(self, given: inputs.FromStore) -> None:
         match given:
@@ -294,7 +303,4 @@ class Engine:
 
     def _known(self) -> list[events.Event]:
         """Return the events that describe to a new service what is known already."""
-        known: list[events.Event] = [events.StoreChanged(self._views.store.state)]
-        if self._exabgp.gate.established is not None:
-            known.append(events.NeighborsChanged(self._exabgp.gate.established))
-        return [*known, *self._addresses.values()]
+        return [events.StoreChanged(self._views.store.state), *self._addresses.values()]

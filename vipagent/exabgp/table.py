@@ -35,10 +35,14 @@ class TableRoute:
     attributes: str
     """The rest of the line, from `next-hop` on."""
 
+    @property
+    def vip(self) -> str:
+        """The prefix as a VIP of the configuration: without its length if it is a single address."""
+        return self.prefix.removesuffix("/32" if "." in self.prefix else "/128")
 
-def parse(line: str) -> TableRoute | None:
-    """Return the unicast route of a line; None for any other line."""
-    words = line.split()
+
+def parse(words: list[str]) -> TableRoute | None:
+    """Return the unicast route of a line, given its words; None for any other line."""
     if words[:1] != ["neighbor"]:
         return None
     try:

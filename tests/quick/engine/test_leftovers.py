@@ -14,6 +14,7 @@ from vipagent.engine.effects import Effect, Log, SaveRoutes
 from vipagent.engine.leftovers import Leftovers, Recorded, configured, find
 from vipagent.exabgp.commands import FORCE_RESEND, RESEND_DELAY_AFTER_UP, WITHDRAW_REPEAT_DELAY, CommandQueue
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.route import RouteSettings, announce, withdraw, withdraw_left
 from vipagent.exabgp.table import RouteIdentity, TableRoute
 
@@ -223,11 +224,11 @@ class Box:
     def _exchange(self, lines: list[str]) -> None:
         for text in lines:
             if text == SHOW_NEIGHBORS:
-                self.queue.answer_started(self.now)
+                self.queue.poller.answer_started(self.now)
             else:
                 self.written.append(text)
                 self._obey(text.split())
-            if result := self.queue.reply_received("", self.now):
+            if isinstance(result := self.queue.reply_received("", self.now), CommandResult):
                 self.leftovers.on_result(result, self.now)
 
     def _obey(self, words: list[str]) -> None:
@@ -338,7 +339,7 @@ def test_a_refused_withdrawal_waits_for_the_next_table() -> None:
     box.leftovers.on_table([line(REMOVED)], box.announced.get)
     box.queue.next_lines(box.now)
     result = box.queue.reply_received("rejected by ExaBGP", box.now)
-    assert result is not None
+    assert isinstance(result, CommandResult)
     box.leftovers.on_result(result, box.now)
     assert box.wait(100) == []
     assert len(box.read_table()) == 1

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.exabgp.table import TableRoute, parse
+from vipagent.exabgp.table import TableRoute
+from vipagent.exabgp.table import parse as parse_words
+
+
+def parse(line: str) -> TableRoute | None:
+    return parse_words(line.split())
+
 
 HEAD = (
     "neighbor 127.0.0.100 local-ip 127.0.0.11 local-as 65001 peer-as 65000 router-id 127.0.0.11 "
