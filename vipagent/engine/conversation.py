@@ -99,7 +99,7 @@ class Conversation:
 
     def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
         """Update the neighbours whose interface is down or has no carrier; return the change, if any."""
-        change = self.gate.links_changed(down)
+        change = self.gate.links_changed(down, now)
         return self._on_gate_change(change, now) if change else None
 
     def check_timeouts(self, now: float) -> Iterator[ConversationEvent]:
@@ -121,6 +121,8 @@ class Conversation:
         """
         if self.ended or (self.congested and not final):
             return []
+        if self.gate.needs_details:
+            self._questions.neighbors_changed(now)
         for query in self._questions.due(now):
             self.commands.poller.attach(query)
         lines = self.commands.final_withdrawals(now) if final else self.commands.next_lines(now)
@@ -148,7 +150,7 @@ class Conversation:
         if result.error:
             return
         if result.query == SHOW_DETAILS:
-            change = self.gate.details_read(self._details.finish())
+            change = self.gate.details_read(self._details.finish(), now)
             hold = self.gate.hold_time
             self.commands.poller.poll_interval = min(POLL_INTERVAL, (hold or 60.0) / POLLS_PER_HOLD_TIME)
             if change:
@@ -165,6 +167,4 @@ class Conversation:
         elif change.came_up:
             self._questions.neighbors_changed(now)
             self.commands.poller.poll_now()
-        elif self.gate.needs_details:
-            self._questions.neighbors_changed(now)
         return change

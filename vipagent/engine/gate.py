@@ -1,16 +1,18 @@
 """BGP gate: what is known of ExaBGP's neighbours, and whether ExaBGP answers (E5, N1-N3, N10)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from vipagent.core.events import NeighborsChanged
 from vipagent.core.state import earliest
 from vipagent.engine.effects import Log
+from vipagent.engine.flaps import NeighborLog
 from vipagent.exabgp.details import UNICAST, NeighborDetails
 from vipagent.exabgp.links import Links
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
+from vipagent.types import Neighbor, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Gate:
         """All known neighbours."""
         self._neighbors = Neighbors()
         self._links = Links()
+        self._log = NeighborLog()
         self._unseen = False
         self._warn_at: float | None = None
         """When to warn that the neighbours are unknown; None before the first query and after the check."""
@@ -61,6 +64,11 @@ class Gate:
     def asns(self) -> Mapping[str, int]:
         """AS number of each neighbour that is, or was, established."""
         return self._neighbors.asns
+
+    @property
+    def neighbors(self) -> tuple[Neighbor, ...]:
+        """The neighbours and what is known of them; empty if ExaBGP has not reported any."""
+        return tuple(self._neighbor(peer) for peer in sorted(self.peers))
 
     @property
     def established(self) -> int | None:
@@ -105,9 +113,9 @@ class Gate:
         states = self._neighbors.message_received(message, now)
         for state in states:
             self._links.session_reported(state.peer)
-        return self._change(before, states)
+        return self._change(before, states, now)
 
-    def details_read(self, details: Mapping[str, NeighborDetails]) -> GateChange | None:
+    def details_read(self, details: Mapping[str, NeighborDetails], now: float) -> GateChange | None:
         """Process ExaBGP's description of its neighbours; return the change, if any."""
 
         def update() -> None:
@@ -116,32 +124,36 @@ class Gate:
             self._links.forget(self._links.excluded - details.keys())
             self._neighbors.hold_time = self.hold_time
 
-        return self._changed_by(update)
+        return self._changed_by(update, now)
 
-    def links_changed(self, down: Mapping[str, str]) -> GateChange | None:
+    def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
         """Update the neighbours whose interface is down or has no carrier (N3); return the change, if any."""
-        return self._changed_by(lambda: self._links.changed(down))
+        return self._changed_by(lambda: self._links.changed(down), now)
 
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
         before = self._snapshot()
         states = self._neighbors.handle_timeouts(now)
-        if self._warn_at is None or now < self._warn_at:
-            return self._change(before, states)
-        self._warn_at, self._unseen = None, self._established is None
-        changed = self._change(before, states)
-        if not self._unseen:
+        due = self._warn_at is not None and now >= self._warn_at
+        if due:
+            self._warn_at, self._unseen = None, self._established is None
+        changed = self._change(before, states, now)
+        logs = (*self._log.due(now), *(self._unseen_logs() if due else ()))
+        if not logs:
             return changed
-        warning = Log.warning(
-            "BGP unknown: ExaBGP neither answers `show neighbor summary` nor reports its neighbours, "
-            "the BGP gate stays open; check its version and the api block of exabgp.conf"
-        )
         changed = changed or GateChange()
-        return replace(changed, logs=(*changed.logs, warning))
+        return replace(changed, logs=(*changed.logs, *logs))
+
+    def _unseen_logs(self) -> Iterator[Log]:
+        if self._unseen:
+            yield Log.warning(
+                "BGP unknown: ExaBGP neither answers `show neighbor summary` nor reports its neighbours, "
+                "the BGP gate stays open; check its version and the api block of exabgp.conf"
+            )
 
     def deadline(self) -> float | None:
         """Return when to call `check_timeout`."""
-        return earliest(self._neighbors.deadline(), self._warn_at)
+        return earliest(self._neighbors.deadline(), self._warn_at, self._log.deadline())
 
     @property
     def _established(self) -> frozenset[str] | None:
@@ -166,7 +178,7 @@ class Gate:
     def _snapshot(self) -> _Snapshot:
         return _Snapshot(self.hung, self._established, self._unseen, self.details, self._neighbors.asns)
 
-    def _changed_by(self, update: Callable[[], None]) -> GateChange | None:
+    def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
         """Update what is known; neighbours that come to count or cease to count are logged."""
         before = self._snapshot()
         update()
@@ -174,9 +186,9 @@ class Gate:
         if before.established is not None and self._established is not None:
             for peer in sorted(before.established ^ self._established):
                 states.append(NeighborState(peer, established=peer in self._established))
-        return self._change(before, states)
+        return self._change(before, states, now)
 
-    def _change(self, before: _Snapshot, states: list[NeighborState]) -> GateChange | None:
+    def _change(self, before: _Snapshot, states: list[NeighborState], now: float) -> GateChange | None:
         after = self._snapshot()
         if not states and before == after:
             return None
@@ -187,7 +199,7 @@ class Gate:
             != (after.established, after.unseen, after.details),
             asns=before.asns is not after.asns,
             peers=peers != self.peers,
-            logs=(*self._hung_logs(before.hung), *map(self._state_log, states)),
+            logs=(*self._hung_logs(before.hung), *self._state_logs(states, now)),
         )
 
     def _hung_logs(self, hung: bool) -> tuple[Log, ...]:
@@ -197,7 +209,30 @@ class Gate:
             return (Log.warning("ExaBGP answers again", established=self.established),)
         return ()
 
-    def _state_log(self, state: NeighborState) -> Log:
-        interface = self._links.down.get(state.peer)
-        why = {"interface": interface, "cause": "no carrier"} if interface and not state.established else {}
-        return Log.info("bgp", neighbor=state.peer, established=state.established, **why)
+    def _state_logs(self, states: Iterable[NeighborState], now: float) -> Iterator[Log]:
+        for state in states:
+            interface = None if state.established else self._links.down.get(state.peer)
+            why = {"interface": interface, "cause": "no carrier"} if interface else {}
+            if entry := self._log.changed(state.peer, now, established=state.established, **why):
+                yield entry
+
+    def _neighbor(self, peer: str) -> Neighbor:
+        found = self.details.get(peer, NeighborDetails(peer))
+        return Neighbor(
+            peer,
+            self._session_state(peer),
+            found.local_as,
+            found.peer_as,
+            tuple(sorted(found.families or ())),
+            found.hold_time,
+            self._links.down.get(peer, ""),
+        )
+
+    def _session_state(self, peer: str) -> SessionState:
+        if self.hung:
+            return SessionState.HUNG
+        if peer in self._links.excluded:
+            return SessionState.NO_CARRIER
+        if not self._neighbors.known:
+            return SessionState.UNKNOWN
+        return SessionState.ESTABLISHED if peer in self._neighbors.established else SessionState.DOWN

@@ -268,7 +268,7 @@ class CommandQueue:
         return (vip for vip in self._ready if self._prefixes[vip].line != self._prefixes[vip].written)
 
     def _send_unmatched(self) -> list[str]:
-        """Return the changes, whose replies cannot be matched; they are sent again after the sync query's answer.
+        """Return the changes; their replies cannot be matched, so they are sent again after the sync query.
 
         ExaBGP may execute what it is told although it does not answer: a failed check must withdraw (E1).
         """

@@ -108,7 +108,7 @@ class NeighborPoller:
 
     @property
     def sync_unanswered_since(self) -> float | None:
-        """When the pending sync query was sent; None if its answer has begun, or ExaBGP never answered one."""
+        """When the pending sync query was sent; None if its answer has begun, or none was ever answered."""
         if self._sync is None or self._sync.answered_at is not None or not self.ever_answered:
             return None
         return self._sync.sent_at

@@ -49,11 +49,11 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
-def details(peer: str, *families: str, asn: int = 65000, hold: int = 9) -> list[str]:
+def details(peer: str, *families: str, asn: int = 65000, hold: int = 9, total: int = 4) -> list[str]:
     """Return a neighbour's lines in ExaBGP's answer to `show neighbor extensive`."""
     negotiated = [f"{family}: enabled enabled disabled" for family in families or ("ipv4 unicast",)]
     session = [f"Neighbor {peer}", "state ESTABLISHED", f"AS 65001 {asn}", f"hold-time {hold} {hold}"]
-    return [*session, *negotiated, "total: 4 4"]
+    return [*session, *negotiated, f"total: 4 {total}"]
 
 
 class EngineHarness:
@@ -69,6 +69,8 @@ class EngineHarness:
         """Commands that ExaBGP has not answered yet."""
         self.peers: tuple[str, ...] = (PEER,)
         """Established neighbours in ExaBGP's next answer."""
+        self.details: dict[str, list[str]] = {}
+        """ExaBGP's description of neighbours in its next answer."""
         self.table: list[str] = []
         """Lines of ExaBGP's table in its next answer."""
         self.record: NodeState | None = None
@@ -98,7 +100,8 @@ class EngineHarness:
             case "show":
                 return answer(*self.peers)
             case "details":
-                return [*chain.from_iterable(map(details, self.peers)), "done"]
+                described = [self.details.get(peer) or details(peer) for peer in self.peers]
+                return [*chain.from_iterable(described), "done"]
             case "table":
                 return [*self.table, "done"]
             case _:
