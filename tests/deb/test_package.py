@@ -106,5 +106,14 @@ def test_purged_it_leaves_nothing(installed: Root, memory: Path) -> None:
     files = root.run("dpkg-query", "--listfiles", "vipagent").split()
     own = [root.path / name[1:] for name in files if "vipagent" in name]
     assert root.path / "etc/vipagent/vipagent.yaml.example" in own
+    own.append(root.path / "var/lib/vipagent")
     root.run("dpkg", "--purge", "vipagent")
     assert [str(path) for path in own if path.exists()] == []
+
+
+def test_the_state_directory_belongs_to_exabgp_s_user(installed: Root) -> None:
+    script = "rm -r /var/lib/vipagent; dpkg-trigger --no-await /usr/sbin/exabgp; dpkg --configure --pending"
+    for prepare in ("true", script):  # in the second case, as if ExaBGP had been installed later
+        installed.run("sh", "-ec", prepare)
+        shown = installed.run("stat", "--format=%U:%G %a", "/var/lib/vipagent")
+        assert shown == "exabgp:exabgp 755\n"
