@@ -7,7 +7,7 @@ from typing import Any
 
 from vipagent.exabgp.table import MAX_PATH_ID, RouteIdentity
 
-VERSION = 1
+RECORD_VERSION = 1
 """Version of the format; a record with another one is not used."""
 
 
@@ -25,7 +25,9 @@ def encode(agent: str, identities: Iterable[RouteIdentity]) -> bytes:
         {"path_id": path_id, "neighbors": neighbors, "prefixes": sorted(prefixes)}
         for (path_id, neighbors), prefixes in sorted(groups.items(), key=repr)
     ]
-    return json.dumps({"version": VERSION, "agent": agent, "routes": routes}, indent=1).encode() + b"\n"
+    return (
+        json.dumps({"version": RECORD_VERSION, "agent": agent, "routes": routes}, indent=1).encode() + b"\n"
+    )
 
 
 def decode(data: bytes) -> frozenset[RouteIdentity]:
@@ -36,11 +38,13 @@ def decode(data: bytes) -> frozenset[RouteIdentity]:
     """
     try:
         record = json.loads(data)
-        if record["version"] != VERSION:
+        if record["version"] != RECORD_VERSION:
             raise ValueError(f"the version is {record['version']!r}")
         return frozenset(identity for group in record["routes"] for identity in _identities(group))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"not a record of version {VERSION} ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"not a record of version {RECORD_VERSION} ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _identities(group: Any) -> Iterator[RouteIdentity]:

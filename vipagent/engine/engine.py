@@ -18,7 +18,6 @@ from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
 from vipagent.engine.inputs import Input
-from vipagent.engine.leftovers import Leftovers
 from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
@@ -53,7 +52,6 @@ class Engine:
         self._config = config
         self._exabgp = Conversation()
         self._context = Context(config, self._exabgp.commands, self._exabgp.gate, wall_clock)
-        self._leftovers = Leftovers(self._exabgp.commands, earlier)
         self._shutdown = ShutdownSequence()
         self._views = ViewBuilder(self.counters)
         self._addresses: dict[type[events.FromAddresses], events.FromAddresses] = {}
@@ -63,7 +61,7 @@ class Engine:
         self._scheduler = Scheduler()
         self._reports: deque[Iterable[Effect]] = deque()
         """Effects to carry out after all routes have been written."""
-        self._services = Services(self._context, core, self._scheduler, self._reports)
+        self._services = Services(self._context, core, self._scheduler, self._reports, earlier)
 
     @property
     def services(self) -> Mapping[str, ServiceRuntime]:
@@ -200,7 +198,7 @@ class Engine:
             case GateChange():
                 self._on_gate_change(event)
             case TableAnswer():
-                self._on_table(event)
+                self._services.on_table(event)
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()
@@ -221,7 +219,7 @@ class Engine:
 
     def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
-        self._leftovers.on_result(outcome, self._now)
+        self._services.leftovers.on_result(outcome, self._now)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
@@ -229,17 +227,6 @@ class Engine:
         if service and outcome.is_current and outcome.announced:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
             self._scheduler.collect(service, kind(outcome.vip))
-
-    def _on_table(self, table: TableAnswer) -> None:
-        """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
-
-        def decision(vip: str) -> bool | None:
-            return None if vip in table.unsure else self._services.decision(vip)
-
-        self._reports.append(self._leftovers.on_table(table.routes, decision))
-        for name, vips in self._leftovers.announced(table.routes).items():
-            unsure = table.unsure & self.services[name].config.core.pool_set
-            self._scheduler.collect(self.services[name], events.TableRead(vips, unsure))
 
     def _update_from_store(self, given: inputs.FromStore) -> None:
         match given:
@@ -277,18 +264,13 @@ class Engine:
             case inputs.Started():
                 self._exabgp.congested = False
                 if not self._shutdown.started:
-                    self._start_services()
+                    self._services.start(self._config.services, self._known(), self._now)
             case inputs.ShutdownRequested():
                 self._start_shutdown()
             case inputs.ConfigReloaded(config):
                 self._reconfigure(config)
             case _:
                 assert_never(given)
-
-    def _start_services(self) -> None:
-        for service in self._config.services:
-            self._services.add(service, self._known(), self._now)
-        self._reports.append(self._leftovers.configure(self._config.services))
 
     def _start_shutdown(self) -> None:
         """Start the shutdown; leave first, unless ExaBGP is stopping as well (E3)."""
@@ -302,7 +284,6 @@ class Engine:
         before, self._config = self._config, replace(config, store=self._config.store)
         for name in self._services.reconfigure(config.services, self._known(), self._now):
             self._views.remove(name)
-        self._reports.append(self._leftovers.configure(config.services))
         if bool(config.listen) != bool(before.listen):
             self._context.watch_all = config.listen is not None
             self._reports.extend(service.watch() for service in self.services.values())

@@ -218,8 +218,13 @@ class Leftovers:
             self._sent[line] = _Withdrawal(leftover)
             self._commands.withdraw(line, line)
         commands = [line for line, _ in new[:MAX_LOGGED]]
-        text = "withdrawing routes that an earlier configuration has left in ExaBGP"
-        return [Log.warning(text, rule="E2", count=len(new), commands=commands)] if new else []
+        entry = Log.warning(
+            "withdrawing routes that an earlier configuration has left in ExaBGP",
+            rule="E2",
+            count=len(new),
+            commands=commands,
+        )
+        return [entry] if new else []
 
     def _keep_desired(self) -> None:
         """Stop withdrawing what the configuration names again."""

@@ -7,7 +7,7 @@ from itertools import count
 
 SHOW_TABLE = "show adj-rib out extensive"
 """Query of all routes that ExaBGP announces, one line per neighbour and route; 4.2 and 5 answer alike."""
-FAMILIES = {("ipv4", "unicast"): 4, ("ipv6", "unicast"): 6}
+VERSION_BY_FAMILY = {("ipv4", "unicast"): 4, ("ipv6", "unicast"): 6}
 """IP version of each supported family."""
 MAX_PATH_ID = 2**32 - 1
 PATH_ID = re.compile(r"[0-9]{1,10}|[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -47,7 +47,7 @@ def parse(words: list[str]) -> TableRoute | None:
         return None
     try:
         at = next(at for at in count(2, 2) if words[at] in {"ipv4", "ipv6"})
-        version = FAMILIES[words[at], words[at + 1]]
+        version = VERSION_BY_FAMILY[words[at], words[at + 1]]
         neighbor, prefix = _address(words[1]), ip_network(words[at + 2], strict=False)
         path_id, rest = _path_id(words[at + 3 :])
     except (IndexError, KeyError, ValueError):
