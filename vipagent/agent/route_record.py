@@ -7,7 +7,7 @@ from typing import Any
 
 from vipagent.exabgp.table import MAX_PATH_ID, RouteIdentity
 
-RECORD_VERSION = 1
+ROUTES_VERSION = 1
 """Version of the format; a record with another one is not used."""
 
 
@@ -26,7 +26,7 @@ def encode(agent: str, identities: Iterable[RouteIdentity]) -> bytes:
         for (path_id, neighbors), prefixes in sorted(groups.items(), key=repr)
     ]
     return (
-        json.dumps({"version": RECORD_VERSION, "agent": agent, "routes": routes}, indent=1).encode() + b"\n"
+        json.dumps({"version": ROUTES_VERSION, "agent": agent, "routes": routes}, indent=1).encode() + b"\n"
     )
 
 
@@ -38,12 +38,12 @@ def decode(data: bytes) -> frozenset[RouteIdentity]:
     """
     try:
         record = json.loads(data)
-        if record["version"] != RECORD_VERSION:
+        if record["version"] != ROUTES_VERSION:
             raise ValueError(f"the version is {record['version']!r}")
         return frozenset(identity for group in record["routes"] for identity in _identities(group))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"not a record of version {RECORD_VERSION} ({type(error).__name__}: {error})"
+            f"not a record of version {ROUTES_VERSION} ({type(error).__name__}: {error})"
         ) from None
 
 

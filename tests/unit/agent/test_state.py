@@ -107,7 +107,8 @@ def test_another_directory_after_a_reload(file: RouteFile, tmp_path: Path) -> No
     other = tmp_path / "other"
     other.mkdir()
     file.move(other / "routes.json")
-    wait_for("it is written there", lambda: RouteFile(other / "routes.json").start([]) == NEW)
+    wait_for("it is written there", (other / "routes.json").exists)
+    assert RouteFile(other / "routes.json").start([]) == NEW
 
 
 @pytest.mark.parametrize(
