@@ -40,11 +40,19 @@ class Agent:
         backend: creates the store's backend for a listener.
         reader: file descriptor of ExaBGP's replies.
         writer: file descriptor of our commands.
+        earlier: the identities of the routes recorded by earlier runs; None without a record.
     """
 
-    def __init__(self, config: AgentConfig, backend: BackendFactory, reader: int, writer: int) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        backend: BackendFactory,
+        reader: int,
+        writer: int,
+        earlier: frozenset[RouteIdentity] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._engine = Engine(config)
+        self._engine = Engine(config, earlier=earlier)
         self._pipe = Pipe(
             reader, writer, on_lines=self._on_lines, on_drained=self._on_room, on_eof=self._on_eof
         )
