@@ -17,7 +17,7 @@ from vipagent.engine.history import History, cause_of
 from vipagent.engine.publications import Publications
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.records import MAX_PEERS, NodeState
+from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
 from vipagent.types import RULE_BY_REASON, Reason
@@ -173,7 +173,7 @@ class Reporter:
             },
             instance=self._context.instance,
             events=self._history.latest,
-            peers=worst_first(peers)[:MAX_PEERS],
+            peers=worst_first(peers)[:MAX_RECORDED_PEERS],
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
             local_as=wrong_local_as(self.config.routes.local_as, peers),

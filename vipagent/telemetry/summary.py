@@ -11,7 +11,7 @@ from vipagent.config.values import node_name
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
-from vipagent.telemetry.problems import Fault, Problem, faults, node_problems
+from vipagent.telemetry.problems import Fault, NodeProblem, faults, node_problems
 from vipagent.types import Neighbor, Reason
 
 SERVING = "serving"
@@ -123,7 +123,7 @@ class ServiceStatus:
     """Number of invalid or unknown entries (S1)."""
     events: tuple[NodeEvent, ...] = ()
     """Latest events of all nodes, oldest first."""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[NodeProblem, ...] = ()
     """Problems of all nodes, with what to do about them."""
 
 
