@@ -37,6 +37,11 @@ class NeighborLog:
         self._summary_at: dict[str, float] = {}
         """When to sum up each flapping neighbour; the earliest first: all windows have the same length."""
 
+    @property
+    def flapping(self) -> bool:
+        """Whether any neighbour is flapping."""
+        return bool(self._summary_at)
+
     def changed(self, neighbor: str, now: float, *, established: bool) -> Log | None:
         """Count a change; return its log entry, or None if a summary will include it."""
         changes = self._neighbors.pop(neighbor, None) or _Changes(established)

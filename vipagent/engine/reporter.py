@@ -127,10 +127,10 @@ class Reporter:
                 assert_never(action)
 
     def _gate_logs(self, established: int | None) -> Iterator[Effect]:
-        """Log each change of the BGP gate."""
+        """Log each change of the BGP gate; while a neighbour flaps, only the state afterwards."""
         needed = self.config.core.require_bgp
         closed = established is not None and established < needed
-        if closed == self._gate_closed:
+        if closed == self._gate_closed or self._context.gate.flapping:
             return
         self._gate_closed = closed
         fields = {"service": self.config.name, "established": established, "required": needed}
@@ -144,6 +144,7 @@ class Reporter:
 
     def publish_record(self, report: actions.Report) -> Iterator[Effect]:
         """Publish the node's record, if it has changed."""
+        yield from self._gate_logs(report.neighbors)
         try:
             record = self.record(report)
         except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
