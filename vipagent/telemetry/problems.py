@@ -83,7 +83,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.NOT_IN_TABLE: Advice(
         "ExaBGP has accepted the route of a VIP, but announces it to no neighbour",
-        "compare `exabgp cli show adj-rib out extensive` with the families and addresses in exabgp.conf",
+        "compare exabgp cli show adj-rib out extensive with the families and addresses in exabgp.conf",
     ),
     Fault.NOT_LOCAL: Advice(
         "a VIP is announced, but is an address of no interface of this node",
@@ -95,7 +95,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.NO_CARRIER: Advice(
         "the interface towards a BGP neighbour is down or has no carrier",
-        "check the cable, the port of the switch, and `ip link`",
+        "check the cable, the port of the switch, and ip link",
     ),
     Fault.EXABGP_HUNG: Advice(
         "ExaBGP does not answer",
