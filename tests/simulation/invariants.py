@@ -193,9 +193,7 @@ class Invariants:
         for vip in self.settings.owned:
             claim = self._members.get(vip, Claim.OURS)
             if self.requested.get(vip) != OWNER and self._may_be_held(now):
-                assert self.requested.get(vip) or claim is Claim.OTHER, (
-                    f"H4: {vip} is not announced"
-                )
+                assert self.requested.get(vip) or claim is Claim.OTHER, f"H4: {vip} is not announced"
             elif claim is Claim.OURS or self._is_stale(vip):
                 assert self.requested.get(vip) == OWNER, f"A1: {vip} is not announced"
             elif claim is Claim.OTHER:

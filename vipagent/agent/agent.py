@@ -67,7 +67,7 @@ class Agent:
         self.save_routes: Callable[[frozenset[RouteIdentity]], None] = lambda _identities: None
         """Called with the identities of all routes that ExaBGP may still announce for this agent."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when `view` has changed because of the store or its session."""
+        """Called when `view` has changed because of the store, its session or the node's record."""
 
     @property
     def view(self) -> AgentView:
@@ -217,6 +217,7 @@ class Agent:
                 self._backend.deregister(key)
             case effects.PublishRecord(key, record):
                 self._backend.register(key, record.dump())
+                self.on_change()  # the store, which would report the change, may be away
             case effects.Watch(directory, values):
                 self._backend.watch(directory, values)
             case effects.Unwatch(directory):

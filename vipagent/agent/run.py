@@ -176,6 +176,7 @@ class _Runtime:
                 await self._apply(await self._load())
             except (ConfigError, ValueError) as error:
                 self._agent.counters.refused()
+                self._agent.on_change()
                 for line in str(error).splitlines():
                     log.error("reload failed, keeping the current configuration: %s", line)
             except Exception:  # keep the agent running, and retry (E6)
