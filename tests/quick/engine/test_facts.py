@@ -2,30 +2,31 @@
 
 from dataclasses import replace
 
-import pytest
-
 from tests.quick.core.pools import OWN
 from tests.quick.engine.harness import (
     OTHER_PEER,
     PEER,
     EngineHarness,
+    details,
     established,
     served,
     serving,
 )
-from vipagent.engine.gate import Gate
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
 from vipagent.types import CheckResult, Neighbor
 
-UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 9, "eth0")
-DOWN = Neighbor(OTHER_PEER, "down")
+UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 240)
+DOWN = Neighbor(OTHER_PEER, "down", 65001)
 
 
-def know(monkeypatch: pytest.MonkeyPatch, *neighbors: Neighbor) -> None:
-    """Let the gate know these neighbours."""
-    monkeypatch.setattr(Gate, "neighbors", property(lambda _gate: neighbors))
+def describe(harness: EngineHarness, peer: str, *down: str) -> None:
+    """Let ExaBGP describe this neighbour, which is established, and others, which are not."""
+    idle = [f"Neighbor {other}\nstate IDLE\nAS 65001 n/a\nhold-time 240 n/a" for other in down]
+    harness.details = {peer: [*details(peer), *"\n".join(idle).splitlines()]}
+    harness.read(established(peer, up=False), established(peer))
+    harness.advance_answering(3)
 
 
 def record_of(harness: EngineHarness) -> NodeState:
@@ -71,24 +72,22 @@ def test_a_route_of_another_node_that_is_refused_is_not_announced() -> None:
     assert [harness.record.vips[vip].rank for vip in taken].count(1) == 1
 
 
-def test_the_record_has_the_neighbours_the_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_has_the_neighbours_the_worst_first() -> None:
     harness = serving()
-    know(monkeypatch, UP, DOWN)
-    harness.read(established(OTHER_PEER))
+    describe(harness, PEER, OTHER_PEER)
     assert record_of(harness).peers == (DOWN, UP)
     assert harness.engine.view.peers == (UP, DOWN)
-    know(monkeypatch, *[UP] * 200)
-    harness.read(established(OTHER_PEER, up=False))
+    describe(harness, PEER, *(f"2001:db8::{number:x}" for number in range(200)))
     assert len(record_of(harness).peers) == MAX_RECORDED_PEERS
 
 
-def test_a_change_of_a_neighbour_is_published_without_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_a_neighbour_is_published_without_a_decision() -> None:
     """The number of established neighbours stays the same."""
     harness = serving()
-    harness.wait(1)
-    know(monkeypatch, UP, DOWN)
+    harness.details = {PEER: details(PEER, "ipv4 unicast", "ipv6 unicast", hold=240)}
     harness.read(established(PEER, up=False), established(PEER))
-    assert record_of(harness).peers == (DOWN, UP)
+    harness.advance_answering(3)
+    assert record_of(harness).peers == (replace(UP, families=("ipv4 unicast", "ipv6 unicast")),)
 
 
 def test_an_unchanged_record_is_not_published_again() -> None:
@@ -98,11 +97,7 @@ def test_an_unchanged_record_is_not_published_again() -> None:
     assert "publish" not in harness.wait(1)
 
 
-def test_the_record_has_local_as_only_if_exabgp_has_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    harness = serving(replace(served(), routes=RouteSettings(local_as=65009)))
-    know(monkeypatch, DOWN)
-    harness.read(established(OTHER_PEER))
-    assert record_of(harness).local_as is None
-    know(monkeypatch, UP)
-    harness.read(established(OTHER_PEER, up=False))
-    assert record_of(harness).local_as == 65009
+def test_the_record_has_local_as_only_if_exabgp_has_another_one() -> None:
+    for local_as, recorded in ((65001, None), (65009, 65009)):
+        harness = serving(replace(served(), routes=RouteSettings(local_as=local_as)))
+        assert record_of(harness).local_as == recorded
