@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 SHOW_DETAILS = "show neighbor extensive"
 """Query of all neighbours, established or not."""
-MAX_SESSIONS = 256
+MAX_DESCRIBED = 256
 """Maximum number of sessions that are kept of an answer."""
 UNICAST = {"ipv4 unicast": 4, "ipv6 unicast": 6}
 """IP version by family; a VIP needs one of these."""
@@ -64,10 +64,10 @@ class DetailsReader:
         self._sessions: list[tuple[str, dict[str, DetailsValue]]] = []
 
     def add(self, line: DetailsStart | DetailsValue) -> None:
-        """Add a line; lines outside of a block, and sessions above `MAX_SESSIONS`, are ignored."""
+        """Add a line; lines outside of a block, and sessions above `MAX_DESCRIBED`, are ignored."""
         if isinstance(line, DetailsStart):
             self._sessions.append((line.peer, {}))
-        elif self._sessions and len(self._sessions) <= MAX_SESSIONS:
+        elif self._sessions and len(self._sessions) <= MAX_DESCRIBED:
             self._sessions[-1][1][line.name] = line
 
     def finish(self) -> Mapping[str, NeighborDetails]:
@@ -77,7 +77,7 @@ class DetailsReader:
         """
         sessions, self._sessions = self._sessions, []
         details: dict[str, NeighborDetails] = {}
-        for peer, values in sessions[:MAX_SESSIONS]:
+        for peer, values in sessions[:MAX_DESCRIBED]:
             session = _session(peer, values)
             before = details.get(peer)
             details[peer] = _combined(before, session) if before else session

@@ -49,7 +49,7 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
-def details(peer: str, *families: str, asn: int = 65000, hold: int = 9, total: int = 4) -> list[str]:
+def details(peer: str, *families: str, asn: int = 65000, hold: int = 240, total: int = 4) -> list[str]:
     """Return a neighbour's lines in ExaBGP's answer to `show neighbor extensive`."""
     negotiated = [f"{family}: enabled enabled disabled" for family in families or ("ipv4 unicast",)]
     session = [f"Neighbor {peer}", "state ESTABLISHED", f"AS 65001 {asn}", f"hold-time {hold} {hold}"]
@@ -151,6 +151,8 @@ class EngineHarness:
             self.advance_answering(1)
             self.members(*ALL, name=name, ours=self.engine.services[name].config.core.owned)
         self.advance_answering(SETTLED)
+        while "show" not in self.advance_answering(0.1):  # the next poll is as far away as possible
+            pass
 
     def logs(self) -> list[str]:
         return [effect.message for effect in self.effects if isinstance(effect, effects.Log)]

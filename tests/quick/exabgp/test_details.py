@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.exabgp.details import MAX_SESSIONS, DetailsReader, DetailsStart, DetailsValue, NeighborDetails
+from vipagent.exabgp.details import MAX_DESCRIBED, DetailsReader, DetailsStart, DetailsValue, NeighborDetails
 from vipagent.exabgp.messages import parse
 
 EXABGP4 = """\
@@ -119,10 +119,10 @@ def test_an_answer_does_not_contain_the_previous_one() -> None:
 
 def test_the_number_of_sessions_is_limited() -> None:
     reader = DetailsReader()
-    for number in range(MAX_SESSIONS + 10):
+    for number in range(MAX_DESCRIBED + 10):
         reader.add(DetailsStart(f"2001:db8::{number:x}"))
         reader.add(DetailsValue("AS", "65001", "65000"))
-    assert len(reader.finish()) == MAX_SESSIONS
+    assert len(reader.finish()) == MAX_DESCRIBED
 
 
 @pytest.mark.parametrize("number", ["n/a", "-1", "٣", "9" * 5000, ""])
