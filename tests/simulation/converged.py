@@ -33,14 +33,24 @@ def check(machines: list[Machine], server: Server) -> None:
         expected = {
             prefix(vip): ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks[machine.name].items()
         }
-        found = {name: int(route.split()[3]) for name, route in machine.wire.items()}
-        assert found == expected, f"converged: {machine.name} has routes {found} instead of {expected}"
+        for neighbor in machine.neighbors:
+            found = {name: _med(attributes) for name, attributes in neighbor.wire.items()}
+            desired = expected if neighbor.works else {}
+            assert found == desired, (
+                f"converged: {machine.name} has routes {found} instead of {desired} "
+                f"at {neighbor.settings.address}"
+            )
     registered = {
         member_name(vip) for machine in machines if is_registered(machine) for vip in machine.settings.owned
     }
     assert set(server.members) == registered, (
         f"converged: {sorted(server.members)} are registered instead of {sorted(registered)}"
     )
+
+
+def _med(attributes: str) -> int:
+    """Return the MED among the attributes of a route."""
+    return int(attributes.partition(" med ")[2].split()[0])
 
 
 def is_registered(machine: Machine) -> bool:

@@ -40,8 +40,6 @@ class Timing:
     """Maximum latency of a message to or from the store, in seconds."""
     exabgp_delay: float
     """Seconds until ExaBGP processes a command."""
-    acks: bool
-    """Whether ExaBGP acknowledges commands."""
 
 
 @dataclass(frozen=True)

@@ -149,15 +149,9 @@ class Faults:
         machine.check.fail(CheckResult.DISABLED)
         return lambda: machine.check.recover(CheckResult.DISABLED)
 
-    def bgp_loss(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """Keep the BGP session down."""
-        machine.bgp_faults += 1
-        machine.disconnect()
-        return lambda: self._restore_bgp(machine)
-
-    def _restore_bgp(self, machine: Machine) -> None:
-        machine.bgp_faults -= 1
-        machine.connect_soon()
+    def bgp_loss(self, machine: Machine, fault: Fault) -> Callable[[], None]:
+        """Keep one or all BGP sessions down."""
+        return machine.sessions.close(_some_neighbors(machine, fault))
 
     def refusal(self, machine: Machine, fault: Fault) -> None:
         """Make ExaBGP reject one route."""
@@ -257,6 +251,12 @@ class Faults:
             self.environment.observer.log("store", "is back")
             self.environment.server.come_back(sessions_expired=sessions_expired)
         self._repair(self.machines)
+
+
+def _some_neighbors(machine: Machine, fault: Fault) -> list[int]:
+    """Return the index of one neighbour, or of all."""
+    every = range(len(machine.exabgp_settings.neighbors))
+    return [_choose(every, fault)] if fault.choice % 3 == 0 else list(every)
 
 
 def _choose(items: Sequence[T], fault: Fault) -> T:

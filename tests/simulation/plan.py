@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from tests.simulation.dialect import Dialect
 from tests.simulation.environment import Timing
+from tests.simulation.exabgp import ExaBGPSettings
+from tests.simulation.neighbor import LOCAL_AS, NeighborSettings
 from vipagent.core.settings import FlapHold, ServiceSettings
+from vipagent.exabgp.polling import NO_ACK_DELAY
 from vipagent.store.session import request_timeout
 from vipagent.types import OnStoreLoss, Standby, Takeover
 
@@ -87,6 +91,8 @@ class Plan:
 
     seed: int
     machines: tuple[ServiceSettings, ...]
+    exabgps: tuple[ExaBGPSettings, ...]
+    """The ExaBGP of each machine."""
     session_timeout: float
     timing: Timing
     faults: tuple[Fault, ...]
@@ -102,15 +108,32 @@ def generate(seed: int, faults: int) -> Plan:
     """Generate a plan with a number of faults; deterministic for the same arguments."""
     rng = Random(seed)
     session_timeout = rng.choice((2.0, 4.0, 6.0, 10.0))
-    acks = rng.random() < 0.8
     timing = Timing(
         latency=min(rng.choice((0.01, 0.05, 0.3)), request_timeout(session_timeout) / 3),  # round trip
-        exabgp_delay=rng.choice((0.002, 0.02, 0.2) if acks else (0.002, 0.02)),
-        acks=acks,
+        exabgp_delay=rng.choice((0.002, 0.02, 0.2)),
     )
     machines = tuple(_machines(rng, session_timeout))
+    exabgps = tuple(_exabgp(rng, timing.exabgp_delay) for _ in machines)
     planned, quiet_times = _faults(rng, faults, len(machines), session_timeout)
-    return Plan(seed, machines, session_timeout, timing, planned, quiet_times)
+    return Plan(seed, machines, exabgps, session_timeout, timing, planned, quiet_times)
+
+
+def _exabgp(rng: Random, delay: float) -> ExaBGPSettings:
+    dialect = Dialect(
+        version=rng.choice((4, 5)),
+        encoder=rng.choice(("json", "json", "text")),
+        events=rng.random() < 0.8,
+        acks=rng.random() < 0.8 or delay >= NO_ACK_DELAY,
+    )
+    neighbors = tuple(
+        NeighborSettings(
+            address=f"192.0.2.{10 * number + 1}",
+            asn=rng.choice((LOCAL_AS, 65000)),
+            hold_time=rng.choice((3.0, 9.0, 9.0, 15.0)),
+        )
+        for number in range(rng.choice((1, 1, 2, 2, 3)))
+    )
+    return ExaBGPSettings(dialect, neighbors)
 
 
 def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:

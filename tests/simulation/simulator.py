@@ -42,7 +42,10 @@ class Simulator:
         self._record = record
         self._checks: dict[str, tuple[EventCheck, ...]] = {}
         environment = Environment(self.clock, rng, self.server, plan.timing, self)
-        self.machines = [Machine(settings, environment) for settings in plan.machines]
+        self.machines = [
+            Machine(settings, exabgp, environment)
+            for settings, exabgp in zip(plan.machines, plan.exabgps, strict=True)
+        ]
         self._owners = {vip: machine for machine in self.machines for vip in machine.settings.owned}
         self._outages = Outages(self.machines, self.server, plan.timing)
         self._faults = Faults(self.machines, environment)
@@ -104,8 +107,8 @@ class Simulator:
             or entry.session is not owner.agent.client.session
         ):
             return
-        if self.clock.now > able + self._outages.delay:
-            assert prefix(vip) in owner.wire, f"H1: {vip} was handed back to {owner.name}, which has no route"
+        if self.clock.now > able + self._outages.delay(owner):
+            assert owner.serves(prefix(vip)), f"H1: {vip} was handed back to {owner.name}, which has no route"
 
     def _check_converged(self) -> None:
         self.log("all", "quiet, checking convergence")

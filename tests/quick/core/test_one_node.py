@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from tests.properties import examples
 from tests.quick.core.event_node import EventNode, SendableEvent
 from tests.quick.core.pools import service
+from tests.simulation.dialect import Dialect
 from tests.simulation.exabgp import ExaBGP
 from tests.simulation.invariants import Invariants, visible_actions
 from tests.simulation.node import ROUTES, prefix
@@ -81,7 +82,7 @@ class NodeMachine(RuleBasedStateMachine):
     def start(self, settings: ServiceSettings, acks: bool, stale: set[str], serving: bool) -> None:
         self.members: dict[str, events.Member] = {}
         self.was_paused = False
-        self.exabgp = ExaBGP(acks=acks)
+        self.exabgp = ExaBGP(Dialect(acks=acks))
         for vip in stale & set(settings.pool):
             self.exabgp.table[prefix(vip)] = self.exabgp.wire[prefix(vip)] = "next-hop self med 300"
         self._live(settings, 0.0)
