@@ -51,6 +51,8 @@ class ExaBGP:
     """Whether it sends no reply to these (4.2 does that with some invalid routes)."""
     paused: bool = False
     """Whether it is paused, as by SIGSTOP; lines stay in the pipe."""
+    slow_for: float = 0.0
+    """Additional seconds until it processes lines; it writes other ones meanwhile."""
     silence: Silence = Silence.NOTHING
     lie: Callable[[list[str]], list[str]] | None = None
     """Distorts the table."""
@@ -93,7 +95,7 @@ class ExaBGP:
         """Write lines to its pipe."""
         self.pipe += lines
         if self.pipe and self.process_at is None and not self.paused:
-            self.process_at = now + self.delay
+            self.process_at = now + self.delay + self.slow_for
 
     def process(self, now: float) -> list[str]:
         """Process the lines in the pipe, flush the changes, and return the output."""

@@ -1,25 +1,22 @@
 """Injection of the faults of a plan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from tests.simulation.environment import Environment
+from tests.simulation.exabgp_faults import EXABGP_KINDS
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
-from tests.simulation.node import prefix
 from tests.simulation.plan import Fault, FaultKind
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
 from vipagent.types import CheckResult
 
-T = TypeVar("T")
-
 EXTRA_LATENCY = (0.3, 3.0)
 """Range of the additional latency of delayed notifications, in seconds."""
 MAX_DURATION = 6.0
-"""Maximum duration of delayed notifications and of rejected routes, in seconds."""
+"""Maximum duration of delayed notifications, in seconds."""
 VALUES = (
     b"",
     b"\xff\xfe\x00",
@@ -54,7 +51,10 @@ class Faults:
         """Start a fault and schedule its end."""
         machine = self.machines[fault.node]
         self.environment.observer.log(machine.name, f"*** {fault.kind}, {fault.seconds:.2f} s")
-        end = _KINDS[fault.kind](self, machine, fault)
+        if fault.kind in EXABGP_KINDS:
+            end = EXABGP_KINDS[fault.kind](self.environment, machine, fault)
+        else:
+            end = _KINDS[fault.kind](self, machine, fault)
         if end is not None:
             self.environment.clock.after(fault.seconds, end)
 
@@ -91,11 +91,6 @@ class Faults:
         """Pause the agent."""
         agent = machine.pause_agent()
         return (lambda: machine.resume_agent(agent, fault.seconds)) if agent else None
-
-    def exabgp_paused(self, machine: Machine, _fault: Fault) -> Callable[[], None] | None:
-        """Pause ExaBGP."""
-        exabgp = machine.pause_exabgp()
-        return (lambda: machine.resume_exabgp(exabgp)) if exabgp else None
 
     def cut(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
         """Cut the network between one machine and the store."""
@@ -149,16 +144,6 @@ class Faults:
         machine.check.fail(CheckResult.DISABLED)
         return lambda: machine.check.recover(CheckResult.DISABLED)
 
-    def bgp_loss(self, machine: Machine, fault: Fault) -> Callable[[], None]:
-        """Keep one or all BGP sessions down."""
-        return machine.sessions.close(_some_neighbors(machine, fault))
-
-    def refusal(self, machine: Machine, fault: Fault) -> None:
-        """Make ExaBGP reject one route."""
-        exabgp = machine.refuse(prefix(_choose(machine.settings.pool, fault)))
-        if exabgp:
-            self.environment.clock.after(min(fault.seconds, MAX_DURATION), lambda: machine.accept(exabgp))
-
     def node_maintenance(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Set the maintenance of a node."""
         return self._maintain(machine.name, [machine], Impairment.NODE_MAINTENANCE, fault)
@@ -173,7 +158,7 @@ class Faults:
         server, clock = self.environment.server, self.environment.clock
         if not server.up or name in server.maintenance:
             return None
-        server.set_maintenance(name, _choose(VALUES, fault))
+        server.set_maintenance(name, fault.choose(VALUES))
         for machine in machines:
             machine.impairments.add(impairment, clock.now)
 
@@ -190,7 +175,7 @@ class Faults:
         """Register a VIP as another node, as an unknown node, or under the owner's name."""
         if not machine.settings.owned:
             return None
-        server, name = self.environment.server, member_name(_choose(machine.settings.owned, fault))
+        server, name = self.environment.server, member_name(fault.choose(machine.settings.owned))
         if not server.up:
             return None
         values = (Registration("foreign", "x").dump(), b"", Registration(machine.name, "x").dump())
@@ -209,18 +194,18 @@ class Faults:
     def deletion(self, machine: Machine, fault: Fault) -> None:
         """Delete a registration."""
         if machine.settings.owned and self.environment.server.up:
-            self.environment.server.remove(member_name(_choose(machine.settings.owned, fault)))
+            self.environment.server.remove(member_name(fault.choose(machine.settings.owned)))
 
     def garbage(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Write invalid entries."""
-        server, name = self.environment.server, _choose(NAMES, fault)
+        server, name = self.environment.server, fault.choose(NAMES)
         if not server.up:
             return None
         server.put(name, VALUES[fault.choice % len(VALUES)], None)
         own = [member_name(vip) for vip in machine.settings.owned if member_name(vip) in server.members]
         for entry in own:
             server.put(entry, VALUES[fault.choice % len(VALUES)], server.members[entry].session)
-        server.set_maintenance(f"not {name}", _choose(VALUES, fault))
+        server.set_maintenance(f"not {name}", fault.choose(VALUES))
 
         def end() -> None:
             server.remove(name)
@@ -253,23 +238,12 @@ class Faults:
         self._repair(self.machines)
 
 
-def _some_neighbors(machine: Machine, fault: Fault) -> list[int]:
-    """Return the index of one neighbour, or of all."""
-    every = range(len(machine.exabgp_settings.neighbors))
-    return [_choose(every, fault)] if fault.choice % 3 == 0 else list(every)
-
-
-def _choose(items: Sequence[T], fault: Fault) -> T:
-    return items[fault.choice // 7 % len(items)]
-
-
 _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | None]] = {
     FaultKind.CRASH: Faults.power_cut,
     FaultKind.EXABGP_KILLED: Faults.exabgp_killed,
     FaultKind.AGENT_KILLED: Faults.agent_killed,
     FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
     FaultKind.AGENT_PAUSED: Faults.agent_paused,
-    FaultKind.EXABGP_PAUSED: Faults.exabgp_paused,
     FaultKind.CUT: Faults.cut,
     FaultKind.EXPIRY: Faults.expiry,
     FaultKind.LATE: Faults.notifications_delayed,
@@ -277,8 +251,6 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.FREEZE: Faults.store_frozen,
     FaultKind.CHECK_FAILS: Faults.check_fails,
     FaultKind.DISABLED: Faults.disabled,
-    FaultKind.BGP_LOSS: Faults.bgp_loss,
-    FaultKind.REFUSAL: Faults.refusal,
     FaultKind.NODE_MAINTENANCE: Faults.node_maintenance,
     FaultKind.SERVICE_MAINTENANCE: Faults.service_maintenance,
     FaultKind.FOREIGN: Faults.foreign,

@@ -26,8 +26,6 @@ WATCHDOG_TIMEOUT = 10.0
 """Seconds of a pause after which the agent may exit when it resumes (E7)."""
 MIN_LATENCY = 0.0005
 """Minimum latency in seconds of a message to or from the store."""
-MAX_RETRY_DELAY = 40.0
-"""Seconds within which the agent retries a rejected route."""
 
 
 class Machine:
@@ -65,7 +63,7 @@ class Machine:
             settings.require_bgp,
             environment,
             self.impairments,
-            deliver=self._deliver_lines,
+            deliver=self.deliver_lines,
             on_links=self._links_changed,
             log=self._log,
         )
@@ -187,25 +185,6 @@ class Machine:
         self.sessions.resume(exabgp)
         self.schedule()
 
-    def refuse(self, prefix: str) -> ExaBGP | None:
-        """Make ExaBGP reject a route; return it, or None if acknowledgements are disabled."""
-        if self.exabgp is None or self.exabgp.refused or not self.exabgp.acks:
-            return None
-        self._log(f"ExaBGP rejects {prefix}")
-        self.exabgp.refused.add(prefix)
-        self.impairments.add(Impairment.REFUSED, self._clock.now)
-        return self.exabgp
-
-    def accept(self, exabgp: ExaBGP) -> None:
-        """Make ExaBGP accept all routes again; the agent retries them later."""
-        exabgp.refused.clear()
-
-        def clear() -> None:
-            if self.exabgp is exabgp and not exabgp.refused:
-                self.impairments.clear(Impairment.REFUSED, self._clock.now)
-
-        self._clock.after(MAX_RETRY_DELAY, clear)
-
     def latency(self) -> float:
         """Return the random latency of a message to or from the store, in seconds."""
         random, max_latency = self._environment.rng.random, self._environment.timing.latency
@@ -270,7 +249,7 @@ class Machine:
         self.impairments.add(Impairment.AGENT, self._clock.now)
         self.impairments.clear(Impairment.AGENT_PAUSED, self._clock.now)
 
-    def _deliver_lines(self, lines: list[str]) -> None:
+    def deliver_lines(self, lines: list[str]) -> None:
         """Deliver ExaBGP's output to the agent."""
         if self.agent:
             self.agent.now = self._clock.now

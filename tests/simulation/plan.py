@@ -1,9 +1,10 @@
 """Plan of a run, generated from a seed: pool, settings, delays and faults."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import TypeVar
 
 from tests.simulation.dialect import Dialect
 from tests.simulation.environment import Timing
@@ -13,6 +14,8 @@ from vipagent.core.settings import FlapHold, ServiceSettings
 from vipagent.exabgp.polling import NO_ACK_DELAY
 from vipagent.store.session import request_timeout
 from vipagent.types import OnStoreLoss, Standby, Takeover
+
+T = TypeVar("T")
 
 
 class FaultKind(StrEnum):
@@ -24,6 +27,9 @@ class FaultKind(StrEnum):
     AGENT_TERMINATED = "SIGTERM to the agent"
     AGENT_PAUSED = "agent paused"
     EXABGP_PAUSED = "ExaBGP paused"
+    EXABGP_SILENT = "ExaBGP does not answer"
+    EXABGP_SLOW = "ExaBGP answers late"
+    LYING_TABLE = "ExaBGP's table is wrong"
     CUT = "store unreachable"
     EXPIRY = "session ended by the store"
     LATE = "notifications delayed"
@@ -32,6 +38,8 @@ class FaultKind(StrEnum):
     CHECK_FAILS = "check fails"
     DISABLED = "check disabled"
     BGP_LOSS = "BGP session lost"
+    CARRIER_LOSS = "carrier lost"
+    PATH_LOSS = "path to a neighbour lost"
     REFUSAL = "route rejected by ExaBGP"
     NODE_MAINTENANCE = "maintenance of the node"
     SERVICE_MAINTENANCE = "maintenance of the service"
@@ -46,7 +54,10 @@ WEIGHTS = {
     FaultKind.AGENT_KILLED: 2,
     FaultKind.AGENT_TERMINATED: 2,
     FaultKind.AGENT_PAUSED: 3,
-    FaultKind.EXABGP_PAUSED: 1,
+    FaultKind.EXABGP_PAUSED: 2,
+    FaultKind.EXABGP_SILENT: 2,
+    FaultKind.EXABGP_SLOW: 1,
+    FaultKind.LYING_TABLE: 1,
     FaultKind.CUT: 3,
     FaultKind.EXPIRY: 2,
     FaultKind.LATE: 2,
@@ -55,6 +66,8 @@ WEIGHTS = {
     FaultKind.CHECK_FAILS: 4,
     FaultKind.DISABLED: 1,
     FaultKind.BGP_LOSS: 3,
+    FaultKind.CARRIER_LOSS: 3,
+    FaultKind.PATH_LOSS: 2,
     FaultKind.REFUSAL: 1,
     FaultKind.NODE_MAINTENANCE: 2,
     FaultKind.SERVICE_MAINTENANCE: 1,
@@ -63,7 +76,14 @@ WEIGHTS = {
     FaultKind.GARBAGE: 1,
 }
 PERSISTENT_KINDS = frozenset(
-    {FaultKind.CRASH, FaultKind.CHECK_FAILS, FaultKind.BGP_LOSS, FaultKind.NODE_MAINTENANCE}
+    {
+        FaultKind.CRASH,
+        FaultKind.CHECK_FAILS,
+        FaultKind.BGP_LOSS,
+        FaultKind.CARRIER_LOSS,
+        FaultKind.PATH_LOSS,
+        FaultKind.NODE_MAINTENANCE,
+    }
 )
 """Kinds that can continue into a quiet time, to check convergence with a part of the nodes."""
 MIN_QUIET_TIME = 60.0
@@ -83,6 +103,10 @@ class Fault:
     """Duration."""
     choice: int
     """Random number that selects a variant of the kind."""
+
+    def choose(self, items: Sequence[T]) -> T:
+        """Choose one item."""
+        return items[self.choice // 7 % len(items)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +153,7 @@ def _exabgp(rng: Random, delay: float) -> ExaBGPSettings:
         NeighborSettings(
             address=f"192.0.2.{10 * number + 1}",
             asn=rng.choice((LOCAL_AS, 65000)),
-            hold_time=rng.choice((3.0, 9.0, 9.0, 15.0)),
+            hold_time=rng.choices((3.0, 9.0, 30.0), (1, 6, 6))[0],  # a short one costs many polls
         )
         for number in range(rng.choice((1, 1, 2, 2, 3)))
     )
