@@ -152,7 +152,9 @@ class Conversation:
         if result.query == SHOW_DETAILS:
             change = self.gate.details_read(self._details.finish(), now)
             hold = self.gate.hold_time
-            self.commands.poller.poll_interval = min(POLL_INTERVAL, (hold or 60.0) / POLLS_PER_HOLD_TIME)
+            # Without acknowledgements, only a pause after it shows that an answer is complete.
+            interval = POLL_INTERVAL if self.commands.acks_disabled else (hold or 60.0) / POLLS_PER_HOLD_TIME
+            self.commands.poller.poll_interval = min(POLL_INTERVAL, interval)
             if change:
                 yield self._on_gate_change(change, now)
         elif len(self._table) <= MAX_TABLE:
