@@ -12,6 +12,8 @@ from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
+from vipagent.exabgp.route import RouteSettings
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.layout import Kind
 
 LINK_QUERY_DELAY = 0.01
@@ -31,6 +33,8 @@ class Agent(Node):
         on_reschedule: called when the time of the next event may have changed.
         on_exit: called when the agent has exited regularly.
         links_down: returns the interface of each neighbour whose interface is down.
+        routes: the attributes of its routes.
+        earlier: the routes recorded by earlier agent processes; None without a record.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class Agent(Node):
         on_reschedule: Callable[[], None],
         on_exit: Callable[["Agent"], None],
         links_down: Callable[[], Mapping[str, str]],
+        routes: RouteSettings,
+        earlier: frozenset[RouteIdentity] | None,
     ) -> None:
         self.paused = False
         self.gone = False
@@ -65,7 +71,9 @@ class Agent(Node):
             on_input=self.handle_now,
         )
         environment.observer.agent_started(settings)
-        super().__init__(settings, exabgp, environment.clock.now, self._observe, instance)
+        super().__init__(
+            settings, exabgp, environment.clock.now, self._observe, instance, routes=routes, earlier=earlier
+        )
 
     def handle_now(self, received: Input) -> None:
         """Process an input at the current time."""

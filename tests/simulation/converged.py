@@ -1,7 +1,9 @@
 """Check of the converged state: the expected routes and registrations of each machine (A1-A4)."""
 
+from tests.simulation.exabgp import FOREIGN_ROUTE
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
+from tests.simulation.neighbor import Neighbor
 from tests.simulation.node import ROUTES, prefix
 from tests.simulation.server import Server
 from vipagent.core.preference import order
@@ -30,12 +32,9 @@ def check(machines: list[Machine], server: Server) -> None:
     """
     ranks = expected_ranks(machines)
     for machine in machines:
-        expected = {
-            prefix(vip): ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks[machine.name].items()
-        }
         for neighbor in machine.neighbors:
             found = {name: _med(attributes) for name, attributes in neighbor.wire.items()}
-            desired = expected if neighbor.works else {}
+            desired = _routes(machine, neighbor, ranks[machine.name]) if neighbor.works else {}
             assert found == desired, (
                 f"converged: {machine.name} has routes {found} instead of {desired} "
                 f"at {neighbor.settings.address}"
@@ -46,6 +45,14 @@ def check(machines: list[Machine], server: Server) -> None:
     assert set(server.members) == registered, (
         f"converged: {sorted(server.members)} are registered instead of {sorted(registered)}"
     )
+
+
+def _routes(machine: Machine, neighbor: Neighbor, ranks: dict[str, int]) -> dict[str, int]:
+    """Return the MED of each route that a neighbour must have."""
+    path_id = machine.routes.path_id
+    path = f" path-information {path_id}" if path_id and neighbor.settings.add_path else ""
+    routes = {prefix(vip) + path: ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks.items()}
+    return routes | ({FOREIGN_ROUTE: 7} if machine.exabgp_settings.foreign_route else {})
 
 
 def _med(attributes: str) -> int:

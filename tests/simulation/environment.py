@@ -28,6 +28,12 @@ class Observer(Protocol):
     def decided(self, node: str, event: events.Event, todo: list[Action]) -> None:
         """Check the decision of a node's core."""
 
+    def vip_removed(self, vip: str) -> None:
+        """Expect that nobody serves a VIP."""
+
+    def vip_restored(self, vip: str, at: float) -> None:
+        """Expect that a VIP is served again, unserved since a time."""
+
     def routes_changed(self) -> None:
         """Update the served VIPs after routes may have changed."""
 

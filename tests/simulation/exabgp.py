@@ -11,6 +11,7 @@ from vipagent.exabgp.details import SHOW_DETAILS
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.table import SHOW_TABLE
 
+FOREIGN_ROUTE = "198.51.100.0/24"
 QUERIES = frozenset({SHOW_NEIGHBORS, SHOW_DETAILS, SHOW_TABLE})
 
 
@@ -20,6 +21,8 @@ class ExaBGPSettings:
 
     dialect: Dialect = field(default_factory=Dialect)
     neighbors: tuple[NeighborSettings, ...] = (NeighborSettings(),)
+    foreign_route: bool = False
+    """Whether another process announces `FOREIGN_ROUTE`."""
 
 
 class Silence(StrEnum):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.simulation import lies
 from tests.simulation.dialect import VERSION_5, noise
 from tests.simulation.environment import Environment
-from tests.simulation.exabgp import ExaBGP, Silence
+from tests.simulation.exabgp import FOREIGN_ROUTE, ExaBGP, Silence
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
@@ -22,7 +22,6 @@ NOISE_INTERVAL = 1.0
 """Seconds between two lines that a slow ExaBGP writes."""
 MIN_SLOWNESS, MAX_SLOWNESS = 1.0, 8.0
 """Range of the seconds until a slow ExaBGP processes lines."""
-FOREIGN_PREFIX = "198.51.100.0/24"
 
 
 def paused(_environment: Environment, machine: Machine, _fault: Fault) -> End:
@@ -71,9 +70,9 @@ def slow(environment: Environment, machine: Machine, fault: Fault) -> None:
 def lying_table(_environment: Environment, machine: Machine, fault: Fault) -> End:
     """Let ExaBGP's table be wrong."""
     exabgp = machine.exabgp
-    if exabgp is None or exabgp.lie:
+    if exabgp is None or exabgp.lie or machine.exabgp_settings.foreign_route:
         return None
-    prefixes = [FOREIGN_PREFIX, *map(prefix, machine.settings.pool)]
+    prefixes = [FOREIGN_ROUTE, *map(prefix, machine.settings.pool)]
     lies.start(fault.choose(tuple(lies.Lie)), exabgp, prefixes)
 
     def end() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.simulation.config_faults import ConfigFaults
 from tests.simulation.environment import Environment
 from tests.simulation.exabgp_faults import EXABGP_KINDS
 from tests.simulation.impairments import Impairment
@@ -46,6 +47,10 @@ class Faults:
     machines: list[Machine]
     environment: Environment
     outages: int = field(default=0)
+    _configs: ConfigFaults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._configs = ConfigFaults(self.machines, self.environment)
 
     def start(self, fault: Fault) -> None:
         """Start a fault and schedule its end."""
@@ -86,6 +91,10 @@ class Faults:
         self.environment.observer.log(machine.name, "the agent receives SIGTERM")
         machine.impairments.add(Impairment.AGENT, self.environment.clock.now)
         agent.handle_now(inputs.ShutdownRequested())
+
+    def config_changed(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
+        """Change the configuration and kill the agent before it reads it."""
+        return self._configs.change(machine, fault)
 
     def agent_paused(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Pause the agent."""
@@ -244,6 +253,7 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.AGENT_KILLED: Faults.agent_killed,
     FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
     FaultKind.AGENT_PAUSED: Faults.agent_paused,
+    FaultKind.CONFIG_CHANGED: Faults.config_changed,
     FaultKind.CUT: Faults.cut,
     FaultKind.EXPIRY: Faults.expiry,
     FaultKind.LATE: Faults.notifications_delayed,

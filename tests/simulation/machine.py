@@ -5,15 +5,16 @@ from collections import deque
 from tests.simulation.agent import Agent
 from tests.simulation.clock import ScheduledCall
 from tests.simulation.environment import Environment
-from tests.simulation.exabgp import ExaBGP, ExaBGPSettings
+from tests.simulation.exabgp import FOREIGN_ROUTE, ExaBGP, ExaBGPSettings
 from tests.simulation.impairments import Impairment, Impairments
 from tests.simulation.local_check import LocalCheck
 from tests.simulation.neighbor import Neighbor
-from tests.simulation.node import NEVER
+from tests.simulation.node import NEVER, ROUTES
 from tests.simulation.sessions import Sessions
 from vipagent.core.events import CheckFinished
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import inputs
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.types import CheckResult
 
 RESPAWN_DELAY = 0.04
@@ -41,6 +42,7 @@ class Machine:
         self, settings: ServiceSettings, exabgp_settings: ExaBGPSettings, environment: Environment
     ) -> None:
         self.settings = settings
+        self.routes = ROUTES
         self.exabgp_settings = exabgp_settings
         self.exabgp: ExaBGP | None = None
         self.agent: Agent | None = None
@@ -53,6 +55,8 @@ class Machine:
         self._environment = environment
         self._clock = environment.clock
         self._agent_runs = 0
+        self._saved: frozenset[RouteIdentity] | None = None
+        """The routes recorded on the machine's disk."""
         self._exits: deque[float] = deque(maxlen=MAX_RESPAWNS)
         self._scheduled: ScheduledCall | None = None
         missing = [Impairment.EXABGP, Impairment.AGENT, Impairment.BGP]
@@ -78,9 +82,13 @@ class Machine:
         """The neighbours of its ExaBGP; none if it is not running."""
         return self.exabgp.neighbors if self.exabgp else []
 
-    def serves(self, route: str) -> bool:
+    def serves(self, prefix: str) -> bool:
         """Return whether the network can reach this machine by a route."""
-        return any(route in neighbor.reachable_routes for neighbor in self.neighbors)
+        return any(
+            route.partition(" ")[0] == prefix
+            for neighbor in self.neighbors
+            for route in neighbor.reachable_routes
+        )
 
     def start_exabgp(self) -> None:
         """Start ExaBGP and the agent, unless a fault prevents it."""
@@ -93,6 +101,9 @@ class Machine:
             established=False,
             delay=self._environment.timing.exabgp_delay,
         )
+        if settings.foreign_route:
+            for neighbor in self.exabgp.neighbors:
+                neighbor.leave(FOREIGN_ROUTE, "next-hop self med 7")
         self.impairments.clear(Impairment.EXABGP, self._clock.now)
         self._log("ExaBGP starts")
         self._start_agent(self.exabgp)
@@ -228,6 +239,8 @@ class Machine:
             on_reschedule=self.schedule,
             on_exit=self._on_agent_exit,
             links_down=lambda: self.sessions.links_down,
+            routes=self.routes,
+            earlier=self._saved,
         )
         self.schedule()
         self.agent.client.open(cut=self.store_faults > 0)
@@ -243,6 +256,7 @@ class Machine:
         """Remove the agent and the lines that ExaBGP has not read yet."""
         if self.agent:
             self.agent.gone = True
+            self._saved = self.agent.saved
             self.agent.client.kill()
             self.agent.exabgp.pipe, self.agent.exabgp.process_at = [], None
         self.agent = None

@@ -63,6 +63,7 @@ class Node:
         now: the start time.
         on_decision: called with each event, the resulting actions and the time.
         instance: the unique name of this agent process.
+        routes: the attributes of its routes.
         earlier: the routes recorded by earlier agent processes; None without a record.
     """
 
@@ -74,6 +75,7 @@ class Node:
         on_decision: DecisionCallback | None = None,
         instance: str = "this run",
         *,
+        routes: route.RouteSettings = ROUTES,
         earlier: frozenset[RouteIdentity] | None = None,
     ) -> None:
         self.now = now
@@ -83,6 +85,7 @@ class Node:
         self.ended = False
         """Whether the agent has exited."""
         self._on_decision = on_decision
+        self._routes = routes
         self._store = StoreSettings(settings.node, instance)
         self.core = RecordingCore(settings, now)
         self.saved = earlier
@@ -164,7 +167,7 @@ class Node:
             self.handle(inputs.LinesRead(lines))
 
     def _config(self, settings: ServiceSettings) -> AgentConfig:
-        return AgentConfig("simulated", self._store, (ServiceConfig(settings),))
+        return AgentConfig("simulated", self._store, (ServiceConfig(settings, self._routes),))
 
     def _execute(self, effect: Effect) -> None:
         match effect:

@@ -68,12 +68,22 @@ class Outages:
         """Return the latency in seconds of the messages involved in an announcement by a machine."""
         return self._delay + (0.0 if machine.exabgp_settings.dialect.acks else ACK_DETECTION_TIME)
 
+    def remove(self, vip: str) -> None:
+        """Cease to expect that a VIP is served."""
+        del self._prefixes[vip]
+        self._unserved.pop(vip, None)
+
+    def restore(self, vip: str, at: float) -> None:
+        """Expect that a VIP is served, as if it was unserved since a time."""
+        self._prefixes[vip] = prefix(vip)
+        self._unserved[vip] = at
+
     def update(self, now: float) -> None:
         """Update the set of unserved VIPs."""
         neighbors = [neighbor for machine in self._machines for neighbor in machine.neighbors]
-        wires = [neighbor.reachable_routes for neighbor in neighbors if neighbor.wire]
+        served = {route.partition(" ")[0] for neighbor in neighbors for route in neighbor.reachable_routes}
         for vip, name in self._prefixes.items():
-            if any(name in wire for wire in wires):
+            if name in served:
                 self._unserved.pop(vip, None)
             elif vip not in self._unserved:
                 self._unserved[vip] = now

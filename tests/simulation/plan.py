@@ -40,6 +40,7 @@ class FaultKind(StrEnum):
     BGP_LOSS = "BGP session lost"
     CARRIER_LOSS = "carrier lost"
     PATH_LOSS = "path to a neighbour lost"
+    CONFIG_CHANGED = "configuration changed, agent killed"
     REFUSAL = "route rejected by ExaBGP"
     NODE_MAINTENANCE = "maintenance of the node"
     SERVICE_MAINTENANCE = "maintenance of the service"
@@ -68,6 +69,7 @@ WEIGHTS = {
     FaultKind.BGP_LOSS: 3,
     FaultKind.CARRIER_LOSS: 3,
     FaultKind.PATH_LOSS: 2,
+    FaultKind.CONFIG_CHANGED: 1,
     FaultKind.REFUSAL: 1,
     FaultKind.NODE_MAINTENANCE: 2,
     FaultKind.SERVICE_MAINTENANCE: 1,
@@ -153,11 +155,12 @@ def _exabgp(rng: Random, delay: float) -> ExaBGPSettings:
         NeighborSettings(
             address=f"192.0.2.{10 * number + 1}",
             asn=rng.choice((LOCAL_AS, 65000)),
+            add_path=rng.random() < 0.3,
             hold_time=rng.choices((3.0, 9.0, 30.0), (1, 6, 6))[0],  # a short one costs many polls
         )
         for number in range(rng.choice((1, 1, 2, 2, 3)))
     )
-    return ExaBGPSettings(dialect, neighbors)
+    return ExaBGPSettings(dialect, neighbors, foreign_route=rng.random() < 0.2)
 
 
 def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:

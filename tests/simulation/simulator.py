@@ -92,6 +92,14 @@ class Simulator:
             if isinstance(action, Withdraw) and action.reason is Reason.STANDBY:
                 self._check_hand_back(action.vip)
 
+    def vip_removed(self, vip: str) -> None:
+        """Expect that nobody serves a VIP."""
+        self._outages.remove(vip)
+
+    def vip_restored(self, vip: str, at: float) -> None:
+        """Expect that a VIP is served again, unserved since a time."""
+        self._outages.restore(vip, at)
+
     def routes_changed(self) -> None:
         """Update the served VIPs after routes may have changed."""
         self._outages.update(self.clock.now)
