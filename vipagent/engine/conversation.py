@@ -9,7 +9,7 @@ from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
-from vipagent.exabgp.polling import POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
+from vipagent.exabgp.polling import IDLE_TIMEOUT, POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
 from vipagent.exabgp.questions import Questions
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE, TableRoute
@@ -146,7 +146,8 @@ class Conversation:
             self._questions.route_changed(now)
             yield result
             return
-        self._questions.answered(result.query, now)
+        ended_at = now - IDLE_TIMEOUT if self.commands.acks_disabled else now
+        self._questions.answered(result.query, ended_at)
         if result.error:
             return
         if result.query == SHOW_DETAILS:
