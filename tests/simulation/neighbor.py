@@ -56,6 +56,8 @@ class Neighbor:
     up_at: float = -FIRST_FLUSH
     silent_since: float | None = None
     """Since when no packet passes between both sides."""
+    path_restored_at: float = 0.0
+    """When packets began to pass again."""
     wire_changes: int = 0
     """Number of changes to the wire."""
     _last_heard: float | None = None
@@ -144,9 +146,9 @@ class Neighbor:
             self.silent_since = now
             self.wire_changes += 1
 
-    def end_silence(self) -> None:
+    def end_silence(self, now: float) -> None:
         """Let packets pass again; what was sent meanwhile arrives if the session has survived."""
-        self.silent_since = None
+        self.silent_since, self.path_restored_at = None, now
         self.wire_changes += 1
         changes, self._undelivered = self._undelivered, []
         if self.established and self.holds:

@@ -230,7 +230,7 @@ class Sessions:
         neighbor, exabgp, now = self._neighbor(index), self.exabgp, self._clock.now
         if neighbor is None or self._no_path[index] or neighbor.silent_since is None:
             return
-        neighbor.end_silence()
+        neighbor.end_silence(now)
         up_at = neighbor.up_at
 
         def reset() -> None:

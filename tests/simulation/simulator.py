@@ -13,6 +13,7 @@ from tests.simulation.node import prefix
 from tests.simulation.outages import Outages
 from tests.simulation.plan import Plan
 from tests.simulation.server import Server
+from tests.simulation.stale_routes import StaleRoutes
 from tests.simulation.takeover_invariants import MoveLimit, SettleInvariant
 from tests.simulation.timeline import Entry
 from vipagent.core import events
@@ -48,6 +49,7 @@ class Simulator:
         ]
         self._owners = {vip: machine for machine in self.machines for vip in machine.settings.owned}
         self._outages = Outages(self.machines, self.server, plan.timing)
+        self._stale_routes = StaleRoutes(self.machines, plan.timing.exabgp_delay)
         self._faults = Faults(self.machines, environment)
         for machine in self.machines:
             self.clock.at(environment.rng.uniform(0, MAX_START_TIME), machine.start_exabgp)
@@ -62,10 +64,12 @@ class Simulator:
             self.clock.at(fault.at, partial(self._faults.start, fault))
         for quiet_time in self._plan.quiet_times:
             self.clock.at(quiet_time, self._check_converged)
-        clock, outages, end = self.clock, self._outages, self._plan.quiet_times[-1]
+        clock, outages, stale, end = self.clock, self._outages, self._stale_routes, self._plan.quiet_times[-1]
         for call in clock.calls(end):
             if clock.now >= outages.next_check_at:
                 outages.check(clock.now)
+            if clock.now >= stale.next_check_at:
+                stale.check(clock.now)
             call()
 
     def log(self, source: str, message: str) -> None:
