@@ -23,6 +23,7 @@ from vipagent.agent.watchdog import Watchdog
 from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
 from vipagent.exabgp.pipe import detach_stdio
+from vipagent.network.watcher import NetworkWatcher
 from vipagent.store.backend import BackendFactory
 from vipagent.store.plugins import load as load_backend
 
@@ -109,7 +110,7 @@ async def _start(
 
 
 class _Runtime:
-    """The lifecycle of an agent: signals, watchdog, and VIPs on the loopback interface."""
+    """The lifecycle of an agent: signals, watchdog, network, and VIPs on the loopback interface."""
 
     def __init__(self, agent: Agent, load: Load, changes: ConfigWatcher) -> None:
         self._loop = asyncio.get_running_loop()
@@ -119,6 +120,8 @@ class _Runtime:
         self._watchdog = Watchdog()
         self._loopback = addresses.Loopback()
         self._status_server = StatusServer(agent)
+        self._network = NetworkWatcher(agent.network_changed)
+        agent.follow_neighbors = self._network.follow
 
     async def run(self, config: AgentConfig) -> None:
         """Run the agent; its addresses exist before the first announcement until after the last one."""
@@ -127,6 +130,8 @@ class _Runtime:
         self._watchdog.start(config.watchdog)
         await self._loopback.set_desired(_on_loopback(config))
         self._agent.addresses_missing(self._loopback.missing)
+        self._network.open()
+        self._network.check_local(_checked(config))
         self._status_server.listen_on(config.listen)
         tasks = [self._loop.create_task(self._reload()), self._loop.create_task(self._retry_addresses())]
         gc.collect()
@@ -142,6 +147,7 @@ class _Runtime:
 
     async def _end(self, cancelled: Collection[asyncio.Task[None]]) -> None:
         """Close the agent while a child removes the addresses."""
+        self._network.close()
         self._status_server.listen_on(None)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SHUTDOWN_TIMEOUT):
@@ -187,6 +193,7 @@ class _Runtime:
         self._agent.addresses_missing({**before, **self._loopback.missing})
         self._agent.reconfigure(config)
         self._agent.addresses_missing(self._loopback.missing)
+        self._network.check_local(_checked(config))
         self._status_server.listen_on(config.listen)
         logs.configure(config.log)
         self._watchdog.start(config.watchdog)
@@ -197,3 +204,8 @@ class _Runtime:
 
 def _on_loopback(config: AgentConfig) -> frozenset[str]:
     return frozenset(vip for service in config.services if service.ip_setup for vip in service.core.pool)
+
+
+def _checked(config: AgentConfig) -> frozenset[str]:
+    """Return the VIPs that should be an address of this node."""
+    return frozenset(vip for service in config.services if service.address_check for vip in service.core.pool)

@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from vipagent.network.netlink import Interface, Route
 
 FALLBACK_TIME = 300.0
-"""Time in seconds after which a neighbour on a link may have a route with a gateway. Before, it is probably the
-default route, in place of the link's own route; a session over the link has expired after this time."""
+"""Time in seconds after which a neighbour on a link may have a route with a gateway. Before, it is probably
+the default route, in place of the link's own route; a session over the link has expired after this time."""
 
 
 @dataclass(slots=True)
