@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.exabgp.lab import Lab, Site
+from tests.exabgp.namespace import new_network
 from tests.exabgp.registry import Registry
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
@@ -37,6 +38,13 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def network() -> Iterator[None]:
+    """Create an empty network namespace for this thread and its child processes."""
+    with new_network():
+        yield
 
 
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"exabgp{version}")
