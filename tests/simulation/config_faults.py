@@ -31,7 +31,7 @@ class ConfigFaults:
             return self._remove(vip)
         before = machine.routes
         path_id = None if before.path_id else 1 + fault.choice % 3
-        machine.routes = replace(before, path_id=path_id)
+        machine.configure(machine.settings, replace(before, path_id=path_id))
         self._kill([machine])
         return None
 
@@ -52,7 +52,7 @@ class ConfigFaults:
 
     def _configure(self, settings: Iterable[ServiceSettings]) -> None:
         for machine, changed in zip(self.machines, settings, strict=True):
-            machine.settings = changed
+            machine.configure(changed, machine.routes)
         self._kill(self.machines)
 
     def _kill(self, machines: Iterable[Machine]) -> None:
