@@ -4,7 +4,7 @@ Level-triggered: every event updates the state, then all routes and registration
 the difference from what was requested before is returned as actions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -18,12 +18,12 @@ from vipagent.core.actions import (
     Report,
     RunHook,
     SetTimer,
-    VipReport,
     Withdraw,
 )
 from vipagent.core.decision import Decision, decide
 from vipagent.core.flaps import FlapDamping
 from vipagent.core.registration import Registrations
+from vipagent.core.report import reasons, report_of
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import Deadlines, Health, ServiceState, View
 from vipagent.types import CheckState, Claim, Reason
@@ -219,14 +219,15 @@ class Service:
         decisions = decide(self._state, deadlines)
         routes = [action for vip, decision in decisions.items() for action in self._route(vip, decision)]
         desired = self._registrations.desired(self._state)
+        found = reasons(self._state, decisions)
         lost = sorted(self._registrations.requested - desired)
         if lost or (held and not self._state.can_register):
-            self._damping.count_loss(self._reason(decisions[(lost or self._state.settings.owned)[0]]), now)
-        actions: list[Action] = [self._deregister(vip, self._reason(decisions[vip])) for vip in lost]
+            self._damping.count_loss(self._why_lost(found[(lost or self._state.settings.owned)[0]]), now)
+        actions: list[Action] = [self._deregister(vip, self._why_lost(found[vip])) for vip in lost]
         actions += routes
         actions += [Register(vip) for vip in sorted(desired - self._registrations.requested)]
         self._registrations.requested |= desired
-        actions += self._publish(decisions)
+        actions += self._publish(found)
         if deadlines.next != self._timer:
             self._timer = deadlines.next
             actions.append(SetTimer(deadlines.next))
@@ -245,10 +246,10 @@ class Service:
         else:
             yield Announce(vip, decision.preference, decision.reason)
 
-    def _reason(self, decision: Decision) -> Reason:
+    def _why_lost(self, reason: Reason) -> Reason:
         """Return the reason for deregistering a VIP, which may still be announced."""
-        if decision.reason is not Reason.OWNER:
-            return decision.reason
+        if reason is not Reason.OWNER:
+            return reason
         return Reason.REFUSED if self._state.able else Reason.NO_ADDRESS
 
     def _deregister(self, vip: str, reason: Reason) -> Deregister:
@@ -256,20 +257,8 @@ class Service:
         self._registrations.held.discard(vip)
         return Deregister(vip, reason)
 
-    def _publish(self, decisions: dict[str, Decision]) -> Iterable[Action]:
-        state = self._state
-        maintenance = state.maintenance
-        report = Report(
-            check=state.health.state,
-            neighbors=state.neighbors,
-            vips={vip: self._vip_report(vip, decision) for vip, decision in decisions.items()},
-            conflicts={
-                vip: state.view.members[vip].node for vip in state.settings.owned if state.conflicts(vip)
-            },
-            maintenance=maintenance.why if maintenance and (maintenance.node or maintenance.service) else "",
-            detail=self.check_detail,
-            missing=state.missing if state.missing_addresses else {},
-        )
+    def _publish(self, found: Mapping[str, Reason]) -> Iterable[Action]:
+        report = report_of(self._state, self._registrations, found, self.check_detail)
         if report != self._published:
             self._published = report
             yield Publish(report)
@@ -290,15 +279,3 @@ class Service:
         if any(report.vips[vip] != seen for vip, seen in changed.items()):
             self._published = replace(report, vips={**report.vips, **changed})
             yield Publish(self._published)
-
-    def _vip_report(self, vip: str, decision: Decision) -> VipReport:
-        state = self._state
-        requested, owned = state.requested.get(vip), vip in state.settings.owned_set
-        return VipReport(
-            decision.reason,
-            requested.rank if requested else None,
-            owned,
-            accepted=requested is not None and vip in self._registrations.accepted,
-            in_table=None if state.table is None or vip in state.unsure else vip in state.table,
-            local=None if state.not_local is None else vip not in state.not_local,
-        )

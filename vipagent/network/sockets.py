@@ -69,7 +69,7 @@ class Socket:
         self.socket.close()
 
 
-class Routes:
+class RouteSocket:
     """Finds the kernel's routes to addresses."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from vipagent.network import netlink
 from vipagent.network.carrier import Carrier
 from vipagent.network.local import LocalVips, address_of
 from vipagent.network.netlink import AddressChanged, Interface, InterfaceDeleted, Message, Route
-from vipagent.network.sockets import TEMPORARY_ERRORS, Overflow, Routes, Socket
+from vipagent.network.sockets import TEMPORARY_ERRORS, Overflow, RouteSocket, Socket
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class NetworkWatcher:
         self._carrier, self._local = Carrier(), LocalVips()
         self._down: Mapping[str, str] = {}
         self._notifications: Socket | None = None
-        self._routes: Routes | None = None
+        self._routes: RouteSocket | None = None
         self._listed: set[int] | None = None
         """Interfaces of the listing in progress; None if none is in progress."""
         self._complete = False
@@ -58,7 +58,7 @@ class NetworkWatcher:
     def open(self) -> None:
         """Start; without rtnetlink, log a warning."""
         try:
-            self._routes = Routes()
+            self._routes = RouteSocket()
             self._notifications = Socket(netlink.GROUPS)
         except OSError as error:
             self._give_up(error)

@@ -41,7 +41,7 @@ def test_g1_a_withdrawn_route_must_be_accepted_again() -> None:
 def test_g1_e5_a_gated_node_registers_with_enough_neighbours() -> None:
     node = reading(require_bgp=2)
     node.neighbors(0)
-    assert "announce 10.0.0.1 at rank 0: no-bgp" in node.good()
+    assert "announce 10.0.0.1 at rank 0: owner" in node.good()
     assert node.neighbors(1) == []
     assert node.neighbors(2) == ["register 10.0.0.1"]
 
