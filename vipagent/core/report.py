@@ -17,8 +17,10 @@ _ANNOUNCED = frozenset(
 def reasons(state: ServiceState, decisions: Mapping[str, Decision]) -> dict[str, Reason]:
     """Return the reason of each VIP: that of the decision, or a fault of its route."""
     found = {vip: decision.reason for vip, decision in decisions.items()}
-    faults = {vip: fault for vip, fault in _route_faults(state).items() if found.get(vip) in _ANNOUNCED}
-    return found | faults
+    for vip, fault in _route_faults(state).items():
+        if found.get(vip) in _ANNOUNCED:
+            found[vip] = fault
+    return found
 
 
 def report_of(
