@@ -27,8 +27,8 @@ OPTIONS = """
     --large-community --extended-community --local-preference --path-id --neighbor --on-store-loss
     --start-grace --settle --release-delay --drain-delay --require-bgp -c --command --check --check-verify -i
     --interval -f --fast-interval -t --timeout --rise --fall --disable --execute --up-execute
-    --down-execute --disabled-execute --ip-setup --log-level --log-format --syslog-facility
-    --watchdog --listen
+    --down-execute --disabled-execute --ip-setup --address-check --log-level --log-format
+    --syslog-facility --watchdog --listen
 """
 
 
