@@ -22,6 +22,7 @@ def agent(
     lines = ["node: bench", "backend: file", f"hosts: {folder / 'store'}", "services:"]
     for number, check in enumerate(checks):
         lines += [f"  s{number}:", f"    auth_ip: {vip(number)}", f"    {key}: {check!r}"]
+        lines += ["    address_check: false"]
         lines += [f"    {name}: {value}" for name, value in timing.items()]
     config = folder / f"agent{len(checks)}.yaml"
     config.write_text("\n".join(lines) + "\n")

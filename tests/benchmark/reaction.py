@@ -33,6 +33,7 @@ def _arguments(address: str, vips: int) -> list[str]:
         "--settle=0",
         "--rise=1",
         "--release-delay=0.01",
+        "--address-check=false",
     ]
 
 

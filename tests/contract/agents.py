@@ -38,7 +38,8 @@ class Refused:
     VIP = "10.20.255.1"
 
     def __init__(self, folder: Path, store: Mapping[str, object]) -> None:
-        service = {"auth_ip": self.VIP, "vip": [self.VIP, "10.20.255.2"], "rise": 1, "start_grace": GRACE}
+        pool = {"auth_ip": self.VIP, "vip": [self.VIP, "10.20.255.2"], "address_check": False}
+        service = {**pool, "rise": 1, "start_grace": GRACE}
         config = folder / "vipagent.yaml"
         config.write_text(yaml.safe_dump({"node": "node1", **store, "services": {"apex": service}}))
         self._log = folder / "agent.log"
@@ -98,7 +99,14 @@ def one_dies(
     def arguments(vip: str) -> list[str]:
         own = ["run", "--service=apex", f"--node=node{vip[-1]}", f"--auth-ip={vip}", "--takeover=one"]
         store = [f"--backend={backend}", f"--hosts={','.join(hosts)}", f"--session-timeout={LIFE}"]
-        return ["vipagent", *own, *store, *(f"--vip={vip}" for vip in vips), "--rise=1"]
+        return [
+            "vipagent",
+            *own,
+            *store,
+            *(f"--vip={vip}" for vip in vips),
+            "--rise=1",
+            "--address-check=false",
+        ]
 
     with ExitStack() as stack:
         victim, *survivors = [

@@ -50,7 +50,8 @@ class Node:
         pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
         check = ["-c", f"test ! -e {self.fails}", "--interval", "0.3", "--rise", "1", "--fall", "2"]
         identity = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
-        return [*identity, *pool, *check, "--release-delay", "1", "--drain-delay", str(DRAIN), *site.options]
+        delays = ["--release-delay", "1", "--drain-delay", str(DRAIN)]
+        return [*identity, *pool, *check, *delays, "--address-check", "false", *site.options]
 
     def signal_agent(self, number: signal.Signals) -> None:
         """Send a signal only to the agent."""

@@ -246,6 +246,7 @@ class TestCarrier:
 
         async def test(watched: Watched) -> None:
             await ip_("link", "set", "far", "down")
+            await watched.stays({})
             await ip_("link", "set", "remote", "down")
             await watched.is_down({BEHIND: "other"})
             await ip_("link", "set", "far", "up")

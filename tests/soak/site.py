@@ -30,6 +30,7 @@ SERVICE_OPTIONS = {
     "fall": 2,
     "settle": 0.1,
     "release_delay": 0.05,
+    "address_check": False,
 }
 """Long timeouts, so that checks fail only if intended."""
 

@@ -66,7 +66,9 @@ class AddressOptions(Section):
         "is not announced.",
     ] = False
     address_check: Annotated[
-        bool, "Report a VIP that is an address of no interface of this node; it is announced all the same."
+        bool,
+        "Report a VIP that is an address of no interface of this node; it is announced all the same.",
+        Metavar("true|false"),
     ] = True
 
 

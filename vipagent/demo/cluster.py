@@ -66,6 +66,7 @@ services:
     takeover: ranked
     release_delay: 1
     drain_delay: 2
+    address_check: false
 """
 LISTEN_CONF = "listen: '{}'\n"
 

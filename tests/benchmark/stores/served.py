@@ -83,4 +83,5 @@ def agent(folder: Path, store: Served, node: int, *options: str, hosts: str = ""
     arguments = ["run", "--service=apex", f"--node=node{node}", f"--auth-ip={vip(node)}"]
     arguments += [f"--vip={vip(other)}" for other in (1, 2, 3)]
     arguments += [f"--backend={store.backend}", f"--hosts={hosts or store.hosts}", "--settle=0", "--rise=1"]
+    arguments += ["--address-check=false"]
     return Program(["vipagent", *arguments, *options], folder / f"{store.backend}-node{node}.log")

@@ -24,6 +24,7 @@ services:
     vip: [10.0.0.2, 10.0.0.3]
     start_grace: 1
     settle: 0
+    address_check: false
 """
 
 
