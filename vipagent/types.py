@@ -1,6 +1,7 @@
-"""Enums and reason words used in logs, metrics, status and tests (Shape 5, 6)."""
+"""Enums, reason words and neighbours, as used in logs, metrics, status and tests (Shape 5, 6)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -64,6 +65,35 @@ class Claim(StrEnum):
     SAME_NODE = "same-node"
     """Another run under the name of this node: a stale registration, or a duplicate agent."""
     OTHER = "other"
+
+
+class SessionState(StrEnum):
+    """State of the BGP session with a neighbour, as far as this node knows (N1)."""
+
+    ESTABLISHED = "established"
+    DOWN = "down"
+    NO_CARRIER = "no-carrier"
+    """The interface towards it is down or has no carrier (N3)."""
+    HUNG = "hung"
+    """ExaBGP does not answer, so its sessions count as down (N2)."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A BGP neighbour of this node; None and empty are unknown, as before a session is established."""
+
+    address: str
+    state: str = SessionState.UNKNOWN
+    """A `SessionState`, or a word of another version of the agent."""
+    local_as: int | None = None
+    peer_as: int | None = None
+    families: tuple[str, ...] = ()
+    """Families that both sides have negotiated: `ipv4 unicast`, ..."""
+    hold_time: int | None = None
+    """Negotiated hold time in seconds."""
+    interface: str = ""
+    """Interface by which the kernel reaches it."""
 
 
 class Reason(StrEnum):

@@ -9,6 +9,7 @@ from tests.docs import reference
 from tests.markdown import DOCS, ROOT, Part
 from vipagent.cli.catalog import commands
 from vipagent.config.catalog import keys
+from vipagent.telemetry.problems import ADVICE
 from vipagent.web.metrics import METRICS
 
 CONF = ROOT / "conf"
@@ -27,5 +28,6 @@ PARTS: Mapping[Part, Callable[[], str]] = {
     Part(REFERENCE / "configuration.md", "agent"): partial(reference.keys, keys(), of_services=False),
     Part(REFERENCE / "configuration.md", "service"): partial(reference.keys, keys(), of_services=True),
     Part(REFERENCE / "metrics.md", "metrics"): partial(reference.metrics, METRICS),
+    Part(REFERENCE / "reasons.md", "problems"): partial(reference.problems, ADVICE),
     **{Part(DOCS / "stores.md", f"options {group}"): partial(options, group) for group in KINDS},
 }

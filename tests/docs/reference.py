@@ -1,11 +1,12 @@
 """Reference of commands, keys and metrics, generated from their catalogs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tests.markdown import code, table
 from vipagent.cli.catalog import CommandInfo, CommandOption
 from vipagent.config.catalog import SERVICE_PATH, ConfigKey
+from vipagent.telemetry.problems import Advice
 from vipagent.web.metrics import Metric
 
 KEEP_LINES = "\b"
@@ -36,6 +37,12 @@ def metrics(described: Iterable[Metric]) -> str:
         for metric in described
     )
     return table(["metric", "kind", "labels", "meaning"], rows)
+
+
+def problems(advice: Mapping[str, Advice]) -> str:
+    """Return a table of all problems and what to do about them."""
+    rows = ([what, code(str(reason)), do] for reason, (what, do) in advice.items())
+    return table(["problem", "reason", "what to do"], rows)
 
 
 def _command(command: CommandInfo) -> str:

@@ -8,7 +8,8 @@ import yaml
 
 from tests.docs import dashboard
 from tests.markdown import DOCS, ROOT
-from vipagent.telemetry.summary import ABSENT, NO_AGENT, TROUBLES
+from vipagent.telemetry.problems import ADVICE, Fault
+from vipagent.telemetry.summary import ABSENT, NO_AGENT, PENDING, TROUBLES
 from vipagent.types import RULE_BY_REASON, SEVERITY_BY_REASON, Reason, Severity
 from vipagent.web.page import calm_states, load
 
@@ -18,7 +19,7 @@ REFERENCE = (DOCS / "reference" / "reasons.md").read_text()
 FAULTS = {reason for reason, severity in SEVERITY_BY_REASON.items() if severity is Severity.FAULT}
 ONE_VIP_ONLY = {
     *(Reason.OWNER, Reason.TAKEOVER, Reason.RELEASING, Reason.HOT_STANDBY, Reason.STANDBY, Reason.SETTLING),
-    *(Reason.REFUSED, Reason.REMOVED, Reason.STORE_LOST, Reason.STORE_UNKNOWN),
+    *(Reason.REMOVED, Reason.STORE_LOST, Reason.STORE_UNKNOWN),
 }
 """Reasons of single VIPs, or that a node cannot publish: not the state of a node in `vipagent status`."""
 
@@ -37,17 +38,22 @@ def test_every_reason_is_the_state_of_a_node_or_of_single_vips() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", sorted(FAULTS))
-def test_a_fault_has_an_alert(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", sorted([*FAULTS, *Fault]))
+def test_a_fault_has_an_alert(reason: str) -> None:
     assert [alert for alert, reported in _reported().items() if reason in reported], "conf/alerts.yml"
 
 
 def test_an_alert_names_reasons_that_exist() -> None:
     reported = _reported()
     for rule in yaml.safe_load(ALERTS)["groups"][0]["rules"]:
-        selected = set(re.findall(r'reason=~?"([^"]*)"', rule["expr"]))
+        selectors = re.findall(r'reason=~?"([^"]*)"', rule["expr"])
+        selected = {reason for selector in selectors for reason in selector.split("|")}
         assert selected <= reported.get(rule["alert"], set()), rule["alert"]
-    assert set().union(*reported.values()) <= set(Reason)
+    assert set().union(*reported.values()) <= {*Reason, *Fault}
+
+
+def test_every_fault_has_advice() -> None:
+    assert set(ADVICE) == {*FAULTS, *Fault}, "ADVICE in vipagent/telemetry/problems.py"
 
 
 def test_the_dashboard_colors_every_reason() -> None:
@@ -56,7 +62,7 @@ def test_the_dashboard_colors_every_reason() -> None:
 
 def test_the_status_page_shows_no_notice_as_a_fault() -> None:
     notices = {reason for reason, severity in SEVERITY_BY_REASON.items() if severity is Severity.NOTICE}
-    assert set(calm_states()) == {*notices, NO_AGENT, ABSENT}
+    assert set(calm_states()) == {*notices, NO_AGENT, ABSENT, PENDING}
     page = load().html.decode()
     assert [state for state in calm_states() if f'"{state}"' not in page] == []
 

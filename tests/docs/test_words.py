@@ -8,8 +8,9 @@ import pytest
 
 from tests.markdown import DOCS, ROOT
 from vipagent.engine.history import CAUSES
-from vipagent.telemetry.summary import ABSENT, NO_AGENT, SERVING, TROUBLES
-from vipagent.types import RULE_BY_REASON, CheckState, Reason, StoreState
+from vipagent.telemetry.problems import Fault
+from vipagent.telemetry.summary import ABSENT, NO_AGENT, PENDING, SERVING, TROUBLES
+from vipagent.types import RULE_BY_REASON, CheckState, Reason, SessionState, StoreState
 
 REASONS = (DOCS / "reference" / "reasons.md").read_text()
 RULES_PAGE = (DOCS / "reference" / "rules.md").read_text()
@@ -49,7 +50,19 @@ def test_reasons_are_in_the_order_in_which_they_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", [*StoreState, *CheckState, SERVING, NO_AGENT, ABSENT, *TROUBLES, *CAUSES.values()]
+    "word",
+    [
+        *StoreState,
+        *CheckState,
+        SERVING,
+        NO_AGENT,
+        ABSENT,
+        PENDING,
+        *Fault,
+        *SessionState,
+        *TROUBLES,
+        *CAUSES.values(),
+    ],
 )
 def test_a_state_or_cause_is_there(word: str) -> None:
     assert f"`{word}`" in REASONS

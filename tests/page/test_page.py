@@ -9,13 +9,18 @@ from tests.page.browser import Browser
 from tests.unit.web.whole_agent import WholeAgent, key
 from vipagent.store.layout import WHOLE_SERVICE, Kind
 from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
-from vipagent.types import CheckState
+from vipagent.types import CheckState, Neighbor
 
 SCRIPT = "<script>window.hacked = true</script>"
 IMAGE = "<img src=x onerror='window.hacked = true'>"
-BOLD = "<b>bold</b>&amp;"
+BOLD = "<i>bold</i>&amp;"
 LONG_TEXT = "https://" + "x" * 300
-INJECTED_ELEMENTS = "main :is(script, img, b, svg, iframe, a, style)"
+FACTS = (
+    f"asked for rank 3, not accepted: {SCRIPT}",
+    f"{BOLD} {IMAGE}",
+    f"a BGP neighbour is not established: {BOLD} by {SCRIPT}",
+)
+INJECTED_ELEMENTS = "main :is(script, img, i, svg, iframe, a, style)"
 CONTRAST = """
     (() => {
       const channels = color => color.match(/[\\d.]+/g).map(Number);
@@ -57,8 +62,12 @@ def hostile(agent: WholeAgent) -> Iterator[WholeAgent]:
         check=CheckState.UP,
         detail=f"{SCRIPT} {LONG_TEXT}",
         since=IMAGE,
-        vips={"10.0.0.2": VipState(reason=IMAGE, rank=0, owned=True)},
+        vips={
+            "10.0.0.1": VipState(reason=SCRIPT, asked=3),
+            "10.0.0.2": VipState(reason=IMAGE, rank=0, owned=True),
+        },
         events=(event,),
+        peers=(Neighbor(BOLD, IMAGE, interface=SCRIPT),),
     )
     operator.register(key(Kind.STATES, "node2"), state.dump())
     operator.register(key(Kind.MEMBERS, "10.0.0.3"), Registration(SCRIPT, IMAGE).dump())
@@ -78,7 +87,7 @@ def open_page(browser: Browser, agent: WholeAgent) -> str:
 
 def test_hostile_names_and_reasons_are_displayed_as_text(browser: Browser, hostile: WholeAgent) -> None:
     page = open_page(browser, hostile)
-    for text in (SCRIPT, IMAGE, f"rank 0, {IMAGE}", f"in maintenance by {IMAGE}", BOLD, LONG_TEXT):
+    for text in (SCRIPT, IMAGE, f"rank 0, {IMAGE}", f"in maintenance by {IMAGE}", BOLD, LONG_TEXT, *FACTS):
         browser.wait_for(text, lambda: text in browser.text())  # noqa: B023
     assert browser.evaluate("window.hacked") is None
     assert browser.evaluate(f"document.querySelectorAll('{INJECTED_ELEMENTS}').length") == 0
@@ -126,3 +135,18 @@ def test_the_page_shows_a_disconnect_and_reconnects(browser: Browser, agent: Who
     assert "10.0.0.1" in browser.text()
     agent.start()
     browser.wait_for("the page is connected again", lambda: "✓ live" in browser.text())
+
+
+def test_a_refused_route_does_not_read_as_announced(browser: Browser, agent: WholeAgent) -> None:
+    operator = agent.operator()
+    refused = VipState("refused", owned=True, asked=0)
+    record = NodeState("node2", CheckState.UP, vips={"10.0.0.2": refused}, neighbors=1)
+    operator.register(key(Kind.STATES, "node2"), record.dump())
+    open_page(browser, agent)
+    browser.wait_for("the problem is displayed", lambda: "ExaBGP refuses the route" in browser.text())
+    text = browser.text()
+    assert "node2 asked for rank 0, not accepted: refused" in text
+    assert "✕ refused" in text
+    assert "→ see the command and its error in the agent's log" in text
+    assert browser.evaluate("document.title").startswith("✕ ")
+    operator.close(5.0)

@@ -12,8 +12,9 @@ from vipagent.cli.session import Latest
 from vipagent.cli.tables import tables
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.records import Event, Maintenance, VipState
+from vipagent.telemetry.problems import ADVICE
 from vipagent.telemetry.summary import NodeStatus, ServiceStatus, VipStatus
-from vipagent.types import StoreState
+from vipagent.types import Neighbor, StoreState
 
 __all__ = ["site"]
 ONE, TWO = "10.0.0.1", "10.0.0.2"
@@ -26,6 +27,13 @@ TAKEOVER = Event(
     reason="takeover",
     rule="A2",
     cause="members",
+)
+
+
+FACTS = {"accepted": True, "in_table": None, "local": None, "counted": True}
+PEERS = (
+    Neighbor("192.0.2.2", "no-carrier", interface="eth1"),
+    Neighbor("192.0.2.1", "established", 65001, 65000, ("ipv4 unicast",), 9, "eth0"),
 )
 
 
@@ -56,13 +64,15 @@ def test_json_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
                     "vip": ONE,
                     "registered": True,
                     "owner": "node1",
-                    "announced_by": [{"node": "node1", "rank": 0, "reason": "owner"}],
+                    "announced_by": [{"node": "node1", "rank": 0, "reason": "owner", **FACTS}],
+                    "asked_by": [],
                 },
                 {
                     "vip": TWO,
                     "registered": False,
                     "owner": None,
-                    "announced_by": [{"node": "node1", "rank": 1, "reason": "takeover"}],
+                    "announced_by": [{"node": "node1", "rank": 1, "reason": "takeover", **FACTS}],
+                    "asked_by": [],
                 },
             ],
             "nodes": [
@@ -72,8 +82,16 @@ def test_json_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
                     "why": "",
                     "since": "2026-01-02T03:04:05+00:00",
                     "neighbors": 2,
+                    "peers": [],
                 },
-                {"node": "node2", "state": "check-down", "why": "status 7", "since": "", "neighbors": None},
+                {
+                    "node": "node2",
+                    "state": "check-down",
+                    "why": "status 7",
+                    "since": "",
+                    "neighbors": None,
+                    "peers": [],
+                },
             ],
             "ignored": 0,
             "events": [
@@ -88,6 +106,17 @@ def test_json_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
                     "cause": "members",
                 }
             ],
+            "problems": [
+                {
+                    "reason": "check-down",
+                    "what": "the check has failed: status 7",
+                    "do": ADVICE["check-down"].do,
+                    "node": "node2",
+                    "service": "apex",
+                    "vip": None,
+                    "neighbor": None,
+                }
+            ],
         }
     ]
 
@@ -100,6 +129,64 @@ def test_table_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.split()[:6] == [ONE, "node1", "node1", "(rank", "0,", "owner)"] for line in lines)
     assert any(line.split()[:3] == [TWO, "none", "node1"] for line in lines)
     assert any(line.split() == ["node2", "check-down", "unknown", "status", "7"] for line in lines)
+
+
+def populate_with_problems(site: Site) -> None:
+    site.state(
+        "node1",
+        {ONE: VipState("refused", owned=True, asked=0), TWO: VipState("takeover", 1, not_local=True)},
+        neighbors=1,
+        peers=PEERS,
+        table=True,
+        addresses=True,
+    )
+
+
+def shown_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_problems_are_listed_with_what_to_do(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    populate_with_problems(site)
+    assert operate("status", "apex") == 0
+    lines = shown_lines(capsys)
+    assert f"{ONE} none none, node1 (asked for rank 0, not accepted: refused)" in lines
+    assert any(line.startswith("node1 refused 1 of 2") for line in lines)
+    first = lines.index("problems")
+    assert lines[first + 1 :] == [
+        f"node1 apex: ExaBGP refuses the route of a VIP: {ONE} (refused)",
+        f"-> {ADVICE['refused'].do}",
+        f"node1 apex: a VIP is announced, but is an address of no interface of this node: {TWO} (not-local)",
+        f"-> {ADVICE['not-local'].do}",
+        f"node1: {ADVICE['no-carrier'].what}: 192.0.2.2 by eth1 (no-carrier)",
+        f"-> {ADVICE['no-carrier'].do}",
+    ]
+
+
+def test_a_healthy_service_has_no_section_of_problems(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.state("node1", {ONE: OWN})
+    assert operate("status", "apex") == 0
+    assert "problems" not in capsys.readouterr().out
+
+
+def test_facts_output(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    populate_with_problems(site)
+    assert operate("status", "apex", "--facts") == 0
+    assert shown_lines(capsys) == [
+        "service apex",
+        "VIP node asked for accepted in table address reason",
+        f"{ONE} node1 rank 0 no unknown yes refused",
+        f"{TWO} node1 rank 1 yes yes no takeover",
+        "node neighbour state AS hold time interface families",
+        "node1 192.0.2.2 no-carrier ? -> ? ? eth1 ?",
+        "node1 192.0.2.1 established 65001 -> 65000 9 eth0 ipv4 unicast",
+    ]
 
 
 def test_events_output(

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from vipagent.store.backend import Entry, Snapshot
 from vipagent.store.layout import Kind
 from vipagent.store.records import Event, Maintenance, NodeState, Registration, VipState
 from vipagent.telemetry.summary import Announcer, NodeStatus, VipStatus, announced, summarize
+from vipagent.types import Neighbor
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 OWN = VipState("owner", 0, owned=True)
@@ -84,6 +87,13 @@ def test_reasons_of_nodes_that_do_not_serve() -> None:
         "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 of 1 BGP neighbours established", 0),
         "no-address": state("bare", {ONE: VipState("no-address", owned=True), TWO: IDLE}, "no permission"),
         "starting": state("young", {ONE: VipState("starting", owned=True)}),
+        "no-family": state("old", {ONE: OWN, TWO: VipState("no-family")}),
+        "refused": state("odd", {ONE: VipState("refused", owned=True, asked=0)}),
+        "flap-hold": state("flappy", {ONE: VipState("flap-hold", 2, owned=True)}),
+        "bgp-unknown": state("mute", {ONE: VipState("bgp-unknown", 0, owned=True)}),
+        "not-in-table": state("lost", {ONE: VipState("owner", owned=True, asked=0, accepted=True)}),
+        "not-local": state("hole", {ONE: VipState("owner", 0, owned=True, not_local=True)}),
+        "pending": state("slow", {ONE: VipState("owner", owned=True, asked=0)}),
         "disabled": state("off", {ONE: VipState("disabled", owned=True)}),
         "stopping": state("going", {ONE: VipState("stopping")}),
         "maintenance-service": state("all-off", {ONE: VipState("maintenance-service")}),
@@ -163,4 +173,66 @@ def test_events_are_sorted_by_time_and_named_by_key() -> None:
         ("node1", "01"),
         ("node2", "02"),
         ("node1", "03"),
+    ]
+
+
+def one_vip(*published: NodeState) -> VipStatus:
+    return summarize("apex", {Kind.STATES: states(*published)}, [ONE]).vips[0]
+
+
+def test_a_refused_route_is_not_announced() -> None:
+    vip = one_vip(state("lb1", {ONE: VipState("refused", owned=True, asked=0)}))
+    assert vip.announced_by == ()
+    assert vip.asked_by == (Announcer("lb1", 0, "refused", accepted=False, in_table=None, counted=False),)
+
+
+def test_a_route_that_the_table_lacks_is_not_announced() -> None:
+    vip = one_vip(state("lb1", {ONE: VipState("owner", owned=True, asked=0, accepted=True)}))
+    assert vip.announced_by == ()
+    assert [(by.accepted, by.in_table) for by in vip.asked_by] == [(True, False)]
+
+
+def test_the_facts_of_an_announced_route() -> None:
+    known = replace(state("lb1", {ONE: OWN}), table=True, addresses=True)
+    black_hole = replace(state("lb2", {ONE: replace(TAKEN, not_local=True)}), addresses=True)
+    unknown = state("lb3", {ONE: VipState("takeover", 2)})
+    assert one_vip(known, black_hole, unknown).announced_by == (
+        Announcer("lb1", 0, "owner", accepted=True, in_table=True, local=True),
+        Announcer("lb2", 1, "takeover", accepted=True, in_table=None, local=False),
+        Announcer("lb3", 2, "takeover", accepted=True, in_table=None, local=None),
+    )
+
+
+def test_an_older_agent_does_not_say_what_exabgp_has_accepted() -> None:
+    [announcer] = one_vip(replace(state("lb1", {ONE: OWN}), version=2)).announced_by
+    assert announcer == Announcer("lb1", 0, "owner", accepted=None)
+
+
+def test_a_node_without_bgp_announces_but_is_not_counted_on() -> None:
+    [announcer] = one_vip(state("lb1", {ONE: VipState("no-bgp", 0, owned=True)})).announced_by
+    assert not announcer.counted
+
+
+def test_requested_routes_remain_until_they_are_withdrawn() -> None:
+    """A maintenance waits for them: ExaBGP may still accept them."""
+    published = state("node1", {ONE: VipState("draining", asked=2)})
+    status = summarize("apex", {Kind.STATES: states(published)})
+    assert announced(status, "node1") == [f"{ONE}: node1, rank 2 (draining)"]
+
+
+def test_neighbours_and_problems_of_all_nodes() -> None:
+    peers = (Neighbor("192.0.2.1", "established"), Neighbor("192.0.2.2", "down"))
+    status = summarize(
+        "apex",
+        {
+            Kind.STATES: states(
+                replace(state("lb2", {ONE: OWN}), peers=peers),
+                state("lb1", {ONE: VipState("refused", asked=0)}),
+            )
+        },
+    )
+    assert [node.peers for node in status.nodes] == [(), peers]
+    assert [(found.node, found.reason, found.vip, found.neighbor) for found in status.problems] == [
+        ("lb1", "refused", ONE, None),
+        ("lb2", "neighbor-down", None, "192.0.2.2"),
     ]

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_store
-from vipagent.cli.tables import event_tables, tables
+from vipagent.cli.tables import event_tables, fact_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.plugins import NullListener
@@ -25,30 +25,40 @@ Draw = Callable[[Iterable[ServiceStatus], str], RenderableType]
 @click.argument("service", required=False)
 @click.option("--json", "as_json", is_flag=True, help="JSON output: a list of services.")
 @click.option("--events", is_flag=True, help="Show the latest route changes of each node and their causes.")
+@click.option("--facts", is_flag=True, help="Show what each node asked for, and what ExaBGP made of it.")
 @click.option(
     "--watch", is_flag=True, help="Keep running and show each change; with --json, print a line per change."
 )
 @with_store
-def command(target: AgentConfig, service: str | None, as_json: bool, events: bool, watch: bool) -> None:
-    """Show the owner and announcers of each VIP and the state of each node.
+def command(
+    target: AgentConfig, service: str | None, *, as_json: bool, events: bool, facts: bool, watch: bool
+) -> None:
+    """Show the owner and announcers of each VIP, the state of each node, and its problems.
 
     SERVICE defaults to all services of the configuration file. --events shows the last 10 route changes of
-    each node since the start of its agent, with the time of the node's clock.
+    each node since the start of its agent, with the time of the node's clock. --facts shows for each VIP and
+    node the route that the node asked for, whether ExaBGP has accepted it and has it in its table, and
+    whether the VIP is an address of the node; and for each node its BGP neighbours.
 
     \b
     --json prints a list of services, each with
       service       name
       maintenance   null, or reason, by, since, now: of the whole service
-      vips          vip, registered, owner, announced_by: [node, rank, reason]
-      nodes         node, state, why, since, neighbors
+      vips          vip, registered, owner, announced_by, asked_by:
+                    [node, rank, reason, accepted, in_table, local, counted]
+      nodes         node, state, why, since, neighbors, peers: [address, state,
+                    local_as, peer_as, families, hold_time, interface]
       ignored       number of unknown entries in the store
       events        at, node, vip, old, new, reason, rule, cause: oldest first
+      problems      reason, what, do, node, service, vip, neighbor
     """  # noqa: D301 - click's mark for preformatted paragraphs
     selected = services(target, service)
     if as_json:
         (_follow_json if watch else _print_json)(target, selected)
     else:
-        (_follow if watch else _print)(target, selected, event_tables if events else tables)
+        (_follow if watch else _print)(
+            target, selected, event_tables if events else fact_tables if facts else tables
+        )
 
 
 def _read(target: AgentConfig, selected: Services) -> list[ServiceStatus]:

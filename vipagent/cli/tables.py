@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vipagent.telemetry.summary import SERVING, NodeEvent, NodeStatus, ServiceStatus, VipStatus
+from vipagent.telemetry.problems import Problem
+from vipagent.telemetry.summary import SERVING, Announcer, NodeEvent, NodeStatus, ServiceStatus, VipStatus
+from vipagent.types import SessionState
 
 
 def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
@@ -16,9 +19,18 @@ def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType
         statuses: the services.
         store: the problem with the store's session, if any.
     """
-    parts = [*_store(store)]
+    parts, problems = [*_store(store)], dict[Problem, None]()
     for status in statuses:
         parts += _service(status)
+        problems.update(dict.fromkeys(status.problems))  # a neighbour's problem is one of each service
+    return Group(*parts, *_problems(problems))
+
+
+def fact_tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
+    """Return what each node asked for and what ExaBGP made of it; the arguments are those of `tables`."""
+    parts = [*_store(store)]
+    for status in statuses:
+        parts += [_title(status), _routes(status.vips), _neighbors(status.nodes)]
     return Group(*parts)
 
 
@@ -53,9 +65,66 @@ def _service(status: ServiceStatus) -> Iterable[RenderableType]:
 def _vips(vips: Iterable[VipStatus]) -> Table:
     table = _table("VIP", "owner", "announced by")
     for vip in vips:
-        by = ", ".join(f"{one.node} (rank {one.rank}, {one.reason})" for one in vip.announced_by)
-        table.add_row(Text(vip.vip), _owner(vip), Text(by or "none", "" if by else "red"))
+        table.add_row(Text(vip.vip), _owner(vip), _announcers(vip))
     return table
+
+
+def _announcers(vip: VipStatus) -> Text:
+    """Describe who announces a VIP, and in red who does so in vain."""
+    texts = [
+        Text(f"{one.node} (rank {one.rank}, {one.reason})", "" if _serves(one) else "red")
+        for one in vip.announced_by
+    ]
+    texts += [Text(f"{one.node} ({_asked(one)})", "red") for one in vip.asked_by]
+    return Text(", ").join(texts) if vip.announced_by else Text(", ").join([Text("none", "red"), *texts])
+
+
+def _serves(one: Announcer) -> bool:
+    return one.counted and one.local is not False
+
+
+def _asked(one: Announcer) -> str:
+    """Describe a requested route that is not announced."""
+    missing = "not in ExaBGP's table" if one.accepted else "not accepted"
+    return f"asked for rank {one.rank}, {missing}: {one.reason}"
+
+
+def _routes(vips: Iterable[VipStatus]) -> Table:
+    table = _table("VIP", "node", "asked for", "accepted", "in table", "address", "reason")
+    for vip in vips:
+        for one in (*vip.announced_by, *vip.asked_by):
+            facts = (_fact(value) for value in (one.accepted, one.in_table, one.local))
+            table.add_row(Text(vip.vip), Text(one.node), Text(f"rank {one.rank}"), *facts, Text(one.reason))
+    return table
+
+
+def _neighbors(nodes: Iterable[NodeStatus]) -> Table:
+    table = _table("node", "neighbour", "state", "AS", "hold time", "interface", "families")
+    for node in nodes:
+        for peer in node.peers:
+            look = "green" if peer.state == SessionState.ESTABLISHED else "red"
+            numbers = f"{_known(peer.local_as)} -> {_known(peer.peer_as)}"
+            texts = (numbers, _known(peer.hold_time), peer.interface or "?", ", ".join(peer.families) or "?")
+            table.add_row(Text(node.node), Text(peer.address), Text(peer.state, look), *map(Text, texts))
+    return table
+
+
+def _fact(value: bool | None) -> Text:
+    return Text("unknown", "dim") if value is None else Text("yes", "green") if value else Text("no", "red")
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _problems(problems: Iterable[Problem]) -> Iterable[RenderableType]:
+    """Yield what is wrong and what to do about it."""
+    for number, found in enumerate(problems):
+        if not number:
+            yield Text("problems", "bold red")
+        where = f"{found.node} {found.service}" if found.service else found.node
+        yield Text(f"{where}: {found.what} ({found.reason})", "red")
+        yield Padding(Text(f"-> {found.do}"), (0, 0, 0, 2))
 
 
 def _owner(vip: VipStatus) -> Text:
@@ -68,6 +137,8 @@ def _nodes(nodes: Iterable[NodeStatus]) -> Table:
     table = _table("node", "state", "BGP", "since", "why")
     for node in nodes:
         neighbors = "unknown" if node.neighbors is None else str(node.neighbors)
+        if len(node.peers) > (node.neighbors or 0):
+            neighbors += f" of {len(node.peers)}"
         state = Text(node.state, "green" if node.state == SERVING else "yellow")
         table.add_row(Text(node.node), state, Text(neighbors), Text(node.since), Text(node.why))
     return table

@@ -5,6 +5,7 @@ the difference from what was requested before is returned as actions.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
 from vipagent.core import events
@@ -87,7 +88,7 @@ class Service:
                 for change in changes:
                     self._update(change, now)
                 if not any(map(self._affects_decisions, changes)):
-                    return []
+                    return list(self._publish_accepted(changes))
         actions.extend(self._decide(now))
         return actions
 
@@ -258,7 +259,25 @@ class Service:
             self._published = report
             yield Publish(report)
 
+    def _publish_accepted(self, changes: Iterable[events.StateChange]) -> Iterable[Action]:
+        """Publish the replies about VIPs that are not owned, on which no decision depends."""
+        report = self._published
+        replied = {
+            change.vip: isinstance(change, events.RouteAccepted)
+            for change in changes
+            if isinstance(change, events.RouteAccepted | events.RouteRefused)
+            and report is not None
+            and change.vip in report.vips
+        }
+        if report is None:
+            return
+        changed = {vip: report.vips[vip]._replace(accepted=accepted) for vip, accepted in replied.items()}
+        if any(report.vips[vip] != seen for vip, seen in changed.items()):
+            self._published = replace(report, vips={**report.vips, **changed})
+            yield Publish(self._published)
+
     def _vip_report(self, vip: str, decision: Decision) -> VipReport:
         requested = self._state.requested.get(vip)
         owned = vip in self._state.settings.owned_set
-        return VipReport(decision.reason, requested.rank if requested else None, owned)
+        accepted = requested is not None and vip in self._registrations.accepted
+        return VipReport(decision.reason, requested.rank if requested else None, owned, accepted)

@@ -68,8 +68,8 @@ class Engine:
     @property
     def view(self) -> AgentView:
         """The current view of the agent."""
-        neighbors, ending = self._exabgp.gate.established, self._shutdown.started
-        return self._views.view(self._config, self.services, neighbors=neighbors, ending=ending)
+        gate, ending = self._exabgp.gate, self._shutdown.started
+        return self._views.view(self._config, self.services, gate=gate, ending=ending)
 
     @property
     def flushed(self) -> bool:
@@ -101,6 +101,7 @@ class Engine:
             now: the monotonic clock, in seconds.
         """
         self._now = max(self._now, now)
+        self._context.publications.advance(self._now)
         if self._shutdown.finished:
             yield from self._report()  # including `End`, if an exception in the agent has interrupted it (E6)
             return
@@ -131,6 +132,7 @@ class Engine:
     def _report(self) -> Iterator[Effect]:
         while self._reports:
             yield from self._reports.popleft()
+        yield from self._context.publications.due()
 
     def _write(self) -> list[Effect]:
         lines = self._exabgp.lines(self._now, final=self._shutdown.withdrawing)
@@ -139,7 +141,12 @@ class Engine:
     def _set_timer(self) -> list[Effect]:
         at = None
         if not self._shutdown.finished:
-            at = earliest(self._exabgp.deadline(), self._scheduler.deadline(), self._shutdown.deadline)
+            at = earliest(
+                self._exabgp.deadline(),
+                self._scheduler.deadline(),
+                self._shutdown.deadline,
+                self._context.publications.deadline(),
+            )
         if at == self._timer:
             return []
         self._timer = at
@@ -193,7 +200,7 @@ class Engine:
                         self._scheduler.collect(service, change)
                     if event.asns and self._services.update_loops(service):
                         self._scheduler.reannounce([service])
-                        self._reports.append(service.republish())
+                    service.republish()
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()

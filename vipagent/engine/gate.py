@@ -1,13 +1,15 @@
 """BGP gate: tracks the number of established neighbours and whether ExaBGP answers (E5, N1, N2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from vipagent.core.state import earliest
 from vipagent.engine.effects import Log
+from vipagent.engine.flaps import NeighborLog
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
+from vipagent.types import Neighbor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._neighbors = Neighbors()
+        self._log = NeighborLog()
         self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
         """State before the next line."""
         self._warn_at: float | None = None
@@ -38,6 +41,11 @@ class Gate:
     def established(self) -> int | None:
         """Number of established neighbours; None if unknown."""
         return self._neighbors.established
+
+    @property
+    def neighbors(self) -> tuple[Neighbor, ...]:
+        """The neighbours and what is known of them; empty if ExaBGP has not reported any."""
+        return ()
 
     @property
     def hung(self) -> bool:
@@ -57,15 +65,18 @@ class Gate:
 
     def on_message(self, message: Message, now: float) -> GateChange | None:
         """Process one line of ExaBGP's output; return the change, if any."""
-        return self._change(self._neighbors.message_received(message, now))
+        return self._change(self._neighbors.message_received(message, now), now)
 
     def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
         """Update the neighbours whose interface is down or has no carrier (N3); return the change, if any."""
-        return self._change(self._neighbors.links_changed(down, now))
+        return self._change(self._neighbors.links_changed(down, now), now)
 
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
-        changed = self._change(self._neighbors.handle_timeouts(now))
+        changed = self._change(self._neighbors.handle_timeouts(now), now)
+        if summaries := tuple(self._log.due(now)):
+            changed = changed or GateChange()
+            changed = replace(changed, logs=(*changed.logs, *summaries))
         if self._warn_at is None or now < self._warn_at:
             return changed
         self._warn_at = None
@@ -80,9 +91,9 @@ class Gate:
 
     def deadline(self) -> float | None:
         """Return when to call `check_timeout`."""
-        return earliest(self._neighbors.deadline(), self._warn_at)
+        return earliest(self._neighbors.deadline(), self._warn_at, self._log.deadline())
 
-    def _change(self, states: list[NeighborState]) -> GateChange | None:
+    def _change(self, states: list[NeighborState], now: float) -> GateChange | None:
         hung, established, asns = before = self._before
         self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
         if not states and self._before == before:
@@ -91,7 +102,7 @@ class Gate:
             came_up=any(state.established for state in states),
             counted=self.established != established,
             asns=self.asns is not asns,
-            logs=(*self._hung_logs(hung), *map(_state_log, states)),
+            logs=(*self._hung_logs(hung), *self._state_logs(states, now)),
         )
 
     def _hung_logs(self, hung: bool) -> tuple[Log, ...]:
@@ -101,6 +112,7 @@ class Gate:
             return (Log.warning("ExaBGP answers again", established=self.established),)
         return ()
 
-
-def _state_log(state: NeighborState) -> Log:
-    return Log.info("bgp", neighbor=state.peer, established=state.established)
+    def _state_logs(self, states: list[NeighborState], now: float) -> Iterator[Log]:
+        for state in states:
+            if entry := self._log.changed(state.peer, now, established=state.established):
+                yield entry

@@ -5,6 +5,7 @@ Reports are evaluated lazily, after the routes have been written, so that no rou
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from vipagent.config.settings import AgentConfig, ServiceConfig
@@ -13,10 +14,12 @@ from vipagent.engine import effects
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
+from vipagent.engine.publications import Publications
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.records import NodeState, VipState
+from vipagent.store.records import MAX_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
+from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
 from vipagent.types import RULE_BY_REASON, Reason
 
 
@@ -40,6 +43,8 @@ class Context:
         self.commands = commands
         self.gate = gate
         self.wall_clock = wall_clock
+        self.publications = Publications()
+        """Limits the rate of the records."""
 
 
 class Reporter:
@@ -60,6 +65,8 @@ class Reporter:
         self._why = ("", "")
         self._since = context.wall_clock()
         self._gate_closed = False
+        self._published: NodeState | None = None
+        """The last published record."""
 
     def report(self, event: events.Event, todo: Iterable[actions.Action]) -> Iterator[Effect]:
         """Report the actions that follow from an event."""
@@ -80,7 +87,12 @@ class Reporter:
                 vip=vip,
                 holder=holder or "an anonymous registration",
             )
-        yield effects.PublishRecord(self.record_key, self._record(report))
+        yield from self._context.publications.request(self.record_key, partial(self.publish_record, report))
+
+    def delete_record(self) -> effects.DeregisterEntry:
+        """Delete the node's record at once, without a pending publication."""
+        self._context.publications.forget(self.record_key)
+        return effects.DeregisterEntry(self.record_key)
 
     @property
     def record_key(self) -> Key:
@@ -130,10 +142,24 @@ class Reporter:
         else:
             yield Log.info("BGP gate open", **fields)
 
-    def _record(self, report: actions.Report) -> NodeState:
+    def publish_record(self, report: actions.Report) -> Iterator[Effect]:
+        """Publish the node's record, if it has changed."""
+        try:
+            record = self.record(report)
+        except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
+            yield from self.internal_error(events.TimerFired(), error)
+            return
+        if record != self._published:
+            self._published = record
+            yield effects.PublishRecord(self.record_key, record)
+
+    def record(self, report: actions.Report) -> NodeState:
+        """Return the node's record of a report."""
         why = report.check, self._detail(report)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
+        peers = self._context.gate.neighbors
+        requested = [seen for seen in report.vips.values() if is_announced(seen)]
         return NodeState(
             node=self.config.core.node,
             check=report.check,
@@ -141,12 +167,16 @@ class Reporter:
             since=self._since.isoformat(timespec="seconds"),
             neighbors=report.neighbors,
             vips={
-                vip: VipState(vip_report.reason, vip_report.rank, vip_report.owned)
+                vip: vip_state(vip_report)
                 for vip, vip_report in report.vips.items()
                 if vip_report.owned or vip_report.reason is not Reason.STANDBY
             },
             instance=self._context.instance,
             events=self._history.latest,
+            peers=worst_first(peers)[:MAX_PEERS],
+            table=all(seen.in_table for seen in requested),
+            addresses=all(seen.local is not None for seen in report.vips.values()),
+            local_as=wrong_local_as(self.config.routes.local_as, peers),
         )
 
     def _detail(self, report: actions.Report) -> str:

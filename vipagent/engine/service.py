@@ -16,7 +16,7 @@ from vipagent.engine.snapshots import maintenance_seen, members_seen, required_v
 from vipagent.exabgp import route
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Key, Kind, member_name, vips_by_name
-from vipagent.store.records import Registration
+from vipagent.store.records import NodeState, Registration
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.types import Reason
 
@@ -67,6 +67,11 @@ class ServiceRuntime:
     def report(self) -> actions.Report | None:
         """The last published report; None before the first decision."""
         return self._core.report
+
+    @property
+    def record(self) -> NodeState | None:
+        """The node's record of the last report; None before the first decision."""
+        return self._reporter.record(self._core.report) if self._core.report else None
 
     @property
     def counters(self) -> ServiceCounters:
@@ -178,10 +183,14 @@ class ServiceRuntime:
             return self._reporter.internal_error(events.Reconfigured(self.config.core), error)
         return ()
 
-    def republish(self) -> Iterator[Effect]:
+    def republish(self) -> None:
         """Publish the record again, if there is one, because data outside the report has changed."""
         if self._core.report and not self.stopped:
-            yield from self._reporter.publish(self._core.report)
+            self._context.publications.mark(self._reporter.record_key, self._publish_again)
+
+    def _publish_again(self) -> Iterator[Effect]:
+        if self._core.report:
+            yield from self._reporter.publish_record(self._core.report)
 
     def update_loops(self) -> Iterable[Log] | None:
         """Update the neighbours that would reject a prepended path as a loop (N10).
@@ -239,7 +248,7 @@ class ServiceRuntime:
             yield effects.StopService(self.config.name)
             for kind in Kind:
                 yield effects.Unwatch(self._directory(kind))
-            yield effects.DeregisterEntry(self._reporter.record_key)
+            yield self._reporter.delete_record()
 
     @property
     def _registration(self) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from vipagent.config.settings import AgentConfig
 from vipagent.engine.effects import ViewChanged
+from vipagent.engine.gate import Gate
 from vipagent.engine.inputs import SnapshotRead, StoreSession
 from vipagent.engine.service import ServiceRuntime
 from vipagent.telemetry.counters import AgentCounters
@@ -42,13 +43,17 @@ class ViewBuilder:
         config: AgentConfig,
         services: Mapping[str, ServiceRuntime],
         *,
-        neighbors: int | None,
+        gate: Gate,
         ending: bool,
     ) -> AgentView:
         """Return the current view."""
         shown = tuple(
             ServiceView(
-                name, service.report, service.counters, self._overview.status(name, service.config.core.pool)
+                name,
+                service.report,
+                service.counters,
+                self._overview.status(name, service.config.core.pool),
+                service.record,
             )
             for name, service in services.items()
         )
@@ -57,8 +62,10 @@ class ViewBuilder:
             backend=config.backend,
             store=self.store.state,
             store_detail=self.store.detail,
-            neighbors=neighbors,
+            neighbors=gate.established,
             ending=ending,
             counters=self._counters,
             services=shown,
+            peers=gate.neighbors,
+            store_reached=self._counters.connections > 0,
         )

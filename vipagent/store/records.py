@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from vipagent.store.backend import MAX_VALUE
-from vipagent.types import Claim
+from vipagent.types import Claim, Neighbor, SessionState
 
 MAX_TEXT = 512
 """Maximum characters of a text read from a store. Longer texts are truncated."""
-RECORD_VERSION = 2
-"""Version of `NodeState`: 1 contained every VIP of the pool, 2 leaves out plain standbys. Readers ignore
-unknown fields, so older and newer agents can read each other's records."""
+RECORD_VERSION = 3
+"""Version of `NodeState`: 1 contained every VIP of the pool, 2 leaves out plain standbys, 3 has a rank only
+for routes that ExaBGP has accepted. Readers ignore unknown fields, so older and newer agents can read each
+other's records."""
 MAX_EVENTS = 10
 """Maximum events in a node's record, the latest ones, when writing and when reading."""
+MAX_FAMILIES = 16
+"""Maximum families of a neighbour when reading."""
+MAX_PEERS = 64
+"""Maximum neighbours in a node's record, when writing and when reading."""
 
 
 class Malformed(ValueError):
@@ -95,8 +100,14 @@ class VipState:
 
     reason: str
     rank: int | None = None
-    """Rank of the announced route; None if not announced (A3)."""
+    """Rank of the announced route: accepted by ExaBGP and, if known, in its table; None if there is none."""
     owned: bool = False
+    asked: int | None = None
+    """Rank of a requested route that is not announced; None if there is none."""
+    accepted: bool = False
+    """Whether ExaBGP has accepted the route of rank `asked`, which its table lacks."""
+    not_local: bool = False
+    """Whether the VIP is known to be an address of no interface of the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +152,25 @@ class NodeState:
     instance: str = ""
     events: tuple[Event, ...] = ()
     """The last decisions of this run, oldest first; at most `MAX_EVENTS`."""
+    peers: tuple[Neighbor, ...] = ()
+    """The BGP neighbours; at most `MAX_PEERS`."""
+    table: bool = False
+    """Whether the routes with a rank are known to be in ExaBGP's table."""
+    addresses: bool = False
+    """Whether the local addresses are known, so that `not_local` is complete."""
+    local_as: int | None = None
+    """The configured `local_as`, if ExaBGP has another AS number towards a neighbour."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
     def dump(self) -> bytes:
         """Encode the record."""
         vips = {vip: _without_empty(asdict(state)) for vip, state in self.vips.items()}
-        return _dump({**asdict(self), "vips": vips})
+        peers = [
+            _without_empty({**asdict(peer), "families": peer.families or None})
+            for peer in self.peers[:MAX_PEERS]
+        ]
+        return _dump({**asdict(self), "vips": vips, "peers": peers or None})
 
     @classmethod
     def load(cls, value: bytes) -> "NodeState":
@@ -158,7 +181,7 @@ class NodeState:
         """
         fields = _load(value)
         vips = fields.get("vips")
-        neighbors, version = fields.get("neighbors"), fields.get("version")
+        version = _number(fields, "version")
         if not isinstance(vips, dict):
             raise Malformed("node record without vips")
         return cls(
@@ -166,14 +189,37 @@ class NodeState:
             check=_text(fields, "check"),
             detail=_text(fields, "detail"),
             since=_text(fields, "since"),
-            neighbors=neighbors if type(neighbors) is int else None,
+            neighbors=_number(fields, "neighbors"),
             vips={
                 _sanitize(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)
             },
             instance=_text(fields, "instance"),
             events=_events(fields.get("events")),
-            version=version if type(version) is int else 1,
+            peers=_peers(fields.get("peers")),
+            table=fields.get("table") is True,
+            addresses=fields.get("addresses") is True,
+            local_as=_number(fields, "local_as"),
+            version=1 if version is None else version,
         )
+
+
+def _peers(value: object) -> tuple[Neighbor, ...]:
+    first = value[:MAX_PEERS] if isinstance(value, list) else []
+    return tuple(_peer(fields) for fields in first if isinstance(fields, dict))
+
+
+def _peer(fields: Mapping[str, object]) -> Neighbor:
+    families = fields.get("families")
+    first = families[:MAX_FAMILIES] if isinstance(families, list) else []
+    return Neighbor(
+        address=_text(fields, "address"),
+        state=_text(fields, "state") or SessionState.UNKNOWN,
+        local_as=_number(fields, "local_as"),
+        peer_as=_number(fields, "peer_as"),
+        families=tuple(_sanitize(family) for family in first if isinstance(family, str)),
+        hold_time=_number(fields, "hold_time"),
+        interface=_text(fields, "interface"),
+    )
 
 
 def _events(value: object) -> tuple[Event, ...]:
@@ -182,11 +228,13 @@ def _events(value: object) -> tuple[Event, ...]:
 
 
 def _vip_state(fields: Mapping[str, object]) -> VipState:
-    rank = fields.get("rank")
     return VipState(
         reason=_text(fields, "reason"),
-        rank=rank if type(rank) is int else None,
+        rank=_number(fields, "rank"),
         owned=fields.get("owned") is True,
+        asked=_number(fields, "asked"),
+        accepted=fields.get("accepted") is True,
+        not_local=fields.get("not_local") is True,
     )
 
 
@@ -213,6 +261,11 @@ def _load(value: bytes) -> dict[str, object]:
     if not isinstance(fields, dict):
         raise Malformed("not a JSON object")
     return fields
+
+
+def _number(fields: Mapping[str, object], name: str) -> int | None:
+    value = fields.get(name)
+    return value if type(value) is int else None
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:

@@ -11,15 +11,20 @@ from vipagent.config.values import node_name
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
-from vipagent.types import Reason
+from vipagent.telemetry.problems import Fault, Problem, faults, node_problems
+from vipagent.types import Neighbor, Reason
 
 SERVING = "serving"
 """State of a node without problems."""
 NO_AGENT = "no-vipagent"
 """State of a node that is registered but publishes no state, for example an ExaZK node."""
+PENDING = "pending"
+"""State of a node that waits for ExaBGP to accept a route."""
 ABSENT = "absent"
 """State of a node that is neither registered nor publishes a state: only its maintenance key exists."""
 
+FIRST_VERSION_WITH_FACTS = 3
+"""`NodeState.version` since which a rank means that ExaBGP has accepted the route."""
 TROUBLES = (
     Reason.STOPPING,
     Reason.CONFLICT,
@@ -30,7 +35,11 @@ TROUBLES = (
     Reason.DISABLED,
     Reason.NO_ADDRESS,
     Reason.NO_BGP,
+    Reason.NO_FAMILY,
+    Reason.REFUSED,
+    Reason.FLAP_HOLD,
     Reason.STARTING,
+    Reason.BGP_UNKNOWN,
 )
 """Reasons that prevent a node from serving; the first one of any of its VIPs is the node's state."""
 
@@ -43,6 +52,14 @@ class Announcer:
     rank: int
     """0: owner; 1 and more: takeover or standby (A3)."""
     reason: str
+    accepted: bool | None = True
+    """Whether ExaBGP has accepted the route; null: unknown, because an older agent does not say."""
+    in_table: bool | None = None
+    """Whether ExaBGP's table has the route; null: unknown."""
+    local: bool | None = None
+    """Whether the VIP is an address of this node; null: unknown."""
+    counted: bool = True
+    """Whether the node counts as serving the VIP: not with too few BGP neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,9 @@ class VipStatus:
     owner: str | None
     """The registered owner's node; null: none, or anonymous (ExaZK)."""
     announced_by: tuple[Announcer, ...]
-    """Best rank first."""
+    """Best rank first. Only nodes whose ExaBGP has accepted the route and, if known, has it in its table."""
+    asked_by: tuple[Announcer, ...] = ()
+    """Nodes that have asked their ExaBGP for a route that is not announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,8 @@ class NodeStatus:
     """ISO 8601, UTC; empty: unknown."""
     neighbors: int | None
     """Established BGP neighbours; null: unknown."""
+    peers: tuple[Neighbor, ...] = ()
+    """BGP neighbours, those that are not established first; at most 64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,8 @@ class ServiceStatus:
     """Number of invalid or unknown entries (S1)."""
     events: tuple[NodeEvent, ...] = ()
     """Latest events of all nodes, oldest first."""
+    problems: tuple[Problem, ...] = ()
+    """Problems of all nodes, with what to do about them."""
 
 
 def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[str] = ()) -> ServiceStatus:
@@ -126,6 +149,11 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
         nodes=tuple(_node(node, states.get(node), maintenance.get(node), owners) for node in nodes),
         ignored=sum(len(snapshot) for snapshot in snapshots.values()) - found,
         events=_events(states),
+        problems=tuple(
+            problem
+            for node, state in sorted(states.items())
+            for problem in node_problems(service, node, state)
+        ),
     )
 
 
@@ -141,7 +169,7 @@ def announced(status: ServiceStatus, node: str | None) -> list[str]:
     return [
         f"{vip.vip}: {by.node}, rank {by.rank} ({by.reason})"
         for vip in status.vips
-        for by in vip.announced_by
+        for by in (*vip.announced_by, *vip.asked_by)  # ExaBGP may still accept the latter
         if node in (None, by.node)
     ]
 
@@ -170,16 +198,35 @@ def _states(published: Snapshot) -> Iterator[tuple[str, NodeState]]:
 
 
 def _vip(vip: str, owners: Mapping[str, str], states: Mapping[str, NodeState]) -> VipStatus:
-    announcers = [
-        Announcer(node, seen.rank, seen.reason)
-        for node, state in states.items()
-        if (seen := state.vips.get(vip)) is not None and seen.rank is not None
+    found = [
+        announcer for node, state in states.items() if (announcer := _announcer(node, state, vip)) is not None
     ]
+    found.sort(key=lambda by: (by.rank, by.node))
     return VipStatus(
         vip=vip,
         registered=vip in owners,
         owner=owners.get(vip) or None,
-        announced_by=tuple(sorted(announcers, key=lambda by: (by.rank, by.node))),
+        announced_by=tuple(by for by in found if by.accepted is not False and by.in_table is not False),
+        asked_by=tuple(by for by in found if by.accepted is False or by.in_table is False),
+    )
+
+
+def _announcer(node: str, state: NodeState, vip: str) -> Announcer | None:
+    """Return what a node has asked its ExaBGP for; None: nothing."""
+    seen = state.vips.get(vip)
+    rank = None if seen is None else seen.asked if seen.rank is None else seen.rank
+    if seen is None or rank is None:
+        return None
+    announced = seen.rank is not None
+    old = state.version < FIRST_VERSION_WITH_FACTS
+    return Announcer(
+        node,
+        rank,
+        seen.reason,
+        accepted=None if announced and old else announced or seen.accepted,
+        in_table=(state.table or None) if announced else False if seen.accepted else None,
+        local=False if seen.not_local else state.addresses or None,
+        counted=announced and seen.reason != Reason.NO_BGP,
     )
 
 
@@ -187,7 +234,7 @@ def _node(
     node: str, state: NodeState | None, maintenance: Maintenance | None, owners: Mapping[str, str]
 ) -> NodeStatus:
     if state is not None:
-        return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors)
+        return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors, state.peers)
     registered = node in owners.values()
     details = ["registered, no vipagent"] if registered else []
     details += [maintenance.describe()] if maintenance is not None else []
@@ -195,8 +242,12 @@ def _node(
 
 
 def _word(state: NodeState) -> str:
-    reasons = {seen.reason for seen in state.vips.values()}
-    return next((str(trouble) for trouble in TROUBLES if trouble in reasons), SERVING)
+    """Return the state of a node: its worst trouble, also if it announces the VIP nevertheless."""
+    vips = state.vips.values()
+    found = {seen.reason for seen in vips} | {fault for seen in vips for fault in faults(seen)}
+    trouble = next((str(trouble) for trouble in (*TROUBLES, *Fault) if trouble in found), None)
+    waiting = any(seen.asked is not None for seen in vips)
+    return trouble or (PENDING if waiting else SERVING)
 
 
 def _events(states: Mapping[str, NodeState]) -> tuple[NodeEvent, ...]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from vipagent.core.actions import Report
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Kind
+from vipagent.store.records import NodeState
 from vipagent.telemetry.counters import AgentCounters, ServiceCounters
 from vipagent.telemetry.summary import ServiceStatus, summarize
-from vipagent.types import StoreState
+from vipagent.types import Neighbor, StoreState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class ServiceView:
     counters: ServiceCounters
     status: ServiceStatus
     """State of all nodes, from the store."""
+    record: NodeState | None = None
+    """Record of this node, as it is, or would be, in the store; None: no decision yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class AgentView:
     """Whether the agent is shutting down."""
     counters: AgentCounters
     services: tuple[ServiceView, ...]
+    peers: tuple[Neighbor, ...] = ()
+    """What is known of each BGP neighbour."""
+    store_reached: bool = True
+    """Whether the store has been reached since the start."""
 
 
 class Overview:

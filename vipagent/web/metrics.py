@@ -66,6 +66,18 @@ METRICS = (
         "1 if ExaBGP has not reported its BGP neighbours, so that the BGP gate stays open (E5).",
     ),
     Metric(
+        "vipagent_bgp_neighbor_state",
+        "gauge",
+        ("neighbor", "state"),
+        "Always 1: the state of the BGP session: established, down, no-carrier, hung or unknown.",
+    ),
+    Metric(
+        "vipagent_problems",
+        "gauge",
+        ("reason",),
+        "Number of problems of this node, by reason, as in /healthz.",
+    ),
+    Metric(
         "vipagent_exabgp_commands_total",
         "counter",
         ("result",),
@@ -111,7 +123,31 @@ METRICS = (
         "vipagent_vip_announced",
         "gauge",
         ("service", "vip"),
-        "1 if this node announces the VIP.",
+        "1 if this node announces the VIP: ExaBGP has accepted the route and, if known, has it in its table.",
+    ),
+    Metric(
+        "vipagent_vip_requested",
+        "gauge",
+        ("service", "vip"),
+        "1 if this node has requested a route of the VIP from ExaBGP.",
+    ),
+    Metric(
+        "vipagent_vip_accepted",
+        "gauge",
+        ("service", "vip"),
+        "1 if ExaBGP has accepted the requested route of the VIP.",
+    ),
+    Metric(
+        "vipagent_vip_in_table",
+        "gauge",
+        ("service", "vip"),
+        "1 if ExaBGP's table has a route of the VIP; no sample while unknown.",
+    ),
+    Metric(
+        "vipagent_vip_local",
+        "gauge",
+        ("service", "vip"),
+        "1 if the VIP is an address of this node; no sample while unknown.",
     ),
     Metric(
         "vipagent_vip_owned",

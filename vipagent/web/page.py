@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from vipagent.telemetry.summary import ABSENT, NO_AGENT
+from vipagent.telemetry.summary import ABSENT, NO_AGENT, PENDING
 from vipagent.types import SEVERITY_BY_REASON, Severity
 
 CALM_PLACE = "/*calm*/[]"
@@ -37,7 +37,7 @@ def load() -> Page:
 def calm_states() -> list[str]:
     """Return the states of a node, other than serving, that are planned, temporary or not ours to judge."""
     notices = [reason.value for reason, severity in SEVERITY_BY_REASON.items() if severity is Severity.NOTICE]
-    return [*notices, NO_AGENT, ABSENT]
+    return [*notices, NO_AGENT, ABSENT, PENDING]
 
 
 def _hash(html: str, tag: str) -> str:

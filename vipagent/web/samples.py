@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vipagent import __version__
 from vipagent.core.actions import VipReport
+from vipagent.store.records import MAX_PEERS
 from vipagent.telemetry.counters import Histogram
+from vipagent.telemetry.facts import is_announced
+from vipagent.telemetry.problems import ADVICE
 from vipagent.telemetry.view import AgentView, ServiceView
 from vipagent.types import CheckResult, CheckState, Reason, StoreState
+from vipagent.web.problems import own_problems
 
 Sample = tuple[tuple[str, ...], float | Histogram]
 """Label values and sample value."""
@@ -32,9 +36,14 @@ def _per_service_and_label(samples: Callable[[ServiceView], Iterable[Sample]]) -
     return of_view
 
 
-def _per_vip(value: Callable[[VipReport], float]) -> Samples:
+def _per_vip(value: Callable[[VipReport], float | None]) -> Samples:
+    """Return one sample per VIP, but none for an unknown value."""
     return _per_service_and_label(
-        lambda service: (((vip,), value(seen)) for vip, seen in _vips(service).items())
+        lambda service: (
+            ((vip,), float(known))
+            for vip, seen in _vips(service).items()
+            if (known := value(seen)) is not None
+        )
     )
 
 
@@ -70,13 +79,25 @@ def _registered(service: ServiceView) -> list[Sample]:
 def _ranks(service: ServiceView) -> list[Sample]:
     """Always return ranks 0 and 1: intermittent series are difficult to aggregate."""
     found = Counter({0: 0, 1: 0})
-    found.update(seen.rank for seen in _vips(service).values() if seen.rank is not None)
+    found.update(
+        seen.rank for seen in _vips(service).values() if seen.rank is not None and is_announced(seen)
+    )
     return [((str(rank),), count) for rank, count in sorted(found.items())]
 
 
 def _changes(service: ServiceView) -> list[Sample]:
     counters = service.counters
     return [(("announce",), counters.announcements), (("withdraw",), counters.withdrawals)]
+
+
+def _neighbors(view: AgentView) -> list[Sample]:
+    return [((neighbor.address, str(neighbor.state)), 1) for neighbor in view.peers[:MAX_PEERS]]
+
+
+def _problems(view: AgentView) -> list[Sample]:
+    """Return a sample for every problem that exists: intermittent series are difficult to alert on."""
+    found = Counter(seen.reason for seen in own_problems(view))
+    return [((str(reason),), found[reason]) for reason in ADVICE]
 
 
 SAMPLES: Mapping[str, Samples] = {
@@ -95,6 +116,8 @@ SAMPLES: Mapping[str, Samples] = {
         [] if view.neighbors is None else [((), view.neighbors)]
     ),
     "vipagent_bgp_unknown": lambda view: [((), float(view.neighbors is None))],
+    "vipagent_bgp_neighbor_state": _neighbors,
+    "vipagent_problems": _problems,
     "vipagent_exabgp_commands_total": lambda view: [
         (("done",), view.counters.commands),
         (("failed",), view.counters.command_errors),
@@ -105,7 +128,11 @@ SAMPLES: Mapping[str, Samples] = {
     "vipagent_check_duration_seconds": _per_service(lambda service: service.counters.check_seconds),
     "vipagent_maintenance": _per_service_and_label(_maintenance),
     "vipagent_vip_state": _per_service_and_label(_states),
-    "vipagent_vip_announced": _per_vip(lambda seen: float(seen.rank is not None)),
+    "vipagent_vip_announced": _per_vip(lambda seen: float(is_announced(seen))),
+    "vipagent_vip_requested": _per_vip(lambda seen: float(seen.rank is not None)),
+    "vipagent_vip_accepted": _per_vip(lambda seen: float(seen.rank is not None and seen.accepted)),
+    "vipagent_vip_in_table": _per_vip(lambda seen: seen.in_table),
+    "vipagent_vip_local": _per_vip(lambda seen: seen.local),
     "vipagent_vip_owned": _per_vip(lambda seen: float(seen.owned)),
     "vipagent_vip_registered": _per_service_and_label(_registered),
     "vipagent_routes_announced": _per_service_and_label(_ranks),

@@ -12,6 +12,7 @@ from vipagent.telemetry.view import AgentView
 from vipagent.web import page
 from vipagent.web.exposition import Exposition
 from vipagent.web.health import health
+from vipagent.web.problems import all_problems
 from vipagent.web.stream import Stream
 
 JSON = "application/json"
@@ -135,7 +136,7 @@ class Site:
         return PageResponse(HTTPStatus.OK, JSON, json.dumps(services, indent=2).encode() + b"\n")
 
     def _status_json(self) -> str:
-        """Return the data of the page: the services as in `/status.json`, and the node."""
+        """Return the data of the page: the services as in `/status.json`, the node, and all problems."""
         view = self._view()
         return json.dumps(
             {
@@ -143,6 +144,7 @@ class Site:
                 "node": view.node,
                 "store": view.store,
                 "store_detail": view.store_detail,
+                "problems": [asdict(found) for found in all_problems(view)],
                 "services": [asdict(service.status) for service in view.services],
             }
         )

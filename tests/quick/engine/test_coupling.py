@@ -18,6 +18,7 @@ from tests.quick.engine.harness import (
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
+from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.commands import MIN_REJECTED_DELAY, RESEND_DELAY_AFTER_UP
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL
 from vipagent.exabgp.route import RouteSettings
@@ -120,7 +121,7 @@ def test_g1_a_rejected_route_is_not_registered_and_retried() -> None:
     assert harness.engine.counters.command_errors == 1
     harness.written.clear()
     assert harness.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7"]
-    assert harness.reply() == [REGISTERED, "log register"]
+    assert harness.reply() == [REGISTERED, "log register", "publish"]
 
 
 def test_g1_acceptance_of_an_outdated_route_is_ignored() -> None:
@@ -189,6 +190,7 @@ def test_n10_an_ibgp_neighbour_disables_prepending() -> None:
     lines = harness.read(*answer(PEER, OTHER_PEER, asn=65001))
     assert lines[0] == f"announce route {SECOND}/32 next-hop self med 200"
     assert [line for line in lines if line.startswith("log prepend is ignored for all neighbours")]
+    harness.advance_answering(PUBLISH_INTERVAL)
     assert harness.record is not None
     assert "prepend is ignored for iBGP neighbours: " in harness.record.detail
 

@@ -1,7 +1,7 @@
 """Values in a store are untrusted: decoding them raises nothing but `Malformed` (S1)."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from vipagent.store.backend import MAX_VALUE
 from vipagent.store.records import (
     MAX_EVENTS,
+    MAX_FAMILIES,
+    MAX_PEERS,
     MAX_TEXT,
     RECORD_VERSION,
     Event,
@@ -20,7 +22,7 @@ from vipagent.store.records import (
     VipState,
     claim_of,
 )
-from vipagent.types import Claim
+from vipagent.types import Claim, Neighbor
 
 HOSTILE = [
     b"",
@@ -102,6 +104,9 @@ def test_only_true_skips_the_drain(now: bytes) -> None:
     assert Maintenance.load(b'{"now": ' + now + b"}").now is False
 
 
+ESTABLISHED = Neighbor("192.0.2.1", "established", 65001, 65000, ("ipv4 unicast", "ipv6 unicast"), 9, "eth0")
+
+
 def event(vip: str) -> Event:
     return Event("2026-01-01T00:00:00.000+00:00", vip, "", "rank 0 (owner)", "owner", "A1", "check")
 
@@ -113,9 +118,22 @@ def test_node_state_round_trip() -> None:
         detail="3 of 3",
         since="2026-01-01T00:00:00+00:00",
         neighbors=0,
-        vips={"10.0.0.1": VipState("owner", 0, owned=True), "10.0.0.2": VipState("standby")},
+        vips={
+            "10.0.0.1": VipState("owner", 0, owned=True),
+            "10.0.0.2": VipState("standby"),
+            "10.0.0.3": VipState("refused", asked=1),
+            "10.0.0.4": VipState("takeover", asked=1, accepted=True, not_local=True),
+        },
         instance="run1",
         events=(event("10.0.0.1"), event("10.0.0.2")),
+        peers=(
+            ESTABLISHED,
+            Neighbor("2001:db8::2", "no-carrier", interface="bond0.7"),
+            Neighbor("192.0.2.9"),
+        ),
+        table=True,
+        addresses=True,
+        local_as=65009,
     )
     assert NodeState.load(state.dump()) == state
 
@@ -136,6 +154,57 @@ def test_invalid_fields_of_a_node_state_are_ignored() -> None:
         }
     ).encode()
     assert NodeState.load(value) == NodeState("", "up", vips={"10.0.0.1": VipState("owner")}, version=1)
+
+
+def test_invalid_facts_and_neighbours_are_ignored() -> None:
+    peers = [
+        "x",
+        7,
+        None,
+        [],
+        {},
+        {"address": ["192.0.2.1"], "state": 7, "families": "ipv4 unicast", "hold_time": True, "peer_as": "1"},
+        {"address": "a\x1b[2Jb", "state": "x" * 10_000, "families": [7, "ipv4\n", None], "interface": {}},
+    ]
+    vips = {"10.0.0.1": {"reason": "refused", "asked": "0", "accepted": 1, "not_local": "yes"}}
+    value = {"vips": vips, "peers": peers, "table": "true", "addresses": 1, "local_as": "65000"}
+    state = NodeState.load(json.dumps(value).encode())
+    assert state == NodeState("", "", vips={"10.0.0.1": VipState("refused")}, peers=state.peers, version=1)
+    assert state.peers == (
+        Neighbor(""),
+        Neighbor(""),
+        Neighbor("a?[2Jb", "x" * MAX_TEXT, families=("ipv4?",)),
+    )
+
+
+@pytest.mark.parametrize("peers", [None, "x" * 100, 7, {"0": {}}, True])
+def test_neighbours_that_are_not_a_list_are_ignored(peers: object) -> None:
+    assert NodeState.load(json.dumps({"vips": {}, "peers": peers}).encode()).peers == ()
+
+
+def test_the_number_of_neighbours_and_families_is_bounded() -> None:
+    many = tuple(replace(ESTABLISHED, address=f"192.0.2.{number}") for number in range(200))
+    state = NodeState("node1", "up", peers=many)
+    assert NodeState.load(state.dump()).peers == many[:MAX_PEERS]
+    peers = [{**asdict(peer), "families": ["ipv4 unicast"] * 1_000} for peer in many]
+    read = NodeState.load(json.dumps({"vips": {}, "peers": peers[:3]}).encode()).peers
+    assert [len(peer.families) for peer in read] == [MAX_FAMILIES] * 3
+
+
+def test_facts_hardly_grow_the_record_of_a_large_pool() -> None:
+    """Only a VIP whose facts are not all as requested has more fields than before."""
+    vips = {f"10.0.{number // 250}.{number % 250}": VipState("takeover", 1) for number in range(300)}
+    plain = NodeState("node1", "up", vips=vips)
+    peers = tuple(replace(ESTABLISHED, address=f"192.0.2.{number}") for number in range(MAX_PEERS))
+    assert len(replace(plain, table=True, addresses=True).dump()) < len(plain.dump()) + 50
+    assert len(replace(plain, peers=peers, table=True).dump()) < len(plain.dump()) + MAX_PEERS * 180
+    refused = {vip: VipState("refused", asked=1, not_local=True) for vip in vips}
+    assert len(replace(plain, vips=refused, peers=peers).dump()) < MAX_VALUE
+
+
+def test_an_older_agent_does_not_read_a_refused_route_as_announced() -> None:
+    record = NodeState("node1", "up", vips={"10.0.0.1": VipState("refused", owned=True, asked=0)})
+    assert json.loads(record.dump())["vips"] == {"10.0.0.1": {"reason": "refused", "owned": True, "asked": 0}}
 
 
 def test_invalid_events_are_ignored_and_invalid_fields_are_empty() -> None:
@@ -175,6 +244,7 @@ def test_random_values_raise_only_malformed(value: bytes) -> None:
     assert isinstance(state.node, str)
     assert all(isinstance(vip, VipState) for vip in state.vips.values())
     assert all(isinstance(event, Event) for event in state.events)
+    assert all(isinstance(peer, Neighbor) for peer in state.peers)
 
 
 def test_texts_are_truncated_and_control_characters_replaced() -> None:

@@ -1,14 +1,16 @@
 """Exactly the defined metrics are exposed."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from tests.unit.web.views import OTHERS, OWN, TAKEN, report, service, view
+from tests.unit.web.views import OTHERS, OWN, PEERS, TAKEN, VIPS, report, service, view
 from vipagent import __version__
 from vipagent.core.actions import Report, VipReport
+from vipagent.telemetry.problems import ADVICE
 from vipagent.telemetry.view import AgentView
 from vipagent.types import CheckResult, CheckState, Reason, StoreState
 from vipagent.web.exposition import Exposition
@@ -103,6 +105,44 @@ def test_histogram_buckets_are_cumulative() -> None:
 def view_with_report(node_report: Report | None) -> AgentView:
     apex = service()
     return view(type(apex)(apex.name, node_report, apex.counters, apex.status))
+
+
+def test_facts_about_a_vip() -> None:
+    facts = ("requested", "accepted", "in_table", "announced", "local")
+
+    def shown(seen: VipReport) -> list[float | None]:
+        agent_view = view_with_report(report({OWN: seen}))
+        return [value(agent_view, f"vipagent_vip_{fact}", vip=OWN) for fact in facts]
+
+    assert shown(VIPS[OWN]) == [1, 1, 1, 1, 1]
+    assert shown(VipReport(Reason.OWNER, 0, owned=True, accepted=True)) == [1, 1, None, 1, None]
+    assert shown(VipReport(Reason.REFUSED, 0, owned=True, in_table=False)) == [1, 0, 0, 0, None]
+    assert shown(VipReport(Reason.OWNER, 0, owned=True, accepted=True, in_table=False)) == [1, 1, 0, 0, None]
+    assert shown(VipReport(Reason.STANDBY, None, owned=False, local=False)) == [0, 0, None, 0, 0]
+
+
+def test_routes_that_exabgp_has_not_accepted_are_not_counted() -> None:
+    agent_view = view_with_report(report({OWN: VipReport(Reason.REFUSED, 0, owned=True), TAKEN: VIPS[TAKEN]}))
+    assert [value(agent_view, "vipagent_routes_announced", rank=rank) for rank in "01"] == [0, 1]
+
+
+def test_states_of_the_neighbours() -> None:
+    agent_view = view(peers=(PEERS[0], replace(PEERS[1], state="no-carrier")))
+    name = "vipagent_bgp_neighbor_state"
+    assert value(agent_view, name, neighbor="192.0.2.1", state="established") == 1
+    assert value(agent_view, name, neighbor="192.0.2.2", state="no-carrier") == 1
+    assert value(agent_view, name, neighbor="192.0.2.2", state="established") is None
+
+
+def test_problems_are_counted_by_reason() -> None:
+    down = tuple(replace(peer, state="down") for peer in PEERS)
+    agent_view = view(peers=down, store=StoreState.LOST)
+    counts = {reason: value(agent_view, "vipagent_problems", reason=reason) for reason in ADVICE}
+    assert {reason: count for reason, count in counts.items() if count} == {
+        "neighbor-down": 2,
+        "store-lost": 1,
+    }
+    assert set(counts.values()) == {0, 1, 2}
 
 
 def test_a_service_without_a_report_is_exposed() -> None:

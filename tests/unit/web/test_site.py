@@ -6,15 +6,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http import HTTPStatus
 
 import pytest
 
-from tests.unit.web.views import service, view
+from tests.unit.web.views import OWN, PEERS, TAKEN, VIPS, record, report, service, view
+from vipagent.core.actions import VipReport
+from vipagent.telemetry.problems import problem
 from vipagent.telemetry.view import AgentView
-from vipagent.types import StoreState
+from vipagent.types import Reason, StoreState
 from vipagent.web.page import load
+from vipagent.web.problems import all_problems, own_problems
 from vipagent.web.site import PageRequest, PageResponse, Site, local_hosts_only
 
 PATHS = ("/", "/events", "/metrics", "/healthz", "/status.json")
@@ -44,13 +47,66 @@ def test_health_does_not_depend_on_the_store(ending: bool, status: HTTPStatus) -
     """An outage of the store must not cause a restart: the agent would lose its state (L1)."""
     response = respond("/healthz", agent_view=view(ending=ending, store=StoreState.LOST))
     assert response.status is status
-    assert json.loads(response.body) == {
-        "status": "ending" if ending else "ok",
+    content = json.loads(response.body)
+    [problem] = content.pop("problems")
+    assert (problem["reason"], problem["node"]) == ("store-lost", "node1")
+    assert content == {
+        "status": "ending" if ending else "problem",
         "node": "node1",
         "store": "lost",
         "neighbors": 2,
         "services": {"apex": {"check": "up", "announced": 2}},
     }
+
+
+def test_a_healthy_node_has_no_problems() -> None:
+    content = json.loads(respond("/healthz").body)
+    assert (content["status"], content["problems"]) == ("ok", [])
+
+
+def broken_view() -> AgentView:
+    """Return the view of a node whose own route is refused, with a neighbour down and another AS number."""
+    broken = report({OWN: VipReport(Reason.REFUSED, 0, owned=True), TAKEN: VIPS[TAKEN]})
+    apex = replace(service(), report=broken, record=record(broken, local_as=65009))
+    agent_view = view(apex, peers=(replace(PEERS[0], state="down"), PEERS[1]))
+    agent_view.counters.refused()
+    return agent_view
+
+
+def test_every_problem_is_listed_with_what_to_do_but_is_no_reason_for_a_restart() -> None:
+    response = respond("/healthz", agent_view=broken_view())
+    assert response.status is HTTPStatus.OK
+    content = json.loads(response.body)
+    assert content["status"] == "problem"
+    assert content["services"]["apex"]["announced"] == 1
+    named = ("reason", "service", "vip", "neighbor")
+    assert [tuple(problem[key] for key in named) for problem in content["problems"]] == [
+        ("config-refused", None, None, None),
+        ("refused", "apex", OWN, None),
+        ("wrong-local-as", "apex", None, None),
+        ("neighbor-down", None, None, PEERS[0].address),
+    ]
+    assert all(
+        problem["what"] and problem["do"] and problem["node"] == "node1" for problem in content["problems"]
+    )
+
+
+def test_the_page_lists_the_problems_of_this_node_once_then_those_of_others() -> None:
+    agent_view = broken_view()
+    published = replace(
+        agent_view.services[0].status,
+        problems=(*own_problems(agent_view), problem("check-down", "node2", "apex")),
+    )
+    apex, other = (replace(agent_view.services[0], status=published) for _ in range(2))
+    shown = all_problems(replace(agent_view, services=(apex, other)))
+    assert shown == (*own_problems(agent_view), problem("check-down", "node2", "apex"))
+
+
+@pytest.mark.parametrize(("reached", "reason"), [(True, "store-lost"), (False, "store-unknown")])
+def test_a_store_that_is_away_is_a_problem(reached: bool, reason: str) -> None:
+    agent_view = replace(view(store=StoreState.UNSURE), store_reached=reached)
+    [found] = own_problems(agent_view)
+    assert (found.reason, found.what.endswith(": here")) == (reason, True)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get"])

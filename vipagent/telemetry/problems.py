@@ -1,0 +1,198 @@
+"""Problems of a node, each with what to do about it, from its record in the store or from its own agent."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from vipagent.store.records import NodeState, VipState
+from vipagent.types import SEVERITY_BY_REASON, Neighbor, Reason, SessionState, Severity
+
+
+class Fault(StrEnum):
+    """Problems that are not the reason of a VIP: it is announced, or they are not about a VIP."""
+
+    NOT_IN_TABLE = "not-in-table"
+    NOT_LOCAL = "not-local"
+    NEIGHBOR_DOWN = "neighbor-down"
+    NO_CARRIER = "no-carrier"
+    EXABGP_HUNG = "exabgp-hung"
+    WRONG_LOCAL_AS = "wrong-local-as"
+    CONFIG_REFUSED = "config-refused"
+
+
+class Advice(NamedTuple):
+    """What a problem is, and what to do about it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a node; the documented JSON of `problems`."""
+
+    reason: str
+    """A `Reason` or a `Fault`."""
+    what: str
+    do: str
+    node: str
+    service: str | None = None
+    """Null: all services."""
+    vip: str | None = None
+    """The VIP, the first one of several; null: not about a VIP."""
+    neighbor: str | None = None
+
+
+ADVICE: Mapping[str, Advice] = {
+    Reason.CONFLICT: Advice(
+        "another live node is registered for a VIP of this node",
+        "give each node its own auth_ip and node name, and stop the agent that should not run",
+    ),
+    Reason.CHECK_DOWN: Advice(
+        "the check has failed",
+        "repair the service, or run the check manually as ExaBGP's user to see why it fails",
+    ),
+    Reason.NO_ADDRESS: Advice(
+        "a VIP cannot be added to the loopback interface, so it is not announced",
+        "let ExaBGP's user add addresses (CAP_NET_ADMIN), or add it: ip address add VIP dev lo",
+    ),
+    Reason.NO_BGP: Advice(
+        "too few BGP neighbours are established",
+        "see ExaBGP's log; check the neighbours' addresses, peer-as and local-as, the password and the link",
+    ),
+    Reason.BGP_UNKNOWN: Advice(
+        "ExaBGP has not reported its BGP neighbours",
+        "check ExaBGP's version, and that the api block of each neighbour in exabgp.conf names this process",
+    ),
+    Reason.NO_FAMILY: Advice(
+        "no established neighbour has negotiated the address family of a VIP, so it is not announced",
+        "add the family (ipv4 unicast, ipv6 unicast) to the neighbour in exabgp.conf and on the switch",
+    ),
+    Reason.REFUSED: Advice(
+        "ExaBGP refuses the route of a VIP",
+        "see the command and its error in the agent's log; check next_hop and the attributes of the service",
+    ),
+    Reason.STORE_LOST: Advice(
+        "the session with the store is lost",
+        "check the store's servers and the network to them: vipagent backends --check",
+    ),
+    Reason.STORE_UNKNOWN: Advice(
+        "the store has not been reached since the start",
+        "check hosts, credentials and the store's servers: vipagent backends --check",
+    ),
+    Fault.NOT_IN_TABLE: Advice(
+        "ExaBGP has accepted the route of a VIP, but announces it to no neighbour",
+        "compare `exabgp cli show adj-rib out extensive` with the families and addresses in exabgp.conf",
+    ),
+    Fault.NOT_LOCAL: Advice(
+        "a VIP is announced, but is an address of no interface of this node",
+        "add it (ip address add VIP dev lo), or enable ip_setup; otherwise its packets are lost",
+    ),
+    Fault.NEIGHBOR_DOWN: Advice(
+        "a BGP neighbour is not established",
+        "see ExaBGP's log and the switch; check address, peer-as, local-as, password and the link",
+    ),
+    Fault.NO_CARRIER: Advice(
+        "the interface towards a BGP neighbour is down or has no carrier",
+        "check the cable, the port of the switch, and `ip link`",
+    ),
+    Fault.EXABGP_HUNG: Advice(
+        "ExaBGP does not answer",
+        "see ExaBGP's log and its CPU use, and restart it if it stays hung",
+    ),
+    Fault.WRONG_LOCAL_AS: Advice(
+        "local_as differs from the AS number that ExaBGP uses",
+        "set local_as of the service to the local-as in exabgp.conf",
+    ),
+    Fault.CONFIG_REFUSED: Advice(
+        "the last reload failed, so the agent keeps an old configuration",
+        "run vipagent check-config FILE, correct all errors, and reload",
+    ),
+}
+"""By reason: each reason that is a fault, and each `Fault`."""
+
+OF_SERVICE = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
+"""Reasons that are not about single VIPs."""
+EXPLAINED = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.CONFLICT, Reason.NO_ADDRESS}
+"""Reasons that the details of the node explain."""
+FAULT_BY_SESSION = {
+    SessionState.ESTABLISHED: None,
+    SessionState.UNKNOWN: None,
+    SessionState.NO_CARRIER: Fault.NO_CARRIER,
+    SessionState.HUNG: Fault.EXABGP_HUNG,
+}
+"""Problem of a neighbour in this state; all other states are `Fault.NEIGHBOR_DOWN`."""
+
+
+def problem(
+    reason: str,
+    node: str,
+    service: str | None = None,
+    *,
+    vip: str | None = None,
+    neighbor: str | None = None,
+    detail: str = "",
+) -> Problem:
+    """Return a problem with the advice about it."""
+    what, do = ADVICE[reason]
+    return Problem(str(reason), f"{what}: {detail}" if detail else what, do, node, service, vip, neighbor)
+
+
+def node_problems(service: str, node: str, state: NodeState) -> Iterator[Problem]:
+    """Yield the problems of a node, as far as its record shows them."""
+    yield from service_problems(service, node, state)
+    yield from neighbor_problems(node, state.peers)
+
+
+def service_problems(service: str, node: str, state: NodeState) -> Iterator[Problem]:
+    """Yield the problems of a service on a node: one per reason, however many VIPs it applies to."""
+    found: dict[str, list[str]] = {}
+    for vip, seen in state.vips.items():
+        for reason in faults(seen):
+            found.setdefault(reason, []).append(vip)
+    for reason in ADVICE:
+        if vips := found.get(reason):
+            about = () if reason in OF_SERVICE else vips
+            explanation = state.detail if reason in EXPLAINED else ""
+            detail = ": ".join(filter(None, [_first_of(about), explanation]))
+            yield problem(reason, node, service, vip=next(iter(about), None), detail=detail)
+    if state.local_as is not None:
+        used = sorted({peer.local_as for peer in state.peers if peer.local_as is not None} - {state.local_as})
+        detail = f"{state.local_as}, not {', '.join(map(str, used))}"
+        yield problem(Fault.WRONG_LOCAL_AS, node, service, detail=detail)
+
+
+def faults(seen: VipState) -> Iterator[str]:
+    """Yield the faults of one VIP."""
+    if SEVERITY_BY_REASON.get(seen.reason) is Severity.FAULT:  # type: ignore[call-overload]
+        yield seen.reason
+    if seen.asked is not None and seen.accepted:
+        yield Fault.NOT_IN_TABLE
+    if seen.not_local and (seen.rank is not None or seen.asked is not None):
+        yield Fault.NOT_LOCAL
+
+
+def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[Problem]:
+    """Yield the problems of a node's neighbours: one per neighbour, but a hung ExaBGP only once."""
+    hung = False
+    for neighbor in neighbors:
+        fault = FAULT_BY_SESSION.get(neighbor.state, Fault.NEIGHBOR_DOWN)  # type: ignore[call-overload]
+        if fault is Fault.EXABGP_HUNG:
+            if not hung:
+                yield problem(fault, node)
+            hung = True
+        elif fault is not None:
+            yield problem(fault, node, neighbor=neighbor.address, detail=_describe(neighbor))
+
+
+def _describe(neighbor: Neighbor) -> str:
+    asn = f" (AS {neighbor.peer_as})" if neighbor.peer_as is not None else ""
+    interface = f" by {neighbor.interface}" if neighbor.interface else ""
+    return f"{neighbor.address}{asn}{interface}"
+
+
+def _first_of(vips: Iterable[str]) -> str:
+    """Return the first VIP, and how many more there are."""
+    first, *others = [*vips] or [""]
+    return f"{first} and {len(others)} more" if others else first

@@ -1,0 +1,30 @@
+"""Problems that an agent knows, for `/healthz`, the metrics and the status page."""
+
+from collections.abc import Iterator
+
+from vipagent.telemetry.problems import Fault, Problem, neighbor_problems, problem, service_problems
+from vipagent.telemetry.view import AgentView
+from vipagent.types import Reason, StoreState
+
+
+def own_problems(view: AgentView) -> tuple[Problem, ...]:
+    """Return the problems of this node; they do not depend on the store."""
+    return tuple(dict.fromkeys(_own(view)))
+
+
+def all_problems(view: AgentView) -> tuple[Problem, ...]:
+    """Return the problems of this node, then those that the other nodes have published."""
+    published = (found for service in view.services for found in service.status.problems)
+    return tuple(dict.fromkeys([*_own(view), *(found for found in published if found.node != view.node)]))
+
+
+def _own(view: AgentView) -> Iterator[Problem]:
+    if view.store is not StoreState.CONNECTED:
+        reason = Reason.STORE_LOST if view.store_reached else Reason.STORE_UNKNOWN
+        yield problem(reason, view.node, detail=view.store_detail)
+    if not view.counters.last_reload_good:
+        yield problem(Fault.CONFIG_REFUSED, view.node)
+    for service in view.services:
+        if service.record is not None:
+            yield from service_problems(service.name, view.node, service.record)
+    yield from neighbor_problems(view.node, view.peers)
