@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.exabgp.lab import SWITCH, agent
 from tests.servers import bird
@@ -35,18 +36,16 @@ class Box:
     Args:
         directory: directory of its files.
         version: version of ExaBGP.
-        environment: environment of ExaBGP and its API processes.
-        command_prefix: a program with options that executes ExaBGP, for example `setpriv`.
         asn: its AS number.
+        settings: other settings of ExaBGP.
     """
 
     def __init__(
         self,
         directory: Path,
         version: str,
-        environment: Mapping[str, str] | None = None,
-        command_prefix: Sequence[str] = (),
         asn: int = bird.ASN + 1,
+        **settings: Any,
     ) -> None:
         self.version = version
         self.file = directory / "agent.yaml"
@@ -58,7 +57,7 @@ class Box:
         self.switch = Bird(directory / "switch", SWITCH, [peer])
         switch_address = (self.switch.address, self.switch.port)
         self.exabgp = ExaBGP(
-            Settings(version, environment=environment or {}, command_prefix=command_prefix),
+            Settings(version, **settings),
             directory / peer.name,
             peer,
             switch_address,
@@ -121,12 +120,10 @@ class Box:
 
 
 @contextmanager
-def boxes(
-    directory: Path, environment: Mapping[str, str] | None = None, asn: int = bird.ASN + 1
-) -> Iterator[list[Box]]:
+def boxes(directory: Path, asn: int = bird.ASN + 1, **settings: Any) -> Iterator[list[Box]]:
     """Create a load balancer with each ExaBGP version; stop them at the end."""
     with ExitStack() as stack:
-        created = [Box(directory / version, version, environment, asn=asn) for version in VERSIONS]
+        created = [Box(directory / version, version, asn, **settings) for version in VERSIONS]
         for box in created:
             stack.callback(box.stop)
         yield created

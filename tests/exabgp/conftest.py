@@ -1,10 +1,13 @@
 """Labs: one per ExaBGP version and module, on one ZooKeeper."""
 
+import ctypes
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.exabgp.lab import Lab, Site
+from tests.exabgp.network import ip
 from tests.exabgp.registry import Registry
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
@@ -17,6 +20,11 @@ SESSION_TIMEOUT = 10
 """ZooKeeper session timeout in seconds, longer than the restart of an agent."""
 
 
+CLONE_NEWNET = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group the tests of a module, which share a lab; those of test_migration have separate labs."""
     modules = {item: item.path.stem for item in items}
@@ -27,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
     for item, module in modules.items():
         item.add_marker(pytest.mark.xdist_group(item.name if module == "test_migration" else module))
+
+
+@pytest.fixture
+def network() -> Iterator[None]:
+    """Create an empty network namespace for this thread and its child processes."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    assert _libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+    try:
+        ip("link", "set", "lo", "up")
+        yield
+    finally:
+        assert _libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        os.close(before)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 Runs in a separate network namespace.
 """
 
-import ctypes
 import json
 import os
 import re
@@ -21,6 +20,8 @@ import pytest
 from tests.exabgp.box import OTHERS_ROUTE, Box
 from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
+from tests.exabgp.misconfigurations import without
+from tests.exabgp.network import ip, loopback_addresses
 from tests.servers.exabgp import VERSIONS
 from tests.servers.process import Process, wait_for
 from tests.servers.realtime import REALTIME_INHERITED, family, realtime_priority
@@ -28,9 +29,7 @@ from tests.servers.zookeeper import ZooKeeper
 from vipagent.testing.slowness import allowed
 
 OWN, PRESENT, POOL_ONLY, NEW = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
-CAPABILITY_SETS = ("bounding-set", "inh-caps")
 IPV6 = "2001:db8::1"
-CLONE_NEWNET = 0x40000000
 MONITOR_LINE = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
 SHUTDOWN_TIMEOUT = 2.0
 """Maximum shutdown time in seconds (E3)."""
@@ -53,34 +52,6 @@ main()
 
 Changes = list[tuple[bool, float]]
 """Whether an item was added, and the time in seconds, for each change."""
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-@pytest.fixture
-def network() -> Iterator[None]:
-    """Create an empty network namespace for this thread and its child processes."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-    try:
-        ip("link", "set", "lo", "up")
-        yield
-    finally:
-        assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        os.close(before)
-
-
-def ip(*arguments: str) -> str:
-    """Run `ip`, and return its output."""
-    return subprocess.run(
-        ["ip", *arguments], capture_output=True, text=True, check=True, timeout=allowed(10)
-    ).stdout
-
-
-def loopback_addresses() -> set[str]:
-    """Return the global addresses of the loopback interface."""
-    [interface] = json.loads(ip("-j", "address", "show", "dev", "lo"))
-    return {address["local"] for address in interface["addr_info"] if address["scope"] == "global"}
 
 
 class Addresses:
@@ -204,7 +175,7 @@ def test_a_vip_is_not_announced_before_its_address_exists(tmp_path: Path, versio
     box = Box(
         tmp_path / "box",
         version,
-        command_prefix=["setpriv", *(f"--{set_}=-net_admin" for set_ in CAPABILITY_SETS)],
+        command_prefix=without("net_admin"),
     )
     checked = {"rise": 1, "command": "true", "interval": 0.3, "settle": 60, "ip_setup": True}
     services = {"apex": {"auth_ip": OWN, **checked}, "web": {"auth_ip": PRESENT, **checked}}

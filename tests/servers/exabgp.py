@@ -58,6 +58,7 @@ class Settings:
     """Whether it reports changes of neighbours (`neighbor-changes`)."""
     peer_as: int = bird.ASN
     """Configured AS number of the switch."""
+    families: Sequence[str] = ("ipv4 unicast", "ipv6 unicast")
 
 
 def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
@@ -180,6 +181,7 @@ def _configuration(
         for name in processes
     )
     address, port = switch
+    families = "".join(f"    {family};\n" for family in settings.families)
     events = "    neighbor-changes;\n" if settings.events else ""
     return (
         f"{blocks}neighbor {address} {{\n"
@@ -189,7 +191,7 @@ def _configuration(
         f"  peer-as {settings.peer_as};\n"
         f"  connect {port};\n"
         f"  hold-time {settings.hold};\n"
-        f"  family {{\n    ipv4 unicast;\n    ipv6 unicast;\n  }}\n"
+        f"  family {{\n{families}  }}\n"
         f"  capability {{\n    add-path send;\n  }}\n"
         f"  api {{\n    processes [ {' '.join(processes)} ];\n{events}  }}\n"
         f"}}\n"
