@@ -4,7 +4,9 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from vipagent.exabgp.details import SHOW_DETAILS
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.exabgp.table import SHOW_TABLE
 
 PEER = "192.0.2.1"
 COMMAND = re.compile(
@@ -55,8 +57,13 @@ class ExaBGP:
         output: list[str] = []
         flush = _Flush(self.table)
         for line in lines:
-            if line == SHOW_NEIGHBORS:
-                output += self._summary()
+            if line in (SHOW_NEIGHBORS, SHOW_DETAILS, SHOW_TABLE):
+                answers = {
+                    SHOW_NEIGHBORS: self._summary,
+                    SHOW_DETAILS: self._details,
+                    SHOW_TABLE: self._table,
+                }
+                output += answers[line]()
                 reply = "done"
             else:
                 reply = self._execute(line, flush)
@@ -102,6 +109,23 @@ class ExaBGP:
                 self.wire[prefix] = attributes.removesuffix(FORCE_RESEND)
             elif now >= self.up_at + FIRST_FLUSH:
                 self.wire.pop(prefix, None)
+
+    def _details(self) -> list[str]:
+        up = self.established
+        return [
+            f"Neighbor {PEER}",
+            f"   state   {'ESTABLISHED' if up else 'IDLE'}",
+            f"   AS   65001   {65000 if up else 'n/a'}",
+            f"   hold-time   9   {9 if up else 'n/a'}",
+            f"   ipv4 unicast:   enabled   {'enabled' if up else 'n/a'}   disabled",
+            f"   total:   4   {4 if up else 0}",
+        ]
+
+    def _table(self) -> list[str]:
+        return [
+            f"neighbor {PEER} local-ip 192.0.2.2 ipv4 unicast {prefix} {attributes}"
+            for prefix, attributes in self.table.items()
+        ]
 
     def _summary(self) -> list[str]:
         state = "0:00:03 established" if self.established else "down idle"

@@ -71,6 +71,8 @@ class TableRead:
 
     vips: frozenset[str]
     """VIPs of the pool that ExaBGP announces, whoever requested it."""
+    unsure: frozenset[str] = frozenset()
+    """VIPs with a command since the table was requested, which it may not contain yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ class ServiceSettings(HealthOptions, CoreOptions):
         return tuple(vip for vips in self.owners for vip in vips)
 
     @cached_property
+    def pool_set(self) -> frozenset[str]:
+        """All VIPs of the service as a set."""
+        return frozenset(self.pool)
+
+    @cached_property
     def preferences(self) -> Preferences:
         """The order of preference for each VIP."""
         return Preferences(self.owners, self.owned)

@@ -1,4 +1,4 @@
-"""Conversation with ExaBGP: commands, replies, and the state of its neighbours (E1-E5)."""
+"""Conversation with ExaBGP: commands, replies, the state of its neighbours, and its table (E1-E5, N1-N3)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,13 @@ from vipagent.core.state import earliest
 from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
 from vipagent.exabgp.commands import CommandQueue, CommandResult
+from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
+from vipagent.exabgp.polling import POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
+from vipagent.exabgp.questions import Questions
+from vipagent.exabgp.table import SHOW_TABLE, TableRoute
+
+MAX_TABLE = 100_000
+"""Maximum number of routes that are kept of an answer; a larger table counts as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +22,16 @@ class ExaBGPStopping:
     """ExaBGP has announced that it is shutting down."""
 
 
-ConversationEvent = CommandResult | GateChange | ExaBGPStopping
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """ExaBGP's table of announced routes (E2)."""
+
+    routes: tuple[TableRoute, ...]
+    unsure: frozenset[str]
+    """VIPs with a command since the query, so that the table may not contain its effect."""
+
+
+ConversationEvent = CommandResult | GateChange | TableAnswer | ExaBGPStopping
 
 
 class Conversation:
@@ -29,6 +45,10 @@ class Conversation:
         self.ended = False
         """Whether ExaBGP has closed its pipe."""
         self._shutdown = False
+        self._questions = Questions()
+        self._details = DetailsReader()
+        self._table: list[TableRoute] = []
+        """The routes of the answer that is being received."""
 
     @property
     def is_stopping(self) -> bool:
@@ -46,19 +66,33 @@ class Conversation:
         if change := self.gate.on_message(message, now):
             yield self._on_gate_change(change, now)
         if self.gate.hung:  # it does send something, so ask again soon
-            self.commands.poll_soon(now)
+            self.commands.poller.poll_soon(now)
         match message:
             case messages.Reply(error):
-                outcome = self.commands.reply_received(error, now)
-                if outcome:
-                    yield outcome
-            case messages.SummaryHeader():
-                self.commands.answer_started(now)
+                if result := self.commands.reply_received(error, now):
+                    yield from self._on_result(result, now)
             case messages.Shutdown():
                 self._shutdown = True
                 yield ExaBGPStopping()
             case messages.NeighborState() | None:
                 pass
+            case _:
+                self._on_answer_line(message, now)
+
+    def _on_answer_line(
+        self, message: messages.SummaryHeader | DetailsStart | DetailsValue | TableRoute, now: float
+    ) -> None:
+        match message:
+            case messages.SummaryHeader():
+                self._details, self._table = DetailsReader(), []
+                self.commands.poller.answer_started(now)
+            case DetailsStart() | DetailsValue():
+                self._details.add(message)
+                self.commands.poller.line_received(now)
+            case TableRoute():
+                if len(self._table) <= MAX_TABLE:
+                    self._table.append(message)
+                self.commands.poller.line_received(now)
             case _:
                 assert_never(message)
 
@@ -74,7 +108,8 @@ class Conversation:
         """
         if change := self.gate.check_timeout(now):
             yield self._on_gate_change(change, now)
-        yield from self.commands.handle_timeouts(now)
+        for result in self.commands.handle_timeouts(now):
+            yield from self._on_result(result, now)
 
     def lines(self, now: float, *, final: bool) -> list[str]:
         """Return the lines to write now, and count them as written.
@@ -85,9 +120,16 @@ class Conversation:
         """
         if self.ended or (self.congested and not final):
             return []
+        if self.gate.needs_details:
+            self._questions.neighbors_changed(now)
+        for query in self._questions.due(now):
+            self.commands.poller.attach(query)
         lines = self.commands.final_withdrawals(now) if final else self.commands.next_lines(now)
         if messages.SHOW_NEIGHBORS in lines:
             self.gate.on_query_sent(now)
+            for query in (SHOW_DETAILS, SHOW_TABLE):
+                if query in lines:
+                    self._questions.sent(query, now)
         return lines
 
     def unanswered_withdrawals(self) -> list[str]:
@@ -98,9 +140,30 @@ class Conversation:
         """Return when to call `check_timeouts` and `lines` again."""
         return earliest(self.commands.deadline(), self.gate.deadline())
 
+    def _on_result(self, result: CommandResult | QueryAnswered, now: float) -> Iterator[ConversationEvent]:
+        if isinstance(result, CommandResult):
+            self._questions.route_changed(now)
+            yield result
+            return
+        self._questions.answered(result.query, now)
+        if result.error:
+            return
+        if result.query == SHOW_DETAILS:
+            change = self.gate.details_read(self._details.finish(), now)
+            hold = self.gate.hold_time
+            self.commands.poller.poll_interval = min(POLL_INTERVAL, (hold or 60.0) / POLLS_PER_HOLD_TIME)
+            if change:
+                yield self._on_gate_change(change, now)
+        elif len(self._table) <= MAX_TABLE:
+            routes, self._table = tuple(self._table), []
+            yield TableAnswer(routes, self.commands.changed_since_table())
+
     def _on_gate_change(self, change: GateChange, now: float) -> GateChange:
         if change.came_up:  # its table may differ from what was acknowledged (A6)
             self.commands.neighbor_up(now)
-        if change.counted and self.gate.hung:  # the query may have been lost
-            self.commands.poll_soon(now)
+        if change.neighbors and self.gate.hung:  # the query may have been lost
+            self.commands.poller.poll_soon(now)
+        elif change.came_up:
+            self._questions.neighbors_changed(now)
+            self.commands.poller.poll_now()
         return change

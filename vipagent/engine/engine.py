@@ -13,7 +13,7 @@ from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
-from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping
+from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping, TableAnswer
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
@@ -193,19 +193,29 @@ class Engine:
             case CommandResult():
                 self._on_outcome(event)
             case GateChange():
-                self._reports.append(event.logs)
+                self._on_gate_change(event)
+            case TableAnswer():
                 for service in self.services.values():
-                    if event.counted:
-                        change = events.NeighborsChanged(self._exabgp.gate.established)
-                        self._scheduler.collect(service, change)
-                    if event.asns and self._services.update_loops(service):
-                        self._scheduler.reannounce([service])
-                    service.republish()
+                    pool = service.config.core.pool_set
+                    vips = frozenset(route.vip for route in event.routes) & pool
+                    self._scheduler.collect(service, events.TableRead(vips, event.unsure & pool))
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()
             case _:
                 assert_never(event)
+
+    def _on_gate_change(self, change: GateChange) -> None:
+        gate = self._exabgp.gate
+        self._reports.append(change.logs)
+        if change.peers:
+            self._reports.append([effects.FollowNeighbors(gate.peers)])
+        for service in self.services.values():
+            if change.neighbors:
+                self._scheduler.collect(service, gate.event(service.config.routes.neighbor))
+            if change.asns and self._services.update_loops(service):
+                self._scheduler.reannounce([service])
+            service.republish()
 
     def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
@@ -280,7 +290,4 @@ class Engine:
 
     def _known(self) -> list[events.Event]:
         """Return the events that describe to a new service what is known already."""
-        known: list[events.Event] = [events.StoreChanged(self._views.store.state)]
-        if self._exabgp.gate.established is not None:
-            known.append(events.NeighborsChanged(self._exabgp.gate.established))
-        return [*known, *self._addresses.values()]
+        return [events.StoreChanged(self._views.store.state), *self._addresses.values()]

@@ -37,8 +37,8 @@ class NeighborLog:
         self._summary_at: dict[str, float] = {}
         """When to sum up each flapping neighbour; the earliest first: all windows have the same length."""
 
-    def changed(self, neighbor: str, now: float, *, established: bool) -> Log | None:
-        """Count a change; return its log entry, or None if a summary will include it."""
+    def changed(self, neighbor: str, now: float, *, established: bool, **fields: object) -> Log | None:
+        """Count a change; return its log entry, with more fields, or None if a summary will include it."""
         changes = self._neighbors.pop(neighbor, None) or _Changes(established)
         self._neighbors[neighbor] = changes
         changes.established = established
@@ -49,7 +49,7 @@ class NeighborLog:
         changes.times = [at for at in changes.times if now - at < WINDOW]
         if len(changes.times) < MAX_CHANGES:
             changes.times.append(now)
-            return Log.info("bgp", neighbor=neighbor, established=established)
+            return Log.info("bgp", neighbor=neighbor, established=established, **fields)
         self._summary_at[neighbor] = now + WINDOW
         entry = _flapping(neighbor, changes, len(changes.times) + 1)
         changes.times.clear()

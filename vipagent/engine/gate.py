@@ -1,51 +1,59 @@
-"""BGP gate: tracks the number of established neighbours and whether ExaBGP answers (E5, N1, N2)."""
+"""BGP gate: what is known of ExaBGP's neighbours, and whether ExaBGP answers (E5, N1-N3, N10)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from vipagent.core.events import NeighborsChanged
 from vipagent.core.state import earliest
 from vipagent.engine.effects import Log
 from vipagent.engine.flaps import NeighborLog
+from vipagent.exabgp.details import UNICAST, NeighborDetails
+from vipagent.exabgp.links import Links
 from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
-from vipagent.types import Neighbor
+from vipagent.types import Neighbor, SessionState
 
 
 @dataclass(frozen=True, slots=True)
 class GateChange:
-    """Change caused by a line of ExaBGP's output or by a timeout."""
+    """Change caused by a line of ExaBGP's output, by the network or by a timeout."""
 
     came_up: bool = False
     """Whether a BGP session came up."""
-    counted: bool = False
-    """Whether the number of established neighbours has changed."""
+    neighbors: bool = False
+    """Whether the established neighbours, or what they have negotiated, have changed."""
     asns: bool = False
-    """Whether the AS number of a neighbour was learnt or has changed."""
+    """Whether an AS number of a neighbour was learnt or has changed."""
+    peers: bool = False
+    """Whether a neighbour was learnt, or ExaBGP does not have it any more."""
     logs: tuple[Log, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    hung: bool
+    established: frozenset[str] | None
+    unseen: bool
+    details: Mapping[str, NeighborDetails]
+    asns: Mapping[str, int]
 
 
 class Gate:
     """Tracks ExaBGP's neighbours."""
 
     def __init__(self) -> None:
+        self.details: Mapping[str, NeighborDetails] = {}
+        """ExaBGP's description of each neighbour, as of its last answer."""
+        self.peers: frozenset[str] = frozenset()
+        """All known neighbours."""
         self._neighbors = Neighbors()
+        self._links = Links()
         self._log = NeighborLog()
-        self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
-        """State before the next line."""
+        self._unseen = False
         self._warn_at: float | None = None
         """When to warn that the neighbours are unknown; None before the first query and after the check."""
         self._queried = False
-
-    @property
-    def established(self) -> int | None:
-        """Number of established neighbours; None if unknown."""
-        return self._neighbors.established
-
-    @property
-    def neighbors(self) -> tuple[Neighbor, ...]:
-        """The neighbours and what is known of them; empty if ExaBGP has not reported any."""
-        return ()
 
     @property
     def hung(self) -> bool:
@@ -57,6 +65,42 @@ class Gate:
         """AS number of each neighbour that is, or was, established."""
         return self._neighbors.asns
 
+    @property
+    def neighbors(self) -> tuple[Neighbor, ...]:
+        """The neighbours and what is known of them; empty if ExaBGP has not reported any."""
+        return tuple(self._neighbor(peer) for peer in sorted(self.peers))
+
+    @property
+    def established(self) -> int | None:
+        """Number of established neighbours; None if unknown."""
+        established = self._established
+        return None if established is None else len(established)
+
+    @property
+    def hold_time(self) -> float | None:
+        """The shortest negotiated hold time in seconds; None if unknown, or if no session expires."""
+        holds = (self.details[peer].hold_time for peer in self._neighbors.established & self.details.keys())
+        return min((hold for hold in holds if hold), default=None)
+
+    @property
+    def needs_details(self) -> bool:
+        """Whether ExaBGP should describe its neighbours soon."""
+        described = {peer for peer, details in self.details.items() if details.established}
+        return not self._neighbors.established <= described or self._links.needs_details
+
+    def event(self, selected: Iterable[str]) -> NeighborsChanged:
+        """Return what a service needs to know of its neighbours.
+
+        Args:
+            selected: the neighbours that receive its routes; empty: all.
+        """
+        established = self._established
+        if established is None:
+            return NeighborsChanged(None, unseen=self._unseen)
+        only = frozenset(selected)
+        counted = established & only if only else established
+        return NeighborsChanged(len(counted), self._families(counted))
+
     def on_query_sent(self, now: float) -> None:
         """Record that a query was written to ExaBGP."""
         if not self._queried:
@@ -65,44 +109,97 @@ class Gate:
 
     def on_message(self, message: Message, now: float) -> GateChange | None:
         """Process one line of ExaBGP's output; return the change, if any."""
-        return self._change(self._neighbors.message_received(message, now), now)
+        before = self._snapshot()
+        states = self._neighbors.message_received(message, now)
+        for state in states:
+            self._links.session_reported(state.peer)
+        return self._change(before, states, now)
+
+    def details_read(self, details: Mapping[str, NeighborDetails], now: float) -> GateChange | None:
+        """Process ExaBGP's description of its neighbours; return the change, if any."""
+
+        def update() -> None:
+            self.details = details
+            self._links.details_read(details)
+            self._links.forget(self._links.excluded - details.keys())
+            self._neighbors.hold_time = self.hold_time
+
+        return self._changed_by(update, now)
 
     def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
         """Update the neighbours whose interface is down or has no carrier (N3); return the change, if any."""
-        return self._change(self._neighbors.links_changed(down, now), now)
+        return self._changed_by(lambda: self._links.changed(down), now)
 
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
-        changed = self._change(self._neighbors.handle_timeouts(now), now)
-        if summaries := tuple(self._log.due(now)):
-            changed = changed or GateChange()
-            changed = replace(changed, logs=(*changed.logs, *summaries))
-        if self._warn_at is None or now < self._warn_at:
+        before = self._snapshot()
+        states = self._neighbors.handle_timeouts(now)
+        due = self._warn_at is not None and now >= self._warn_at
+        if due:
+            self._warn_at, self._unseen = None, self._established is None
+        changed = self._change(before, states, now)
+        logs = (*self._log.due(now), *(self._unseen_logs() if due else ()))
+        if not logs:
             return changed
-        self._warn_at = None
-        if self.established is not None:
-            return changed
-        warning = Log.warning(
-            "BGP unknown: ExaBGP neither answers `show neighbor summary` nor reports its neighbours, "
-            "the BGP gate stays open; check its version and the api block of exabgp.conf"
-        )
         changed = changed or GateChange()
-        return replace(changed, logs=(*changed.logs, warning))
+        return replace(changed, logs=(*changed.logs, *logs))
+
+    def _unseen_logs(self) -> Iterator[Log]:
+        if self._unseen:
+            yield Log.warning(
+                "BGP unknown: ExaBGP neither answers `show neighbor summary` nor reports its neighbours, "
+                "the BGP gate stays open; check its version and the api block of exabgp.conf"
+            )
 
     def deadline(self) -> float | None:
         """Return when to call `check_timeout`."""
         return earliest(self._neighbors.deadline(), self._warn_at, self._log.deadline())
 
-    def _change(self, states: list[NeighborState], now: float) -> GateChange | None:
-        hung, established, asns = before = self._before
-        self._before = self._neighbors.hung, self._neighbors.established, self._neighbors.asns
-        if not states and self._before == before:
+    @property
+    def _established(self) -> frozenset[str] | None:
+        """The neighbours that count as up; None if unknown."""
+        if not self.hung and not self._neighbors.known:
             return None
+        established, excluded = self._neighbors.established, self._links.excluded
+        return established - excluded if excluded else established
+
+    def _families(self, peers: Iterable[str]) -> frozenset[int] | None:
+        """Return the IP versions that these neighbours have negotiated; None if unknown or without any."""
+        families: set[str] = set()
+        known = False
+        for peer in peers:
+            negotiated = self.details[peer].families if peer in self.details else None
+            if negotiated is None:
+                return None
+            families |= negotiated
+            known = True
+        return frozenset(UNICAST[name] for name in families & UNICAST.keys()) if known else None
+
+    def _snapshot(self) -> _Snapshot:
+        return _Snapshot(self.hung, self._established, self._unseen, self.details, self._neighbors.asns)
+
+    def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
+        """Update what is known; neighbours that come to count or cease to count are logged."""
+        before = self._snapshot()
+        update()
+        states: list[NeighborState] = []
+        if before.established is not None and self._established is not None:
+            for peer in sorted(before.established ^ self._established):
+                states.append(NeighborState(peer, established=peer in self._established))
+        return self._change(before, states, now)
+
+    def _change(self, before: _Snapshot, states: list[NeighborState], now: float) -> GateChange | None:
+        after = self._snapshot()
+        if not states and before == after:
+            return None
+        peers, self.peers = self.peers, self._neighbors.established | self.details.keys()
         return GateChange(
             came_up=any(state.established for state in states),
-            counted=self.established != established,
-            asns=self.asns is not asns,
-            logs=(*self._hung_logs(hung), *self._state_logs(states, now)),
+            neighbors=(before.established, before.unseen, before.details)
+            != (after.established, after.unseen, after.details),
+            asns=before.asns is not after.asns,
+            peers=peers != self.peers,
+            logs=(*self._hung_logs(before.hung), *self._state_logs(states, now)),
         )
 
     def _hung_logs(self, hung: bool) -> tuple[Log, ...]:
@@ -112,7 +209,30 @@ class Gate:
             return (Log.warning("ExaBGP answers again", established=self.established),)
         return ()
 
-    def _state_logs(self, states: list[NeighborState], now: float) -> Iterator[Log]:
+    def _state_logs(self, states: Iterable[NeighborState], now: float) -> Iterator[Log]:
         for state in states:
-            if entry := self._log.changed(state.peer, now, established=state.established):
+            interface = None if state.established else self._links.down.get(state.peer)
+            why = {"interface": interface, "cause": "no carrier"} if interface else {}
+            if entry := self._log.changed(state.peer, now, established=state.established, **why):
                 yield entry
+
+    def _neighbor(self, peer: str) -> Neighbor:
+        found = self.details.get(peer, NeighborDetails(peer))
+        return Neighbor(
+            peer,
+            self._session_state(peer),
+            found.local_as,
+            found.peer_as,
+            tuple(sorted(found.families or ())),
+            found.hold_time,
+            self._links.down.get(peer, ""),
+        )
+
+    def _session_state(self, peer: str) -> SessionState:
+        if self.hung:
+            return SessionState.HUNG
+        if peer in self._links.excluded:
+            return SessionState.NO_CARRIER
+        if not self._neighbors.known:
+            return SessionState.UNKNOWN
+        return SessionState.ESTABLISHED if peer in self._neighbors.established else SessionState.DOWN

@@ -50,7 +50,9 @@ class Services:
         self.by_name[config.name] = service
         self.by_vip.update(dict.fromkeys(config.core.pool, service))
         self.update_loops(service)
-        for event in known:
+        gate = self._context.gate
+        neighbors = [] if gate.established is None else [gate.event(config.routes.neighbor)]
+        for event in (*known, *neighbors):
             self._scheduler.enqueue([service], event)
 
     def reconfigure(

@@ -20,11 +20,12 @@ commands in order, so a query may be sent while commands are in flight: the repl
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field, replace
 
 from vipagent.core.state import earliest
-from vipagent.exabgp.messages import SHOW_NEIGHBORS
-from vipagent.exabgp.polling import NO_ACK_DELAY, POLL_INTERVAL, NeighborPoller
+from vipagent.exabgp.polling import NO_ACK_DELAY, POLL_INTERVAL, NeighborPoller, QueryAnswered
+from vipagent.exabgp.table import SHOW_TABLE
 
 MAX_IN_FLIGHT = 32
 """Maximum number of commands in flight, so that they always fit into ExaBGP's pipe (64 KiB)."""
@@ -32,6 +33,8 @@ REPLY_TIMEOUT = 5.0
 """Timeout of a reply in seconds. 4.2 never replies to some invalid routes, so this is a failure."""
 SINGLE_REPLY_TIMEOUT = 1.0
 """Timeout in seconds if no other command is in flight: all others wait for it; tens of ms are usual."""
+SILENCE_TIMEOUT = 1.0
+"""Seconds without an answer to a sync query after which changes are sent all the same."""
 WITHDRAW_REPEAT_DELAY = 1.0
 """Delay in seconds between the acknowledgement of a withdrawal and its repetition."""
 RESEND_DELAY_AFTER_UP = 1.0
@@ -66,6 +69,8 @@ class _Prefix:
 
     line: str
     withdrawn: bool
+    written: str = ""
+    """The last line written, without the suffix."""
     suffix: str = ""
     """Appended to the command: `FORCE_RESEND` in every second resend."""
     in_flight: bool = False
@@ -102,6 +107,9 @@ class CommandQueue:
     _ready: dict[str, None] = field(default_factory=dict)
     _scheduled: dict[str, float] = field(default_factory=dict)
     _in_flight: deque[_SentCommand] = field(default_factory=deque)
+    _unmatched_sent: bool = False
+    """Whether commands were written since the sync query, whose replies cannot be matched."""
+    _since_table: set[str] = field(default_factory=set)
     _resend_at: float | None = None
     _closing: bool = False
     """Whether the agent exits: a command waits only for the command in flight of the same prefix."""
@@ -121,15 +129,12 @@ class CommandQueue:
         """Schedule a resend: the neighbour's routes may differ from the acknowledged ones."""
         self._resend_at = now + RESEND_DELAY_AFTER_UP
 
-    def poll_soon(self, now: float) -> None:
-        """Schedule a poll within one interval: an answer may be lost."""
-        self._poller.poll_soon(now)
+    @property
+    def poller(self) -> NeighborPoller:
+        """The schedule of the queries."""
+        return self._poller
 
-    def answer_started(self, now: float) -> None:
-        """Record the first line of the answer to a query."""
-        self._poller.answer_started(now)
-
-    def reply_received(self, error: str, now: float) -> CommandResult | None:
+    def reply_received(self, error: str, now: float) -> CommandResult | QueryAnswered | None:
         """Match a reply to a query or to the oldest command in flight.
 
         Args:
@@ -137,18 +142,30 @@ class CommandQueue:
             now: the monotonic clock, in seconds.
 
         Returns:
-            The result of the command; None if the reply belongs to no command.
+            The result of the command, or the query whose answer is complete; None if it is another reply.
         """
         first, self.ever_acked, self.acks_disabled = not self.ever_acked, True, False
-        if self._poller.consume_reply(first=first) or not self._in_flight:
+        consumed = self._poller.consume_reply(error, first=first)
+        if isinstance(consumed, QueryAnswered):
+            return consumed
+        if self._unmatched_sent and not self._poller.sync_pending:  # their replies follow
+            self._unmatched_sent, self._poller.sync_due = False, True
+        if consumed or not self._in_flight:
             return None
         sent = self._in_flight.popleft()
         return replace(self._finish(sent, error, now), latency=now - sent.sent_at)
 
-    def handle_timeouts(self, now: float) -> list[CommandResult]:
-        """Process all deadlines up to `now`; return the results of commands that received no reply."""
+    def handle_timeouts(self, now: float) -> list[CommandResult | QueryAnswered]:
+        """Process all deadlines up to `now`.
+
+        Returns:
+            The results of commands that received no reply, and the queries answered without one.
+        """
         self._release_scheduled(now)
-        results: list[CommandResult] = []
+        results: list[CommandResult | QueryAnswered] = []
+        answered_at = self._poller.answers_at(acks_disabled=self.acks_disabled)
+        if answered_at is not None and now >= answered_at:
+            results += self._poller.complete_answers()
         while (at := self._reply_deadline()) is not None and now >= at:
             if self._poller.sync_pending:
                 self.acks_disabled = self._poller.sync_timed_out()
@@ -163,14 +180,22 @@ class CommandQueue:
         if self._closing:
             return self._send_all(now)
         if self._poller.sync_due:
-            self._poller.sync_sent(now)
-            return [SHOW_NEIGHBORS]
+            return self._count_query(self._poller.send_sync(now))
         if self._poller.sync_pending:
-            return []
+            at = self._unmatched_at()
+            return self._send_unmatched() if at is not None and now >= at else []
         lines = [self._send(vip, now) for vip in self._sendable()]
         if self._poller.poll_due:
-            self._poller.poll_sent(now)
-            lines.append(SHOW_NEIGHBORS)
+            lines += self._count_query(self._poller.send_poll(now))
+        return lines
+
+    def changed_since_table(self) -> frozenset[str]:
+        """Return the prefixes with a command since the last query of the table, sent or not."""
+        return frozenset(self._since_table | self._ready.keys())
+
+    def _count_query(self, lines: list[str]) -> list[str]:
+        if SHOW_TABLE in lines:
+            self._since_table.clear()
         return lines
 
     def final_withdrawals(self, now: float) -> list[str]:
@@ -201,7 +226,9 @@ class CommandQueue:
     def deadline(self) -> float | None:
         """Return when `handle_timeouts` and `next_lines` must be called next, at the latest."""
         scheduled = min(self._scheduled.values(), default=None)
-        return earliest(scheduled, self._reply_deadline(), self._resend_at, self._poller.next_poll_at)
+        answered_at = self._poller.answers_at(acks_disabled=self.acks_disabled)
+        polls = earliest(answered_at, self._poller.next_poll_at, self._unmatched_at())
+        return earliest(scheduled, self._reply_deadline(), self._resend_at, polls)
 
     def _reply_deadline(self) -> float | None:
         if self._poller.sync_pending:
@@ -224,6 +251,30 @@ class CommandQueue:
         if not prefix.in_flight:
             self._ready[vip] = None
 
+    def _unmatched_at(self) -> float | None:
+        """Return when to send changes although the sync query is not answered yet; None if there are none."""
+        at = self._poller.sync_unanswered_since
+        return at + SILENCE_TIMEOUT if at is not None and any(self._unwritten()) else None
+
+    def _unwritten(self) -> Iterator[str]:
+        """Yield the prefixes whose desired command was never written."""
+        return (vip for vip in self._ready if self._prefixes[vip].line != self._prefixes[vip].written)
+
+    def _send_unmatched(self) -> list[str]:
+        """Return the changes; their replies cannot be matched, so they are sent again after the sync query.
+
+        ExaBGP may execute what it is told although it does not answer: a failed check must withdraw (E1).
+        """
+        self._unmatched_sent = True
+        return [self._written(vip) for vip in list(self._unwritten())]
+
+    def _written(self, vip: str) -> str:
+        """Return the line of a prefix, and record it as written."""
+        prefix = self._prefixes[vip]
+        prefix.written = prefix.line
+        self._since_table.add(vip)
+        return prefix.line + prefix.suffix
+
     def _sendable(self) -> list[str]:
         """Return the prefixes to send now: confirmed ones together, unconfirmed ones one at a time."""
         if not self._ready or any(self._prefixes[sent.vip].unconfirmed for sent in self._in_flight):
@@ -241,7 +292,7 @@ class CommandQueue:
         prefix = self._prefixes[vip]
         prefix.in_flight = True
         self._in_flight.append(_SentCommand(vip, prefix.line, prefix.withdrawn, now))
-        return prefix.line + prefix.suffix
+        return self._written(vip)
 
     def _finish(self, sent: _SentCommand, error: str, now: float) -> CommandResult:
         prefix = self._prefixes[sent.vip]

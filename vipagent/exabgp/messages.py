@@ -7,6 +7,10 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+from vipagent.exabgp import table
+from vipagent.exabgp.details import DetailsStart, DetailsValue
+from vipagent.exabgp.table import TableRoute
+
 SHOW_NEIGHBORS = "show neighbor summary"
 """The only query that both 4.2 and 5 always answer: a header, one line per neighbour, then `done`."""
 
@@ -41,7 +45,7 @@ class Shutdown:
     """ExaBGP is shutting down and has already closed its BGP sessions (E3)."""
 
 
-Message = Reply | NeighborState | SummaryHeader | Shutdown | None
+Message = Reply | NeighborState | SummaryHeader | DetailsStart | DetailsValue | TableRoute | Shutdown | None
 
 
 def parse(line: str) -> Message:
@@ -95,19 +99,44 @@ def _text_line(words: list[str]) -> Message:
     Columns of the summary: peer, AS, uptime, state, sent, received. The uptime is `down`, `0:00:03` or
     `1 day, 0:00:03` (three words); the AS may be `n/a`.
     """
+    match words:
+        case ["Peer", "AS", *_]:
+            return SummaryHeader()
+        case ["shutdown", pid, parent] if (pid + parent).isdecimal():
+            return Shutdown()
     with contextlib.suppress(ValueError):
-        match words:
-            case ["Peer", "AS", *_]:
-                return SummaryHeader()
-            case ["shutdown", pid, parent] if (pid + parent).isdecimal():
-                return Shutdown()
-            case ["neighbor", peer, "up"]:
-                return NeighborState(_address(peer), established=True)
-            case ["neighbor", peer, "connected"] | ["neighbor", peer, "down", *_]:
-                return NeighborState(_address(peer), established=False)
-            case [peer, asn, _, *_, state, sent, received] if (sent + received).isdecimal():
-                number = int(asn) if asn.isdecimal() else None
-                return NeighborState(_address(peer), state == "established", number, from_summary=True)
+        return _neighbor_line(words) or _details_value(words) or table.parse(words)
+    return None
+
+
+def _neighbor_line(words: list[str]) -> NeighborState | DetailsStart | None:
+    """Parse an event of the text encoder, a neighbour's line of a summary, or the first one of a description.
+
+    Raises:
+        ValueError: the line has no IP address where the neighbour's is expected.
+    """
+    match words:
+        case ["Neighbor", peer]:
+            return DetailsStart(_address(peer))
+        case ["neighbor", peer, "up"]:
+            return NeighborState(_address(peer), established=True)
+        case ["neighbor", peer, "connected"] | ["neighbor", peer, "down", *_]:
+            return NeighborState(_address(peer), established=False)
+        case [peer, asn, _, *_, state, sent, received] if (sent + received).isdecimal():
+            number = int(asn) if asn.isdecimal() else None
+            return NeighborState(_address(peer), state == "established", number, from_summary=True)
+    return None
+
+
+def _details_value(words: list[str]) -> DetailsValue | None:
+    """Parse a line of an answer to `show neighbor extensive`."""
+    match words:
+        case ["local" | "state" as name, value]:
+            return DetailsValue(name, value, "")
+        case ["AS" | "hold-time" | "total:" as name, local, remote]:
+            return DetailsValue(name, local, remote)
+        case [afi, safi, local, remote, *_] if safi.endswith(":") and afi.isalnum():
+            return DetailsValue(f"{afi} {safi}", local, remote)
     return None
 
 

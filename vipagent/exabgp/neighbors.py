@@ -18,12 +18,15 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from vipagent.core.state import earliest
+from vipagent.exabgp.details import DetailsStart, DetailsValue
 from vipagent.exabgp.messages import Message, NeighborState, Reply, Shutdown, SummaryHeader
+from vipagent.exabgp.table import TableRoute
 
 HANG_TIMEOUT = 3.0
-"""Seconds without any line, while a query is unanswered, after which ExaBGP counts as hung."""
+"""Seconds without any line, while a query is unanswered, after which ExaBGP counts as hung; less if a quarter
+of the hold time is less (N2)."""
 MIN_ANSWER_TIMEOUT = 2.0
-"""Minimum timeout of an answer in seconds, however long ExaBGP was idle before the query."""
+"""Minimum timeout of an answer in seconds, however long ExaBGP was idle before the query; shortened alike."""
 MAX_TIMER_DELAY = 1.0
 """Maximum delay of `handle_timeouts` in seconds; a longer delay means that the agent was paused."""
 SUMMARY_IDLE_TIMEOUT = 1.0
@@ -40,7 +43,7 @@ class Neighbors:
         """Whether a query is unanswered and ExaBGP writes nothing."""
         self.asns: Mapping[str, int] = {}
         """The AS number of each neighbour that is or was established."""
-        self._established: set[str] = set()
+        self._established: frozenset[str] = frozenset()
         self._known = False
         """Whether an event or a summary has reported the state."""
         self._summary: set[str] | None = None
@@ -70,14 +73,18 @@ class Neighbors:
         """Whether the summary that is being received ends the hang."""
         self._answered_since_query = False
         """Whether an answer has started since the last query."""
-        self._links_down: Mapping[str, str] = {}
+        self.hold_time: float | None = None
+        """The shortest hold time of the sessions in seconds; None if unknown, or if no session expires."""
 
     @property
-    def established(self) -> int | None:
-        """Number of established neighbours; None: unknown."""
-        if self.hung:
-            return 0
-        return len(self._established) if self._known else None
+    def known(self) -> bool:
+        """Whether an event or a summary has reported the state."""
+        return self._known
+
+    @property
+    def established(self) -> frozenset[str]:
+        """Established neighbours; none if ExaBGP hangs, or before the state is known."""
+        return frozenset() if self.hung else self._established
 
     def query_sent(self, now: float) -> None:
         """Record that a query was sent."""
@@ -103,23 +110,10 @@ class Neighbors:
                 return self._discard_summary() if error else self._complete_summary()
             case NeighborState():
                 return self._update(message, now)
-            case Shutdown() | None:
+            case DetailsStart() | DetailsValue() | TableRoute() | Shutdown() | None:
                 pass
             case _:
                 assert_never(message)
-        return []
-
-    def links_changed(self, down: Mapping[str, str], now: float) -> list[NeighborState]:
-        """Update the neighbours whose interface is down or has no carrier (N3).
-
-        Args:
-            down: the interface, by the neighbour's address.
-            now: the monotonic clock, in seconds.
-
-        Returns:
-            The neighbours that went down.
-        """
-        self._links_down = down
         return []
 
     def handle_timeouts(self, now: float) -> list[NeighborState]:
@@ -152,11 +146,13 @@ class Neighbors:
     def _hangs_at(self) -> float | None:
         if self.hung or not self._ever_answered or not self._unanswered:
             return None
-        return max(self._last_line_at + HANG_TIMEOUT, self._waiting_since + MIN_ANSWER_TIMEOUT)
+        share = min(1.0, self.hold_time / 4 / HANG_TIMEOUT) if self.hold_time else 1.0
+        silent_at = self._last_line_at + share * HANG_TIMEOUT
+        return max(silent_at, self._waiting_since + share * MIN_ANSWER_TIMEOUT)
 
     def _start_hang(self) -> None:
         self.hung, self._resumed, self._answers_to_skip = True, False, None
-        self._established, self._summary, self._down_since_summary = set(), None, set()
+        self._established, self._summary, self._down_since_summary = frozenset(), None, set()
 
     def _start_summary(self, now: float) -> None:
         self._ever_answered = self._answered_since_query = True
@@ -183,7 +179,7 @@ class Neighbors:
         if established == (peer in self._established):
             another = established and not state.from_summary and peer in self._multi_session
             return [state] if another and not self.hung else []
-        (self._established.add if established else self._established.discard)(peer)
+        self._established = self._established | {peer} if established else self._established - {peer}
         if not state.from_summary:
             (self._down_since_summary.discard if established else self._down_since_summary.add)(peer)
         return [] if self.hung else [state]
@@ -192,7 +188,8 @@ class Neighbors:
         """Replace the previous state with the summary."""
         if self._summary is None:
             return []
-        before, self._established, self._summary = self._established, self._summary, None
+        before, summary, self._summary = self._established, frozenset(self._summary), None
+        self._established = before if summary == before else summary
         candidates = self._multi_session | self._down_since_summary | self._summary_duplicates
         self._multi_session = candidates & self._established
         self._down_since_summary = set()

@@ -1,19 +1,38 @@
-"""Schedule of the `show neighbor summary` queries (E1, E5, N2).
+"""Schedule of the queries to ExaBGP, and the replies that belong to them (E1, E5, N1, N2), sans-I/O.
 
-There are two kinds of query. A sync query is sent first, and again after a missing reply; all commands wait
-for its answer. Poll queries are sent periodically, one at a time; no command waits for them.
+There are two kinds of `show neighbor summary`. A sync query is sent first, and again after a missing reply;
+all commands wait for its answer. Polls are sent periodically, one at a time; no command waits for them.
+
+Other queries are attached to one of these: they follow in the same write, so their answers follow its answer.
+The first line of a summary identifies the answer; theirs have none, and an empty table is only a reply.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+
+from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
 POLL_INTERVAL = 2.0
 """Delay in seconds between an answer, or the first line after a hang, and the next poll."""
+POLLS_PER_HOLD_TIME = 9.0
+"""Polls in a hold time, if that is more frequent (N2)."""
 POLL_TIMEOUT = 60.0
 """Seconds without an answer after which the query is repeated: ExaBGP is stopped, or dropped the query."""
 FIRST_ANSWER_TIMEOUT = 5.0
 """Seconds without a first answer after which acknowledgements count as disabled (`exabgp.api.ack`)."""
 NO_ACK_DELAY = 0.2
 """Seconds after which a command counts as executed if acknowledgements are disabled; longer than a flush."""
+IDLE_TIMEOUT = 1.0
+"""Seconds after the last line at which an answer is complete if acknowledgements are disabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswered:
+    """The answer to an attached query is complete."""
+
+    query: str
+    error: str = ""
+    """Empty if ExaBGP knows the query."""
 
 
 @dataclass(slots=True)
@@ -21,6 +40,8 @@ class _SyncQuery:
     """A pending sync query."""
 
     sent_at: float
+    attached: tuple[str, ...] = ()
+    """The queries attached to it."""
     answers_to_skip: int = 0
     """Number of answers to earlier polls that precede its own answer."""
     answered_at: float | None = None
@@ -28,8 +49,38 @@ class _SyncQuery:
 
 
 @dataclass(slots=True)
+class _Attached:
+    """Attached queries."""
+
+    wanted: dict[str, None] = field(default_factory=dict)
+    """Those to send."""
+    following: tuple[str, ...] = ()
+    """Those whose answers follow the reply that ends the summary that is being received."""
+    awaited: deque[str] = field(default_factory=deque)
+    """Those whose replies are the next ones."""
+    identified: bool = False
+    """Whether a summary identified the answers; else only their replies are skipped."""
+    last_line_at: float = 0.0
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether answers are being received."""
+        return bool(self.following or self.awaited)
+
+    def expect(self, queries: tuple[str, ...], now: float, *, identified: bool = True) -> None:
+        """Expect these answers after the summary that starts now; others are lost."""
+        self.awaited.clear()
+        self.following, self.last_line_at, self.identified = queries, now, identified
+
+    def take(self) -> tuple[str, ...]:
+        """Return the queries to send, and record them as sent."""
+        queries, self.wanted = tuple(self.wanted), {}
+        return queries
+
+
+@dataclass(slots=True)
 class NeighborPoller:
-    """Schedules sync and poll queries and matches answers and replies to them."""
+    """Schedules queries, and matches answers and replies to them."""
 
     poll_interval: float = POLL_INTERVAL
     """Delay in seconds between an answer and the next poll."""
@@ -41,46 +92,94 @@ class NeighborPoller:
     """Time of the next poll; None: a poll is already due, or ExaBGP never answered a query."""
     ever_answered: bool = False
     """Whether ExaBGP ever answered a query."""
-    _unanswered_polls: int = 0
+    _unanswered_polls: deque[tuple[str, ...]] = field(default_factory=deque)
+    """The queries attached to each of them."""
     _last_poll_unanswered: bool = False
     _sync: _SyncQuery | None = None
     """The pending sync query."""
     _expects_poll_reply: bool = False
     """Whether the next reply ends the answer to a poll."""
+    _attached: _Attached = field(default_factory=_Attached)
 
     @property
     def sync_pending(self) -> bool:
         """Whether a sync query was sent and is not finished yet."""
         return self._sync is not None
 
+    @property
+    def sync_unanswered_since(self) -> float | None:
+        """When the pending sync query was sent; None if its answer has begun, or none was ever answered."""
+        if self._sync is None or self._sync.answered_at is not None or not self.ever_answered:
+            return None
+        return self._sync.sent_at
+
+    def attach(self, query: str) -> None:
+        """Send a query with the next sync query or poll."""
+        self._attached.wanted[query] = None
+
     def answer_started(self, now: float) -> None:
         """Record the start of an answer. If acknowledgements are enabled, its reply follows immediately."""
         self.ever_answered = True
-        self._unanswered_polls, self._last_poll_unanswered = max(0, self._unanswered_polls - 1), False
+        self._last_poll_unanswered = False
         if not self.poll_due:
             self._schedule_poll(now + self.poll_interval)
         sync = self._sync
         if sync and sync.answered_at is None and not sync.answers_to_skip:
             sync.answered_at = now
+            self._unanswered_polls.clear()
+            self._attached.expect(sync.attached, now)
             return
         if sync and sync.answers_to_skip:
             sync.answers_to_skip -= 1
+        self._attached.expect(self._unanswered_polls.popleft() if self._unanswered_polls else (), now)
         self._expects_poll_reply = True
 
-    def consume_reply(self, *, first: bool) -> bool:
+    def line_received(self, now: float) -> None:
+        """Record a line of an answer."""
+        self._attached.last_line_at = now
+
+    def consume_reply(self, error: str, *, first: bool) -> bool | QueryAnswered:
         """Return whether a reply belongs to a query, or is older than the pending sync query.
 
         Args:
+            error: the error message; empty if the query succeeded.
             first: whether it is the first reply since the start.
+
+        Returns:
+            The attached query whose answer it ends, if any.
         """
+        attached = self._attached
         if self._expects_poll_reply:
             self._expects_poll_reply = False
-            return True
-        if self._sync is None:
+        elif attached.awaited:
+            query = attached.awaited.popleft()
+            return QueryAnswered(query, error) if attached.identified else True
+        elif self._sync is None:
             return False
-        if first or self._sync.answered_at is not None:
+        elif self._sync.answered_at is not None:
             self._sync = None
+        elif first:  # ExaBGP does not know the query, or this is a reply to the previous process
+            self._unanswered_polls.append(self._sync.attached)
+            attached.expect(self._sync.attached, 0.0, identified=False)
+            self._sync = None
+        else:
+            return True
+        attached.awaited.extend(attached.following)
+        attached.following = ()
         return True
+
+    def answers_at(self, *, acks_disabled: bool) -> float | None:
+        """Return when the answers to attached queries are complete if acknowledgements are disabled."""
+        if not acks_disabled or not self._attached.in_progress:
+            return None
+        return self._attached.last_line_at + IDLE_TIMEOUT
+
+    def complete_answers(self) -> list[QueryAnswered]:
+        """Return the attached queries whose answers have ended without replies."""
+        complete = [*self._attached.awaited, *self._attached.following]
+        self._attached.awaited.clear()
+        self._attached.following = ()
+        return [QueryAnswered(query) for query in complete]
 
     def sync_deadline(self) -> float | None:
         """Return when the pending sync query times out; None: no sync query is pending."""
@@ -106,19 +205,34 @@ class NeighborPoller:
         if self.next_poll_at is not None:
             self._schedule_poll(now + self.poll_interval)
 
+    def poll_now(self) -> None:
+        """Send a poll with the next lines, unless ExaBGP never answered a query."""
+        if self.next_poll_at is not None:
+            self.next_poll_at, self.poll_due = None, True
+
     def update(self, now: float) -> None:
         """Mark the poll as due if its time has come."""
         if self.next_poll_at is not None and now >= self.next_poll_at:
             self.next_poll_at, self.poll_due = None, True
 
-    def sync_sent(self, now: float) -> None:
-        """Record that a sync query was sent."""
-        self.sync_due, self._sync = False, _SyncQuery(now, answers_to_skip=self._unanswered_polls)
+    def send_sync(self, now: float) -> list[str]:
+        """Return the lines of a sync query, and record them as sent."""
+        attached = self._attached.take()
+        self.sync_due, self._sync = False, _SyncQuery(now, attached, len(self._unanswered_polls))
+        return [SHOW_NEIGHBORS, *attached]
 
-    def poll_sent(self, now: float) -> None:
-        """Record that a poll was sent. If the last poll was answered, older ones are lost."""
-        self._unanswered_polls = self._unanswered_polls + 1 if self._last_poll_unanswered else 1
+    def send_poll(self, now: float) -> list[str]:
+        """Return the lines of a poll, and record them as sent; if the last was answered, older ones are lost.
+
+        Other queries are attached only if no earlier answer is outstanding that could be taken for theirs.
+        """
+        if not self._last_poll_unanswered:
+            self._unanswered_polls.clear()
+        alone = self._unanswered_polls or self._attached.in_progress or self.sync_pending
+        attached = () if alone else self._attached.take()
+        self._unanswered_polls.append(attached)
         self.poll_due, self._last_poll_unanswered, self.next_poll_at = False, True, now + POLL_TIMEOUT
+        return [SHOW_NEIGHBORS, *attached]
 
     def _schedule_poll(self, at: float) -> None:
         self.next_poll_at = at if self.next_poll_at is None else min(at, self.next_poll_at)

@@ -1,6 +1,7 @@
 """Parser of ExaBGP's answer to `show adj-rib out extensive`: the routes that it announces (E2, A6)."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 SHOW_TABLE = "show adj-rib out extensive"
 """Query of all routes that ExaBGP announces, one line per neighbour and route; 4.2 and 5 answer alike."""
@@ -26,3 +27,21 @@ class TableRoute:
     path_id: int | None
     attributes: str
     """The rest of the line, from `next-hop` on."""
+
+    @property
+    def vip(self) -> str:
+        """The prefix as a VIP of the configuration: without its length if it is a single address."""
+        return self.prefix.removesuffix("/32" if "." in self.prefix else "/128")
+
+
+def parse(words: list[str]) -> TableRoute | None:
+    """Parse the words of a line of the table; return None for any other line, and for other families."""
+    for family in ("ipv4", "ipv6"):
+        if words[:1] == ["neighbor"] and family in words[2:-2]:
+            position = words.index(family)
+            prefix, *rest = words[position + 2 :]
+            path_id = None
+            if rest[:1] == ["path-information"]:
+                path_id, rest = int(ip_address(rest[1])), rest[2:]
+            return TableRoute(words[1], str(ip_network(prefix)), path_id, " ".join(rest))
+    return None

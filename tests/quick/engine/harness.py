@@ -14,7 +14,9 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
 from vipagent.engine.inputs import Input
+from vipagent.exabgp.details import SHOW_DETAILS
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.exabgp.table import SHOW_TABLE
 from vipagent.store.backend import Entry, StoreSettings
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import NodeState, Registration
@@ -23,6 +25,7 @@ from vipagent.types import CheckResult, Claim, StoreState
 PEER, OTHER_PEER = "192.0.2.1", "192.0.2.2"
 ALL = tuple(vip for (vip,) in OWNERS)
 OTHERS = tuple(vip for vip in ALL if vip != OWN)
+QUERIES = {SHOW_NEIGHBORS: "show", SHOW_DETAILS: "details", SHOW_TABLE: "table"}
 SETTLED = 10.0
 """Seconds until no command, retry or delay is pending."""
 
@@ -46,6 +49,13 @@ def answer(*peers: str, asn: int = 65000) -> list[str]:
     return ["Peer AS up/down state | #sent #recvd", *lines, "done"]
 
 
+def details(peer: str, *families: str, asn: int = 65000, hold: int = 240, total: int = 4) -> list[str]:
+    """Return a neighbour's lines in ExaBGP's answer to `show neighbor extensive`."""
+    negotiated = [f"{family}: enabled enabled disabled" for family in families or ("ipv4 unicast",)]
+    session = [f"Neighbor {peer}", "state ESTABLISHED", f"AS 65001 {asn}", f"hold-time {hold} {hold}"]
+    return [*session, *negotiated, f"total: 4 {total}"]
+
+
 class EngineHarness:
     """An engine in virtual time; ExaBGP answers only when asked to by `reply` or `advance_answering`."""
 
@@ -59,6 +69,10 @@ class EngineHarness:
         """Commands that ExaBGP has not answered yet."""
         self.peers: tuple[str, ...] = (PEER,)
         """Established neighbours in ExaBGP's next answer."""
+        self.details: dict[str, list[str]] = {}
+        """ExaBGP's description of neighbours in its next answer."""
+        self.table: list[str] = []
+        """Lines of ExaBGP's table in its next answer."""
         self.record: NodeState | None = None
         """The last published record of the node."""
         self.effects: list[Effect] = []
@@ -78,8 +92,20 @@ class EngineHarness:
     def reply(self) -> list[str]:
         """Answer all pending commands in one read."""
         written, self.written = self.written, []
-        replies = [answer(*self.peers) if line == "show" else ["done"] for line in written]
+        replies = [self._reply_to(line) for line in written]
         return self.read(*chain.from_iterable(replies))
+
+    def _reply_to(self, line: str) -> list[str]:
+        match line:
+            case "show":
+                return answer(*self.peers)
+            case "details":
+                described = [self.details.get(peer) or details(peer) for peer in self.peers]
+                return [*chain.from_iterable(described), "done"]
+            case "table":
+                return [*self.table, "done"]
+            case _:
+                return ["done"]
 
     def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
         return self.give(inputs.CheckRan(name, CheckFinished(result, "status 0")))
@@ -125,6 +151,8 @@ class EngineHarness:
             self.advance_answering(1)
             self.members(*ALL, name=name, ours=self.engine.services[name].config.core.owned)
         self.advance_answering(SETTLED)
+        while "show" not in self.advance_answering(0.1):  # the next poll is as far away as possible
+            pass
 
     def logs(self) -> list[str]:
         return [effect.message for effect in self.effects if isinstance(effect, effects.Log)]
@@ -143,9 +171,8 @@ class EngineHarness:
     def _lines(self, effect: Effect) -> list[str]:
         match effect:
             case effects.Write(lines):
-                written = ["show" if line == SHOW_NEIGHBORS else line for line in lines]
-                self.written += written
-                return written
+                self.written += [QUERIES.get(line, line) for line in lines]
+                return [QUERIES.get(line, line) for line in lines if line not in (SHOW_DETAILS, SHOW_TABLE)]
             case effects.RegisterEntry() | effects.DeregisterEntry():
                 verb = "register" if isinstance(effect, effects.RegisterEntry) else "deregister"
                 return [f"{verb} {effect.key.path('')}"]

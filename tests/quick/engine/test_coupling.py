@@ -57,7 +57,7 @@ def test_e5_the_gate_deregisters_and_registers_again() -> None:
     assert harness.record is not None
     assert (harness.record.neighbors, harness.record.detail[:33]) == (0, "0 of 1 BGP neighbours established")
     assert harness.engine.view.neighbors == 0
-    assert harness.read(established())[0] == REGISTERED
+    assert harness.read(established())[:2] == ["show", REGISTERED], "ask what the session has negotiated"
 
 
 def test_e5_a_hung_exabgp_closes_the_gate_until_it_answers_a_later_query() -> None:

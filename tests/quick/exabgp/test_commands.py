@@ -6,11 +6,18 @@ from vipagent.exabgp.commands import (
     MAX_REJECTED_DELAY,
     REPLY_TIMEOUT,
     RESEND_DELAY_AFTER_UP,
+    SILENCE_TIMEOUT,
     CommandQueue,
     CommandResult,
 )
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
-from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, NO_ACK_DELAY, POLL_INTERVAL, POLL_TIMEOUT
+from vipagent.exabgp.polling import (
+    FIRST_ANSWER_TIMEOUT,
+    NO_ACK_DELAY,
+    POLL_INTERVAL,
+    POLL_TIMEOUT,
+    QueryAnswered,
+)
 
 
 class Session:
@@ -24,6 +31,7 @@ class Session:
         self.now = 0.0
         self.queue = CommandQueue(poll_interval=poll_interval)
         self.pending_results: list[CommandResult] = []
+        self.answers: list[QueryAnswered] = []
 
     def request(self, *commands: str) -> list[str]:
         """Set the desired commands; return the lines written immediately."""
@@ -41,7 +49,7 @@ class Session:
 
     def answer(self) -> list[str]:
         """Answer the query and acknowledge it; return the lines written after that."""
-        self.queue.answer_started(self.now)
+        self.queue.poller.answer_started(self.now)
         return self.done()
 
     def wait(self, seconds: float) -> list[str]:
@@ -55,8 +63,12 @@ class Session:
         return lines
 
     def written(self) -> list[str]:
-        self.pending_results += self.queue.handle_timeouts(self.now)
+        self.handle_timeouts()
         return self.queue.next_lines(self.now)
+
+    def handle_timeouts(self) -> None:
+        for result in self.queue.handle_timeouts(self.now):
+            self._record(result)
 
     def results(self) -> list[str]:
         """Return the results since the last call: `+a ok`, `+a failed`, `+a outdated`."""
@@ -67,10 +79,17 @@ class Session:
         self.pending_results.clear()
         return results
 
+    def _record(self, result: CommandResult | QueryAnswered) -> None:
+        if isinstance(result, CommandResult):
+            self.pending_results.append(result)
+        else:
+            self.answers.append(result)
+
     def _reply(self, error: str, times: int) -> list[str]:
         for _ in range(times):
             result = self.queue.reply_received(error, self.now)
-            self.pending_results += [result] if result else []
+            if result:
+                self._record(result)
         return self.written()
 
 
@@ -86,7 +105,7 @@ def session_without_acks(poll_interval: float = float("inf")) -> Session:
     """Return a session with acknowledgements disabled."""
     session = Session(poll_interval)
     session.written()
-    session.queue.answer_started(session.now)
+    session.queue.poller.answer_started(session.now)
     session.wait(NO_ACK_DELAY)
     assert session.queue.acks_disabled
     return session
@@ -194,7 +213,7 @@ def test_e1_unexpected_reply_is_ignored() -> None:
 def test_e1_answer_without_reply_means_acks_are_disabled() -> None:
     session = Session()
     session.request("+a")
-    session.queue.answer_started(session.now)
+    session.queue.poller.answer_started(session.now)
     assert session.wait(NO_ACK_DELAY) == ["+a"]
     assert session.wait(NO_ACK_DELAY) == []
     assert session.results() == ["+a ok"]
@@ -288,7 +307,7 @@ def test_e4_no_expired_deadline_while_pipe_is_full() -> None:
         due = session.queue.deadline()
         assert due is not None
         session.now = due
-        session.pending_results += session.queue.handle_timeouts(session.now)
+        session.handle_timeouts()
         after = session.queue.deadline()
         assert after is None or after > session.now
 
@@ -343,13 +362,16 @@ def test_e1_unanswered_command_delays_others_by_at_most_a_second() -> None:
     assert session.request("+c") == ["+c"], "both are confirmed"
 
 
-def test_e1_stopped_exabgp_receives_the_latest_command_once() -> None:
+def test_e1_stopped_exabgp_receives_each_change_once_and_the_latest_command_again() -> None:
     session = ready_session()
     session.request("+a")
     assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
-    assert session.request("-a") + session.wait(20) + session.request("+a") + session.wait(20) == []
+    written = session.request("-a") + session.wait(20) + session.request("+a") + session.wait(20)
+    assert written == ["-a", "+a"]
     session.done()
-    assert session.answer() == ["+a"]
+    assert session.answer() == [SHOW_NEIGHBORS]
+    session.done(2)
+    assert [line.removesuffix(FORCE_RESEND) for line in session.answer()] == ["+a"]
 
 
 def test_e1_repeated_query_and_its_two_answers_are_distinguished() -> None:
@@ -405,9 +427,9 @@ def test_e5_poll_soon_sends_one_poll() -> None:
     session = ready_session(POLL_INTERVAL)
     session.wait(POLL_INTERVAL)
     session.wait(10)
-    session.queue.poll_soon(session.now)
+    session.queue.poller.poll_soon(session.now)
     assert session.wait(1) == []
-    session.queue.poll_soon(session.now)
+    session.queue.poller.poll_soon(session.now)
     assert session.wait(1) == [SHOW_NEIGHBORS]
     assert session.wait(POLL_TIMEOUT - 0.1) == []
 
@@ -452,7 +474,7 @@ def test_e5_polls_continue_without_acks() -> None:
     session = session_without_acks(POLL_INTERVAL)
     for _ in range(3):
         assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
-        session.queue.answer_started(session.now)
+        session.queue.poller.answer_started(session.now)
     session.request("+a")
     session.wait(NO_ACK_DELAY)
     assert session.results() == ["+a ok"]
@@ -498,7 +520,26 @@ def test_e4_polls_do_not_accumulate_while_pipe_is_full() -> None:
         due = session.queue.deadline()
         assert due is not None
         session.now = due
-        session.pending_results += session.queue.handle_timeouts(session.now)
+        session.handle_timeouts()
         after = session.queue.deadline()
         assert after is None or after > session.now
     assert session.written() == [SHOW_NEIGHBORS]
+
+
+def test_e1_changes_are_sent_to_an_exabgp_that_does_not_answer() -> None:
+    """Only the desired command that it was never given, and once; all is sent again when it answers."""
+    session = ready_session()
+    assert session.request("+a", "+b") == ["+a", "+b"]
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.request("-a") == []
+    assert session.wait(SILENCE_TIMEOUT) == ["-a"]
+    assert session.request("-a") == []
+    assert session.request("+a") == ["+a"]
+    assert session.wait(POLL_TIMEOUT - SILENCE_TIMEOUT - 0.1) == []
+    session.results()
+    assert session.answer() == [SHOW_NEIGHBORS], "replies to the changes follow"
+    assert session.done(2) == []
+    assert session.results() == []
+    resent = [*session.answer(), *session.done(), *session.done()]
+    assert [line.removesuffix(FORCE_RESEND) for line in resent] == ["+a", "+b"]
+    assert session.results() == ["+a ok", "+b ok"]

@@ -60,7 +60,8 @@ class Scenario:
 
     @property
     def established(self) -> int | None:
-        return self.neighbors.established
+        neighbors = self.neighbors
+        return len(neighbors.established) if neighbors.known or neighbors.hung else None
 
 
 def test_state_is_unknown_before_the_first_message() -> None:
