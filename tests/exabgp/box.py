@@ -4,18 +4,20 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.exabgp.lab import SWITCH, agent
+from tests.exabgp.lab import agent
 from tests.servers import bird
 from tests.servers.bird import Bird, Peer
 from tests.servers.exabgp import VERSIONS, ExaBGP, Settings
 from tests.servers.process import free_port, wait_for
 
 ADDRESS = "127.0.0.11"
+FIRST_SWITCH = 100
+"""Last number of the address of the first switch, 127.0.0.100; the others follow."""
 OTHERS_ROUTE = "10.99.0.1"
 OTHER_PROCESS = f"""
 import sys
@@ -37,6 +39,7 @@ class Box:
         directory: directory of its files.
         version: version of ExaBGP.
         asn: its AS number.
+        switch_asns: the AS number of each of its switches.
         settings: other settings of ExaBGP.
     """
 
@@ -45,6 +48,7 @@ class Box:
         directory: Path,
         version: str,
         asn: int = bird.ASN + 1,
+        switch_asns: Sequence[int] = (bird.ASN,),
         **settings: Any,
     ) -> None:
         self.version = version
@@ -54,13 +58,16 @@ class Box:
         command = agent("run", "--config", str(self.file))
         processes = {"agent": command, "other": [sys.executable, "-c", OTHER_PROCESS]}
         peer = Peer("node1", ADDRESS, asn, free_port(ADDRESS))
-        self.switch = Bird(directory / "switch", SWITCH, [peer])
-        switch_address = (self.switch.address, self.switch.port)
+        self.switches = [
+            Bird(directory / f"switch{number}", f"127.0.0.{number}", [peer], asn=switch_asn)
+            for number, switch_asn in enumerate(switch_asns, FIRST_SWITCH)
+        ]
+        self.switch = self.switches[0]
         self.exabgp = ExaBGP(
             Settings(version, **settings),
             directory / peer.name,
             peer,
-            switch_address,
+            [neighbor for switch in self.switches for neighbor in switch.neighbors],
             processes,
         )
 
@@ -77,13 +84,15 @@ class Box:
 
     def launch(self) -> None:
         """Start all processes without waiting for them."""
-        self.switch.start()
+        for switch in self.switches:
+            switch.start()
         self.exabgp.start()
 
     def stop(self) -> None:
         """Stop all processes."""
         self.exabgp.stop()
-        self.switch.stop()
+        for switch in self.switches:
+            switch.stop()
 
     def pid(self) -> int:
         """Return the agent's pid; wait until it runs."""
@@ -94,11 +103,11 @@ class Box:
         os.kill(self.pid(), signal.SIGHUP)
 
     def table(self) -> Table:
-        """Return the routes of the switch."""
+        """Return the routes of the first switch."""
         return {prefix.partition("/")[0]: routes[0].med for prefix, routes in self.switch.routes().items()}
 
     def wait_for(self, table: Table, within: float = 20.0) -> None:
-        """Wait until the switch has exactly these routes."""
+        """Wait until the first switch has exactly these routes."""
         self.wait_until(f"the table is {table}", lambda: self.table() == table, within)
 
     def wait_for_log(self, message: str, count: int = 1, within: float = 10.0) -> None:
@@ -120,10 +129,10 @@ class Box:
 
 
 @contextmanager
-def boxes(directory: Path, asn: int = bird.ASN + 1, **settings: Any) -> Iterator[list[Box]]:
+def boxes(directory: Path, **settings: Any) -> Iterator[list[Box]]:
     """Create a load balancer with each ExaBGP version; stop them at the end."""
     with ExitStack() as stack:
-        created = [Box(directory / version, version, asn, **settings) for version in VERSIONS]
+        created = [Box(directory / version, version, **settings) for version in VERSIONS]
         for box in created:
             stack.callback(box.stop)
         yield created

@@ -38,13 +38,13 @@ class Site:
 class Node:
     """One load balancer. Its check succeeds while the file `fails` does not exist."""
 
-    def __init__(self, number: int, directory: Path, site: Site, switch: tuple[str, int], peer: Peer) -> None:
+    def __init__(self, number: int, directory: Path, site: Site, switch: Bird, peer: Peer) -> None:
         self.name = peer.name
         self.vip = vip(number)
         self.fails = directory / "fails"
         self._store = site.store
         arguments = ("run", *site.store, *self._arguments(site))
-        self.exabgp = ExaBGP(site.settings, directory, peer, switch, {"agent": agent(*arguments)})
+        self.exabgp = ExaBGP(site.settings, directory, peer, switch.neighbors, {"agent": agent(*arguments)})
 
     def _arguments(self, site: Site) -> list[str]:
         pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
@@ -68,8 +68,9 @@ class Lab:
         peers = [peer(number) for number in (1, 2, 3)]
         self.site = site
         self.switch = Bird(directory / "switch", SWITCH, peers)
-        address = (self.switch.address, self.switch.port)
-        self.nodes = [Node(n, directory / peer.name, site, address, peer) for n, peer in enumerate(peers, 1)]
+        self.nodes = [
+            Node(n, directory / peer.name, site, self.switch, peer) for n, peer in enumerate(peers, 1)
+        ]
 
     def launch(self) -> None:
         """Start all processes without waiting for them."""
