@@ -40,6 +40,7 @@ class Box:
         version: version of ExaBGP.
         asn: its AS number.
         switch_asns: the AS number of each of its switches.
+        agent_prefix: a program with options that executes the agent.
         settings: other settings of ExaBGP.
     """
 
@@ -49,13 +50,14 @@ class Box:
         version: str,
         asn: int = bird.ASN + 1,
         switch_asns: Sequence[int] = (bird.ASN,),
+        agent_prefix: Sequence[str] = (),
         **settings: Any,
     ) -> None:
         self.version = version
         self.file = directory / "agent.yaml"
         self.store = directory / "store"
         self.store.mkdir(parents=True)
-        command = agent("run", "--config", str(self.file))
+        command = [*agent_prefix, *agent("run", "--config", str(self.file))]
         processes = {"agent": command, "other": [sys.executable, "-c", OTHER_PROCESS]}
         peer = Peer("node1", ADDRESS, asn, free_port(ADDRESS))
         self.switches = [
