@@ -1,6 +1,6 @@
 """Passes lines between ExaBGP and an agent, and can keep ExaBGP's from it: an ExaBGP that does not answer.
 
-python -m tests.exabgp.relay FILE COMMAND...
+python relay.py FILE COMMAND...
 
 While FILE exists, the agent reads nothing, but ExaBGP executes its commands.
 """

@@ -79,4 +79,4 @@ def test_a_vip_is_registered_once_its_family_is_negotiated(build: Callable[[], l
     for lab in labs:
         log = lab.nodes[0].agent_log
         wait_for("the IPv6 VIP is registered", lambda: registered in log(), 30)  # noqa: B023
-        assert lab.table()[VIP] == {"node1": 100}
+        wait_for("the switch has it", lambda: lab.table().get(VIP) == {"node1": 100})  # noqa: B023

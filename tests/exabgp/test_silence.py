@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from tests.exabgp import relay
 from tests.exabgp.box import OTHERS_ROUTE, Box, boxes
 
 VIP = "10.20.255.1"
@@ -12,9 +13,9 @@ WITHDRAWN_WITHIN = 10.0
 """Maximum time in seconds from a failing check to the withdrawal."""
 
 
-def relay(directory: Path) -> list[str]:
+def through_relay(directory: Path) -> list[str]:
     """Return the command prefix of an agent whose ExaBGP is silent while the file `mute` exists."""
-    return [sys.executable, "-m", "tests.exabgp.relay", str(directory / "mute")]
+    return [sys.executable, relay.__file__, str(directory / "mute")]
 
 
 def configure(box: Box, directory: Path) -> None:
@@ -24,7 +25,7 @@ def configure(box: Box, directory: Path) -> None:
 
 def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path) -> None:
     mute, fails = tmp_path / "mute", tmp_path / "fails"
-    with boxes(tmp_path, agent_prefix=relay(tmp_path)) as both:
+    with boxes(tmp_path, agent_prefix=through_relay(tmp_path)) as both:
         for box in both:
             configure(box, tmp_path)
             box.launch()
@@ -52,7 +53,7 @@ def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path) -> None:
 
 def test_a_check_that_fails_when_the_silence_begins_is_withdrawn(tmp_path: Path) -> None:
     """The withdrawal is sent before anybody can know that it will not be answered."""
-    with boxes(tmp_path, agent_prefix=relay(tmp_path)) as both:
+    with boxes(tmp_path, agent_prefix=through_relay(tmp_path)) as both:
         for box in both:
             configure(box, tmp_path)
             box.launch()
