@@ -106,5 +106,10 @@ def test_purged_it_leaves_nothing(installed: Root, memory: Path) -> None:
     files = root.run("dpkg-query", "--listfiles", "vipagent").split()
     own = [root.path / name[1:] for name in files if "vipagent" in name]
     assert root.path / "etc/vipagent/vipagent.yaml.example" in own
+    own.append(root.path / "var/lib/vipagent")
     root.run("dpkg", "--purge", "vipagent")
     assert [str(path) for path in own if path.exists()] == []
+
+
+def test_the_state_directory_belongs_to_exabgp_s_user(installed: Root) -> None:
+    assert installed.run("stat", "--format=%U:%G %a", "/var/lib/vipagent") == "exabgp:exabgp 755\n"

@@ -121,6 +121,12 @@ def processes(pids: Iterable[int]) -> Iterator[tuple[str, str]]:
             yield command, status.partition("\nUid:\t")[2].split()[0]
 
 
+def test_it_records_its_routes(balancer: Balancer) -> None:
+    [record] = balancer.root.path.joinpath("var/lib/vipagent").iterdir()
+    assert all(vip in record.read_text() for vip in SERVING)
+    assert "state directory" not in balancer.exabgp.output()
+
+
 def test_maintenance_withdraws_all_of_it(balancer: Balancer) -> None:
     there = ("apex", "--node", "node1")
     balancer.operate("maintenance", "on", *there, "--reason", "a new kernel", "--wait")

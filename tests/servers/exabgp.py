@@ -98,8 +98,12 @@ class ExaBGP:
             _script(directory, name, command)
         configuration = directory / "exabgp.conf"
         configuration.write_text(_configuration(settings, directory, speaker, neighbors, list(processes)))
+        state = directory / "state"
+        state.mkdir(exist_ok=True)
+        state.chmod(0o777)  # ExaBGP may run as another user
         command = [*settings.command_prefix, str(executable(settings.version)), str(configuration)]
-        self.process = Process("exabgp", command, directory / "exabgp.log", environment(settings, speaker))
+        variables = {"STATE_DIRECTORY": str(state)} | environment(settings, speaker)
+        self.process = Process("exabgp", command, directory / "exabgp.log", variables)
         self._commands = {name: list(command) for name, command in processes.items()}
         self._children: set[tuple[int, str]] = set()
 

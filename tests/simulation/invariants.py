@@ -52,6 +52,10 @@ class Invariants:
     _leaving: bool = False
     _stopping: bool = False
     _drained_at: float = 0.0
+    _could_serve: bool = False
+    _serving_since: float = 0.0
+    _losses: int = 0
+    """How often the node ceased to be able to serve."""
     _timer: float = float("inf")
 
     def check_event(self, event: events.Event, todo: list[Action], now: float) -> None:
@@ -59,6 +63,7 @@ class Invariants:
         before, overdue = dict(self.requested), now >= self._timer
         for part in events.unbatch(event):
             self._observe(part, now)
+        self._count_losses(now)
         for action in todo:
             self._check_action(action, now, before)
         _check_published(todo)
@@ -120,8 +125,9 @@ class Invariants:
 
     def _check_action(self, action: Action, now: float, before: dict[str, Preference | None]) -> None:
         match action:
-            case Announce(vip, preference):
+            case Announce(vip, preference, reason):
                 assert vip in self.settings.pool, "A5: prefix is not configured"
+                assert reason is not Reason.FLAP_HOLD or self._may_be_held(now), "H4: held without flaps"
                 assert vip not in self.registered or preference == OWNER, "H2: deregister first"
                 assert self._check is CheckState.UP, "H4: announced before `rise` successful checks"
                 assert (vip in self.settings.owned) == (preference.rank == 0) or preference.draining, "A3"
@@ -186,12 +192,31 @@ class Invariants:
             return
         for vip in self.settings.owned:
             claim = self._members.get(vip, Claim.OURS)
-            if claim is Claim.OURS or self._is_stale(vip):
+            if self.requested.get(vip) != OWNER and self._may_be_held(now):
+                assert self.requested.get(vip) or claim is Claim.OTHER, f"H4: {vip} is not announced"
+            elif claim is Claim.OURS or self._is_stale(vip):
                 assert self.requested.get(vip) == OWNER, f"A1: {vip} is not announced"
             elif claim is Claim.OTHER:
                 assert self.requested.get(vip) != OWNER, (
                     f"G3: {vip} is announced, but registered by another node"
                 )
+
+    def _count_losses(self, now: float) -> None:
+        """Count how often the node ceased to be able to serve, for whatever reason."""
+        maintenance = self._maintenance
+        out = maintenance is not None and (maintenance.service or maintenance.node)
+        closed = self._neighbors is not None and self._neighbors < self.settings.require_bgp
+        can_serve = self._check is CheckState.UP and not (out or closed or self._leaving)
+        if can_serve and not self._could_serve:
+            self._serving_since = now
+        self._losses += self._could_serve and not can_serve
+        self._could_serve = can_serve
+
+    def _may_be_held(self, now: float) -> bool:
+        """Return whether the node may announce its VIPs at the lowest rank because it flapped (H4)."""
+        hold = self.settings.flap_hold
+        held = now < self._serving_since + hold.seconds + ROUNDING or now >= self._timer
+        return bool(hold.seconds) and self._losses >= hold.count and self._could_serve and held
 
     def _check_withdrawn(self) -> None:
         if self._stopping or (self._maintenance is not None and self._maintenance.service):

@@ -28,7 +28,7 @@ OPTIONS = """
     --start-grace --settle --release-delay --drain-delay --require-bgp -c --command --check --check-verify -i
     --interval -f --fast-interval -t --timeout --rise --fall --disable --execute --up-execute
     --down-execute --disabled-execute --ip-setup --log-level --log-format --syslog-facility
-    --watchdog --listen
+    --watchdog --listen --state-directory
 """
 
 

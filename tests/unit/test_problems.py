@@ -5,14 +5,14 @@ import pytest
 from vipagent.core.actions import VipReport
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
-from vipagent.telemetry.problems import ADVICE, Problem, neighbor_problems, node_problems
+from vipagent.telemetry.problems import ADVICE, NodeProblem, neighbor_problems, node_problems
 from vipagent.types import Neighbor, Reason
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 UP = Neighbor("192.0.2.1", "established", 65001, 65000, ("ipv4 unicast",), 9, "eth0")
 
 
-def problems(detail: str = "", local_as: int | None = None, **vips: VipState) -> list[Problem]:
+def problems(detail: str = "", local_as: int | None = None, **vips: VipState) -> list[NodeProblem]:
     """Return the problems of a node with these VIPs, by their last byte."""
     seen = {f"10.0.0.{name.removeprefix('vip')}": vip for name, vip in vips.items()}
     state = NodeState("lb1", "up", detail, vips=seen, peers=(UP,), local_as=local_as)

@@ -209,8 +209,11 @@ def test_an_older_agent_does_not_say_what_exabgp_has_accepted() -> None:
 
 
 def test_a_node_without_bgp_announces_but_is_not_counted_on() -> None:
-    [announcer] = one_vip(state("lb1", {ONE: VipState("no-bgp", 0, owned=True)})).announced_by
-    assert not announcer.counted
+    cut = state("lb1", {ONE: VipState("no-bgp", 0, owned=True)})
+    without_gate = state("lb2", {ONE: OWN}, neighbors=0)
+    unknown = state("lb3", {ONE: OWN}, neighbors=None)
+    announcers = one_vip(cut, without_gate, unknown).announced_by
+    assert {by.node: by.counted for by in announcers} == {"lb1": False, "lb2": False, "lb3": True}
 
 
 def test_requested_routes_remain_until_they_are_withdrawn() -> None:

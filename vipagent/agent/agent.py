@@ -40,11 +40,19 @@ class Agent:
         backend: creates the store's backend for a listener.
         reader: file descriptor of ExaBGP's replies.
         writer: file descriptor of our commands.
+        earlier: the identities of the routes recorded by earlier runs; None without a record.
     """
 
-    def __init__(self, config: AgentConfig, backend: BackendFactory, reader: int, writer: int) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        backend: BackendFactory,
+        reader: int,
+        writer: int,
+        earlier: frozenset[RouteIdentity] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._engine = Engine(config)
+        self._engine = Engine(config, earlier=earlier)
         self._pipe = Pipe(
             reader, writer, on_lines=self._on_lines, on_drained=self._on_room, on_eof=self._on_eof
         )
@@ -59,7 +67,7 @@ class Agent:
         self.save_routes: Callable[[frozenset[RouteIdentity]], None] = lambda _identities: None
         """Called with the identities of all routes that ExaBGP may still announce for this agent."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when `view` has changed because of the store or its session."""
+        """Called when `view` has changed because of the store, its session or the node's record."""
 
     @property
     def view(self) -> AgentView:
@@ -209,6 +217,7 @@ class Agent:
                 self._backend.deregister(key)
             case effects.PublishRecord(key, record):
                 self._backend.register(key, record.dump())
+                self.on_change()  # the store, which would report the change, may be away
             case effects.Watch(directory, values):
                 self._backend.watch(directory, values)
             case effects.Unwatch(directory):

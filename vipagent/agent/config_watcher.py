@@ -19,7 +19,8 @@ class ConfigWatcher:
 
     def __init__(self, source: Path | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._source = source
+        self.source = source
+        """The configuration file, if any."""
         self._read = _fingerprint(source)
         self.reload_requested = asyncio.Event()
         """Set by SIGHUP."""
@@ -27,14 +28,14 @@ class ConfigWatcher:
     def reading(self) -> None:
         """Mark that the configuration is about to be read: later changes trigger a reload."""
         self.reload_requested.clear()
-        self._read = _fingerprint(self._source)
+        self._read = _fingerprint(self.source)
 
     async def due(self) -> None:
         """Wait until a retry is due after a failed attempt."""
         until = self._loop.time() + CONFIG_RETRY_INTERVAL
         while (
             not self.reload_requested.is_set()
-            and _fingerprint(self._source) == self._read
+            and _fingerprint(self.source) == self._read
             and self._loop.time() < until
         ):
             with contextlib.suppress(TimeoutError):

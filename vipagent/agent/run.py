@@ -17,11 +17,13 @@ from vipagent.agent import addresses, logs
 from vipagent.agent.agent import Agent
 from vipagent.agent.config_watcher import ConfigWatcher
 from vipagent.agent.parent import run_by_exabgp
+from vipagent.agent.state import RouteFile, location
 from vipagent.agent.status_server import StatusServer
 from vipagent.agent.waiting import wait_for_valid_config
 from vipagent.agent.watchdog import Watchdog
 from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
+from vipagent.engine.leftovers import configured
 from vipagent.exabgp.pipe import detach_stdio
 from vipagent.store.backend import BackendFactory
 from vipagent.store.plugins import load as load_backend
@@ -93,7 +95,10 @@ async def _main(
 ) -> None:
     config, backend = await _start(load, changes, reader, writer, stop)
     logs.configure(config.log)
-    await _Runtime(Agent(config, backend, reader, writer), load, changes).run(config)
+    routes = RouteFile.of(config, changes.source)
+    agent = Agent(config, backend, reader, writer, routes.start(configured(config.services)))
+    agent.save_routes = routes.save
+    await _Runtime(agent, load, changes, routes).run(config)
 
 
 async def _start(
@@ -111,11 +116,12 @@ async def _start(
 class _Runtime:
     """The lifecycle of an agent: signals, watchdog, and VIPs on the loopback interface."""
 
-    def __init__(self, agent: Agent, load: Load, changes: ConfigWatcher) -> None:
+    def __init__(self, agent: Agent, load: Load, changes: ConfigWatcher, routes: RouteFile) -> None:
         self._loop = asyncio.get_running_loop()
         self._agent = agent
         self._load = load
         self._changes = changes
+        self._routes = routes
         self._watchdog = Watchdog()
         self._loopback = addresses.Loopback()
         self._status_server = StatusServer(agent)
@@ -170,6 +176,7 @@ class _Runtime:
                 await self._apply(await self._load())
             except (ConfigError, ValueError) as error:
                 self._agent.counters.refused()
+                self._agent.on_change()
                 for line in str(error).splitlines():
                     log.error("reload failed, keeping the current configuration: %s", line)
             except Exception:  # keep the agent running, and retry (E6)
@@ -185,6 +192,7 @@ class _Runtime:
         before = self._loopback.missing
         await self._loopback.set_desired(desired)
         self._agent.addresses_missing({**before, **self._loopback.missing})
+        self._routes.move(location(config, self._changes.source, os.environ))
         self._agent.reconfigure(config)
         self._agent.addresses_missing(self._loopback.missing)
         self._status_server.listen_on(config.listen)

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vipagent.telemetry.problems import Problem
+from vipagent.telemetry.problems import NodeProblem
 from vipagent.telemetry.summary import SERVING, Announcer, NodeEvent, NodeStatus, ServiceStatus, VipStatus
 from vipagent.types import SessionState
 
@@ -19,7 +19,7 @@ def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType
         statuses: the services.
         store: the problem with the store's session, if any.
     """
-    parts, problems = [*_store(store)], dict[Problem, None]()
+    parts, problems = [*_store(store)], dict[NodeProblem, None]()
     for status in statuses:
         parts += _service(status)
         problems.update(dict.fromkeys(status.problems))  # a neighbour's problem is one of each service
@@ -117,7 +117,7 @@ def _known(number: int | None) -> str:
     return "?" if number is None else str(number)
 
 
-def _problems(problems: Iterable[Problem]) -> Iterable[RenderableType]:
+def _problems(problems: Iterable[NodeProblem]) -> Iterable[RenderableType]:
     """Yield what is wrong and what to do about it."""
     for number, found in enumerate(problems):
         if not number:

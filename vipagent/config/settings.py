@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from vipagent.checks.settings import CheckSettings, HookSettings
-from vipagent.config.values import UPPER, Listen, Metavar, Seconds, Section
+from vipagent.config.values import UPPER, Listen, Metavar, Seconds, Section, Text
 from vipagent.core.settings import ServiceSettings
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import StoreSettings
@@ -47,6 +47,12 @@ class ProcessOptions(Section):
         Listen | None,
         "Listen address of the read-only HTTP server with a status page, /metrics, /healthz and "
         "/status.json; without HOST 127.0.0.1. Requires the extra listen.",
+    ] = None
+    state_directory: Annotated[
+        Text | None,
+        "Directory in which the agent records the routes that it may have announced, to withdraw after a "
+        "restart those that have left the configuration (default: $STATE_DIRECTORY, or /var/lib/vipagent).",
+        Metavar("DIRECTORY"),
     ] = None
 
 

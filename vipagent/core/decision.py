@@ -19,6 +19,10 @@ class Decision(NamedTuple):
     """Keep what ExaBGP has now, from this run or an earlier one: it is too early to decide."""
 
 
+_ANNOUNCED = frozenset(
+    {Reason.OWNER, Reason.TAKEOVER, Reason.RELEASING, Reason.HOT_STANDBY, Reason.FLAP_HOLD}
+)
+"""Reasons of announced VIPs that a fault of the route replaces."""
 _UNFIT = {CheckState.DOWN: Reason.CHECK_DOWN, CheckState.DISABLED: Reason.DISABLED}
 
 
@@ -71,10 +75,32 @@ def decide(state: ServiceState, deadlines: Deadlines) -> dict[str, Decision]:
     if reason is not None:
         return dict.fromkeys(state.settings.pool, Decision(reason))
     decide_one = _decision_function(state, deadlines)
-    return {
+    decisions = {
         vip: Decision(Reason.NO_ADDRESS) if vip in state.missing_addresses else decide_one(vip)
         for vip in state.settings.pool
     }
+    for vip, fault in _route_faults(state).items():
+        if decisions[vip].reason in _ANNOUNCED:
+            decisions[vip] = decisions[vip]._replace(reason=fault)
+    return decisions
+
+
+def _route_faults(state: ServiceState) -> dict[str, Reason]:
+    """Return why the requested route of a VIP has no effect, or its packets may be lost; by VIP of the pool.
+
+    The fault that has to be repaired first replaces the others.
+    """
+    pool = state.settings.pool
+    faults: dict[str, Reason] = {}
+    if state.not_local:
+        faults.update((vip, Reason.NO_ADDRESS) for vip in pool if vip in state.not_local)
+    if state.bgp_unseen and state.neighbors is None and state.settings.require_bgp:
+        faults.update(dict.fromkeys(pool, Reason.BGP_UNKNOWN))
+    faults.update(dict.fromkeys(state.without_family, Reason.NO_FAMILY))
+    if not state.gate_open:
+        faults.update(dict.fromkeys(state.settings.owned, Reason.NO_BGP))
+    faults.update((vip, Reason.REFUSED) for vip in state.refused)
+    return faults
 
 
 def _decision_function(state: ServiceState, deadlines: Deadlines) -> Callable[[str], Decision]:
@@ -145,7 +171,9 @@ def _in_maintenance(state: ServiceState, vip: str, deadlines: Deadlines) -> Deci
 def _own(state: ServiceState, vip: str) -> Decision:
     if state.conflicts(vip):
         return Decision(Reason.CONFLICT)
-    return Decision(Reason.OWNER if state.gate_open else Reason.NO_BGP, Preference(0))
+    if state.flap_held:
+        return Decision(Reason.FLAP_HOLD, Preference(lowest_rank(state.settings), draining=True))
+    return Decision(Reason.OWNER, Preference(0))
 
 
 def _others(state: ServiceState, vip: str, deadlines: Deadlines, candidates: Candidates) -> Decision:

@@ -22,6 +22,7 @@ from vipagent.core.actions import (
     Withdraw,
 )
 from vipagent.core.decision import Decision, decide
+from vipagent.core.flaps import FlapDamping
 from vipagent.core.registration import Registrations
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import Deadlines, Health, ServiceState, View
@@ -46,6 +47,7 @@ class Service:
             view=View(settings.settle),
         )
         self._registrations = Registrations()
+        self._damping = FlapDamping()
         self.check_detail = ""
         """Output of the last check."""
         self._published: Report | None = None
@@ -85,9 +87,10 @@ class Service:
                 actions.extend(self._reconfigure(settings, now))
             case _:
                 changes = event.events if isinstance(event, events.Batch) else (event,)
+                refused = self._state.refused.copy()
                 for change in changes:
                     self._update(change, now)
-                if not any(map(self._affects_decisions, changes)):
+                if refused == self._state.refused and not any(map(self._affects_decisions, changes)):
                     return list(self._publish_accepted(changes))
         actions.extend(self._decide(now))
         return actions
@@ -134,12 +137,15 @@ class Service:
             case events.NeighborsChanged(established, families, unseen):
                 self._state.neighbors, self._state.families = established, families
                 self._state.bgp_unseen = unseen
-            case events.TableRead(vips):
-                self._state.table = vips
+            case events.TableRead(vips, unsure):
+                self._state.table, self._state.unsure = vips, set(unsure)
             case events.RouteAccepted(vip):
                 self._registrations.accepted.add(vip)
+                self._state.refused.discard(vip)
             case events.RouteRefused(vip):
                 self._registrations.accepted.discard(vip)
+                if self._state.requested.get(vip):
+                    self._state.refused.add(vip)
             case _:
                 assert_never(event)
 
@@ -190,6 +196,7 @@ class Service:
         for vip in sorted(before - after):
             state.requested.pop(vip, None)
             self._registrations.accepted.discard(vip)
+            state.refused.discard(vip)
             yield Withdraw(vip, Reason.REMOVED)
 
     def _decide(self, now: float) -> list[Action]:
@@ -202,13 +209,19 @@ class Service:
             raise
 
     def _decide_all(self, now: float) -> list[Action]:
-        deadlines = Deadlines(now)
+        deadlines, held = Deadlines(now), self._state.flap_held
+        self._state.flap_held = self._damping.is_held(
+            self._state.settings.flap_hold,
+            deadlines,
+            up=self._state.can_register,
+            registered=bool(self._registrations.requested),
+        )
         decisions = decide(self._state, deadlines)
         routes = [action for vip, decision in decisions.items() for action in self._route(vip, decision)]
-        desired = self._registrations.desired(self._state, deadlines)
+        desired = self._registrations.desired(self._state)
         lost = sorted(self._registrations.requested - desired)
-        if lost:
-            self._registrations.count_loss(now)
+        if lost or (held and not self._state.can_register):
+            self._damping.count_loss(self._reason(decisions[(lost or self._state.settings.owned)[0]]), now)
         actions: list[Action] = [self._deregister(vip, self._reason(decisions[vip])) for vip in lost]
         actions += routes
         actions += [Register(vip) for vip in sorted(desired - self._registrations.requested)]
@@ -224,6 +237,8 @@ class Service:
         if decision.keep or (vip in requested and requested[vip] == decision.preference):
             return
         requested[vip] = decision.preference
+        self._state.unsure.add(vip)
+        self._state.refused.discard(vip)
         if decision.preference is None:
             self._registrations.accepted.discard(vip)
             yield Withdraw(vip, decision.reason)
@@ -277,7 +292,13 @@ class Service:
             yield Publish(self._published)
 
     def _vip_report(self, vip: str, decision: Decision) -> VipReport:
-        requested = self._state.requested.get(vip)
-        owned = vip in self._state.settings.owned_set
-        accepted = requested is not None and vip in self._registrations.accepted
-        return VipReport(decision.reason, requested.rank if requested else None, owned, accepted)
+        state = self._state
+        requested, owned = state.requested.get(vip), vip in state.settings.owned_set
+        return VipReport(
+            decision.reason,
+            requested.rank if requested else None,
+            owned,
+            accepted=requested is not None and vip in self._registrations.accepted,
+            in_table=None if state.table is None or vip in state.unsure else vip in state.table,
+            local=None if state.not_local is None else vip not in state.not_local,
+        )

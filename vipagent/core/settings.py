@@ -1,5 +1,6 @@
 """Validated configuration of one service, as used by the core."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
@@ -100,6 +101,12 @@ class ServiceSettings(HealthOptions, CoreOptions):
     def pool_set(self) -> frozenset[str]:
         """All VIPs of the service as a set."""
         return frozenset(self.pool)
+
+    @cached_property
+    def pool_by_version(self) -> Mapping[int, frozenset[str]]:
+        """The VIPs of each IP version."""
+        ipv6 = frozenset(vip for vip in self.pool if ":" in vip)
+        return {4: self.pool_set - ipv6, 6: ipv6}
 
     @cached_property
     def preferences(self) -> Preferences:

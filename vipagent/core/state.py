@@ -170,6 +170,12 @@ class ServiceState:
     """Whether ExaBGP has had enough time to report its neighbours, and has not."""
     table: frozenset[str] | None = None
     """VIPs of the pool that ExaBGP announces, whoever requested it; None if unknown."""
+    unsure: set[str] = field(default_factory=set)
+    """VIPs whose route has changed since the table was read."""
+    refused: set[str] = field(default_factory=set)
+    """VIPs whose requested route ExaBGP has rejected."""
+    flap_held: bool = False
+    """Whether the service has flapped, so that the owned VIPs are announced at the lowest rank (H4)."""
     not_local: frozenset[str] | None = None
     """VIPs of any service that are an address of no interface of this node; None if unknown."""
     missing_addresses: Mapping[str, str] = field(default_factory=dict)
@@ -198,6 +204,22 @@ class ServiceState:
     def able(self) -> bool:
         """Whether this node may register, and so be relied on for orphans as well."""
         return self.gate_open and not (self.missing_addresses and self.missing)
+
+    @property
+    def without_family(self) -> frozenset[str]:
+        """VIPs whose address family no established neighbour has negotiated (N10)."""
+        families = self.families
+        if families is None:
+            return frozenset()
+        pools = self.settings.pool_by_version
+        return frozenset().union(*(pools[version] for version in pools.keys() - families))
+
+    @property
+    def can_register(self) -> bool:
+        """Whether nothing but flap damping keeps this node from registering the VIPs that ExaBGP accepts."""
+        maintenance = self.maintenance
+        out = maintenance is not None and (maintenance.node or maintenance.service)
+        return self.able and self.health.state is CheckState.UP and not (out or self.leaving)
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """Replace the settings and keep the rest of the state."""

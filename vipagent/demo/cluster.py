@@ -135,7 +135,7 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "exabgp_daemon_user": user, **env},
+                env={**os.environ, "exabgp_daemon_user": user, "STATE_DIRECTORY": str(self.folder), **env},
                 start_new_session=True,
             )
 

@@ -7,10 +7,11 @@ from typing import assert_never
 from vipagent.core.state import earliest
 from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
-from vipagent.exabgp.commands import CommandQueue, CommandResult
+from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
 from vipagent.exabgp.polling import POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
 from vipagent.exabgp.questions import Questions
+from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE, TableRoute
 
 MAX_TABLE = 100_000

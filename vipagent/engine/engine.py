@@ -24,7 +24,8 @@ from vipagent.engine.service import ServiceRuntime
 from vipagent.engine.services import Services
 from vipagent.engine.shutdown import ShutdownSequence
 from vipagent.engine.view_builder import ViewBuilder
-from vipagent.exabgp.commands import CommandResult
+from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.telemetry.counters import AgentCounters
 from vipagent.telemetry.view import AgentView
 from vipagent.types import StoreState
@@ -37,6 +38,7 @@ class Engine:
         config: the configuration; its services start with `Started`.
         wall_clock: returns the current time in UTC.
         core: creates the state machine of a service from its settings and the monotonic clock.
+        earlier: the identities of the routes recorded by earlier runs; None without a record.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Engine:
         config: AgentConfig,
         wall_clock: Callable[[], datetime] = utc_now,
         core: Callable[[ServiceSettings, float], Service] = Service,
+        earlier: frozenset[RouteIdentity] | None = None,
     ) -> None:
         self.counters = AgentCounters()
         self._config = config
@@ -58,7 +61,7 @@ class Engine:
         self._scheduler = Scheduler()
         self._reports: deque[Iterable[Effect]] = deque()
         """Effects to carry out after all routes have been written."""
-        self._services = Services(self._context, core, self._scheduler, self._reports)
+        self._services = Services(self._context, core, self._scheduler, self._reports, earlier)
 
     @property
     def services(self) -> Mapping[str, ServiceRuntime]:
@@ -195,10 +198,7 @@ class Engine:
             case GateChange():
                 self._on_gate_change(event)
             case TableAnswer():
-                for service in self.services.values():
-                    pool = service.config.core.pool_set
-                    vips = frozenset(route.vip for route in event.routes) & pool
-                    self._scheduler.collect(service, events.TableRead(vips, event.unsure & pool))
+                self._services.on_table(event)
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()
@@ -219,6 +219,7 @@ class Engine:
 
     def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)
+        self._services.leftovers.on_result(outcome, self._now)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
             self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
@@ -262,8 +263,8 @@ class Engine:
         match given:
             case inputs.Started():
                 self._exabgp.congested = False
-                for service in () if self._shutdown.started else self._config.services:
-                    self._services.add(service, self._known(), self._now)
+                if not self._shutdown.started:
+                    self._services.start(self._config.services, self._known(), self._now)
             case inputs.ShutdownRequested():
                 self._start_shutdown()
             case inputs.ConfigReloaded(config):

@@ -20,7 +20,7 @@ class _Changes:
     established: bool
     times: list[float] = field(default_factory=list)
     """Times of the last changes, at most `MAX_CHANGES`, oldest first; empty while flapping."""
-    count: int = 0
+    unreported: int = 0
     """Changes since the last summary."""
 
 
@@ -37,13 +37,18 @@ class NeighborLog:
         self._summary_at: dict[str, float] = {}
         """When to sum up each flapping neighbour; the earliest first: all windows have the same length."""
 
+    @property
+    def flapping(self) -> bool:
+        """Whether any neighbour is flapping."""
+        return bool(self._summary_at)
+
     def changed(self, neighbor: str, now: float, *, established: bool, **fields: object) -> Log | None:
         """Count a change; return its log entry, with more fields, or None if a summary will include it."""
         changes = self._neighbors.pop(neighbor, None) or _Changes(established)
         self._neighbors[neighbor] = changes
         changes.established = established
         if neighbor in self._summary_at:
-            changes.count += 1
+            changes.unreported += 1
             return None
         self._limit()
         changes.times = [at for at in changes.times if now - at < WINDOW]
@@ -60,7 +65,7 @@ class NeighborLog:
         for neighbor in [neighbor for neighbor, at in self._summary_at.items() if now >= at]:
             del self._summary_at[neighbor]
             changes = self._neighbors[neighbor]
-            count, changes.count = changes.count, 0
+            count, changes.unreported = changes.unreported, 0
             if count > MAX_CHANGES:
                 self._summary_at[neighbor] = now + WINDOW
                 yield _flapping(neighbor, changes, count)

@@ -56,6 +56,11 @@ class Gate:
         self._queried = False
 
     @property
+    def flapping(self) -> bool:
+        """Whether any neighbour changes too often to log each change."""
+        return self._log.flapping
+
+    @property
     def hung(self) -> bool:
         """Whether ExaBGP has not answered a query in time and has sent no other output."""
         return self._neighbors.hung

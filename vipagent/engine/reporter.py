@@ -17,7 +17,7 @@ from vipagent.engine.history import History, cause_of
 from vipagent.engine.publications import Publications
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.store.layout import Directory, Key, Kind
-from vipagent.store.records import MAX_PEERS, NodeState
+from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
 from vipagent.types import RULE_BY_REASON, Reason
@@ -127,10 +127,10 @@ class Reporter:
                 assert_never(action)
 
     def _gate_logs(self, established: int | None) -> Iterator[Effect]:
-        """Log each change of the BGP gate."""
+        """Log each change of the BGP gate; while a neighbour flaps, only the state afterwards."""
         needed = self.config.core.require_bgp
         closed = established is not None and established < needed
-        if closed == self._gate_closed:
+        if closed == self._gate_closed or self._context.gate.flapping:
             return
         self._gate_closed = closed
         fields = {"service": self.config.name, "established": established, "required": needed}
@@ -144,6 +144,7 @@ class Reporter:
 
     def publish_record(self, report: actions.Report) -> Iterator[Effect]:
         """Publish the node's record, if it has changed."""
+        yield from self._gate_logs(report.neighbors)
         try:
             record = self.record(report)
         except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
@@ -173,7 +174,7 @@ class Reporter:
             },
             instance=self._context.instance,
             events=self._history.latest,
-            peers=worst_first(peers)[:MAX_PEERS],
+            peers=worst_first(peers)[:MAX_RECORDED_PEERS],
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
             local_as=wrong_local_as(self.config.routes.local_as, peers),

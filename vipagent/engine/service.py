@@ -59,6 +59,8 @@ class ServiceRuntime:
         self._errors = 0
         """Consecutive decisions that failed with an exception."""
         self._announced: dict[str, actions.Preference] = {}
+        self._decided: set[str] = set()
+        """VIPs that the core has decided to announce or not, at least once."""
         self._names = vips_by_name(config.core.pool)
         self._unknown: frozenset[str] = frozenset()
         """Entry names in the directory of members that are not VIPs of the pool."""
@@ -82,6 +84,12 @@ class ServiceRuntime:
     def check_changing(self) -> bool:
         """Whether the next check should run after `fast_interval` instead of `interval`."""
         return self._core.check_changing
+
+    def decision(self, vip: str) -> bool | None:
+        """Return whether a VIP is announced; None until that is decided, and acknowledged by ExaBGP."""
+        if vip not in self._decided or not self._context.commands.confirmed(vip):
+            return None
+        return vip in self._announced
 
     def watch(self) -> Iterator[Effect]:
         """Watch the required directories and unwatch the others."""
@@ -221,6 +229,8 @@ class ServiceRuntime:
         return replace(self.config.routes, prepend=0) if self._reporter.loops else self.config.routes
 
     def _request(self, action: actions.Action) -> None:
+        if isinstance(action, actions.Announce | actions.Withdraw):
+            self._decided.add(action.vip)
         match action:
             case actions.Announce(vip, preference):
                 self._announced[vip] = preference

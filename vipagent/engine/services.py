@@ -8,10 +8,13 @@ from vipagent.core import events
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects
+from vipagent.engine.conversation import TableAnswer
 from vipagent.engine.effects import Effect
+from vipagent.engine.leftovers import Leftovers
 from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
+from vipagent.exabgp.table import RouteIdentity
 
 
 class Services:
@@ -22,6 +25,7 @@ class Services:
         core: creates the state machine of a service from its settings and the monotonic clock.
         scheduler: receives the events of the services.
         reports: receives the effects to carry out after all routes.
+        earlier: the identities of the routes recorded by earlier runs; None without a record.
     """
 
     def __init__(
@@ -30,13 +34,21 @@ class Services:
         core: Callable[[ServiceSettings, float], Service],
         scheduler: Scheduler,
         reports: deque[Iterable[Effect]],
+        earlier: frozenset[RouteIdentity] | None,
     ) -> None:
         self.by_name: dict[str, ServiceRuntime] = {}
         self.by_vip: dict[str, ServiceRuntime] = {}
+        self.leftovers = Leftovers(context.commands, earlier)
         self._context = context
         self._core = core
         self._scheduler = scheduler
         self._reports = reports
+
+    def start(self, configs: Iterable[ServiceConfig], known: Sequence[events.Event], now: float) -> None:
+        """Add the first services; see `add`."""
+        for config in configs:
+            self.add(config, known, now)
+        self._reports.append(self.leftovers.configure(service.config for service in self.by_name.values()))
 
     def add(self, config: ServiceConfig, known: Sequence[events.Event], now: float) -> None:
         """Add a service.
@@ -80,7 +92,20 @@ class Services:
         services = self.by_name.values()
         self.by_vip = {vip: service for service in services for vip in service.config.core.pool}
         self._scheduler.reannounce(services)
+        self._reports.append(self.leftovers.configure(service.config for service in services))
         return removed
+
+    def on_table(self, table: TableAnswer) -> None:
+        """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
+
+        def decision(vip: str) -> bool | None:
+            return None if vip in table.unsure else self.by_vip[vip].decision(vip)
+
+        self._reports.append(self.leftovers.on_table(table.routes, decision))
+        for name, vips in self.leftovers.announced(table.routes).items():
+            service = self.by_name[name]
+            read = events.TableRead(vips, table.unsure & service.config.core.pool_set)
+            self._scheduler.collect(service, read)
 
     def update_loops(self, service: ServiceRuntime) -> bool:
         """Update the neighbours that reject prepended paths; return whether they have changed (N10)."""

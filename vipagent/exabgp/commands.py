@@ -25,6 +25,7 @@ from dataclasses import InitVar, dataclass, field, replace
 
 from vipagent.core.state import earliest
 from vipagent.exabgp.polling import NO_ACK_DELAY, POLL_INTERVAL, NeighborPoller, QueryAnswered
+from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE
 
 MAX_IN_FLIGHT = 32
@@ -45,22 +46,6 @@ FORCE_RESEND = " origin igp"
 """Attribute equal to the default, so the route is unchanged, but ExaBGP sends the announcement again."""
 MIN_REJECTED_DELAY, MAX_REJECTED_DELAY = 0.5, 30.0
 """Delay in seconds before a rejected command is retried: the first one and the longest."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult:
-    """The result of a command."""
-
-    vip: str
-    line: str
-    error: str = ""
-    """Empty if the command succeeded."""
-    is_current: bool = True
-    """Whether the command is still the desired one for its prefix."""
-    announced: bool = False
-    """Whether it was an announcement."""
-    latency: float | None = field(default=None, compare=False)
-    """Seconds between the command and its reply; None without a reply."""
 
 
 @dataclass(slots=True)
@@ -124,6 +109,28 @@ class CommandQueue:
     def withdraw(self, vip: str, line: str) -> None:
         """Set the withdrawal `line` as the desired command of `vip`."""
         self._set_desired(vip, line, withdrawn=True)
+
+    def confirmed(self, vip: str) -> bool:
+        """Return whether ExaBGP has acknowledged the desired command of `vip`, and nothing is unsent."""
+        prefix = self._prefixes.get(vip)
+        pending = prefix is None or vip in self._ready or prefix.in_flight
+        return not pending and not (self._prefixes[vip].failures or self._prefixes[vip].unconfirmed)
+
+    def forget(self, vip: str) -> bool:
+        """Drop the desired command of `vip`; return False if it is in flight, which prevents that."""
+        if self._prefixes[vip].in_flight:
+            return False
+        del self._prefixes[vip]
+        self._ready.pop(vip, None)
+        self._scheduled.pop(vip, None)
+        return True
+
+    def resend(self, vip: str) -> None:
+        """Send the command of `vip` again; it must not be in flight."""
+        prefix = self._prefixes[vip]
+        if not prefix.withdrawn:
+            prefix.suffix = "" if prefix.suffix else FORCE_RESEND
+        self._ready[vip] = None
 
     def neighbor_up(self, now: float) -> None:
         """Schedule a resend: the neighbour's routes may differ from the acknowledged ones."""
@@ -322,7 +329,7 @@ class CommandQueue:
         for vip in [lost[0].vip] if alone else self._prefixes:
             self._prefixes[vip].unconfirmed = True
             if vip not in self._scheduled:
-                self._resend(vip)
+                self.resend(vip)
         self._poller.sync_due = self._poller.ever_answered
         return results
 
@@ -341,10 +348,4 @@ class CommandQueue:
         """Resend all prefixes that are neither in flight nor scheduled, withdrawals first."""
         for vip, prefix in sorted(self._prefixes.items(), key=lambda item: not item[1].withdrawn):
             if not prefix.in_flight and vip not in self._scheduled:
-                self._resend(vip)
-
-    def _resend(self, vip: str) -> None:
-        prefix = self._prefixes[vip]
-        if not prefix.withdrawn:
-            prefix.suffix = "" if prefix.suffix else FORCE_RESEND
-        self._ready[vip] = None
+                self.resend(vip)

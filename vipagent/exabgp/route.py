@@ -1,6 +1,6 @@
 """Route attributes, and the ExaBGP commands that announce and withdraw a route (A3, A5)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Annotated
@@ -18,6 +18,7 @@ from vipagent.config.values import (
     UInt32,
 )
 from vipagent.core.actions import Preference
+from vipagent.exabgp.table import RouteIdentity
 
 GRACEFUL_SHUTDOWN = "65535:0"
 """RFC 8326: neighbours should prefer any other path."""
@@ -126,6 +127,20 @@ def looping_neighbors(settings: RouteSettings, asns: Mapping[str, int]) -> tuple
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:
     """Return whether an announcement with `new` replaces one with `old`; otherwise both would coexist."""
     return (new.path_id, new.neighbor) == (old.path_id, old.neighbor)
+
+
+def identities(settings: RouteSettings, vips: Iterable[str]) -> frozenset[RouteIdentity]:
+    """Return the identities of the routes that these VIPs have with these settings."""
+    return frozenset(
+        RouteIdentity(str(ip_network(vip)), settings.path_id, tuple(sorted(set(settings.neighbor))))
+        for vip in vips
+    )
+
+
+def withdraw_left(route: RouteIdentity) -> str:
+    """Return the command that withdraws a route that an earlier configuration has announced."""
+    settings = RouteSettings(path_id=route.path_id, neighbor=route.neighbors)
+    return withdraw(settings, route.prefix)
 
 
 def _next_hop(settings: RouteSettings, version: int) -> str:

@@ -1,10 +1,16 @@
 """Parser of ExaBGP's answer to `show adj-rib out extensive`: the routes that it announces (E2, A6)."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from itertools import count
 
 SHOW_TABLE = "show adj-rib out extensive"
 """Query of all routes that ExaBGP announces, one line per neighbour and route; 4.2 and 5 answer alike."""
+VERSION_BY_FAMILY = {("ipv4", "unicast"): 4, ("ipv6", "unicast"): 6}
+"""IP version of each supported family."""
+MAX_PATH_ID = 2**32 - 1
+PATH_ID = re.compile(r"[0-9]{1,10}|[0-9]{1,3}(\.[0-9]{1,3}){3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class TableRoute:
     neighbor: str
     prefix: str
     path_id: int | None
+    """None without a path identifier, and for the identifier 0, which ExaBGP does not write."""
     attributes: str
     """The rest of the line, from `next-hop` on."""
 
@@ -35,13 +42,34 @@ class TableRoute:
 
 
 def parse(words: list[str]) -> TableRoute | None:
-    """Parse the words of a line of the table; return None for any other line, and for other families."""
-    for family in ("ipv4", "ipv6"):
-        if words[:1] == ["neighbor"] and family in words[2:-2]:
-            position = words.index(family)
-            prefix, *rest = words[position + 2 :]
-            path_id = None
-            if rest[:1] == ["path-information"]:
-                path_id, rest = int(ip_address(rest[1])), rest[2:]
-            return TableRoute(words[1], str(ip_network(prefix)), path_id, " ".join(rest))
-    return None
+    """Return the unicast route of a line, given its words; None for any other line."""
+    if words[:1] != ["neighbor"]:
+        return None
+    try:
+        at = next(at for at in count(2, 2) if words[at] in {"ipv4", "ipv6"})
+        version = VERSION_BY_FAMILY[words[at], words[at + 1]]
+        neighbor, prefix = _address(words[1]), ip_network(words[at + 2], strict=False)
+        path_id, rest = _path_id(words[at + 3 :])
+    except (IndexError, KeyError, ValueError):
+        return None
+    if prefix.version != version:
+        return None
+    return TableRoute(neighbor, str(prefix), path_id, " ".join(rest))
+
+
+def _address(text: str) -> str:
+    if "%" in text:
+        raise ValueError("scoped address")
+    return str(ip_address(text))
+
+
+def _path_id(words: list[str]) -> tuple[int | None, list[str]]:
+    """Return the path identifier, and the words after it."""
+    if words[:1] != ["path-information"]:
+        return None, words
+    if not PATH_ID.fullmatch(words[1]):
+        raise ValueError("not a path identifier")
+    path_id = int(ip_address(words[1])) if "." in words[1] else int(words[1])
+    if path_id > MAX_PATH_ID:
+        raise ValueError("not a path identifier")
+    return path_id or None, words[2:]

@@ -18,7 +18,7 @@ MAX_EVENTS = 10
 """Maximum events in a node's record, the latest ones, when writing and when reading."""
 MAX_FAMILIES = 16
 """Maximum families of a neighbour when reading."""
-MAX_PEERS = 64
+MAX_RECORDED_PEERS = 64
 """Maximum neighbours in a node's record, when writing and when reading."""
 
 
@@ -153,7 +153,7 @@ class NodeState:
     events: tuple[Event, ...] = ()
     """The last decisions of this run, oldest first; at most `MAX_EVENTS`."""
     peers: tuple[Neighbor, ...] = ()
-    """The BGP neighbours; at most `MAX_PEERS`."""
+    """The BGP neighbours; at most `MAX_RECORDED_PEERS`."""
     table: bool = False
     """Whether the routes with a rank are known to be in ExaBGP's table."""
     addresses: bool = False
@@ -168,7 +168,7 @@ class NodeState:
         vips = {vip: _without_empty(asdict(state)) for vip, state in self.vips.items()}
         peers = [
             _without_empty({**asdict(peer), "families": peer.families or None})
-            for peer in self.peers[:MAX_PEERS]
+            for peer in self.peers[:MAX_RECORDED_PEERS]
         ]
         return _dump({**asdict(self), "vips": vips, "peers": peers or None})
 
@@ -204,7 +204,7 @@ class NodeState:
 
 
 def _peers(value: object) -> tuple[Neighbor, ...]:
-    first = value[:MAX_PEERS] if isinstance(value, list) else []
+    first = value[:MAX_RECORDED_PEERS] if isinstance(value, list) else []
     return tuple(_peer(fields) for fields in first if isinstance(fields, dict))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from vipagent.core import actions, events
-from vipagent.exabgp.commands import CommandResult
+from vipagent.exabgp.results import CommandResult
 from vipagent.types import CheckResult, Reason, StoreState
 
 CHECK_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -29,7 +29,7 @@ class Advice(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class NodeProblem:
     """One problem of a node; the documented JSON of `problems`."""
 
     reason: str
@@ -83,7 +83,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.NOT_IN_TABLE: Advice(
         "ExaBGP has accepted the route of a VIP, but announces it to no neighbour",
-        "compare `exabgp cli show adj-rib out extensive` with the families and addresses in exabgp.conf",
+        "compare exabgp cli show adj-rib out extensive with the families and addresses in exabgp.conf",
     ),
     Fault.NOT_LOCAL: Advice(
         "a VIP is announced, but is an address of no interface of this node",
@@ -95,7 +95,7 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.NO_CARRIER: Advice(
         "the interface towards a BGP neighbour is down or has no carrier",
-        "check the cable, the port of the switch, and `ip link`",
+        "check the cable, the port of the switch, and ip link",
     ),
     Fault.EXABGP_HUNG: Advice(
         "ExaBGP does not answer",
@@ -133,19 +133,19 @@ def problem(
     vip: str | None = None,
     neighbor: str | None = None,
     detail: str = "",
-) -> Problem:
+) -> NodeProblem:
     """Return a problem with the advice about it."""
     what, do = ADVICE[reason]
-    return Problem(str(reason), f"{what}: {detail}" if detail else what, do, node, service, vip, neighbor)
+    return NodeProblem(str(reason), f"{what}: {detail}" if detail else what, do, node, service, vip, neighbor)
 
 
-def node_problems(service: str, node: str, state: NodeState) -> Iterator[Problem]:
+def node_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
     """Yield the problems of a node, as far as its record shows them."""
     yield from service_problems(service, node, state)
     yield from neighbor_problems(node, state.peers)
 
 
-def service_problems(service: str, node: str, state: NodeState) -> Iterator[Problem]:
+def service_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
     """Yield the problems of a service on a node: one per reason, however many VIPs it applies to."""
     found: dict[str, list[str]] = {}
     for vip, seen in state.vips.items():
@@ -173,7 +173,7 @@ def faults(seen: VipState) -> Iterator[str]:
         yield Fault.NOT_LOCAL
 
 
-def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[Problem]:
+def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[NodeProblem]:
     """Yield the problems of a node's neighbours: one per neighbour, but a hung ExaBGP only once."""
     hung = False
     for neighbor in neighbors:

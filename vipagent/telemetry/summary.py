@@ -11,7 +11,7 @@ from vipagent.config.values import node_name
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
-from vipagent.telemetry.problems import Fault, Problem, faults, node_problems
+from vipagent.telemetry.problems import Fault, NodeProblem, faults, node_problems
 from vipagent.types import Neighbor, Reason
 
 SERVING = "serving"
@@ -59,7 +59,7 @@ class Announcer:
     local: bool | None = None
     """Whether the VIP is an address of this node; null: unknown."""
     counted: bool = True
-    """Whether the node counts as serving the VIP: not with too few BGP neighbours."""
+    """Whether the node counts as serving the VIP: not with too few BGP neighbours, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class ServiceStatus:
     """Number of invalid or unknown entries (S1)."""
     events: tuple[NodeEvent, ...] = ()
     """Latest events of all nodes, oldest first."""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[NodeProblem, ...] = ()
     """Problems of all nodes, with what to do about them."""
 
 
@@ -226,7 +226,7 @@ def _announcer(node: str, state: NodeState, vip: str) -> Announcer | None:
         accepted=None if announced and old else announced or seen.accepted,
         in_table=(state.table or None) if announced else False if seen.accepted else None,
         local=False if seen.not_local else state.addresses or None,
-        counted=announced and seen.reason != Reason.NO_BGP,
+        counted=announced and seen.reason != Reason.NO_BGP and state.neighbors != 0,
     )
 
 

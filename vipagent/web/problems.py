@@ -2,23 +2,23 @@
 
 from collections.abc import Iterator
 
-from vipagent.telemetry.problems import Fault, Problem, neighbor_problems, problem, service_problems
+from vipagent.telemetry.problems import Fault, NodeProblem, neighbor_problems, problem, service_problems
 from vipagent.telemetry.view import AgentView
 from vipagent.types import Reason, StoreState
 
 
-def own_problems(view: AgentView) -> tuple[Problem, ...]:
+def own_problems(view: AgentView) -> tuple[NodeProblem, ...]:
     """Return the problems of this node; they do not depend on the store."""
     return tuple(dict.fromkeys(_own(view)))
 
 
-def all_problems(view: AgentView) -> tuple[Problem, ...]:
+def all_problems(view: AgentView) -> tuple[NodeProblem, ...]:
     """Return the problems of this node, then those that the other nodes have published."""
     published = (found for service in view.services for found in service.status.problems)
     return tuple(dict.fromkeys([*_own(view), *(found for found in published if found.node != view.node)]))
 
 
-def _own(view: AgentView) -> Iterator[Problem]:
+def _own(view: AgentView) -> Iterator[NodeProblem]:
     if view.store is not StoreState.CONNECTED:
         reason = Reason.STORE_LOST if view.store_reached else Reason.STORE_UNKNOWN
         yield problem(reason, view.node, detail=view.store_detail)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vipagent import __version__
 from vipagent.core.actions import VipReport
-from vipagent.store.records import MAX_PEERS
+from vipagent.store.records import MAX_RECORDED_PEERS
 from vipagent.telemetry.counters import Histogram
 from vipagent.telemetry.facts import is_announced
 from vipagent.telemetry.problems import ADVICE
@@ -91,7 +91,7 @@ def _changes(service: ServiceView) -> list[Sample]:
 
 
 def _neighbors(view: AgentView) -> list[Sample]:
-    return [((neighbor.address, str(neighbor.state)), 1) for neighbor in view.peers[:MAX_PEERS]]
+    return [((neighbor.address, str(neighbor.state)), 1) for neighbor in view.peers[:MAX_RECORDED_PEERS]]
 
 
 def _problems(view: AgentView) -> list[Sample]:

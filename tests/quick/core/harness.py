@@ -1,5 +1,6 @@
 """Test harness of the core: sends events and returns the actions as lines of text."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from tests.quick.core.pools import OWN, OWNERS, members, service
@@ -58,8 +59,13 @@ class CoreHarness:
         seen = events.MaintenanceSeen(service="service" in whose, node="node" in whose, now="now" in whose)
         return self.send(seen)
 
-    def neighbors(self, established: int) -> list[str]:
-        return self.send(events.NeighborsChanged(established))
+    def neighbors(self, established: int, families: Iterable[int] | None = None) -> list[str]:
+        known = None if families is None else frozenset(families)
+        return self.send(events.NeighborsChanged(established, known))
+
+    def table(self, *vips: str) -> list[str]:
+        """Report that ExaBGP announces these VIPs."""
+        return self.send(events.TableRead(frozenset(vips)))
 
     def addresses_missing(self, *vips: str) -> list[str]:
         """Report the VIPs of any service that cannot be added to the loopback interface."""
@@ -74,10 +80,19 @@ class CoreHarness:
         self.now = end
         return lines
 
+    @property
+    def registered(self) -> set[str]:
+        """VIPs that the node wants to be registered."""
+        return self.core._registrations.requested
+
+    def facts(self, vip: str) -> actions.VipReport:
+        """Return the state of a VIP."""
+        assert self.core.report is not None
+        return self.core.report.vips[vip]
+
     def reason(self, vip: str) -> str:
         """Return the reason word of a VIP."""
-        assert self.core.report is not None
-        return self.core.report.vips[vip].reason
+        return self.facts(vip).reason
 
     def _lines(self, action: actions.Action) -> list[str]:
         match action:

@@ -6,7 +6,7 @@ from tests.quick.core.harness import ALL_VIPS, reading, serving, taking_over
 from tests.quick.core.pools import OWN, SECOND, THIRD
 from vipagent.core import events
 from vipagent.core.settings import FlapHold
-from vipagent.types import CheckResult, Claim, StoreState
+from vipagent.types import CheckResult, Claim, Reason, StoreState
 
 
 def test_g1_a_node_registers_once_exabgp_has_accepted_its_route() -> None:
@@ -195,7 +195,12 @@ def test_h4_no_flap_hold_by_default() -> None:
 
 def test_h4_flap_hold_delays_the_registration() -> None:
     hold = FlapHold(seconds=90, count=3, window=60)
-    assert flapping(hold) == ["announce 10.0.0.1 at rank 0: owner", "...", "register 10.0.0.1"]
+    assert flapping(hold) == [
+        "announce 10.0.0.1 at rank 2 draining: flap-hold",
+        "...",
+        "announce 10.0.0.1 at rank 0: owner",
+        "register 10.0.0.1",
+    ]
 
 
 def test_h4_flap_hold_lasts_for_its_full_time() -> None:
@@ -204,7 +209,139 @@ def test_h4_flap_hold_lasts_for_its_full_time() -> None:
     node.good()
     assert node.wait(89) == []
     assert node.members(SECOND, THIRD) == [], "the losses are now older than the window"
-    assert node.wait(1) == ["register 10.0.0.1"]
+    assert node.wait(1) == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+
+
+def test_h4_a_failure_while_held_counts_too() -> None:
+    node = serving(flap_hold=FlapHold(seconds=90, count=2, window=60))
+    for _ in range(2):
+        node.bad()
+        node.good()
+    for _ in range(5):
+        assert node.wait(50) == []
+        assert node.bad() == ["withdraw 10.0.0.1: check-down"]
+        assert node.good() == ["announce 10.0.0.1 at rank 2 draining: flap-hold"]
+    assert node.wait(90) == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+
+
+def test_h4_planned_losses_do_not_count() -> None:
+    node = serving(flap_hold=FlapHold(seconds=90, count=1, window=60))
+    node.maintenance("node")
+    node.wait(10)
+    node.maintenance()
+    assert node.registered == {OWN}
+
+
+def test_h4_a_held_node_leaves_as_any_other() -> None:
+    node = serving(flap_hold=FlapHold(seconds=90, count=1, window=60))
+    node.bad()
+    node.good()
+    assert node.send(events.LeaveRequested()) == []
+    assert node.send(events.StopRequested())[0] == "withdraw 10.0.0.1: stopping"
+
+
+def test_g3_a_stale_registration_is_removed_if_exabgp_has_no_route() -> None:
+    """Both were killed: ExaBGP is new, too, and the check has not succeeded `rise` times yet."""
+    node = reading(rise=3)
+    assert node.holder(Claim.SAME_NODE) == []
+    assert node.table() == ["register 10.0.0.1"]
+    assert node.members(*ALL_VIPS) == ["deregister 10.0.0.1: starting"]
+    assert node.members(SECOND, THIRD) == []
+    node.good()
+    node.good()
+    assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
+
+
+def test_g3_a_stale_registration_stays_while_exabgp_keeps_the_route() -> None:
+    """Only the agent was killed."""
+    node = reading(rise=3)
+    assert node.table(OWN) == []
+    assert node.holder(Claim.SAME_NODE) == []
+
+
+def test_g3_an_unknown_table_removes_nothing() -> None:
+    node = reading(rise=3)
+    assert node.holder(Claim.SAME_NODE) + node.wait(5) == []
+
+
+def test_g3_another_nodes_registration_is_not_removed() -> None:
+    node = reading(rise=3)
+    assert node.table() + node.holder(Claim.OTHER) == []
+
+
+def test_n10_a_rejected_route_is_refused_until_exabgp_accepts_it() -> None:
+    node = serving()
+    assert node.send(events.RouteRefused(OWN)) == ["deregister 10.0.0.1: refused"]
+    assert node.reason(OWN) == Reason.REFUSED
+    assert node.send(events.RouteAccepted(OWN)) == ["register 10.0.0.1"]
+    assert node.reason(OWN) == Reason.OWNER
+
+
+def test_n10_a_rejected_takeover_is_refused() -> None:
+    node = serving()
+    node.members(OWN, THIRD)
+    node.send(events.RouteRefused(SECOND))
+    assert node.reason(SECOND) == Reason.REFUSED
+    node.members(*ALL_VIPS)
+    node.wait(10)
+    assert node.reason(SECOND) == Reason.STANDBY
+
+
+def test_n10_a_vip_without_its_family_is_not_registered() -> None:
+    node = serving(owned=(OWN, "2001:db8::1"), owners=((OWN, "2001:db8::1"), (SECOND,), (THIRD,)))
+    assert node.registered == {OWN, "2001:db8::1"}
+    assert node.neighbors(1, {4}) == ["deregister 2001:db8::1: no-family"]
+    assert (node.reason(OWN), node.reason("2001:db8::1")) == (Reason.OWNER, Reason.NO_FAMILY)
+    assert node.neighbors(1, {4, 6}) == ["register 2001:db8::1"]
+    assert node.neighbors(1, None) == [], "unknown is not missing"
+
+
+def test_e5_unknown_neighbours_are_reported_and_leave_the_gate_open() -> None:
+    node = serving()
+    assert node.send(events.NeighborsChanged(None)) == []
+    assert node.reason(OWN) == Reason.OWNER
+    assert node.send(events.NeighborsChanged(None, unseen=True)) == []
+    assert node.reason(OWN) == Reason.BGP_UNKNOWN
+    assert node.registered == {OWN}
+
+
+def test_a_vip_that_is_not_local_is_reported_and_stays_registered() -> None:
+    node = serving()
+    assert node.send(events.AddressesNotLocal(frozenset({OWN, "10.9.9.9"}))) == []
+    assert node.reason(OWN) == Reason.NO_ADDRESS
+    assert node.registered == {OWN}
+    assert node.send(events.AddressesNotLocal(frozenset())) == []
+    assert node.reason(OWN) == Reason.OWNER
+
+
+def test_the_fault_to_be_repaired_first_is_the_reason() -> None:
+    node = serving()
+    faults: list[tuple[events.Event, Reason]] = [
+        (events.AddressesNotLocal(frozenset({OWN})), Reason.NO_ADDRESS),
+        (events.NeighborsChanged(1, frozenset({6})), Reason.NO_FAMILY),
+        (events.NeighborsChanged(0, None), Reason.NO_BGP),
+        (events.RouteRefused(OWN), Reason.REFUSED),
+        (events.MaintenanceSeen(node=True), Reason.DRAINING),
+    ]
+    for event, reason in faults:
+        node.send(event)
+        assert node.reason(OWN) == reason
+
+
+def test_shape_6_the_report_tells_what_exabgp_has() -> None:
+    node = serving()
+    facts = node.facts(OWN)
+    assert (facts.accepted, facts.in_table, facts.local) == (True, None, None)
+    node.table(OWN)
+    node.send(events.AddressesNotLocal(frozenset({SECOND})))
+    facts = node.facts(OWN)
+    assert (facts.accepted, facts.in_table, facts.local) == (True, True, True)
+    node.members(OWN, THIRD)
+    assert node.facts(SECOND).in_table is None, "announced since"
+    node.table(OWN, SECOND)
+    assert node.facts(SECOND).in_table is True
+    node.table()
+    assert node.facts(OWN).in_table is False
 
 
 def test_h4_old_losses_do_not_count() -> None:

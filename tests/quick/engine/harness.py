@@ -71,8 +71,8 @@ class EngineHarness:
         """Established neighbours in ExaBGP's next answer."""
         self.details: dict[str, list[str]] = {}
         """ExaBGP's description of neighbours in its next answer."""
-        self.table: list[str] = []
-        """Lines of ExaBGP's table in its next answer."""
+        self.table: dict[str, str] = {}
+        """Attributes of the routes in ExaBGP's table, by prefix."""
         self.record: NodeState | None = None
         """The last published record of the node."""
         self.effects: list[Effect] = []
@@ -103,8 +103,12 @@ class EngineHarness:
                 described = [self.details.get(peer) or details(peer) for peer in self.peers]
                 return [*chain.from_iterable(described), "done"]
             case "table":
-                return [*self.table, "done"]
+                return [*(f"neighbor {PEER} ipv4 unicast {route}" for route in self.table.values()), "done"]
             case _:
+                verb, _, prefix, *attributes = line.split()
+                self.table.pop(prefix, None)
+                if verb == "announce":
+                    self.table[prefix] = " ".join([prefix, *attributes])
                 return ["done"]
 
     def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:

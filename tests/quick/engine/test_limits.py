@@ -16,6 +16,7 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.types import CheckResult
 
 KEY, OTHER_KEY = (Key(Directory(Kind.STATES, name), "node1") for name in ("apex", "other"))
+GATE_CLOSED = "log BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)"
 
 
 class Recorder:
@@ -124,6 +125,27 @@ def test_hundred_flapping_neighbours_cost_little() -> None:
     assert changes * len(peers) == 300_000
     assert logged <= len(peers) * (MAX_CHANGES + 1 + seconds / WINDOW)
     assert published <= seconds / PUBLISH_INTERVAL + 1
+
+
+def test_a_gate_that_flaps_with_its_neighbour_is_logged_once_it_is_stable() -> None:
+    harness = serving()
+    logged: list[str] = []
+
+    def handle(lines: list[str]) -> None:
+        logged.extend(line for line in lines if line.startswith(("log BGP", "log bgp")))
+
+    for number in range(101):
+        handle(harness.read(established(up=number % 2 == 1)))
+        harness.now += 0.1
+    assert logged[:2] == ["log bgp", GATE_CLOSED]
+    assert len(logged) == 2 * (MAX_CHANGES - 1) + 1, "the first change was its start"
+    logged.clear()
+    harness.peers = ()
+    handle(harness.advance_answering(2 * WINDOW))
+    assert logged == ["log BGP neighbour is flapping", "log BGP neighbour is stable again", GATE_CLOSED]
+    harness.peers = (PEER,)
+    handle(harness.read(established()))
+    assert logged[3:] == ["log bgp", "log BGP gate open"]
 
 
 def logs_of(log: NeighborLog, changes: int, now: float, step: float = 1.0) -> list[tuple[str, object]]:

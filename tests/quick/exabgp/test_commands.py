@@ -8,7 +8,6 @@ from vipagent.exabgp.commands import (
     RESEND_DELAY_AFTER_UP,
     SILENCE_TIMEOUT,
     CommandQueue,
-    CommandResult,
 )
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.polling import (
@@ -18,6 +17,7 @@ from vipagent.exabgp.polling import (
     POLL_TIMEOUT,
     QueryAnswered,
 )
+from vipagent.exabgp.results import CommandResult
 
 
 class Session:
@@ -524,6 +524,31 @@ def test_e4_polls_do_not_accumulate_while_pipe_is_full() -> None:
         after = session.queue.deadline()
         assert after is None or after > session.now
     assert session.written() == [SHOW_NEIGHBORS]
+
+
+def test_a_command_is_confirmed_while_its_reply_is_the_last_word() -> None:
+    session = Session()
+    assert not session.queue.confirmed("a")
+    session.request("+a")
+    assert not session.queue.confirmed("a")
+    session.answer()
+    session.done()
+    assert session.queue.confirmed("a")
+    session.request("-a")
+    assert not session.queue.confirmed("a")
+    session.error()
+    assert not session.queue.confirmed("a")
+
+
+def test_a_forgotten_command_is_never_sent_again() -> None:
+    session = Session()
+    session.request("-a", "+b")
+    session.answer()
+    assert not session.queue.forget("a"), "it is in flight"
+    session.done(2)
+    assert session.queue.forget("a")
+    session.queue.neighbor_up(session.now)
+    assert session.wait(RESEND_DELAY_AFTER_UP) == [f"+b{FORCE_RESEND}"]
 
 
 def test_e1_changes_are_sent_to_an_exabgp_that_does_not_answer() -> None:

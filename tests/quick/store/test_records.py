@@ -11,7 +11,7 @@ from vipagent.store.backend import MAX_VALUE
 from vipagent.store.records import (
     MAX_EVENTS,
     MAX_FAMILIES,
-    MAX_PEERS,
+    MAX_RECORDED_PEERS,
     MAX_TEXT,
     RECORD_VERSION,
     Event,
@@ -185,7 +185,7 @@ def test_neighbours_that_are_not_a_list_are_ignored(peers: object) -> None:
 def test_the_number_of_neighbours_and_families_is_bounded() -> None:
     many = tuple(replace(ESTABLISHED, address=f"192.0.2.{number}") for number in range(200))
     state = NodeState("node1", "up", peers=many)
-    assert NodeState.load(state.dump()).peers == many[:MAX_PEERS]
+    assert NodeState.load(state.dump()).peers == many[:MAX_RECORDED_PEERS]
     peers = [{**asdict(peer), "families": ["ipv4 unicast"] * 1_000} for peer in many]
     read = NodeState.load(json.dumps({"vips": {}, "peers": peers[:3]}).encode()).peers
     assert [len(peer.families) for peer in read] == [MAX_FAMILIES] * 3
@@ -195,9 +195,9 @@ def test_facts_hardly_grow_the_record_of_a_large_pool() -> None:
     """Only a VIP whose facts are not all as requested has more fields than before."""
     vips = {f"10.0.{number // 250}.{number % 250}": VipState("takeover", 1) for number in range(300)}
     plain = NodeState("node1", "up", vips=vips)
-    peers = tuple(replace(ESTABLISHED, address=f"192.0.2.{number}") for number in range(MAX_PEERS))
+    peers = tuple(replace(ESTABLISHED, address=f"192.0.2.{number}") for number in range(MAX_RECORDED_PEERS))
     assert len(replace(plain, table=True, addresses=True).dump()) < len(plain.dump()) + 50
-    assert len(replace(plain, peers=peers, table=True).dump()) < len(plain.dump()) + MAX_PEERS * 180
+    assert len(replace(plain, peers=peers, table=True).dump()) < len(plain.dump()) + MAX_RECORDED_PEERS * 180
     refused = {vip: VipState("refused", asked=1, not_local=True) for vip in vips}
     assert len(replace(plain, vips=refused, peers=peers).dump()) < MAX_VALUE
 

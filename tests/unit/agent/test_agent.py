@@ -102,6 +102,22 @@ def test_the_exit_of_exabgp_is_detected_by_a_write() -> None:
     asyncio.run(run())
 
 
+def test_a_change_that_the_store_does_not_report_is_shown() -> None:
+    """A neighbour goes down before the first registration: nothing but the node's record changes."""
+
+    async def run() -> None:
+        changes: list[int | None] = []
+        async with fake_exabgp(Backend) as exabgp:
+            await eventually("it sends its query", lambda: exabgp.has_written(QUERY))
+            exabgp.reply(*answer("192.0.2.1"))
+            await eventually("it announces", lambda: exabgp.has_written(ANNOUNCED))
+            exabgp.agent.on_change = lambda: changes.append(exabgp.agent.view.neighbors)
+            exabgp.reply("neighbor 192.0.2.1 down")
+            await eventually("the change is shown", lambda: changes[-1:] == [0])
+
+    asyncio.run(run())
+
+
 def test_e6_a_bug_in_a_backend_withdraws_no_route(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         async with fake_exabgp(BuggyBackend) as exabgp:

@@ -38,9 +38,9 @@ def registration_before_acceptance(patch: pytest.MonkeyPatch) -> None:
     """Register when the route is requested, not when it is accepted (G1)."""
     desired = Registrations.desired
 
-    def at_once(self: Registrations, state: ServiceState, deadlines: Deadlines) -> set[str]:
+    def at_once(self: Registrations, state: ServiceState) -> set[str]:
         self.accepted |= {vip for vip, preference in state.requested.items() if preference}
-        return desired(self, state, deadlines)
+        return desired(self, state)
 
     patch.setattr(Registrations, "desired", at_once)
 

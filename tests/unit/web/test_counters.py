@@ -5,7 +5,7 @@ import pytest
 from tests.unit.web.views import OTHERS, OWN, TAKEN, VIPS, report
 from vipagent.core.actions import Announce, Preference, Publish, VipReport, Withdraw
 from vipagent.core.events import CheckFinished
-from vipagent.exabgp.commands import CommandResult
+from vipagent.exabgp.results import CommandResult
 from vipagent.telemetry.counters import AgentCounters, Histogram, ServiceCounters
 from vipagent.types import CheckResult, Reason, StoreState
 

@@ -63,6 +63,31 @@ def test_status_and_metrics_show_the_maintenance_from_the_store(agent: WholeAgen
     operator.close(5.0)
 
 
+def test_a_route_is_not_announced_while_exabgp_refuses_it(agent: WholeAgent) -> None:
+    """ExaBGP refuses every command: status, page, health and metrics agree that nothing is announced."""
+
+    def is_refused() -> bool:
+        agent.say("error")
+        return "ExaBGP rejected the command, will retry" in agent.read_log()
+
+    wait_for("ExaBGP has refused the route", is_refused, 20.0)
+    announced = 'vipagent_vip_announced{service="apex",vip="10.0.0.1"}'
+    requested = 'vipagent_vip_requested{service="apex",vip="10.0.0.1"}'
+    assert (metric(agent, announced), metric(agent, requested)) == (0, 1)
+    assert json.loads(agent.get("/healthz").body)["services"]["apex"]["announced"] == 0
+
+    def own_vip() -> dict[str, list[dict[str, object]]]:
+        (apex,) = json.loads(agent.get("/status.json").body)
+        assert [node["state"] for node in apex["nodes"]] != ["serving"]
+        vip: dict[str, list[dict[str, object]]] = apex["vips"][0]
+        return vip
+
+    wait_for("the status has the facts", lambda: bool(own_vip()["asked_by"]), 20.0)
+    assert own_vip()["announced_by"] == []
+    [asked] = own_vip()["asked_by"]
+    assert (asked["node"], asked["rank"], asked["accepted"]) == ("node1", 0, False)
+
+
 def test_a_reload_moves_closes_and_reopens_the_port(agent: WholeAgent) -> None:
     def reload(listen: str) -> None:
         reloads = agent.read_log().count("INFO reloaded")

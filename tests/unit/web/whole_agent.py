@@ -64,6 +64,12 @@ class WholeAgent:
         """Return its pid."""
         return self._child.pid
 
+    def say(self, line: str) -> None:
+        """Send it a line, as ExaBGP."""
+        assert self._child.stdin
+        self._child.stdin.write(f"{line}\n".encode())
+        self._child.stdin.flush()
+
     def stop(self) -> int:
         """Close its stdin, like an exit of ExaBGP; return its exit status."""
         assert self._child.stdin

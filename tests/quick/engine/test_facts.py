@@ -1,0 +1,103 @@
+"""Facts in the node's record and view: accepted routes and neighbours (Shape 6)."""
+
+from dataclasses import replace
+
+from tests.quick.core.pools import OWN
+from tests.quick.engine.harness import (
+    OTHER_PEER,
+    PEER,
+    EngineHarness,
+    details,
+    established,
+    served,
+    serving,
+)
+from vipagent.engine.publications import PUBLISH_INTERVAL
+from vipagent.exabgp.route import RouteSettings
+from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
+from vipagent.types import CheckResult, Neighbor
+
+UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 240)
+DOWN = Neighbor(OTHER_PEER, "down", 65001)
+
+
+def describe(harness: EngineHarness, peer: str, *down: str) -> None:
+    """Let ExaBGP describe this neighbour, which is established, and others, which are not."""
+    idle = [f"Neighbor {other}\nstate IDLE\nAS 65001 n/a\nhold-time 240 n/a" for other in down]
+    harness.details = {peer: [*details(peer), *"\n".join(idle).splitlines()]}
+    harness.read(established(peer, up=False), established(peer))
+    harness.advance_answering(3)
+
+
+def record_of(harness: EngineHarness) -> NodeState:
+    """Return the record after the publication that may be pending."""
+    harness.advance_answering(PUBLISH_INTERVAL)
+    assert harness.record is not None
+    return harness.record
+
+
+def test_a_route_counts_as_announced_once_exabgp_has_accepted_it() -> None:
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.reply()
+    harness.wait(1)
+    harness.check()
+    assert harness.record is not None
+    assert harness.record.vips[OWN] == VipState("owner", owned=True, asked=0)
+    harness.reply()
+    assert record_of(harness).vips[OWN] == VipState("owner", 0, owned=True)
+
+
+def test_a_refused_route_is_not_announced() -> None:
+    harness = serving()
+    harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    harness.read("error")
+    harness.written.clear()
+    seen = record_of(harness).vips[OWN]
+    assert (seen.rank, seen.asked, seen.accepted) == (None, 0, False)
+    assert harness.engine.view.services[0].record == harness.record
+
+
+def test_a_route_of_another_node_that_is_refused_is_not_announced() -> None:
+    """No decision depends on it, but the status does."""
+    harness = serving()
+    harness.members(OWN)
+    harness.wait(1)
+    assert harness.record is not None
+    taken = [vip for vip, seen in harness.record.vips.items() if seen.asked == 1]
+    assert taken
+    harness.read("done", *["error"] * (len(harness.written) - 1))
+    harness.written.clear()
+    harness.wait(PUBLISH_INTERVAL)
+    assert [harness.record.vips[vip].rank for vip in taken].count(1) == 1
+
+
+def test_the_record_has_the_neighbours_the_worst_first() -> None:
+    harness = serving()
+    describe(harness, PEER, OTHER_PEER)
+    assert record_of(harness).peers == (DOWN, UP)
+    assert harness.engine.view.peers == (UP, DOWN)
+    describe(harness, PEER, *(f"2001:db8::{number:x}" for number in range(200)))
+    assert len(record_of(harness).peers) == MAX_RECORDED_PEERS
+
+
+def test_a_change_of_a_neighbour_is_published_without_a_decision() -> None:
+    """The number of established neighbours stays the same."""
+    harness = serving()
+    harness.details = {PEER: details(PEER, "ipv4 unicast", "ipv6 unicast", hold=240)}
+    harness.read(established(PEER, up=False), established(PEER))
+    harness.advance_answering(3)
+    assert record_of(harness).peers == (replace(UP, families=("ipv4 unicast", "ipv6 unicast")),)
+
+
+def test_an_unchanged_record_is_not_published_again() -> None:
+    harness = serving()
+    harness.wait(1)
+    assert "publish" not in harness.read(established(PEER, up=False), established(PEER))
+    assert "publish" not in harness.wait(1)
+
+
+def test_the_record_has_local_as_only_if_exabgp_has_another_one() -> None:
+    for local_as, recorded in ((65001, None), (65009, 65009)):
+        harness = serving(replace(served(), routes=RouteSettings(local_as=local_as)))
+        assert record_of(harness).local_as == recorded

@@ -1,0 +1,141 @@
+"""The file with the routes that an agent may have announced (E2)."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.quick.core.pools import service
+from tests.servers.process import wait_for
+from vipagent.agent import state
+from vipagent.agent.route_record import encode
+from vipagent.agent.state import RouteFile, location
+from vipagent.config.settings import AgentConfig, ServiceConfig
+from vipagent.exabgp.table import RouteIdentity
+from vipagent.store.backend import StoreSettings
+
+OLD, NEW = frozenset({RouteIdentity("10.0.0.9/32")}), frozenset({RouteIdentity("10.0.0.1/32", 7)})
+CONFIG = AgentConfig("file", StoreSettings("node1", "this run"), (ServiceConfig(service()),))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RouteFile:
+    return RouteFile(tmp_path / "routes.json", "the agent")
+
+
+def test_the_first_start_has_no_record_and_writes_one(
+    file: RouteFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert file.start(NEW) is None
+    assert file.path.read_bytes() == encode("the agent", NEW)
+    assert [path.name for path in file.path.parent.iterdir()] == ["routes.json"]
+    assert caplog.messages == []
+
+
+def test_the_next_start_reads_it_and_keeps_both(file: RouteFile) -> None:
+    RouteFile(file.path).start(OLD)
+    assert file.start(NEW) == OLD
+    assert RouteFile(file.path).start([]) == OLD | NEW
+
+
+def test_the_last_of_many_changes_is_written(file: RouteFile) -> None:
+    file.start([])
+    for number in range(100):
+        file.save(frozenset({RouteIdentity(f"10.0.0.{number}/32")}))
+    wait_for(
+        "the last one is written",
+        lambda: file.path.read_bytes() == encode("the agent", [RouteIdentity("10.0.0.99/32")]),
+    )
+
+
+def test_a_missing_directory_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = RouteFile(tmp_path / "missing" / "routes.json")
+    assert file.start(NEW) is None
+    file.save(OLD)
+    wait_for("it has failed", file.idle)
+    (warning,) = caplog.messages
+    assert "No such file or directory" in warning
+    assert "are not withdrawn (E2); make the state directory writable" in warning
+    file.path.parent.mkdir()
+    file.save(NEW)
+    wait_for("it is written", file.path.exists)
+
+
+def test_a_directory_that_is_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    assert RouteFile(tmp_path / "file" / "routes.json").start(NEW) is None
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b'{"version": 2}', b" " * (state.MAX_BYTES + 1)], ids=["broken", "foreign", "large"]
+)
+def test_other_content_is_no_record_and_is_replaced(
+    file: RouteFile, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    file.path.write_bytes(content)
+    assert file.start(NEW) is None
+    (warning,) = caplog.messages
+    assert "ignoring" in warning
+    assert RouteFile(file.path).start([]) == NEW
+
+
+def test_a_pipe_in_its_place_does_not_block(file: RouteFile, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(file.path)
+    assert file.start(NEW) is None
+    assert "not a regular file" in caplog.messages[0]
+
+
+def test_a_hung_disk_delays_the_start_only_once(
+    file: RouteFile, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed = threading.Event()
+    monkeypatch.setattr(state, "START_TIMEOUT", 0.1)
+    monkeypatch.setattr(state, "_content", lambda _: resumed.wait() and b"")
+    before = time.monotonic()
+    assert file.start(NEW) is None
+    assert time.monotonic() - before < 5
+    resumed.set()
+    assert "no answer within 0.1 s" in caplog.messages[0]
+
+
+def test_another_directory_after_a_reload(file: RouteFile, tmp_path: Path) -> None:
+    file.start(NEW)
+    other = tmp_path / "other"
+    other.mkdir()
+    file.move(other / "routes.json")
+    wait_for("it is written there", (other / "routes.json").exists)
+    assert RouteFile(other / "routes.json").start([]) == NEW
+
+
+@pytest.mark.parametrize(
+    ("configured", "environment", "directory"),
+    [
+        (None, {}, "/var/lib/vipagent"),
+        (None, {"STATE_DIRECTORY": ""}, "/var/lib/vipagent"),
+        (None, {"STATE_DIRECTORY": "/var/lib/exabgp"}, "/var/lib/exabgp"),
+        (None, {"STATE_DIRECTORY": "/var/lib/one:/var/lib/two"}, "/var/lib/one"),
+        ("/srv/state", {"STATE_DIRECTORY": "/var/lib/exabgp"}, "/srv/state"),
+    ],
+)
+def test_the_directory(configured: str | None, environment: dict[str, str], directory: str) -> None:
+    config = replace(CONFIG, state_directory=configured)
+    path = location(config, Path("/etc/vipagent/vipagent.yaml"), environment)
+    assert str(path.parent) == directory
+    assert path.name.startswith("routes-node1-")
+
+
+def test_agents_of_one_node_have_files_of_their_own() -> None:
+    """Each would withdraw the other's routes otherwise."""
+    other = replace(CONFIG, services=(ServiceConfig(service(name="other")),))
+    paths = [
+        location(CONFIG, None, {}),
+        location(other, None, {}),
+        location(CONFIG, Path("/etc/vipagent/one.yaml"), {}),
+        location(CONFIG, Path("/etc/vipagent/two.yaml"), {}),
+    ]
+    assert len(set(paths)) == 4
+    assert location(other, Path("/etc/vipagent/one.yaml"), {}) == paths[2], "services may change"

@@ -1,0 +1,177 @@
+"""The state directory: the file with the routes that this agent may have announced (E2).
+
+Several agents of one node, one per service, share the directory: none may take the other's routes for its
+own. So each has a file of its own, by node and configuration. The file need not survive a crash of the
+machine, which also ends ExaBGP and its routes.
+
+A disk can hang: all file operations run on a thread of their own, and nobody waits for it after the start.
+"""
+
+import hashlib
+import logging
+import os
+import stat
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from vipagent.agent import route_record
+from vipagent.config.settings import AgentConfig
+from vipagent.exabgp.table import RouteIdentity
+
+log = logging.getLogger(__name__)
+
+DEFAULT_DIRECTORY = "/var/lib/vipagent"
+MAX_BYTES = 4 * 1024 * 1024
+"""Maximum size of the file."""
+START_TIMEOUT = 2.0
+"""Timeout in seconds to read and write the file at the start, after which the agent does without."""
+CONSEQUENCE = (
+    "routes that leave the configuration while the agent does not run are not withdrawn (E2); make the state "
+    "directory writable for ExaBGP's user, or set state_directory"
+)
+
+Identities = frozenset[RouteIdentity]
+
+
+def location(config: AgentConfig, source: Path | None, environment: Mapping[str, str]) -> Path:
+    """Return the path of an agent's file.
+
+    Args:
+        config: its configuration.
+        source: its configuration file; without one, its only service identifies it.
+        environment: may contain `STATE_DIRECTORY`, as set by systemd: one or more paths separated by `:`.
+    """
+    given = environment.get("STATE_DIRECTORY", "").split(":")[0]
+    directory = Path(config.state_directory or given or DEFAULT_DIRECTORY)
+    digest = hashlib.sha256(_origin(config, source).encode(errors="surrogateescape")).hexdigest()
+    return directory / f"routes-{config.store.node}-{digest[:8]}.json"
+
+
+class RouteFile:
+    """The file; errors are logged once until it can be written again.
+
+    Args:
+        path: its path.
+        origin: identifies the agent, for humans.
+    """
+
+    def __init__(self, path: Path, origin: str = "") -> None:
+        self.path = path
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._saved: Identities | None = None
+        """The last identities to save."""
+        self._unsaved: tuple[Path, Identities] | None = None
+        self._idle = threading.Event()
+        """Set while no thread writes."""
+        self._idle.set()
+        self._failed = False
+
+    @classmethod
+    def of(cls, config: AgentConfig, source: Path | None) -> "RouteFile":
+        """Return the file of an agent with this configuration."""
+        return cls(location(config, source, os.environ), _origin(config, source))
+
+    def start(self, current: Iterable[RouteIdentity]) -> Identities | None:
+        """Read what earlier runs have recorded, and add the routes of the configuration.
+
+        Args:
+            current: the identities of the configuration.
+
+        Returns:
+            The identities of earlier runs; None without a record. It takes `START_TIMEOUT` seconds at most.
+        """
+        read: list[Identities | None] = []
+        reading = threading.Thread(
+            target=lambda: read.append(self._read()), name="vipagent-state", daemon=True
+        )
+        reading.start()
+        reading.join(START_TIMEOUT)
+        if not read:
+            self._warn(f"no answer within {START_TIMEOUT:g} s")
+        earlier = read[0] if read else None
+        self.save(frozenset(current) | (earlier or frozenset()))
+        if read:
+            self._idle.wait(START_TIMEOUT)
+        return earlier
+
+    def save(self, identities: Identities) -> None:
+        """Save these identities in place of all others, without waiting for it."""
+        with self._lock:
+            if identities == self._saved:
+                return
+            self._saved = identities
+            self._unsaved = self.path, identities
+            if not self._idle.is_set():
+                return
+            self._idle.clear()
+        threading.Thread(target=self._write_all, name="vipagent-state", daemon=True).start()
+
+    def idle(self) -> bool:
+        """Return whether everything has been written."""
+        return self._idle.is_set()
+
+    def move(self, path: Path) -> None:
+        """Use another path from now on."""
+        if path == self.path:
+            return
+        self.path, self._failed = path, False
+        with self._lock:
+            identities, self._saved = self._saved, None
+        if identities is not None:
+            self.save(identities)
+
+    def _write_all(self) -> None:
+        while True:
+            with self._lock:
+                if self._unsaved is None:
+                    self._idle.set()
+                    return
+                (path, identities), self._unsaved = self._unsaved, None
+            self._write(path, route_record.encode(self._origin, identities))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError as error:
+            self._warn(f"cannot write {path}: {error.strerror}")
+        else:
+            self._failed = False
+
+    def _read(self) -> Identities | None:
+        try:
+            return route_record.decode(_content(self.path))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._warn(f"cannot read {self.path}: {error.strerror}")
+        except ValueError as error:
+            log.warning(
+                "ignoring %s: %s; only routes of configured VIPs are withdrawn (E2)", self.path, error
+            )
+        return None
+
+    def _warn(self, problem: str) -> None:
+        if not self._failed:
+            self._failed = True
+            log.warning("state directory %s: %s: %s", self.path.parent, problem, CONSEQUENCE)
+
+
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would block
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a regular file")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+    return data
+
+
+def _origin(config: AgentConfig, source: Path | None) -> str:
+    if source:
+        return str(source.absolute())
+    return f"service {' '.join(service.name for service in config.services)}"
