@@ -18,7 +18,7 @@ AWAY = 1.0
 """Time in seconds between the crash and the restart."""
 REMOVED_WITHIN = 1.0
 """Maximum time in seconds from the agent's start to the takeover by the other nodes."""
-RISE = ("--rise", "20", "--interval", "0.3")
+RISE = ("--rise", "20", "--interval", "0.3", "--fast-interval", "0.3")
 """The node cannot announce its VIP for 6 s after its start."""
 
 

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.exabgp import relay
 from tests.exabgp.box import OTHERS_ROUTE, Box, boxes
 
@@ -23,7 +25,9 @@ def configure(box: Box, directory: Path) -> None:
     box.configure({"apex": {"auth_ip": VIP, "command": check, "interval": 0.3, "rise": 1, "fall": 1}})
 
 
-def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("answers", "within"), [("", 10.0), (relay.LOSE, 70.0)], ids=["late", "lost"])
+def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path, answers: str, within: float) -> None:
+    """If the answers are lost, the agent asks again after a minute."""
     mute, fails = tmp_path / "mute", tmp_path / "fails"
     with boxes(tmp_path, agent_prefix=through_relay(tmp_path)) as both:
         for box in both:
@@ -32,7 +36,7 @@ def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path) -> None:
         for box in both:
             box.wait_for({OTHERS_ROUTE: None, VIP: 100})
             box.wait_for_log(" register service=apex")
-        mute.touch()
+        mute.write_text(answers)
         for box in both:
             box.wait_for_log(GATE_CLOSED)
             box.wait_for_log("deregister service=apex")
@@ -46,7 +50,7 @@ def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path) -> None:
             assert box.agent_log().count(" register service=apex") == 1
         mute.unlink()
         for box in both:
-            box.wait_for_log(GATE_OPENED)
+            box.wait_for_log(GATE_OPENED, within=within)
             box.wait_for_log(" register service=apex", count=2)
             assert box.table() == {OTHERS_ROUTE: None, VIP: 100}
 
