@@ -1,6 +1,6 @@
 """Agent process of a simulated machine: a node and its store session, which can be paused together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.simulation.client import Client
 from tests.simulation.environment import Environment
@@ -10,9 +10,14 @@ from tests.simulation.node import NEVER, Node
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
-from vipagent.engine import effects
+from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
+from vipagent.exabgp.route import RouteSettings
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.layout import Kind
+
+LINK_QUERY_DELAY = 0.01
+"""Seconds until the kernel has reported the interfaces of newly followed neighbours."""
 
 
 class Agent(Node):
@@ -27,6 +32,9 @@ class Agent(Node):
         impairments: the impairments of its machine.
         on_reschedule: called when the time of the next event may have changed.
         on_exit: called when the agent has exited regularly.
+        links_down: returns the interface of each neighbour whose interface is down.
+        routes: the attributes of its routes.
+        earlier: the routes recorded by earlier agent processes; None without a record.
     """
 
     def __init__(
@@ -40,8 +48,16 @@ class Agent(Node):
         impairments: Impairments,
         on_reschedule: Callable[[], None],
         on_exit: Callable[["Agent"], None],
+        links_down: Callable[[], Mapping[str, str]],
+        routes: RouteSettings,
+        earlier: frozenset[RouteIdentity] | None,
     ) -> None:
         self.paused = False
+        self.gone = False
+        """Whether the process was killed or has exited."""
+        self._links_down = links_down
+        self._links_seen: Mapping[str, str] = {}
+        self._followed: frozenset[str] = frozenset()
         self._backlog: list[str] = []
         self._environment = environment
         self._on_reschedule = on_reschedule
@@ -55,7 +71,9 @@ class Agent(Node):
             on_input=self.handle_now,
         )
         environment.observer.agent_started(settings)
-        super().__init__(settings, exabgp, environment.clock.now, self._observe, instance)
+        super().__init__(
+            settings, exabgp, environment.clock.now, self._observe, instance, routes=routes, earlier=earlier
+        )
 
     def handle_now(self, received: Input) -> None:
         """Process an input at the current time."""
@@ -99,11 +117,26 @@ class Agent(Node):
         """Resume the process; buffered input from ExaBGP and the store and the timer run in random order."""
         self.paused = False
         self.now = self._environment.clock.now
-        calls = [self._process_backlog, self.client.resume, self.fire_timer]
+        calls = [self._process_backlog, self.client.resume, self.fire_timer, self.links_changed]
         for call in self._environment.rng.sample(calls, len(calls)):
             call()
         self.run_due()
         self._on_reschedule()
+
+    def links_changed(self) -> None:
+        """Read from the kernel which interfaces are down; their neighbours must be followed."""
+        down = {peer: interface for peer, interface in self._links_down().items() if peer in self._followed}
+        if not self.paused and down != self._links_seen:
+            self._links_seen = down
+            self.handle_now(inputs.LinksDown(down))
+
+    def _follow(self, peers: frozenset[str]) -> None:
+        self._followed = peers
+        self._environment.clock.after(LINK_QUERY_DELAY, self._links_queried)
+
+    def _links_queried(self) -> None:
+        if not self.gone:
+            self.links_changed()
 
     def _process_backlog(self) -> None:
         backlog, self._backlog = self._backlog, []

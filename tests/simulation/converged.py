@@ -1,7 +1,9 @@
 """Check of the converged state: the expected routes and registrations of each machine (A1-A4)."""
 
+from tests.simulation.exabgp import FOREIGN_ROUTE
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
+from tests.simulation.neighbor import Neighbor
 from tests.simulation.node import ROUTES, prefix
 from tests.simulation.server import Server
 from vipagent.core.preference import order
@@ -30,17 +32,32 @@ def check(machines: list[Machine], server: Server) -> None:
     """
     ranks = expected_ranks(machines)
     for machine in machines:
-        expected = {
-            prefix(vip): ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks[machine.name].items()
-        }
-        found = {name: int(route.split()[3]) for name, route in machine.wire.items()}
-        assert found == expected, f"converged: {machine.name} has routes {found} instead of {expected}"
+        for neighbor in machine.neighbors:
+            found = {name: _med(attributes) for name, attributes in neighbor.wire.items()}
+            desired = _routes(machine, neighbor, ranks[machine.name]) if neighbor.works else {}
+            assert found == desired, (
+                f"converged: {machine.name} has routes {found} instead of {desired} "
+                f"at {neighbor.settings.address}"
+            )
     registered = {
         member_name(vip) for machine in machines if is_registered(machine) for vip in machine.settings.owned
     }
     assert set(server.members) == registered, (
         f"converged: {sorted(server.members)} are registered instead of {sorted(registered)}"
     )
+
+
+def _routes(machine: Machine, neighbor: Neighbor, ranks: dict[str, int]) -> dict[str, int]:
+    """Return the MED of each route that a neighbour must have."""
+    path_id = machine.routes.path_id
+    path = f" path-information {path_id}" if path_id and neighbor.settings.add_path else ""
+    routes = {prefix(vip) + path: ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks.items()}
+    return routes | ({FOREIGN_ROUTE: 7} if machine.exabgp_settings.foreign_route else {})
+
+
+def _med(attributes: str) -> int:
+    """Return the MED among the attributes of a route."""
+    return int(attributes.partition(" med ")[2].split()[0])
 
 
 def is_registered(machine: Machine) -> bool:

@@ -28,6 +28,12 @@ class Observer(Protocol):
     def decided(self, node: str, event: events.Event, todo: list[Action]) -> None:
         """Check the decision of a node's core."""
 
+    def vip_removed(self, vip: str) -> None:
+        """Expect that nobody serves a VIP."""
+
+    def vip_restored(self, vip: str, at: float) -> None:
+        """Expect that a VIP is served again, unserved since a time."""
+
     def routes_changed(self) -> None:
         """Update the served VIPs after routes may have changed."""
 
@@ -40,8 +46,6 @@ class Timing:
     """Maximum latency of a message to or from the store, in seconds."""
     exabgp_delay: float
     """Seconds until ExaBGP processes a command."""
-    acks: bool
-    """Whether ExaBGP acknowledges commands."""
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,23 @@
 """Injection of the faults of a plan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
+from tests.simulation.config_faults import ConfigFaults
 from tests.simulation.environment import Environment
+from tests.simulation.exabgp_faults import EXABGP_KINDS
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
-from tests.simulation.node import prefix
 from tests.simulation.plan import Fault, FaultKind
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE, member_name
 from vipagent.store.records import Maintenance, Registration
 from vipagent.types import CheckResult
 
-T = TypeVar("T")
-
 EXTRA_LATENCY = (0.3, 3.0)
 """Range of the additional latency of delayed notifications, in seconds."""
 MAX_DURATION = 6.0
-"""Maximum duration of delayed notifications and of rejected routes, in seconds."""
+"""Maximum duration of delayed notifications, in seconds."""
 VALUES = (
     b"",
     b"\xff\xfe\x00",
@@ -49,12 +47,19 @@ class Faults:
     machines: list[Machine]
     environment: Environment
     outages: int = field(default=0)
+    _configs: ConfigFaults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._configs = ConfigFaults(self.machines, self.environment)
 
     def start(self, fault: Fault) -> None:
         """Start a fault and schedule its end."""
         machine = self.machines[fault.node]
         self.environment.observer.log(machine.name, f"*** {fault.kind}, {fault.seconds:.2f} s")
-        end = _KINDS[fault.kind](self, machine, fault)
+        if fault.kind in EXABGP_KINDS:
+            end = EXABGP_KINDS[fault.kind](self.environment, machine, fault)
+        else:
+            end = _KINDS[fault.kind](self, machine, fault)
         if end is not None:
             self.environment.clock.after(fault.seconds, end)
 
@@ -87,15 +92,14 @@ class Faults:
         machine.impairments.add(Impairment.AGENT, self.environment.clock.now)
         agent.handle_now(inputs.ShutdownRequested())
 
+    def config_changed(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
+        """Change the configuration and kill the agent before it reads it."""
+        return self._configs.change(machine, fault)
+
     def agent_paused(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Pause the agent."""
         agent = machine.pause_agent()
         return (lambda: machine.resume_agent(agent, fault.seconds)) if agent else None
-
-    def exabgp_paused(self, machine: Machine, _fault: Fault) -> Callable[[], None] | None:
-        """Pause ExaBGP."""
-        exabgp = machine.pause_exabgp()
-        return (lambda: machine.resume_exabgp(exabgp)) if exabgp else None
 
     def cut(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
         """Cut the network between one machine and the store."""
@@ -149,22 +153,6 @@ class Faults:
         machine.check.fail(CheckResult.DISABLED)
         return lambda: machine.check.recover(CheckResult.DISABLED)
 
-    def bgp_loss(self, machine: Machine, _fault: Fault) -> Callable[[], None]:
-        """Keep the BGP session down."""
-        machine.bgp_faults += 1
-        machine.disconnect()
-        return lambda: self._restore_bgp(machine)
-
-    def _restore_bgp(self, machine: Machine) -> None:
-        machine.bgp_faults -= 1
-        machine.connect_soon()
-
-    def refusal(self, machine: Machine, fault: Fault) -> None:
-        """Make ExaBGP reject one route."""
-        exabgp = machine.refuse(prefix(_choose(machine.settings.pool, fault)))
-        if exabgp:
-            self.environment.clock.after(min(fault.seconds, MAX_DURATION), lambda: machine.accept(exabgp))
-
     def node_maintenance(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Set the maintenance of a node."""
         return self._maintain(machine.name, [machine], Impairment.NODE_MAINTENANCE, fault)
@@ -179,7 +167,7 @@ class Faults:
         server, clock = self.environment.server, self.environment.clock
         if not server.up or name in server.maintenance:
             return None
-        server.set_maintenance(name, _choose(VALUES, fault))
+        server.set_maintenance(name, fault.choose(VALUES))
         for machine in machines:
             machine.impairments.add(impairment, clock.now)
 
@@ -196,7 +184,7 @@ class Faults:
         """Register a VIP as another node, as an unknown node, or under the owner's name."""
         if not machine.settings.owned:
             return None
-        server, name = self.environment.server, member_name(_choose(machine.settings.owned, fault))
+        server, name = self.environment.server, member_name(fault.choose(machine.settings.owned))
         if not server.up:
             return None
         values = (Registration("foreign", "x").dump(), b"", Registration(machine.name, "x").dump())
@@ -215,18 +203,18 @@ class Faults:
     def deletion(self, machine: Machine, fault: Fault) -> None:
         """Delete a registration."""
         if machine.settings.owned and self.environment.server.up:
-            self.environment.server.remove(member_name(_choose(machine.settings.owned, fault)))
+            self.environment.server.remove(member_name(fault.choose(machine.settings.owned)))
 
     def garbage(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Write invalid entries."""
-        server, name = self.environment.server, _choose(NAMES, fault)
+        server, name = self.environment.server, fault.choose(NAMES)
         if not server.up:
             return None
         server.put(name, VALUES[fault.choice % len(VALUES)], None)
         own = [member_name(vip) for vip in machine.settings.owned if member_name(vip) in server.members]
         for entry in own:
             server.put(entry, VALUES[fault.choice % len(VALUES)], server.members[entry].session)
-        server.set_maintenance(f"not {name}", _choose(VALUES, fault))
+        server.set_maintenance(f"not {name}", fault.choose(VALUES))
 
         def end() -> None:
             server.remove(name)
@@ -259,17 +247,13 @@ class Faults:
         self._repair(self.machines)
 
 
-def _choose(items: Sequence[T], fault: Fault) -> T:
-    return items[fault.choice // 7 % len(items)]
-
-
 _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | None]] = {
     FaultKind.CRASH: Faults.power_cut,
     FaultKind.EXABGP_KILLED: Faults.exabgp_killed,
     FaultKind.AGENT_KILLED: Faults.agent_killed,
     FaultKind.AGENT_TERMINATED: Faults.agent_terminated,
     FaultKind.AGENT_PAUSED: Faults.agent_paused,
-    FaultKind.EXABGP_PAUSED: Faults.exabgp_paused,
+    FaultKind.CONFIG_CHANGED: Faults.config_changed,
     FaultKind.CUT: Faults.cut,
     FaultKind.EXPIRY: Faults.expiry,
     FaultKind.LATE: Faults.notifications_delayed,
@@ -277,8 +261,6 @@ _KINDS: dict[FaultKind, Callable[[Faults, Machine, Fault], Callable[[], None] | 
     FaultKind.FREEZE: Faults.store_frozen,
     FaultKind.CHECK_FAILS: Faults.check_fails,
     FaultKind.DISABLED: Faults.disabled,
-    FaultKind.BGP_LOSS: Faults.bgp_loss,
-    FaultKind.REFUSAL: Faults.refusal,
     FaultKind.NODE_MAINTENANCE: Faults.node_maintenance,
     FaultKind.SERVICE_MAINTENANCE: Faults.service_maintenance,
     FaultKind.FOREIGN: Faults.foreign,

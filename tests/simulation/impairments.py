@@ -9,7 +9,9 @@ class Impairment(StrEnum):
     POWER = "no power"
     EXABGP = "no ExaBGP"
     BGP = "no BGP session"
+    GATE = "too few BGP sessions"
     EXABGP_PAUSED = "ExaBGP is paused"
+    EXABGP_SILENT = "ExaBGP does not answer"
     REFUSED = "ExaBGP rejects a route"
     AGENT = "no agent"
     AGENT_PAUSED = "the agent is paused"
@@ -22,7 +24,9 @@ class Impairment(StrEnum):
 
 REQUIRED_FOR_TAKEOVER_ONLY = frozenset({Impairment.STORE, Impairment.LATE})
 """A node serves its own VIPs without the store (A1)."""
-UNDETECTED = frozenset({Impairment.BGP, Impairment.EXABGP_PAUSED, Impairment.REFUSED})
+UNDETECTED = frozenset(
+    {Impairment.BGP, Impairment.EXABGP_PAUSED, Impairment.EXABGP_SILENT, Impairment.REFUSED}
+)
 """Impairments that the agent does not detect without the BGP gate, so that it stays registered."""
 
 

@@ -36,6 +36,8 @@ class LocalCheck:
         self._last = CheckResult.GOOD
         self._streak = 0
         self._scheduled: ScheduledCall | None = None
+        self.down_since: float | None = None
+        """Since when the agent knows that the service has failed; None: it does not, or a check succeeded."""
 
     @property
     def result(self) -> CheckResult:
@@ -55,7 +57,7 @@ class LocalCheck:
 
     def restart(self) -> None:
         """Restart for a new agent."""
-        self._streak = 0
+        self._streak, self.down_since = 0, None
         self._impairments.add(Impairment.CHECK, self._clock.now)
         self.schedule()
 
@@ -71,6 +73,10 @@ class LocalCheck:
             return
         self._streak = self._streak + 1 if result is self._last else 1
         self._last = result
+        if result is CheckResult.GOOD:
+            self.down_since = None
+        elif self._streak >= self._settings.fall and self.down_since is None:
+            self.down_since = self._clock.now
         if result is CheckResult.GOOD and self._streak >= self._settings.rise:
             self._impairments.clear(Impairment.CHECK, self._clock.now)
         if self._streak < max(self._settings.rise, self._settings.fall):

@@ -5,13 +5,16 @@ from collections import deque
 from tests.simulation.agent import Agent
 from tests.simulation.clock import ScheduledCall
 from tests.simulation.environment import Environment
-from tests.simulation.exabgp import ExaBGP
+from tests.simulation.exabgp import FOREIGN_ROUTE, ExaBGP, ExaBGPSettings
 from tests.simulation.impairments import Impairment, Impairments
 from tests.simulation.local_check import LocalCheck
-from tests.simulation.node import NEVER
+from tests.simulation.neighbor import Neighbor
+from tests.simulation.node import NEVER, ROUTES
+from tests.simulation.sessions import Sessions
 from vipagent.core.events import CheckFinished
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import inputs
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.types import CheckResult
 
 RESPAWN_DELAY = 0.04
@@ -20,16 +23,10 @@ MAX_RESPAWNS, RESPAWN_WINDOW = 5, 64.0
 """Number of agent exits, and seconds; ExaBGP exits when its agent exits more often within that time."""
 RESTART_DELAY = 3.0
 """Seconds until the init system restarts ExaBGP."""
-MAX_SESSION_DELAY = 2.0
-"""Maximum time in seconds to establish a BGP session."""
-HOLD_TIME = 9.0
-"""BGP hold time in seconds: the neighbour then drops the session of a paused ExaBGP."""
 WATCHDOG_TIMEOUT = 10.0
 """Seconds of a pause after which the agent may exit when it resumes (E7)."""
 MIN_LATENCY = 0.0005
 """Minimum latency in seconds of a message to or from the store."""
-MAX_RETRY_DELAY = 40.0
-"""Seconds within which the agent retries a rejected route."""
 
 
 class Machine:
@@ -37,29 +34,43 @@ class Machine:
 
     Args:
         settings: the settings of its service.
+        exabgp_settings: the version and configuration of its ExaBGP.
         environment: the objects shared by all machines.
     """
 
-    def __init__(self, settings: ServiceSettings, environment: Environment) -> None:
+    def __init__(
+        self, settings: ServiceSettings, exabgp_settings: ExaBGPSettings, environment: Environment
+    ) -> None:
         self.settings = settings
+        self.routes = ROUTES
+        self.exabgp_settings = exabgp_settings
         self.exabgp: ExaBGP | None = None
         self.agent: Agent | None = None
         self.power_faults = 0
         """Number of active faults that keep power or ExaBGP off."""
         self.store_faults = 0
         """Number of active faults that make the store unreachable, including outages of the store."""
-        self.bgp_faults = 0
-        """Number of active faults that keep the BGP session down."""
         self.extra_latency = 0.0
         """Maximum additional latency in seconds of messages from the store."""
         self._environment = environment
         self._clock = environment.clock
         self._agent_runs = 0
+        self._saved: frozenset[RouteIdentity] | None = None
+        """The routes recorded on the machine's disk."""
         self._exits: deque[float] = deque(maxlen=MAX_RESPAWNS)
         self._scheduled: ScheduledCall | None = None
-        missing = (Impairment.EXABGP, Impairment.AGENT, Impairment.BGP)
+        missing = [Impairment.EXABGP, Impairment.AGENT, Impairment.BGP]
+        missing += [Impairment.GATE] if settings.require_bgp else []
         self.impairments = Impairments(self._clock.now, *missing)
         self.check = LocalCheck(settings, self._clock, self.impairments, self._deliver_check)
+        self.sessions = Sessions(
+            settings.require_bgp,
+            environment,
+            self.impairments,
+            deliver=self.deliver_lines,
+            on_links=self._links_changed,
+            log=self._log,
+        )
 
     @property
     def name(self) -> str:
@@ -67,20 +78,36 @@ class Machine:
         return self.settings.node
 
     @property
-    def wire(self) -> dict[str, str]:
-        """The routes that its neighbour has received: attributes by prefix."""
-        return self.exabgp.wire if self.exabgp else {}
+    def neighbors(self) -> list[Neighbor]:
+        """The neighbours of its ExaBGP; none if it is not running."""
+        return self.exabgp.neighbors if self.exabgp else []
+
+    def serves(self, prefix: str) -> bool:
+        """Return whether the network can reach this machine by a route."""
+        return any(
+            route.partition(" ")[0] == prefix
+            for neighbor in self.neighbors
+            for route in neighbor.reachable_routes
+        )
 
     def start_exabgp(self) -> None:
         """Start ExaBGP and the agent, unless a fault prevents it."""
         if self.power_faults or self.exabgp:
             return
-        timing = self._environment.timing
-        self.exabgp = ExaBGP(acks=timing.acks, delay=timing.exabgp_delay, established=False)
+        settings = self.exabgp_settings
+        self.exabgp = ExaBGP(
+            settings.dialect,
+            settings.neighbors,
+            established=False,
+            delay=self._environment.timing.exabgp_delay,
+        )
+        if settings.foreign_route:
+            for neighbor in self.exabgp.neighbors:
+                neighbor.leave(FOREIGN_ROUTE, "next-hop self med 7")
         self.impairments.clear(Impairment.EXABGP, self._clock.now)
         self._log("ExaBGP starts")
         self._start_agent(self.exabgp)
-        self.connect_soon()
+        self.sessions.start(self.exabgp)
 
     def terminate_exabgp(self, *, agent_dies: bool) -> None:
         """Terminate ExaBGP, which removes its routes.
@@ -92,10 +119,10 @@ class Machine:
             return
         self._log("power cut" if agent_dies else "ExaBGP exits")
         self.exabgp = None
-        for reason in (Impairment.EXABGP_PAUSED, Impairment.REFUSED):
+        for reason in (Impairment.EXABGP_PAUSED, Impairment.EXABGP_SILENT, Impairment.REFUSED):
             self.impairments.clear(reason, self._clock.now)
         self.impairments.add(Impairment.EXABGP, self._clock.now)
-        self.impairments.add(Impairment.BGP, self._clock.now)
+        self.sessions.end()
         self._environment.observer.routes_changed()
         if self.agent and not agent_dies and not self.agent.paused:
             self.agent.handle_now(inputs.PipeEnded())
@@ -155,7 +182,7 @@ class Machine:
         self._log("ExaBGP is paused")
         exabgp.pause()
         self.impairments.add(Impairment.EXABGP_PAUSED, self._clock.now)
-        self._clock.after(HOLD_TIME, lambda: self._hold_timer_expired(exabgp))
+        self.sessions.pause(exabgp)
         return exabgp
 
     def resume_exabgp(self, exabgp: ExaBGP) -> None:
@@ -166,45 +193,8 @@ class Machine:
         exabgp.resume(self._clock.now)
         self._start_agent(exabgp)
         self.impairments.clear(Impairment.EXABGP_PAUSED, self._clock.now)
-        self._set_session(established=exabgp.established and Impairment.BGP not in self.impairments.reasons)
-        self.connect_soon()
+        self.sessions.resume(exabgp)
         self.schedule()
-
-    def refuse(self, prefix: str) -> ExaBGP | None:
-        """Make ExaBGP reject a route; return it, or None if acknowledgements are disabled."""
-        if self.exabgp is None or self.exabgp.refused or not self.exabgp.acks:
-            return None
-        self._log(f"ExaBGP rejects {prefix}")
-        self.exabgp.refused.add(prefix)
-        self.impairments.add(Impairment.REFUSED, self._clock.now)
-        return self.exabgp
-
-    def accept(self, exabgp: ExaBGP) -> None:
-        """Make ExaBGP accept all routes again; the agent retries them later."""
-        exabgp.refused.clear()
-
-        def clear() -> None:
-            if self.exabgp is exabgp and not exabgp.refused:
-                self.impairments.clear(Impairment.REFUSED, self._clock.now)
-
-        self._clock.after(MAX_RETRY_DELAY, clear)
-
-    def disconnect(self) -> None:
-        """Close the BGP session."""
-        self.impairments.add(Impairment.BGP, self._clock.now)
-        self._log("the BGP session is closed")
-        self._set_session(established=False)
-
-    def connect_soon(self) -> None:
-        """Establish the BGP session after a random delay, unless a fault prevents it."""
-        exabgp = self.exabgp
-
-        def connect() -> None:
-            if exabgp and self.exabgp is exabgp and not exabgp.paused and not self.bgp_faults:
-                self.impairments.clear(Impairment.BGP, self._clock.now)
-                self._set_session(established=True)
-
-        self._clock.after(self._environment.rng.uniform(0.1, MAX_SESSION_DELAY), connect)
 
     def latency(self) -> float:
         """Return the random latency of a message to or from the store, in seconds."""
@@ -227,9 +217,9 @@ class Machine:
         if agent is None:
             return
         if agent.next_event_at() <= self._clock.now:
-            before = agent.exabgp.wire.copy()
+            before = agent.exabgp.wire_changes
             agent.run_due()
-            if agent.exabgp.wire != before:
+            if agent.exabgp.wire_changes != before:
                 self._environment.observer.routes_changed()
         self.schedule()
 
@@ -248,6 +238,9 @@ class Machine:
             impairments=self.impairments,
             on_reschedule=self.schedule,
             on_exit=self._on_agent_exit,
+            links_down=lambda: self.sessions.links_down,
+            routes=self.routes,
+            earlier=self._saved,
         )
         self.schedule()
         self.agent.client.open(cut=self.store_faults > 0)
@@ -262,33 +255,24 @@ class Machine:
     def _remove_agent(self) -> None:
         """Remove the agent and the lines that ExaBGP has not read yet."""
         if self.agent:
+            self.agent.gone = True
+            self._saved = self.agent.saved
             self.agent.client.kill()
             self.agent.exabgp.pipe, self.agent.exabgp.process_at = [], None
         self.agent = None
         self.impairments.add(Impairment.AGENT, self._clock.now)
         self.impairments.clear(Impairment.AGENT_PAUSED, self._clock.now)
 
-    def _hold_timer_expired(self, exabgp: ExaBGP) -> None:
-        if self.exabgp is exabgp and exabgp.paused:
-            self._log("the BGP session is closed: hold timer expired")
-            exabgp.wire = {}
-            self.impairments.add(Impairment.BGP, self._clock.now)
-            self._environment.observer.routes_changed()
+    def deliver_lines(self, lines: list[str]) -> None:
+        """Deliver ExaBGP's output to the agent."""
+        if self.agent:
+            self.agent.now = self._clock.now
+            self.agent.receive_lines(lines)
+            self.schedule()
 
-    def _set_session(self, *, established: bool) -> None:
-        """Set the state of the BGP session and deliver ExaBGP's event to the agent."""
-        exabgp = self.exabgp
-        if exabgp is None:
-            return
-        if exabgp.paused:
-            exabgp.wire = {}
-        else:
-            output = exabgp.set_session(self._clock.now, established=established)
-            if self.agent and output:
-                self.agent.now = self._clock.now
-                self.agent.receive_lines(output)
-                self.schedule()
-        self._environment.observer.routes_changed()
+    def _links_changed(self) -> None:
+        if self.agent:
+            self.agent.links_changed()
 
     def _deliver_check(self, result: CheckResult) -> bool:
         if self.agent is None or self.agent.paused:

@@ -16,6 +16,7 @@ from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
 from vipagent.engine.inputs import Input
 from vipagent.exabgp import route
+from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.backend import StoreSettings
 from vipagent.store.layout import Kind, member_vip
 
@@ -62,6 +63,8 @@ class Node:
         now: the start time.
         on_decision: called with each event, the resulting actions and the time.
         instance: the unique name of this agent process.
+        routes: the attributes of its routes.
+        earlier: the routes recorded by earlier agent processes; None without a record.
     """
 
     def __init__(
@@ -71,6 +74,9 @@ class Node:
         now: float = 0.0,
         on_decision: DecisionCallback | None = None,
         instance: str = "this run",
+        *,
+        routes: route.RouteSettings = ROUTES,
+        earlier: frozenset[RouteIdentity] | None = None,
     ) -> None:
         self.now = now
         self.exabgp = exabgp
@@ -79,9 +85,14 @@ class Node:
         self.ended = False
         """Whether the agent has exited."""
         self._on_decision = on_decision
+        self._routes = routes
         self._store = StoreSettings(settings.node, instance)
         self.core = RecordingCore(settings, now)
-        self.engine = Engine(self._config(settings), lambda: WALL_CLOCK, lambda _settings, _now: self.core)
+        self.saved = earlier
+        """The recorded routes."""
+        self.engine = Engine(
+            self._config(settings), lambda: WALL_CLOCK, lambda _settings, _now: self.core, earlier
+        )
         self.handle(inputs.Started())
 
     @property
@@ -156,7 +167,7 @@ class Node:
             self.handle(inputs.LinesRead(lines))
 
     def _config(self, settings: ServiceSettings) -> AgentConfig:
-        return AgentConfig("simulated", self._store, (ServiceConfig(settings),))
+        return AgentConfig("simulated", self._store, (ServiceConfig(settings, self._routes),))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -174,12 +185,17 @@ class Node:
                 | effects.StopService()
                 | effects.RunServiceHook()
                 | effects.ViewChanged()
-                | effects.FollowNeighbors()
-                | effects.SaveRoutes()
             ):
                 pass
+            case effects.FollowNeighbors(peers):
+                self._follow(peers)
+            case effects.SaveRoutes(identities):
+                self.saved = identities
             case _:
                 self._execute_in_store(effect)
+
+    def _follow(self, peers: frozenset[str]) -> None:
+        """Follow the interfaces of these neighbours."""
 
     def _exit(self) -> None:
         self.ended = True

@@ -51,8 +51,7 @@ class Outages:
     """
 
     def __init__(self, machines: list[Machine], server: Server, timing: Timing) -> None:
-        ack_detection = 0.0 if timing.acks else ACK_DETECTION_TIME
-        self.delay = TOLERANCE + 4 * timing.latency + 4 * timing.exabgp_delay + ack_detection
+        self._delay = TOLERANCE + 4 * timing.latency + 4 * timing.exabgp_delay
         self._machines = machines
         self._server = server
         self._settings = machines[0].settings
@@ -65,11 +64,26 @@ class Outages:
         self._no_deadline_until: dict[str, float] = {}
         """Until when no machine had to serve a VIP."""
 
+    def delay(self, machine: Machine) -> float:
+        """Return the latency in seconds of the messages involved in an announcement by a machine."""
+        return self._delay + (0.0 if machine.exabgp_settings.dialect.acks else ACK_DETECTION_TIME)
+
+    def remove(self, vip: str) -> None:
+        """Cease to expect that a VIP is served."""
+        del self._prefixes[vip]
+        self._unserved.pop(vip, None)
+
+    def restore(self, vip: str, at: float) -> None:
+        """Expect that a VIP is served, as if it was unserved since a time."""
+        self._prefixes[vip] = prefix(vip)
+        self._unserved[vip] = at
+
     def update(self, now: float) -> None:
         """Update the set of unserved VIPs."""
-        wires = [machine.wire for machine in self._machines if machine.wire]
+        neighbors = [neighbor for machine in self._machines for neighbor in machine.neighbors]
+        served = {route.partition(" ")[0] for neighbor in neighbors for route in neighbor.reachable_routes}
         for vip, name in self._prefixes.items():
-            if any(name in wire for wire in wires):
+            if name in served:
                 self._unserved.pop(vip, None)
             elif vip not in self._unserved:
                 self._unserved[vip] = now
@@ -97,7 +111,8 @@ class Outages:
         able = machine.impairments.able_since
         if able is None:
             return None
-        settled = max(since, able + self._settings.settle) + self.delay
+        delay = self.delay(machine)
+        settled = max(since, able + self._settings.settle) + delay
         if hot and not one:
             return settled
         candidates = self._machines if one else [owner]
@@ -106,8 +121,8 @@ class Outages:
             return None
         since = max(since, self._no_deadline_until.get(vip, 0.0))
         if one:
-            return self._one_deadline(since)
-        return max(settled, self._removed_by(vip, since, owner) + self.delay)
+            return self._one_deadline(since) + max(map(self.delay, self._machines))
+        return max(settled, self._removed_by(vip, since, owner) + delay)
 
     def _owner_deadline(self, vip: str, since: float, owner: Machine, now: float) -> float | None:
         able, able_alone = owner.impairments.able_since, owner.impairments.able_without_store_since
@@ -118,10 +133,10 @@ class Outages:
             return None
         since = max(since, self._no_deadline_until.get(vip, 0.0))
         if able is not None:
-            return max(since, able) + self.delay
+            return max(since, able) + self.delay(owner)
         if able_alone is None or self._settings.on_store_loss is OnStoreLoss.WITHDRAW:
             return None
-        return max(since, able_alone + self._settings.start_grace) + self.delay
+        return max(since, able_alone + self._settings.start_grace) + self.delay(owner)
 
     def _removed_by(self, vip: str, since: float, owner: Machine) -> float:
         """Return when the owner's registration was removed or must be removed."""
@@ -129,17 +144,23 @@ class Outages:
         entry = self._server.members.get(name)
         if entry is None:
             return max(since, self._server.removed_at.get(name, 0.0))
-        changed = max(since, owner.impairments.changed_at)
+        changed = max(since, self._noticed_by(owner))
         if owner.impairments.reasons <= DEREGISTERS_AT_ONCE and not self._contested(vip):
             return changed + (self._settings.fall + 1) * RESULT_INTERVAL
         # A keep-alive that the owner sent before it lost the session may still be in transit.
         in_transit = EXTRA_LATENCY[1] if Impairment.LATE in owner.impairments.reasons else 0.0
         return max(changed, self._server.up_since) + in_transit + MAX_EXPIRY * self._server.session_timeout
 
+    def _noticed_by(self, machine: Machine) -> float:
+        """Return when the agent must have noticed the last change of its machine."""
+        changed_at = machine.impairments.changed_at
+        lost = bool(machine.impairments.reasons & {Impairment.BGP, Impairment.GATE})
+        return max(changed_at, machine.sessions.noticed_by) if lost else changed_at
+
     def _one_deadline(self, since: float) -> float:
-        changes = [machine.impairments.changed_at for machine in self._machines]
+        changes = [self._noticed_by(machine) for machine in self._machines]
         last = max(since, self._server.members_changed_at, self._server.up_since, *changes)
-        return last + MAX_EXPIRY * self._server.session_timeout + self._settings.settle + self.delay
+        return last + MAX_EXPIRY * self._server.session_timeout + self._settings.settle
 
     def _is_current(self, entry: MemberEntry, owner: Machine) -> bool:
         session = owner.agent.client.session if owner.agent else None

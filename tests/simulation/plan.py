@@ -1,14 +1,21 @@
 """Plan of a run, generated from a seed: pool, settings, delays and faults."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import TypeVar
 
+from tests.simulation.dialect import Dialect
 from tests.simulation.environment import Timing
+from tests.simulation.exabgp import ExaBGPSettings
+from tests.simulation.neighbor import LOCAL_AS, NeighborSettings
 from vipagent.core.settings import FlapHold, ServiceSettings
+from vipagent.exabgp.polling import NO_ACK_DELAY
 from vipagent.store.session import request_timeout
 from vipagent.types import OnStoreLoss, Standby, Takeover
+
+T = TypeVar("T")
 
 
 class FaultKind(StrEnum):
@@ -20,6 +27,9 @@ class FaultKind(StrEnum):
     AGENT_TERMINATED = "SIGTERM to the agent"
     AGENT_PAUSED = "agent paused"
     EXABGP_PAUSED = "ExaBGP paused"
+    EXABGP_SILENT = "ExaBGP does not answer"
+    EXABGP_SLOW = "ExaBGP answers late"
+    LYING_TABLE = "ExaBGP's table is wrong"
     CUT = "store unreachable"
     EXPIRY = "session ended by the store"
     LATE = "notifications delayed"
@@ -28,6 +38,9 @@ class FaultKind(StrEnum):
     CHECK_FAILS = "check fails"
     DISABLED = "check disabled"
     BGP_LOSS = "BGP session lost"
+    CARRIER_LOSS = "carrier lost"
+    PATH_LOSS = "path to a neighbour lost"
+    CONFIG_CHANGED = "configuration changed, agent killed"
     REFUSAL = "route rejected by ExaBGP"
     NODE_MAINTENANCE = "maintenance of the node"
     SERVICE_MAINTENANCE = "maintenance of the service"
@@ -42,7 +55,10 @@ WEIGHTS = {
     FaultKind.AGENT_KILLED: 2,
     FaultKind.AGENT_TERMINATED: 2,
     FaultKind.AGENT_PAUSED: 3,
-    FaultKind.EXABGP_PAUSED: 1,
+    FaultKind.EXABGP_PAUSED: 2,
+    FaultKind.EXABGP_SILENT: 2,
+    FaultKind.EXABGP_SLOW: 1,
+    FaultKind.LYING_TABLE: 1,
     FaultKind.CUT: 3,
     FaultKind.EXPIRY: 2,
     FaultKind.LATE: 2,
@@ -51,6 +67,9 @@ WEIGHTS = {
     FaultKind.CHECK_FAILS: 4,
     FaultKind.DISABLED: 1,
     FaultKind.BGP_LOSS: 3,
+    FaultKind.CARRIER_LOSS: 3,
+    FaultKind.PATH_LOSS: 2,
+    FaultKind.CONFIG_CHANGED: 1,
     FaultKind.REFUSAL: 1,
     FaultKind.NODE_MAINTENANCE: 2,
     FaultKind.SERVICE_MAINTENANCE: 1,
@@ -59,7 +78,14 @@ WEIGHTS = {
     FaultKind.GARBAGE: 1,
 }
 PERSISTENT_KINDS = frozenset(
-    {FaultKind.CRASH, FaultKind.CHECK_FAILS, FaultKind.BGP_LOSS, FaultKind.NODE_MAINTENANCE}
+    {
+        FaultKind.CRASH,
+        FaultKind.CHECK_FAILS,
+        FaultKind.BGP_LOSS,
+        FaultKind.CARRIER_LOSS,
+        FaultKind.PATH_LOSS,
+        FaultKind.NODE_MAINTENANCE,
+    }
 )
 """Kinds that can continue into a quiet time, to check convergence with a part of the nodes."""
 MIN_QUIET_TIME = 60.0
@@ -80,6 +106,10 @@ class Fault:
     choice: int
     """Random number that selects a variant of the kind."""
 
+    def choose(self, items: Sequence[T]) -> T:
+        """Choose one item."""
+        return items[self.choice // 7 % len(items)]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -87,6 +117,8 @@ class Plan:
 
     seed: int
     machines: tuple[ServiceSettings, ...]
+    exabgps: tuple[ExaBGPSettings, ...]
+    """The ExaBGP of each machine."""
     session_timeout: float
     timing: Timing
     faults: tuple[Fault, ...]
@@ -102,15 +134,33 @@ def generate(seed: int, faults: int) -> Plan:
     """Generate a plan with a number of faults; deterministic for the same arguments."""
     rng = Random(seed)
     session_timeout = rng.choice((2.0, 4.0, 6.0, 10.0))
-    acks = rng.random() < 0.8
     timing = Timing(
         latency=min(rng.choice((0.01, 0.05, 0.3)), request_timeout(session_timeout) / 3),  # round trip
-        exabgp_delay=rng.choice((0.002, 0.02, 0.2) if acks else (0.002, 0.02)),
-        acks=acks,
+        exabgp_delay=rng.choice((0.002, 0.02, 0.2)),
     )
     machines = tuple(_machines(rng, session_timeout))
+    exabgps = tuple(_exabgp(rng, timing.exabgp_delay) for _ in machines)
     planned, quiet_times = _faults(rng, faults, len(machines), session_timeout)
-    return Plan(seed, machines, session_timeout, timing, planned, quiet_times)
+    return Plan(seed, machines, exabgps, session_timeout, timing, planned, quiet_times)
+
+
+def _exabgp(rng: Random, delay: float) -> ExaBGPSettings:
+    dialect = Dialect(
+        version=rng.choice((4, 5)),
+        encoder=rng.choice(("json", "json", "text")),
+        events=rng.random() < 0.8,
+        acks=rng.random() < 0.8 or delay >= NO_ACK_DELAY,
+    )
+    neighbors = tuple(
+        NeighborSettings(
+            address=f"192.0.2.{10 * number + 1}",
+            asn=rng.choice((LOCAL_AS, 65000)),
+            add_path=rng.random() < 0.3,
+            hold_time=rng.choices((3.0, 9.0, 30.0), (1, 6, 6))[0],  # a short one costs many polls
+        )
+        for number in range(rng.choice((1, 1, 2, 2, 3)))
+    )
+    return ExaBGPSettings(dialect, neighbors, foreign_route=rng.random() < 0.2)
 
 
 def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:

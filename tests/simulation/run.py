@@ -25,6 +25,7 @@ class Failure:
             [
                 f"seed {self.plan.seed}: {self.violation}",
                 f"{settings}\nsession timeout {self.plan.session_timeout:g} s, {self.plan.timing}",
+                *map(str, self.plan.exabgps),
                 "faults:",
                 *(
                     f"{fault.at:10.3f}  node{fault.node}  {fault.kind}, {fault.seconds:.3f} s"

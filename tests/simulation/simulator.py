@@ -13,6 +13,7 @@ from tests.simulation.node import prefix
 from tests.simulation.outages import Outages
 from tests.simulation.plan import Plan
 from tests.simulation.server import Server
+from tests.simulation.stale_routes import StaleRoutes
 from tests.simulation.takeover_invariants import MoveLimit, SettleInvariant
 from tests.simulation.timeline import Entry
 from vipagent.core import events
@@ -42,9 +43,13 @@ class Simulator:
         self._record = record
         self._checks: dict[str, tuple[EventCheck, ...]] = {}
         environment = Environment(self.clock, rng, self.server, plan.timing, self)
-        self.machines = [Machine(settings, environment) for settings in plan.machines]
+        self.machines = [
+            Machine(settings, exabgp, environment)
+            for settings, exabgp in zip(plan.machines, plan.exabgps, strict=True)
+        ]
         self._owners = {vip: machine for machine in self.machines for vip in machine.settings.owned}
         self._outages = Outages(self.machines, self.server, plan.timing)
+        self._stale_routes = StaleRoutes(self.machines, plan.timing.exabgp_delay)
         self._faults = Faults(self.machines, environment)
         for machine in self.machines:
             self.clock.at(environment.rng.uniform(0, MAX_START_TIME), machine.start_exabgp)
@@ -59,10 +64,12 @@ class Simulator:
             self.clock.at(fault.at, partial(self._faults.start, fault))
         for quiet_time in self._plan.quiet_times:
             self.clock.at(quiet_time, self._check_converged)
-        clock, outages, end = self.clock, self._outages, self._plan.quiet_times[-1]
+        clock, outages, stale, end = self.clock, self._outages, self._stale_routes, self._plan.quiet_times[-1]
         for call in clock.calls(end):
             if clock.now >= outages.next_check_at:
                 outages.check(clock.now)
+            if clock.now >= stale.next_check_at:
+                stale.check(clock.now)
             call()
 
     def log(self, source: str, message: str) -> None:
@@ -89,6 +96,14 @@ class Simulator:
             if isinstance(action, Withdraw) and action.reason is Reason.STANDBY:
                 self._check_hand_back(action.vip)
 
+    def vip_removed(self, vip: str) -> None:
+        """Expect that nobody serves a VIP."""
+        self._outages.remove(vip)
+
+    def vip_restored(self, vip: str, at: float) -> None:
+        """Expect that a VIP is served again, unserved since a time."""
+        self._outages.restore(vip, at)
+
     def routes_changed(self) -> None:
         """Update the served VIPs after routes may have changed."""
         self._outages.update(self.clock.now)
@@ -104,8 +119,8 @@ class Simulator:
             or entry.session is not owner.agent.client.session
         ):
             return
-        if self.clock.now > able + self._outages.delay:
-            assert prefix(vip) in owner.wire, f"H1: {vip} was handed back to {owner.name}, which has no route"
+        if self.clock.now > able + self._outages.delay(owner):
+            assert owner.serves(prefix(vip)), f"H1: {vip} was handed back to {owner.name}, which has no route"
 
     def _check_converged(self) -> None:
         self.log("all", "quiet, checking convergence")

@@ -134,7 +134,7 @@ def test_table_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
 def populate_with_problems(site: Site) -> None:
     site.state(
         "node1",
-        {ONE: VipState("refused", owned=True, asked=0), TWO: VipState("takeover", 1, not_local=True)},
+        {ONE: VipState("refused", owned=True, asked=0), TWO: VipState("no-address", 1, not_local=True)},
         neighbors=1,
         peers=PEERS,
         table=True,
@@ -154,13 +154,13 @@ def test_problems_are_listed_with_what_to_do(
     assert operate("status", "apex") == 0
     lines = shown_lines(capsys)
     assert f"{ONE} none none, node1 (asked for rank 0, not accepted: refused)" in lines
-    assert any(line.startswith("node1 refused 1 of 2") for line in lines)
+    assert any(line.startswith("node1 no-address 1 of 2") for line in lines)
     first = lines.index("problems")
     assert lines[first + 1 :] == [
+        f"node1 apex: {ADVICE['no-address'].what}: {TWO} (no-address)",
+        f"-> {ADVICE['no-address'].do}",
         f"node1 apex: ExaBGP refuses the route of a VIP: {ONE} (refused)",
         f"-> {ADVICE['refused'].do}",
-        f"node1 apex: a VIP is announced, but is an address of no interface of this node: {TWO} (not-local)",
-        f"-> {ADVICE['not-local'].do}",
         f"node1: {ADVICE['no-carrier'].what}: 192.0.2.2 by eth1 (no-carrier)",
         f"-> {ADVICE['no-carrier'].do}",
     ]
@@ -182,7 +182,7 @@ def test_facts_output(
         "service apex",
         "VIP node asked for accepted in table address reason",
         f"{ONE} node1 rank 0 no unknown yes refused",
-        f"{TWO} node1 rank 1 yes yes no takeover",
+        f"{TWO} node1 rank 1 yes yes no no-address",
         "node neighbour state AS hold time interface families",
         "node1 192.0.2.2 no-carrier ? -> ? ? eth1 ?",
         "node1 192.0.2.1 established 65001 -> 65000 9 eth0 ipv4 unicast",

@@ -58,7 +58,8 @@ def test_an_accepted_route_that_the_table_lacks_is_a_problem() -> None:
 
 
 def test_an_announced_vip_without_an_address_is_a_problem() -> None:
-    assert [found.reason for found in problems(vip1=VipState("owner", 0, not_local=True))] == ["not-local"]
+    [found] = problems(vip1=VipState("no-address", 0, not_local=True))
+    assert (found.reason, found.vip) == ("no-address", ONE)
     assert problems(vip1=VipState("maintenance-node", not_local=True)) == []
 
 

@@ -92,7 +92,6 @@ def test_reasons_of_nodes_that_do_not_serve() -> None:
         "flap-hold": state("flappy", {ONE: VipState("flap-hold", 2, owned=True)}),
         "bgp-unknown": state("mute", {ONE: VipState("bgp-unknown", 0, owned=True)}),
         "not-in-table": state("lost", {ONE: VipState("owner", owned=True, asked=0, accepted=True)}),
-        "not-local": state("hole", {ONE: VipState("owner", 0, owned=True, not_local=True)}),
         "pending": state("slow", {ONE: VipState("owner", owned=True, asked=0)}),
         "disabled": state("off", {ONE: VipState("disabled", owned=True)}),
         "stopping": state("going", {ONE: VipState("stopping")}),

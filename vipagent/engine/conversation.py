@@ -9,7 +9,7 @@ from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
-from vipagent.exabgp.polling import POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
+from vipagent.exabgp.polling import IDLE_TIMEOUT, POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
 from vipagent.exabgp.questions import Questions
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE, TableRoute
@@ -146,13 +146,16 @@ class Conversation:
             self._questions.route_changed(now)
             yield result
             return
-        self._questions.answered(result.query, now)
+        ended_at = now - IDLE_TIMEOUT if self.commands.acks_disabled else now
+        self._questions.answered(result.query, ended_at)
         if result.error:
             return
         if result.query == SHOW_DETAILS:
             change = self.gate.details_read(self._details.finish(), now)
             hold = self.gate.hold_time
-            self.commands.poller.poll_interval = min(POLL_INTERVAL, (hold or 60.0) / POLLS_PER_HOLD_TIME)
+            # Without acknowledgements, only a pause after it shows that an answer is complete.
+            interval = POLL_INTERVAL if self.commands.acks_disabled else (hold or 60.0) / POLLS_PER_HOLD_TIME
+            self.commands.poller.poll_interval = min(POLL_INTERVAL, interval)
             if change:
                 yield self._on_gate_change(change, now)
         elif len(self._table) <= MAX_TABLE:

@@ -16,7 +16,7 @@ POLL_INTERVAL = 2.0
 """Delay in seconds between an answer, or the first line after a hang, and the next poll."""
 POLLS_PER_HOLD_TIME = 9.0
 """Polls in a hold time, if that is more frequent (N2)."""
-POLL_TIMEOUT = 60.0
+POLL_TIMEOUT = 10.0
 """Seconds without an answer after which the query is repeated: ExaBGP is stopped, or dropped the query."""
 FIRST_ANSWER_TIMEOUT = 5.0
 """Seconds without a first answer after which acknowledgements count as disabled (`exabgp.api.ack`)."""

@@ -24,6 +24,8 @@ class Questions:
     details_at: float = 0.0
     table_at: float = 0.0
     _table_sent_at: float = 0.0
+    _changed_at: float = 0.0
+    """When a route changed last."""
     _next_table_at: float = 0.0
     """Earliest time of the next reading of the table."""
 
@@ -33,6 +35,7 @@ class Questions:
 
     def route_changed(self, now: float) -> None:
         """Read the table soon."""
+        self._changed_at = now
         self.table_at = min(self.table_at, max(now + TABLE_DELAY, self._next_table_at))
 
     def due(self, now: float) -> list[str]:
@@ -56,3 +59,5 @@ class Questions:
         elif query == SHOW_TABLE:
             self._next_table_at = now + TABLE_SHARE * (now - self._table_sent_at)
             self.table_at = now + TABLE_INTERVAL
+            if self._changed_at > self._table_sent_at:
+                self.route_changed(now)

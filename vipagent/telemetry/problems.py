@@ -13,7 +13,6 @@ class Fault(StrEnum):
     """Problems that are not the reason of a VIP: it is announced, or they are not about a VIP."""
 
     NOT_IN_TABLE = "not-in-table"
-    NOT_LOCAL = "not-local"
     NEIGHBOR_DOWN = "neighbor-down"
     NO_CARRIER = "no-carrier"
     EXABGP_HUNG = "exabgp-hung"
@@ -54,8 +53,9 @@ ADVICE: Mapping[str, Advice] = {
         "repair the service, or run the check manually as ExaBGP's user to see why it fails",
     ),
     Reason.NO_ADDRESS: Advice(
-        "a VIP cannot be added to the loopback interface, so it is not announced",
-        "let ExaBGP's user add addresses (CAP_NET_ADMIN), or add it: ip address add VIP dev lo",
+        "a VIP is an address of no interface of this node, so its packets are lost",
+        "add it (ip address add VIP dev lo), or enable ip_setup as a user that may do so (CAP_NET_ADMIN); "
+        "if the node forwards its packets: address_check: false",
     ),
     Reason.NO_BGP: Advice(
         "too few BGP neighbours are established",
@@ -84,10 +84,6 @@ ADVICE: Mapping[str, Advice] = {
     Fault.NOT_IN_TABLE: Advice(
         "ExaBGP has accepted the route of a VIP, but announces it to no neighbour",
         "compare exabgp cli show adj-rib out extensive with the families and addresses in exabgp.conf",
-    ),
-    Fault.NOT_LOCAL: Advice(
-        "a VIP is announced, but is an address of no interface of this node",
-        "add it (ip address add VIP dev lo), or enable ip_setup; otherwise its packets are lost",
     ),
     Fault.NEIGHBOR_DOWN: Advice(
         "a BGP neighbour is not established",
@@ -169,8 +165,6 @@ def faults(seen: VipState) -> Iterator[str]:
         yield seen.reason
     if seen.asked is not None and seen.accepted:
         yield Fault.NOT_IN_TABLE
-    if seen.not_local and (seen.rank is not None or seen.asked is not None):
-        yield Fault.NOT_LOCAL
 
 
 def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[NodeProblem]:

@@ -367,7 +367,7 @@ def test_e1_stopped_exabgp_receives_each_change_once_and_the_latest_command_agai
     session.request("+a")
     assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
     written = session.request("-a") + session.wait(20) + session.request("+a") + session.wait(20)
-    assert written == ["-a", "+a"]
+    assert [line for line in written if line != SHOW_NEIGHBORS] == ["-a", "+a"]
     session.done()
     assert session.answer() == [SHOW_NEIGHBORS]
     session.done(2)
@@ -418,7 +418,7 @@ def test_e5_next_poll_follows_the_answer() -> None:
 def test_e5_poll_is_repeated_after_lost_answer() -> None:
     session = ready_session(POLL_INTERVAL)
     assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
-    assert session.wait(60.0) == [SHOW_NEIGHBORS]
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
     session.answer()
     assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
 

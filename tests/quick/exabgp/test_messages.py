@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.simulation.exabgp import state_line
+from tests.simulation.dialect import state_line
 from vipagent.exabgp.messages import Message, NeighborState, Reply, Shutdown, SummaryHeader, parse
 
 

@@ -104,7 +104,7 @@ def test_a_reload_moves_closes_and_reopens_the_port(agent: WholeAgent) -> None:
     wait_for("no port is open", lambda: not is_open(agent.port))
     reload(str(agent.port))
     agent.wait()
-    wait_for("states are watched again", lambda: '"serving"' in agent.get("/status.json").body)
+    wait_for("states are watched again", lambda: '"bgp-unknown"' in agent.get("/status.json").body)
 
 
 def test_a_rejected_configuration_is_counted(agent: WholeAgent) -> None:

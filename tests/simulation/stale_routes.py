@@ -1,0 +1,53 @@
+"""Check of routes to a failed service: how long the network still has them (Shape 1, E1)."""
+
+from tests.simulation.impairments import Impairment
+from tests.simulation.machine import Machine
+from tests.simulation.node import prefix
+
+CHECK_INTERVAL = 0.5
+"""Seconds of virtual time between two checks."""
+LIMIT = 4.0
+"""Seconds within which routes are withdrawn, the repetitions after a session came up included."""
+DISTURBED_LIMIT = 30.0
+"""The same if ExaBGP replies late or not at all."""
+DISTURBED_BY = frozenset({Impairment.EXABGP_SILENT, Impairment.REFUSED})
+BLOCKED_BY = frozenset({Impairment.EXABGP_PAUSED, Impairment.AGENT, Impairment.AGENT_PAUSED})
+"""Impairments with which no agent can withdraw a route."""
+
+
+class StaleRoutes:
+    """Checks all machines.
+
+    Args:
+        machines: all machines.
+        exabgp_delay: seconds until an ExaBGP processes a command.
+    """
+
+    def __init__(self, machines: list[Machine], exabgp_delay: float) -> None:
+        self._machines = machines
+        self._delay = 4 * exabgp_delay
+        self._blocked_until = dict.fromkeys((machine.name for machine in machines), 0.0)
+        self.next_check_at = 0.0
+        """The time of the next check."""
+
+    def check(self, now: float) -> None:
+        """Check the routes of all machines whose service has failed; call it periodically."""
+        self.next_check_at = now + CHECK_INTERVAL
+        for machine in self._machines:
+            reasons = machine.impairments.reasons
+            if reasons & BLOCKED_BY:
+                self._blocked_until[machine.name] = now
+            elif Impairment.CHECK in reasons and machine.check.down_since is not None:
+                limit = self._delay + (DISTURBED_LIMIT if reasons & DISTURBED_BY else LIMIT)
+                since = max(machine.check.down_since, self._blocked_until[machine.name])
+                self._check(machine, since, limit, now)
+
+    def _check(self, machine: Machine, since: float, limit: float, now: float) -> None:
+        pool = {prefix(vip) for vip in machine.settings.pool}
+        for neighbor in machine.neighbors:
+            if neighbor.works and now > max(since, neighbor.up_at, neighbor.path_restored_at) + limit:
+                stale = sorted(pool & {route.partition(" ")[0] for route in neighbor.wire})
+                assert not stale, (
+                    f"{machine.name} still announces {', '.join(stale)} to {neighbor.settings.address}: "
+                    f"its service is down since {machine.check.down_since:.3f}"
+                )
