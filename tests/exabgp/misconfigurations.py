@@ -72,7 +72,7 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "no-address",
         "the VIP is an address of no interface, without `ip_setup`",
-        Fault.NOT_LOCAL,
+        Reason.NO_ADDRESS,
         "VipWithoutAddress",
         local=False,
         registered=True,

@@ -2,8 +2,8 @@
 
 python relay.py FILE COMMAND...
 
-While FILE exists, the agent reads nothing, but ExaBGP executes its commands. The answers arrive afterwards, or are
-lost if the file says so.
+While FILE exists, the agent reads nothing, but ExaBGP executes its commands. The answers arrive afterwards,
+or are lost if the file says so.
 """
 
 import subprocess
@@ -12,7 +12,6 @@ import threading
 import time
 from pathlib import Path
 from typing import IO
-
 
 LOSE = "lose"
 """Content of the file while answers are lost."""
