@@ -60,9 +60,10 @@ class Fabric:
     """A load balancer with many neighbours, which are the sessions of one switch."""
 
     def __init__(self, directory: Path, version: str) -> None:
-        port = free_port(ADDRESS)
+        # BIRD has one session per address and port, so ExaBGP, which listens on the first, connects to the others.
+        port = free_port(ADDRESS, NEIGHBORS)
         peers = [
-            Peer(f"session{number}", ADDRESS, bird.ASN + 1, port, f"127.0.1.{number}")
+            Peer(f"session{number}", ADDRESS, bird.ASN + 1, port + number - 1, f"127.0.1.{number}")
             for number in range(1, NEIGHBORS + 1)
         ]
         self.switch = Bird(directory / "switch", "127.0.0.100", peers)
@@ -90,7 +91,7 @@ def test_the_log_of_flapping_neighbors_is_bounded(tmp_path: Path) -> None:
             fabric.switch.start()
             fabric.exabgp.start()
         for fabric in fabrics:
-            wait_for("all have the route", lambda: fabric.established() == NEIGHBORS, 60)  # noqa: B023
+            wait_for("all have the route", lambda: fabric.established() == NEIGHBORS, 20)  # noqa: B023
             wait_for("it is registered", lambda: REGISTERED in fabric.log())  # noqa: B023
         before = [len(fabric.log().splitlines()) for fabric in fabrics]
         until = time.monotonic() + FLAP_SECONDS
