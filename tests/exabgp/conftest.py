@@ -1,13 +1,11 @@
 """Labs: one per ExaBGP version and module, on one ZooKeeper."""
 
-import ctypes
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.exabgp.lab import Lab, Site
-from tests.exabgp.network import ip
+from tests.exabgp.namespace import new_network
 from tests.exabgp.registry import Registry
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
@@ -18,11 +16,6 @@ SLOWEST_MODULES = ("test_migration", "test_tables", "test_store_outage", "test_g
 """Modules that start first in a parallel run, because they take longest."""
 SESSION_TIMEOUT = 10
 """ZooKeeper session timeout in seconds, longer than the restart of an agent."""
-
-
-CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,19 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(item.name if module == "test_migration" else module))
 
 
-@pytest.fixture
-def network() -> Iterator[None]:
-    """Create an empty network namespace for this thread and its child processes."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    assert _libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-    try:
-        ip("link", "set", "lo", "up")
-        yield
-    finally:
-        assert _libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        os.close(before)
-
-
 @pytest.fixture(scope="session")
 def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
     server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"), tick=1000)
@@ -58,6 +38,13 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def network() -> Iterator[None]:
+    """Create an empty network namespace for this thread and its child processes."""
+    with new_network():
+        yield
 
 
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"exabgp{version}")

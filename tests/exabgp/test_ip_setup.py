@@ -21,7 +21,7 @@ from tests.exabgp.box import OTHERS_ROUTE, Box
 from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
 from tests.exabgp.misconfigurations import without
-from tests.exabgp.network import ip, loopback_addresses
+from tests.exabgp.namespace import ip
 from tests.servers.exabgp import VERSIONS
 from tests.servers.process import Process, wait_for
 from tests.servers.realtime import REALTIME_INHERITED, family, realtime_priority
@@ -52,6 +52,12 @@ main()
 
 Changes = list[tuple[bool, float]]
 """Whether an item was added, and the time in seconds, for each change."""
+
+
+def loopback_addresses() -> set[str]:
+    """Return the global addresses of the loopback interface."""
+    [interface] = json.loads(ip("-j", "address", "show", "dev", "lo"))
+    return {address["local"] for address in interface["addr_info"] if address["scope"] == "global"}
 
 
 class Addresses:

@@ -24,7 +24,7 @@ from tests.exabgp.misconfigurations import (
     OWN_IPV6,
     Misconfiguration,
 )
-from tests.exabgp.network import ip
+from tests.exabgp.namespace import ip
 from tests.servers.process import free_port, wait_for
 from vipagent.testing.slowness import allowed
 

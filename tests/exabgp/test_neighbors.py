@@ -60,7 +60,7 @@ class Fabric:
     """A load balancer with many neighbours, which are the sessions of one switch."""
 
     def __init__(self, directory: Path, version: str) -> None:
-        # BIRD has one session per address and port, so ExaBGP, which listens on the first, connects to the others.
+        # BIRD has one session per address and port; ExaBGP listens on the first one, and connects otherwise.
         port = free_port(ADDRESS, NEIGHBORS)
         peers = [
             Peer(f"session{number}", ADDRESS, bird.ASN + 1, port + number - 1, f"127.0.1.{number}")

@@ -9,13 +9,19 @@ from tests.simulation.machine import Machine
 from tests.simulation.plan import Fault
 from vipagent.core.settings import ServiceSettings
 
-MAX_RESTART_DELAY = 1.0
+MAX_RESTART_DELAY = 0.1
 """Seconds within which all agents have been killed after a change of the configuration."""
+SETTLED = 3.0
+"""Seconds after a session came up until withdrawals have been repeated."""
 
 
 @dataclass
 class ConfigFaults:
-    """Changes configurations and kills the agents."""
+    """Changes configurations and kills the agents.
+
+    Not while a session is down or has just come up: the wire may then have routes that ExaBGP's table does
+    not show, and that no new agent knows of if they have left the configuration.
+    """
 
     machines: list[Machine]
     environment: Environment
@@ -24,16 +30,22 @@ class ConfigFaults:
     def change(self, machine: Machine, fault: Fault) -> Callable[[], None] | None:
         """Remove a VIP from all configurations, or change the path identifier on one node."""
         vip = fault.choose(machine.settings.owned) if len(machine.settings.owned) > 1 else None
-        truthful = not any(other.exabgp and other.exabgp.lie for other in self.machines)
-        if not truthful or self._removed:
+        if self._removed:
             return None
         if fault.choice % 2 and vip:
-            return self._remove(vip)
+            return self._remove(vip) if all(map(self._is_settled, self.machines)) else None
+        if not self._is_settled(machine):
+            return None
         before = machine.routes
         path_id = None if before.path_id else 1 + fault.choice % 3
-        machine.routes = replace(before, path_id=path_id)
+        machine.configure(machine.settings, replace(before, path_id=path_id))
         self._kill([machine])
         return None
+
+    def _is_settled(self, machine: Machine) -> bool:
+        since = self.environment.clock.now - SETTLED
+        truthful = machine.exabgp is None or machine.exabgp.lie is None
+        return truthful and all(neighbor.works and neighbor.up_at < since for neighbor in machine.neighbors)
 
     def _remove(self, vip: str) -> Callable[[], None]:
         before = [machine.settings for machine in self.machines]
@@ -52,7 +64,7 @@ class ConfigFaults:
 
     def _configure(self, settings: Iterable[ServiceSettings]) -> None:
         for machine, changed in zip(self.machines, settings, strict=True):
-            machine.settings = changed
+            machine.configure(changed, machine.routes)
         self._kill(self.machines)
 
     def _kill(self, machines: Iterable[Machine]) -> None:

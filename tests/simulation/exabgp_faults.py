@@ -106,7 +106,7 @@ def bgp_loss(_environment: Environment, machine: Machine, fault: Fault) -> End:
 
 def carrier_loss(_environment: Environment, machine: Machine, fault: Fault) -> End:
     """Take the carrier from the interface to one neighbour, or to all; they may not notice it at once."""
-    indices, notices = _some_neighbors(machine, fault), fault.choice % 4 > 0
+    indices, notices = _some_neighbors(machine, fault), fault.choice % 5 > 1
     return machine.sessions.interrupt(indices, carrier=True, neighbor_notices=notices)
 
 

@@ -14,6 +14,7 @@ from tests.simulation.sessions import Sessions
 from vipagent.core.events import CheckFinished
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import inputs
+from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.table import RouteIdentity
 from vipagent.types import CheckResult
 
@@ -43,6 +44,8 @@ class Machine:
     ) -> None:
         self.settings = settings
         self.routes = ROUTES
+        self.configured_at = 0.0
+        """When the configuration was changed last."""
         self.exabgp_settings = exabgp_settings
         self.exabgp: ExaBGP | None = None
         self.agent: Agent | None = None
@@ -127,6 +130,10 @@ class Machine:
         if self.agent and not agent_dies and not self.agent.paused:
             self.agent.handle_now(inputs.PipeEnded())
         self._remove_agent()
+
+    def configure(self, settings: ServiceSettings, routes: RouteSettings) -> None:
+        """Change the configuration that the next agent will read."""
+        self.settings, self.routes, self.configured_at = settings, routes, self._clock.now
 
     def kill_agent(self) -> None:
         """Kill the agent (SIGKILL). ExaBGP keeps its routes and restarts the agent."""

@@ -1,6 +1,6 @@
 """Plan of a run, generated from a seed: pool, settings, delays and faults."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -67,7 +67,7 @@ WEIGHTS = {
     FaultKind.CHECK_FAILS: 4,
     FaultKind.DISABLED: 1,
     FaultKind.BGP_LOSS: 3,
-    FaultKind.CARRIER_LOSS: 3,
+    FaultKind.CARRIER_LOSS: 4,
     FaultKind.PATH_LOSS: 2,
     FaultKind.CONFIG_CHANGED: 1,
     FaultKind.REFUSAL: 1,
@@ -130,8 +130,8 @@ class Plan:
         return Random(self.seed + 1)
 
 
-def generate(seed: int, faults: int) -> Plan:
-    """Generate a plan with a number of faults; deterministic for the same arguments."""
+def generate(seed: int, faults: int, kinds: Collection[FaultKind] = WEIGHTS) -> Plan:
+    """Generate a plan with a number of faults of some kinds; deterministic for the same arguments."""
     rng = Random(seed)
     session_timeout = rng.choice((2.0, 4.0, 6.0, 10.0))
     timing = Timing(
@@ -140,7 +140,7 @@ def generate(seed: int, faults: int) -> Plan:
     )
     machines = tuple(_machines(rng, session_timeout))
     exabgps = tuple(_exabgp(rng, timing.exabgp_delay) for _ in machines)
-    planned, quiet_times = _faults(rng, faults, len(machines), session_timeout)
+    planned, quiet_times = _faults(rng, faults, len(machines), session_timeout, kinds)
     return Plan(seed, machines, exabgps, session_timeout, timing, planned, quiet_times)
 
 
@@ -178,7 +178,7 @@ def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:
         "settle": session_timeout,
         "release_delay": rng.choice((0.5, 2.0)),
         "drain_delay": rng.choice((1.0, 5.0)),
-        "require_bgp": rng.choice((0, 1)),
+        "require_bgp": rng.choice((0, 1, 1, 1, 2)),
         "rise": rng.choice((1, 2, 3)),
         "fall": rng.choice((1, 2, 3)),
         "flap_hold": FlapHold(rng.choice((0.0, 0.0, 0.0, 0.0, 10.0))),
@@ -188,7 +188,7 @@ def _machines(rng: Random, session_timeout: float) -> Iterator[ServiceSettings]:
 
 
 def _faults(
-    rng: Random, count: int, machines: int, session_timeout: float
+    rng: Random, count: int, machines: int, session_timeout: float, kinds: Collection[FaultKind]
 ) -> tuple[tuple[Fault, ...], tuple[float, ...]]:
     """Generate bursts of faults, each followed by a quiet time with the persistent ones and one without."""
     quiet_time = MIN_QUIET_TIME + 4 * session_timeout
@@ -200,7 +200,7 @@ def _faults(
         burst: list[Fault] = []
         for _ in range(min(rng.randint(1, 10), count - len(faults))):
             now += rng.expovariate(1 / gap)
-            burst.append(_fault(rng, now, machines, session_timeout))
+            burst.append(_fault(rng, now, machines, session_timeout, kinds))
         persistent = [fault for fault in burst if fault.kind in PERSISTENT_KINDS and rng.random() < 0.2]
         last_end = max((fault.at + fault.seconds for fault in burst if fault not in persistent), default=now)
         now = max(last_end, now) + quiet_time
@@ -214,7 +214,10 @@ def _faults(
     return tuple(faults), tuple(quiet_times)
 
 
-def _fault(rng: Random, at: float, machines: int, session_timeout: float) -> Fault:
-    kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+def _fault(
+    rng: Random, at: float, machines: int, session_timeout: float, kinds: Collection[FaultKind]
+) -> Fault:
+    weights = {kind: weight for kind, weight in WEIGHTS.items() if kind in kinds}
+    kind = rng.choices(list(weights), list(weights.values()))[0]
     short, long = rng.choice(((0.01, 1.0), (1.0, session_timeout), (session_timeout, 3 * session_timeout)))
     return Fault(at, kind, rng.randrange(machines), rng.uniform(short, long), rng.randrange(1 << 16))

@@ -1,8 +1,9 @@
 """Run of one seed, and minimal explanation of a violation."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from tests.simulation.plan import Fault, Plan, generate
+from tests.simulation.plan import WEIGHTS, Fault, FaultKind, Plan, generate
 from tests.simulation.simulator import Simulator
 from tests.simulation.timeline import Timeline
 
@@ -37,9 +38,9 @@ class Failure:
         )
 
 
-def fails(seed: int, faults: int) -> bool:
+def fails(seed: int, faults: int, kinds: Collection[FaultKind] = WEIGHTS) -> bool:
     """Return whether a run violates an invariant."""
-    return _violation(generate(seed, faults)) is not None
+    return _violation(generate(seed, faults, kinds)) is not None
 
 
 def run(seed: int, faults: int) -> Failure | None:

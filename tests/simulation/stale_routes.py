@@ -9,7 +9,8 @@ CHECK_INTERVAL = 0.5
 LIMIT = 4.0
 """Seconds within which routes are withdrawn, the repetitions after a session came up included."""
 DISTURBED_LIMIT = 30.0
-"""The same if ExaBGP replies late or not at all."""
+"""The same if ExaBGP replies late or not at all, and after a change of the configuration: leftovers are seen
+in the table, which is read less often if its answer takes time."""
 DISTURBED_BY = frozenset({Impairment.EXABGP_SILENT, Impairment.REFUSED})
 BLOCKED_BY = frozenset({Impairment.EXABGP_PAUSED, Impairment.AGENT, Impairment.AGENT_PAUSED})
 """Impairments with which no agent can withdraw a route."""
@@ -38,7 +39,8 @@ class StaleRoutes:
             if reasons & BLOCKED_BY:
                 self._blocked_until[machine.name] = now
             elif Impairment.CHECK in reasons and machine.check.down_since is not None:
-                limit = self._delay + (DISTURBED_LIMIT if reasons & DISTURBED_BY else LIMIT)
+                disturbed = reasons & DISTURBED_BY or now < machine.configured_at + DISTURBED_LIMIT
+                limit = self._delay + (DISTURBED_LIMIT if disturbed else LIMIT)
                 since = max(machine.check.down_since, self._blocked_until[machine.name])
                 self._check(machine, since, limit, now)
 

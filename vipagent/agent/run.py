@@ -25,6 +25,7 @@ from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig, LogSettings
 from vipagent.engine.leftovers import configured
 from vipagent.exabgp.pipe import detach_stdio
+from vipagent.network.watcher import NetworkWatcher
 from vipagent.store.backend import BackendFactory
 from vipagent.store.plugins import load as load_backend
 
@@ -114,7 +115,7 @@ async def _start(
 
 
 class _Runtime:
-    """The lifecycle of an agent: signals, watchdog, and VIPs on the loopback interface."""
+    """The lifecycle of an agent: signals, watchdog, network, and VIPs on the loopback interface."""
 
     def __init__(self, agent: Agent, load: Load, changes: ConfigWatcher, routes: RouteFile) -> None:
         self._loop = asyncio.get_running_loop()
@@ -125,6 +126,8 @@ class _Runtime:
         self._watchdog = Watchdog()
         self._loopback = addresses.Loopback()
         self._status_server = StatusServer(agent)
+        self._network = NetworkWatcher(agent.network_changed)
+        agent.follow_neighbors = self._network.follow
 
     async def run(self, config: AgentConfig) -> None:
         """Run the agent; its addresses exist before the first announcement until after the last one."""
@@ -133,6 +136,8 @@ class _Runtime:
         self._watchdog.start(config.watchdog)
         await self._loopback.set_desired(_on_loopback(config))
         self._agent.addresses_missing(self._loopback.missing)
+        self._network.open()
+        self._network.check_local(_checked(config))
         self._status_server.listen_on(config.listen)
         tasks = [self._loop.create_task(self._reload()), self._loop.create_task(self._retry_addresses())]
         gc.collect()
@@ -148,6 +153,7 @@ class _Runtime:
 
     async def _end(self, cancelled: Collection[asyncio.Task[None]]) -> None:
         """Close the agent while a child removes the addresses."""
+        self._network.close()
         self._status_server.listen_on(None)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SHUTDOWN_TIMEOUT):
@@ -195,6 +201,7 @@ class _Runtime:
         self._routes.move(location(config, self._changes.source, os.environ))
         self._agent.reconfigure(config)
         self._agent.addresses_missing(self._loopback.missing)
+        self._network.check_local(_checked(config))
         self._status_server.listen_on(config.listen)
         logs.configure(config.log)
         self._watchdog.start(config.watchdog)
@@ -205,3 +212,8 @@ class _Runtime:
 
 def _on_loopback(config: AgentConfig) -> frozenset[str]:
     return frozenset(vip for service in config.services if service.ip_setup for vip in service.core.pool)
+
+
+def _checked(config: AgentConfig) -> frozenset[str]:
+    """Return the VIPs that should be an address of this node."""
+    return frozenset(vip for service in config.services if service.address_check for vip in service.core.pool)

@@ -65,6 +65,9 @@ class AddressOptions(Section):
         "Add the VIPs to the loopback interface, which requires CAP_NET_ADMIN; a VIP that cannot be added "
         "is not announced.",
     ] = False
+    address_check: Annotated[
+        bool, "Report a VIP that is an address of no interface of this node; it is announced all the same."
+    ] = True
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ class AddressesNotLocal:
     forward its packets.
     """
 
-    vips: frozenset[str]
+    vips: frozenset[str] | None
+    """None if the addresses are not checked."""
 
 
 @dataclass(frozen=True, slots=True)

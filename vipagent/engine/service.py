@@ -106,6 +106,8 @@ class ServiceRuntime:
             return ServiceEffects([], [], [])
         if isinstance(event, events.TimerFired):
             self.timer = None
+        if isinstance(event, events.AddressesNotLocal) and not self.config.address_check:
+            event = events.AddressesNotLocal(None)
         errors: list[Iterable[Effect]] = []
         try:
             todo = self._core.handle(event, now)

@@ -62,10 +62,7 @@ class Services:
         self.by_name[config.name] = service
         self.by_vip.update(dict.fromkeys(config.core.pool, service))
         self.update_loops(service)
-        gate = self._context.gate
-        neighbors = [] if gate.established is None else [gate.event(config.routes.neighbor)]
-        for event in (*known, *neighbors):
-            self._scheduler.enqueue([service], event)
+        self._enqueue_known(service, known)
 
     def reconfigure(
         self, configs: Iterable[ServiceConfig], known: Sequence[events.Event], now: float
@@ -89,11 +86,18 @@ class Services:
                 self.add(config, known, now)
             elif config != self.by_name[name].config:
                 self._change(self.by_name[name], config)
+                self._enqueue_known(self.by_name[name], known)
         services = self.by_name.values()
         self.by_vip = {vip: service for service in services for vip in service.config.core.pool}
         self._scheduler.reannounce(services)
         self._reports.append(self.leftovers.configure(service.config for service in services))
         return removed
+
+    def _enqueue_known(self, service: ServiceRuntime, known: Sequence[events.Event]) -> None:
+        gate = self._context.gate
+        neighbors = [] if gate.established is None else [gate.event(service.config.routes.neighbor)]
+        for event in (*known, *neighbors):
+            self._scheduler.enqueue([service], event)
 
     def on_table(self, table: TableAnswer) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""

@@ -6,6 +6,7 @@ import pytest
 
 from tests.quick.core.pools import OWN
 from tests.quick.engine.harness import OTHER_PEER, PEER, EngineHarness, details, established, served, serving
+from vipagent.core.events import AddressesNotLocal
 from vipagent.engine import effects, inputs
 from vipagent.exabgp.neighbors import HANG_TIMEOUT
 from vipagent.exabgp.route import RouteSettings
@@ -111,3 +112,15 @@ def test_n2_exabgp_counts_as_hung_after_a_quarter_of_the_hold_time(hold: int, ti
         assert waited < 10
     polls = min(2.0, hold / 9) if hold else 2.0
     assert timeout - polls <= waited <= timeout + polls + 0.1
+
+
+def test_a_service_that_does_not_check_its_addresses_reports_none_as_missing() -> None:
+    harness = serving()
+    harness.give(AddressesNotLocal(frozenset({OWN})))
+    harness.wait(1)
+    assert harness.record is not None
+    assert harness.record.vips[OWN].reason == "no-address"
+    for address_check, reason in ((False, "owner"), (True, "no-address")):
+        harness.reconfigure(replace(served(), address_check=address_check))
+        harness.wait(1)
+        assert harness.record.vips[OWN].reason == reason

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.simulation.exabgp import FOREIGN_ROUTE
+from tests.simulation.plan import FaultKind
 from tests.simulation.run import explain, fails, run
 from vipagent.core import decision
 from vipagent.core.actions import Action, Deregister, SetTimer
@@ -12,7 +14,12 @@ from vipagent.core.events import Event, Member
 from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
 from vipagent.core.state import Deadlines, ServiceState, View
+from vipagent.engine.gate import Gate
+from vipagent.engine.leftovers import Leftovers, Routes
 from vipagent.exabgp.commands import CommandQueue
+from vipagent.exabgp.links import Links
+from vipagent.exabgp.neighbors import Neighbors
+from vipagent.exabgp.polling import NeighborPoller
 from vipagent.types import Reason, StoreState
 
 SEEDS, FAULTS = 40, 30
@@ -105,6 +112,41 @@ def no_resend_after_neighbor_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(CommandQueue, "neighbor_up", lambda _self, _now: None)
 
 
+def ignored_carrier(patch: pytest.MonkeyPatch) -> None:
+    """Wait for ExaBGP's hold timer when a carrier is lost (N3)."""
+    patch.setattr(Gate, "links_changed", lambda _self, _down, _now: None)
+
+
+def carrier_lost_for_good(patch: pytest.MonkeyPatch) -> None:
+    """Never count a session again that has survived the loss of its carrier (N3)."""
+    patch.setattr(Links, "details_read", lambda _self, _details: None)
+
+
+def trusted_carrier(patch: pytest.MonkeyPatch) -> None:
+    """Count a session again as soon as its carrier is back, though the neighbour may have closed it (N3)."""
+    patch.setattr(Links, "excluded", property(lambda self: self.down.keys()))
+
+
+def ignored_hang(patch: pytest.MonkeyPatch) -> None:
+    """Never consider ExaBGP hung (N2)."""
+    patch.setattr(Neighbors, "_hangs_at", None)
+
+
+def patience_with_a_silent_exabgp(patch: pytest.MonkeyPatch) -> None:
+    """Write no command until ExaBGP answers (E1)."""
+    patch.setattr(NeighborPoller, "sync_unanswered_since", None)
+
+
+def leftovers_stay(patch: pytest.MonkeyPatch) -> None:
+    """Leave what an earlier run has announced (E2)."""
+    patch.setattr(Leftovers, "_withdraw", lambda _self, _leftovers: [])
+
+
+def every_route_is_a_leftover(patch: pytest.MonkeyPatch) -> None:
+    """Withdraw other processes' routes (E2)."""
+    patch.setattr(Routes, "has", lambda _self, prefix, _path_id, _neighbor: prefix == FOREIGN_ROUTE)
+
+
 @pytest.mark.parametrize(
     "inject",
     [
@@ -123,6 +165,30 @@ def no_resend_after_neighbor_up(patch: pytest.MonkeyPatch) -> None:
 def test_injected_bug_is_detected(inject: Inject, monkeypatch: pytest.MonkeyPatch) -> None:
     inject(monkeypatch)
     assert any(fails(seed, FAULTS) for seed in range(SEEDS))
+
+
+NETWORK = (FaultKind.CARRIER_LOSS, FaultKind.BGP_LOSS)
+SILENCE = (FaultKind.EXABGP_SILENT, FaultKind.EXABGP_PAUSED, FaultKind.CHECK_FAILS)
+CONFIGURATION = (FaultKind.CONFIG_CHANGED, FaultKind.AGENT_KILLED)
+
+
+@pytest.mark.parametrize(
+    ("inject", "kinds"),
+    [
+        (ignored_carrier, NETWORK),
+        (carrier_lost_for_good, NETWORK),
+        (trusted_carrier, NETWORK),
+        (ignored_hang, SILENCE),
+        (patience_with_a_silent_exabgp, SILENCE),
+        (leftovers_stay, CONFIGURATION),
+        (every_route_is_a_leftover, CONFIGURATION),
+    ],
+)
+def test_injected_bug_is_detected_with_some_kinds_of_faults(
+    inject: Inject, kinds: tuple[FaultKind, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inject(monkeypatch)
+    assert any(fails(seed, FAULTS, kinds) for seed in range(SEEDS))
 
 
 def test_failure_lists_a_minimal_set_of_faults(monkeypatch: pytest.MonkeyPatch) -> None:
