@@ -89,8 +89,9 @@ class Node:
         return {problem["reason"] for service in json.loads(done.stdout) for problem in service["problems"]}
 
     def registered(self) -> bool:
-        """Return whether the node has registered its VIP."""
-        return "register service=apex" in self.box.agent_log().replace("deregister", "")
+        """Return whether the node has registered its VIP, or the IPv6 one if it has two."""
+        vip = OWN_IPV6 if "auth_ip" in self._wrong.service else OWN
+        return f" register service=apex vip={vip} " in self.box.agent_log()
 
     def _service(self, directory: Path) -> dict[str, object]:
         shared = {"auth_ip": OWN, "rise": 1, "fall": 1, "interval": 1, "command": "true", "settle": 0}
