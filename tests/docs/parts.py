@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.benchmark.stores.options import KINDS, options
 from tests.docs import reference
+from tests.exabgp import misconfigurations
 from tests.markdown import DOCS, ROOT, Part
 from vipagent.cli.catalog import commands
 from vipagent.config.catalog import keys
@@ -29,5 +30,6 @@ PARTS: Mapping[Part, Callable[[], str]] = {
     Part(REFERENCE / "configuration.md", "service"): partial(reference.keys, keys(), of_services=True),
     Part(REFERENCE / "metrics.md", "metrics"): partial(reference.metrics, METRICS),
     Part(REFERENCE / "reasons.md", "problems"): partial(reference.problems, ADVICE),
+    Part(DOCS / "operations" / "misconfiguration.md", "misconfigurations"): misconfigurations.documented,
     **{Part(DOCS / "stores.md", f"options {group}"): partial(options, group) for group in KINDS},
 }

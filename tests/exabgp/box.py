@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.exabgp.lab import SWITCH, agent
+from tests.exabgp.lab import agent
 from tests.servers import bird
 from tests.servers.bird import Bird, Peer
 from tests.servers.exabgp import VERSIONS, ExaBGP, Settings
 from tests.servers.process import free_port, wait_for
 
 ADDRESS = "127.0.0.11"
+FIRST_SWITCH = 100
+"""Last number of the address of the first switch, 127.0.0.100; the others follow."""
 OTHERS_ROUTE = "10.99.0.1"
 OTHER_PROCESS = f"""
 import sys
@@ -35,33 +38,38 @@ class Box:
     Args:
         directory: directory of its files.
         version: version of ExaBGP.
-        environment: environment of ExaBGP and its API processes.
-        command_prefix: a program with options that executes ExaBGP, for example `setpriv`.
         asn: its AS number.
+        switch_asns: the AS number of each of its switches.
+        agent_prefix: a program with options that executes the agent.
+        settings: other settings of ExaBGP.
     """
 
     def __init__(
         self,
         directory: Path,
         version: str,
-        environment: Mapping[str, str] | None = None,
-        command_prefix: Sequence[str] = (),
         asn: int = bird.ASN + 1,
+        switch_asns: Sequence[int] = (bird.ASN,),
+        agent_prefix: Sequence[str] = (),
+        **settings: Any,
     ) -> None:
         self.version = version
         self.file = directory / "agent.yaml"
         self.store = directory / "store"
         self.store.mkdir(parents=True)
-        command = agent("run", "--config", str(self.file))
+        command = [*agent_prefix, *agent("run", "--config", str(self.file))]
         processes = {"agent": command, "other": [sys.executable, "-c", OTHER_PROCESS]}
         peer = Peer("node1", ADDRESS, asn, free_port(ADDRESS))
-        self.switch = Bird(directory / "switch", SWITCH, [peer])
-        switch_address = (self.switch.address, self.switch.port)
+        self.switches = [
+            Bird(directory / f"switch{number}", f"127.0.0.{number}", [peer], asn=switch_asn)
+            for number, switch_asn in enumerate(switch_asns, FIRST_SWITCH)
+        ]
+        self.switch = self.switches[0]
         self.exabgp = ExaBGP(
-            Settings(version, environment=environment or {}, command_prefix=command_prefix),
+            Settings(version, **settings),
             directory / peer.name,
             peer,
-            switch_address,
+            [neighbor for switch in self.switches for neighbor in switch.neighbors],
             processes,
         )
 
@@ -79,13 +87,15 @@ class Box:
 
     def launch(self) -> None:
         """Start all processes without waiting for them."""
-        self.switch.start()
+        for switch in self.switches:
+            switch.start()
         self.exabgp.start()
 
     def stop(self) -> None:
         """Stop all processes."""
         self.exabgp.stop()
-        self.switch.stop()
+        for switch in self.switches:
+            switch.stop()
 
     def pid(self) -> int:
         """Return the agent's pid; wait until it runs."""
@@ -96,11 +106,11 @@ class Box:
         os.kill(self.pid(), signal.SIGHUP)
 
     def table(self) -> Table:
-        """Return the routes of the switch."""
+        """Return the routes of the first switch."""
         return {prefix.partition("/")[0]: routes[0].med for prefix, routes in self.switch.routes().items()}
 
     def wait_for(self, table: Table, within: float = 20.0) -> None:
-        """Wait until the switch has exactly these routes."""
+        """Wait until the first switch has exactly these routes."""
         self.wait_until(f"the table is {table}", lambda: self.table() == table, within)
 
     def wait_for_log(self, message: str, count: int = 1, within: float = 10.0) -> None:
@@ -122,12 +132,10 @@ class Box:
 
 
 @contextmanager
-def boxes(
-    directory: Path, environment: Mapping[str, str] | None = None, asn: int = bird.ASN + 1
-) -> Iterator[list[Box]]:
+def boxes(directory: Path, **settings: Any) -> Iterator[list[Box]]:
     """Create a load balancer with each ExaBGP version; stop them at the end."""
     with ExitStack() as stack:
-        created = [Box(directory / version, version, environment, asn=asn) for version in VERSIONS]
+        created = [Box(directory / version, version, **settings) for version in VERSIONS]
         for box in created:
             stack.callback(box.stop)
         yield created

@@ -33,25 +33,37 @@ class Site:
     """The agent's options for the store."""
     options: tuple[str, ...] = ()
     """Additional options of `vipagent run`."""
+    ipv6: bool = False
+    """Whether each node owns an IPv6 VIP, too."""
 
 
 class Node:
     """One load balancer. Its check succeeds while the file `fails` does not exist."""
 
-    def __init__(self, number: int, directory: Path, site: Site, switch: tuple[str, int], peer: Peer) -> None:
+    def __init__(self, number: int, directory: Path, site: Site, switch: Bird, peer: Peer) -> None:
         self.name = peer.name
         self.vip = vip(number)
+        self.number = number
         self.fails = directory / "fails"
         self._store = site.store
         arguments = ("run", *site.store, *self._arguments(site))
-        self.exabgp = ExaBGP(site.settings, directory, peer, switch, {"agent": agent(*arguments)})
+        self.exabgp = ExaBGP(site.settings, directory, peer, switch.neighbors, {"agent": agent(*arguments)})
 
     def _arguments(self, site: Site) -> list[str]:
-        pool = [word for number in (1, 2, 3) for word in ("--vip", vip(number))]
+        numbers = (1, 2, 3)
+        pool = [word for number in numbers for word in ("--vip", vip(number))]
+        if site.ipv6:
+            pool += [word for number in numbers for word in ("--vip", vip_ipv6(number))]
+            pool += ["--auth-ip", vip_ipv6(self.number), *self.next_hop]
         check = ["-c", f"test ! -e {self.fails}", "--interval", "0.3", "--rise", "1", "--fall", "2"]
         identity = ["--service", SERVICE, "--node", self.name, "--auth-ip", self.vip]
         delays = ["--release-delay", "1", "--drain-delay", str(DRAIN)]
         return [*identity, *pool, *check, *delays, "--address-check", "false", *site.options]
+
+    @property
+    def next_hop(self) -> list[str]:
+        """The options for the next hop of its IPv6 routes."""
+        return ["--next-hop", f"2001:db8::{self.number}"]
 
     def signal_agent(self, number: signal.Signals) -> None:
         """Send a signal only to the agent."""
@@ -69,8 +81,9 @@ class Lab:
         peers = [peer(number) for number in (1, 2, 3)]
         self.site = site
         self.switch = Bird(directory / "switch", SWITCH, peers)
-        address = (self.switch.address, self.switch.port)
-        self.nodes = [Node(n, directory / peer.name, site, address, peer) for n, peer in enumerate(peers, 1)]
+        self.nodes = [
+            Node(n, directory / peer.name, site, self.switch, peer) for n, peer in enumerate(peers, 1)
+        ]
 
     def launch(self) -> None:
         """Start all processes without waiting for them."""
@@ -142,6 +155,11 @@ def peer(number: int) -> Peer:
 def vip(number: int) -> str:
     """Return the VIP that node `number` owns."""
     return f"10.20.255.{number}"
+
+
+def vip_ipv6(number: int) -> str:
+    """Return the IPv6 VIP that node `number` owns if the site has such VIPs."""
+    return f"2001:db8:20:255::{number}"
 
 
 def agent(*arguments: str) -> Sequence[str]:

@@ -54,7 +54,10 @@ def test_a_hung_agent_is_restarted_without_a_change_of_routes(tmp_path: Path) ->
     site.mkdir()
     (site / "outside_buggy.py").write_text(BACKEND)
     install(site, "outside", {"buggy": "outside_buggy:Buggy"})
-    with boxes(tmp_path / "blocked", environment(site)) as blocked, boxes(tmp_path / "stopped") as stopped:
+    with (
+        boxes(tmp_path / "blocked", environment=environment(site)) as blocked,
+        boxes(tmp_path / "stopped") as stopped,
+    ):
         for box in blocked:
             launch(box, "buggy")
         for box in stopped:

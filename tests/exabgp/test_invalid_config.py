@@ -63,7 +63,7 @@ def test_a_library_that_is_installed_later_is_found_on_sighup(tmp_path: Path) ->
         "import late_client\nfrom vipagent_file import FileDriver\nclass Redis(FileDriver): pass\n"
     )
     install(site, "outside", {"redis": "outside_redis:Redis"}, extras=("redis",))
-    with boxes(tmp_path, environment(site)) as both:
+    with boxes(tmp_path, environment=environment(site)) as both:
         for box in both:
             box.configure(VALID, backend="redis")
             box.launch()

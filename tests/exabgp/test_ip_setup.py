@@ -20,6 +20,7 @@ import pytest
 from tests.exabgp.box import OTHERS_ROUTE, Box
 from tests.exabgp.conftest import zookeeper_options
 from tests.exabgp.lab import agent
+from tests.exabgp.misconfigurations import without
 from tests.exabgp.namespace import ip
 from tests.servers.exabgp import VERSIONS
 from tests.servers.process import Process, wait_for
@@ -28,7 +29,6 @@ from tests.servers.zookeeper import ZooKeeper
 from vipagent.testing.slowness import allowed
 
 OWN, PRESENT, POOL_ONLY, NEW = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
-CAPABILITY_SETS = ("bounding-set", "inh-caps")
 IPV6 = "2001:db8::1"
 MONITOR_LINE = re.compile(r"^\[(\S+)\] (Deleted )?\d+: lo\s+inet6? ([0-9a-f.:]+)/", re.MULTILINE)
 SHUTDOWN_TIMEOUT = 2.0
@@ -181,7 +181,7 @@ def test_a_vip_is_not_announced_before_its_address_exists(tmp_path: Path, versio
     box = Box(
         tmp_path / "box",
         version,
-        command_prefix=["setpriv", *(f"--{set_}=-net_admin" for set_ in CAPABILITY_SETS)],
+        command_prefix=without("net_admin"),
     )
     checked = {"rise": 1, "command": "true", "interval": 0.3, "settle": 60, "ip_setup": True}
     services = {"apex": {"auth_ip": OWN, **checked}, "web": {"auth_ip": PRESENT, **checked}}

@@ -54,16 +54,15 @@ class Balancer:
         old.write_text(_exazk_config(number, speaker.name, setup))
         self.config = directory / "vipagent.yaml"
         self.config.write_text(text(imported([str(old)], read, {}), "the tests") + SERVICE_OPTIONS)
-        switch_address = (switch.address, switch.port)
         run = [sys.executable, exazk.__file__, str(old), setup.exazk.value, str(POLL_INTERVAL)]
         stopped_exazk = ["/bin/sh", "-c", f"kill -STOP $$; exec {shlex.join(run)}"]
         new = agent("run", "--config", str(self.config))
-        self.exazk = ExaBGP(setup.settings, directory / "exazk", speaker, switch_address, {"exazk": run})
+        self.exazk = ExaBGP(setup.settings, directory / "exazk", speaker, switch.neighbors, {"exazk": run})
         self.vipagent = ExaBGP(
-            setup.settings, directory / "vipagent", speaker, switch_address, {"agent": new}
+            setup.settings, directory / "vipagent", speaker, switch.neighbors, {"agent": new}
         )
         self.rollback = ExaBGP(
-            setup.settings, directory / "rollback", speaker, switch_address, {"exazk": stopped_exazk}
+            setup.settings, directory / "rollback", speaker, switch.neighbors, {"exazk": stopped_exazk}
         )
         self._pid = 0
 

@@ -1,8 +1,10 @@
 """`python -m tests.lab`, as root: start the network, inspect it, cause failures, measure."""
 
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,15 +15,27 @@ from tests.lab import plan, table
 from tests.lab.lab import Lab, begin, running
 from tests.lab.measure import Measured, measure
 from tests.lab.plan import Plan, Standby, Tor
+from tests.lab.results import Results, kind, missing
 from tests.lab.scenarios import BY_NAME, SCENARIOS
 from tests.lab.shell import shell as shell_on
 from tests.lab.side_by_side import Job, side_by_side, unique
+from tests.servers.realtime import realtime_children
 
 CONSOLE = Console()
 
 _name = click.option("--name", default="lab", show_default=True, help="The lab's name.")
 _tor = click.option(
-    "--tor", type=click.Choice([kind.value for kind in Tor]), default="bird", help="Routing daemon on tor1."
+    "--tor",
+    type=click.Choice([kind.value for kind in Tor]),
+    default="bird",
+    help="Routing daemon on the ToR switches.",
+)
+_neighbors = click.option(
+    "--neighbors",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="ToR switches per load balancer.",
 )
 _runs = click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of runs.")
 
@@ -40,9 +54,10 @@ def main() -> None:
     help="Takeover policy.",
 )
 @_tor
-def up(name: str, standby: str, tor: str) -> None:
+@_neighbors
+def up(name: str, standby: str, tor: str, neighbors: int) -> None:
     """Start a lab, which runs until `down`."""
-    show(_or_exit(begin, Plan(name, Standby(standby), Tor(tor))))
+    show(_or_exit(begin, Plan(name, Standby(standby), Tor(tor), neighbors)))
 
 
 @main.command()
@@ -93,20 +108,55 @@ def list_scenarios() -> None:
 @main.command(name="table")
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Runs of each scenario.")
 @click.option("--labs", type=click.IntRange(2), default=4, show_default=True, help="Labs in parallel.")
-@_tor
-def make_table(runs: int, labs: int, tor: str) -> None:
-    """Run all scenarios in new labs, cold and hot, and write the table to docs/lab.md."""
-    kinds = [
-        (kind, [unique(kind, Tor(tor), n) for n in range(start, labs, 2)])
-        for start, kind in enumerate(table.KINDS)
-    ]
-    names = [one.name for _ in range(runs) for one in SCENARIOS]
-    jobs = [(plans[place % len(plans)], name) for _, plans in kinds for place, name in enumerate(names)]
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # exclude the effect of other processes
-    measured = _measured(jobs)
-    made = f"Medians of {runs} runs, tor1 a {Tor(tor).label}, {labs} labs in parallel at real-time priority."
-    table.write(measured, made)
-    click.echo(table.table(measured))
+@click.option(
+    "--tor",
+    "tors",
+    type=click.Choice([kind.value for kind in Tor]),
+    multiple=True,
+    default=[kind.value for kind in Tor],
+    help="Routing daemon on the ToR switches (default: one after the other).",
+)
+@click.option(
+    "--neighbors",
+    "numbers",
+    type=click.IntRange(1, 2),
+    multiple=True,
+    default=[1, 2],
+    help="ToR switches per load balancer (default: 1, then 2).",
+)
+@click.option(
+    "--only", type=click.Choice(list(BY_NAME)), multiple=True, metavar="NAME", help="Scenario. Repeatable."
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(tempfile.gettempdir()) / "vipagent-lab-results.jsonl",
+    show_default=True,
+    help="File of all results. Runs that it contains are not repeated.",
+)
+def make_table(
+    *,
+    runs: int,
+    labs: int,
+    tors: Sequence[str],
+    numbers: Sequence[int],
+    only: Sequence[str],
+    results: Path,
+) -> None:
+    """Run all scenarios in new labs, cold and hot, and write the tables to docs/lab.md.
+
+    If it is interrupted, the next call with the same file of results continues.
+    """
+    file = Results(results)
+    with realtime_children():  # exclude the effect of other processes
+        for neighbors in numbers:
+            for tor in tors:
+                _measure_missing(
+                    file, _jobs(file, Tor(tor), neighbors, only or list(BY_NAME), runs=runs, labs=labs)
+                )
+    measured = file.read()
+    table.write(measured, f"{labs} labs in parallel at real-time priority.")
+    click.echo(table.page(measured))
 
 
 def show(lab: Lab) -> None:
@@ -129,14 +179,21 @@ def print_result(planned: Plan, run: Measured) -> None:
         click.echo(f"  out of bounds: {failure}\n{run.evidence}", err=True)
 
 
-def _measured(jobs: Sequence[Job]) -> list[Measured]:
-    measured = []
-    with side_by_side(jobs) as futures:
-        planned = {future: lab for future, (lab, _) in zip(futures, jobs, strict=True)}
+def _jobs(
+    file: Results, tor: Tor, neighbors: int, names: Sequence[str], *, runs: int, labs: int
+) -> Iterator[Job]:
+    """Yield the runs that are missing, half of the labs cold and half hot."""
+    for start, standby in enumerate(table.KINDS):
+        plans = [unique(standby, tor, neighbors) for _ in range(start, labs, 2)]
+        for place, name in enumerate(missing(file.read(), kind(plans[0]), names, runs)):
+            yield plans[place % len(plans)], name
+
+
+def _measure_missing(file: Results, jobs: Iterable[Job]) -> None:
+    with side_by_side([*jobs]) as futures:
         for future in as_completed(futures):
-            measured.append(future.result())
-            print_result(planned[future], measured[-1])
-    return measured
+            file.add(future.result())
+            print_result(future.result().plan, future.result())
 
 
 def _or_exit(call: Callable[[Any], Lab], argument: object) -> Lab:

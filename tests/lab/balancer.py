@@ -4,15 +4,15 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from tests.lab import plan
-from tests.lab.daemon import Daemon, kill
+from tests.lab.daemon import Daemon, kill, read
 from tests.lab.network import Network
-from tests.lab.plan import Machine, Standby
+from tests.lab.plan import Link, Machine, Standby
 from tests.lab.store import PORT
 from tests.servers.bird import Peer
 from tests.servers.exabgp import Settings, environment, executable
@@ -24,6 +24,8 @@ EXABGP = Path(__file__).parents[2] / "conf" / "exabgp-node1.conf"
 VERSION = "5"
 VIPAGENT = (sys.executable, "-m", "vipagent")
 """The program under test."""
+RELOADED = " reloaded"
+"""Log message of the agent."""
 
 TAKING_OVER: dict[Standby, dict[str, object]] = {
     Standby.COLD: {"takeover": "all", "standby": "cold", "prepend": 1},
@@ -37,7 +39,6 @@ class Balancer:
 
     Args:
         machine: the machine.
-        standby: its takeover policy.
         network: the network with its namespace.
         directory: directory of its files.
         program: its vipagent.
@@ -46,7 +47,6 @@ class Balancer:
     def __init__(
         self,
         machine: Machine,
-        standby: Standby,
         network: Network,
         directory: Path,
         program: Sequence[str] = VIPAGENT,
@@ -55,22 +55,22 @@ class Balancer:
         self.program = program
         self.config = directory / f"{self.name}.yaml"
         self._machine = machine
-        self._standby = standby
         self._network = network
         self._directory = directory
         self.log = directory / f"{self.name}-agent.log"
         """Log file of the agent."""
-        own = plan.uplink(self.name).end(self.name)
-        speaker = Peer(self.name, own.ipv4, machine.asn, 179)
+        addresses = " ".join(link.end(self.name).ipv4 for link in self._links)
+        speaker = Peer(self.name, addresses, machine.asn, 179)
         command = network.inside(self.name, [str(executable(VERSION)), str(self._exabgp_conf)])
         env = environment(Settings(VERSION), speaker)
         self.exabgp = Daemon(f"{self.name}-exabgp", command, directory, env)
-        echo = [sys.executable, "-m", "tests.lab.echo", self.name, *plan.OWNERS]
+        interfaces = ",".join(link.upper for link in self._links)
+        echo = [sys.executable, "-m", "tests.lab.echo", self.name, interfaces, *plan.OWNERS]
         self.service = Daemon(f"{self.name}-service", network.inside(self.name, echo), directory)
 
     def start(self) -> None:
         """Start the local service and ExaBGP, which starts the agent."""
-        self.config.write_text(yaml.safe_dump(self._agent_conf(), sort_keys=False))
+        self.configure()
         self.install(self.program)
         self._exabgp_conf.write_text(self._adapted(self._script))
         self.service.start()
@@ -82,6 +82,10 @@ class Balancer:
         command = shlex.join([*program, "run", "--config", str(self.config)])
         self._script.write_text(f"#!/bin/sh\nexec {command} 2>>{shlex.quote(str(self.log))}\n")
         self._script.chmod(0o755)
+
+    def configure(self, **options: object) -> None:
+        """Write the agent's configuration, with additional options of the service."""
+        self.config.write_text(yaml.safe_dump(self._agent_conf(options), sort_keys=False))
 
     def agent(self) -> int:
         """Wait for the agent, and return its pid."""
@@ -101,6 +105,12 @@ class Balancer:
         self.exabgp.signal(signal.SIGSTOP)  # so that it does not restart the agent
         kill(agent)
         self.exabgp.kill()
+
+    def reload(self) -> None:
+        """Let the agent reload its configuration."""
+        before = read(self.log).count(RELOADED)
+        self.signal_agent(signal.SIGHUP)
+        wait_for(f"{self.name} has a new configuration", lambda: read(self.log).count(RELOADED) > before)
 
     def vipagent(self, *words: str, program: Sequence[str] = ()) -> str:
         """Run `vipagent` on this machine; return its output."""
@@ -122,13 +132,18 @@ class Balancer:
     def _exabgp_conf(self) -> Path:
         return self._directory / f"{self.name}-exabgp.conf"
 
-    def _agent_conf(self) -> dict[str, object]:
-        own = plan.uplink(self.name).end(self.name)
+    @property
+    def _links(self) -> Sequence[Link]:
+        return self._network.plan.links(self.name)
+
+    def _agent_conf(self, options: Mapping[str, object]) -> dict[str, object]:
+        own = self._links[0].end(self.name)
+        next_hops = [own.ipv4, own.ipv6] if len(self._links) == 1 else [own.ipv6]
         service = {
             "vip": {name: list(vips) for name, vips in plan.VIPS.items()},
-            **TAKING_OVER[self._standby],
+            **TAKING_OVER[self._network.plan.standby],
             "local_as": self._machine.asn,
-            "next_hop": [own.ipv4, own.ipv6],
+            "next_hop": next_hops,
             "require_bgp": 1,
             "check": "http://127.0.0.1:8080/healthz",
             "interval": 1,
@@ -136,6 +151,7 @@ class Balancer:
             "rise": 2,
             "fall": 2,
             "drain_delay": 2,
+            **options,
         }
         return {
             "node": self.name,
@@ -146,21 +162,30 @@ class Balancer:
         }
 
     def _adapted(self, script: Path) -> str:
-        link = plan.uplink(self.name)
+        process, neighbor, block = EXABGP.read_text().partition("# The switch.\nneighbor ")
+        assert block, f"{EXABGP} has another comment above its neighbor"
+        process = _replaced(process, {"run vipagent run --config /etc/vipagent/node1.yaml": f"run {script}"})
+        blocks = (self._neighbor(neighbor + block, link) for link in self._links)
+        return process + "\n".join(blocks)
+
+    def _neighbor(self, block: str, link: Link) -> str:
         switch = plan.MACHINES[link.upper]
-        text = EXABGP.read_text()
-        for shipped, ours in {
-            "run vipagent run --config /etc/vipagent/node1.yaml": f"run {script}",
+        changes = {
             "192.0.2.11": link.end(self.name).ipv4,
             "neighbor 192.0.2.1 ": f"neighbor {link.end(switch.name).ipv4} ",
             "local-as 64501": f"local-as {self._machine.asn}",
             "peer-as 64500": f"peer-as {switch.asn}",
             "hold-time 9": f"hold-time {plan.HOLD}",
             "ipv4 unicast;": "ipv4 unicast;\n        ipv6 unicast;",
-        }.items():
-            assert shipped in text, f"{EXABGP} has no {shipped!r}"
-            text = text.replace(shipped, ours)
-        return text
+        }
+        return _replaced(block, changes)
+
+
+def _replaced(text: str, changes: Mapping[str, str]) -> str:
+    for shipped, ours in changes.items():
+        assert shipped in text, f"{EXABGP} has no {shipped!r}"
+        text = text.replace(shipped, ours)
+    return text
 
 
 def _command(pid: int) -> bytes:

@@ -20,6 +20,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for plan, run in config.stash.get(MEASURED, []):
         figure = table.format_figure(run.bound, run.figure, run.noticed, run.lost)
         terminalreporter.write_line(
-            f"{plan.standby:4} {plan.tor:4} {run.scenario.name:20} {figure:30} "
+            f"{plan.standby:4} {plan.tor:4} {plan.neighbors} {run.scenario.name:20} {figure:30} "
             f"to reach: {run.bound.words:28} return: {run.returning_lost} lost"
         )

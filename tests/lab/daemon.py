@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from tests.servers.process import wait_for
@@ -96,6 +97,14 @@ def read(log: Path, start: int = 0) -> str:
     with log.open("rb") as file:
         file.seek(start)
         return file.read().decode(errors="replace")
+
+
+def logged_at(line: str) -> float:
+    """Return the time of a line of an agent's log, in seconds of the system clock; 0 if it has none."""
+    try:
+        return datetime.fromisoformat(line.partition(" ")[0]).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -1,9 +1,12 @@
 """The local service of a load balancer: returns its name by UDP, and its health by HTTP.
 
-python -m tests.lab.echo NAME VIP...
+python -m tests.lab.echo NAME INTERFACE,... VIP...
+
+It replies by the interface of the request, so that a link is used in both directions or in neither.
 """
 
 import asyncio
+import socket
 import sys
 from typing import cast
 
@@ -36,14 +39,24 @@ async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def serve(name: str, vips: list[str]) -> None:
+def listen(vip: str, interface: str) -> socket.socket:
+    """Return a socket for the packets that arrive by an interface."""
+    made = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+    made.bind((vip, ECHO_PORT))
+    return made
+
+
+async def serve(name: str, interfaces: list[str], vips: list[str]) -> None:
     """Serve until killed; healthy once all VIPs reply."""
     loop = asyncio.get_running_loop()
     for vip in vips:
-        await loop.create_datagram_endpoint(lambda: Echo(name), local_addr=(vip, ECHO_PORT))
+        for interface in interfaces:
+            await loop.create_datagram_endpoint(lambda: Echo(name), sock=listen(vip, interface))
     server = await asyncio.start_server(well, *HEALTH)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], sys.argv[2:]))
+    asyncio.run(serve(sys.argv[1], sys.argv[2].split(","), sys.argv[3:]))

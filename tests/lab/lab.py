@@ -33,11 +33,11 @@ class Lab:
 
     def __init__(self, planned: Plan, program: Sequence[str] = VIPAGENT) -> None:
         self.plan = planned
-        self.network = Network(planned.name)
+        self.network = Network(planned)
         self.directory = home(planned.name)
-        self.switches = switches(planned, self.network, self.directory)
+        self.switches = switches(self.network, self.directory)
         self.balancers = {
-            machine.name: Balancer(machine, planned.standby, self.network, self.directory, program)
+            machine.name: Balancer(machine, self.network, self.directory, program)
             for machine in plan.BALANCERS
         }
         self.store = Store(self.network, self.directory)
@@ -141,7 +141,7 @@ class Lab:
 
     def _announcers(self, owner: str) -> set[str]:
         if self.plan.standby is Standby.COLD:
-            return {plan.uplink(owner).upper}
+            return {link.upper for link in self.plan.links(owner)}
         return {tor.name for tor in plan.TORS}
 
 
@@ -174,4 +174,6 @@ def running(name: str) -> Lab:
     except FileNotFoundError:
         start = f"python -m tests.lab up --name {name}"
         raise FileNotFoundError(f"there is no lab {name}: start it with `{start}`") from None
-    return Lab(Plan(stored["name"], Standby(stored["standby"]), Tor(stored["tor"])))
+    return Lab(
+        Plan(stored["name"], Standby(stored["standby"]), Tor(stored["tor"]), stored["neighbors"]),
+    )

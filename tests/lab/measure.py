@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tests.lab import faults, plan
 from tests.lab.daemon import read
 from tests.lab.lab import Lab, Marks
-from tests.lab.plan import Standby
+from tests.lab.plan import Plan
 from tests.lab.runs import Outage, last_answer
 from tests.lab.scenarios import NO_LOSS, Bound, Scenario, Served
 from tests.servers.process import wait_for
@@ -18,11 +18,13 @@ class Measured:
     """Result of one run of a scenario. All times are in seconds."""
 
     scenario: Scenario
-    standby: Standby
+    plan: Plan
     noticed: float
     """Time from the fault to its detection by the agent, if the scenario defines it; otherwise 0."""
     figure: float
-    """Longest time that a VIP was unserved; if all must be withdrawn, time until the last one was."""
+    """Longest time that a VIP was unserved, or the sum of these times, as the bound requires; if all must be
+    withdrawn, time until the last one was.
+    """
     lost: int
     """Lost packets of the most affected VIP."""
     returning: float
@@ -36,7 +38,7 @@ class Measured:
     @property
     def bound(self) -> Bound:
         """The bound."""
-        return self.scenario.bound(self.standby)
+        return self.scenario.bound(self.plan)
 
     @property
     def counted(self) -> float:
@@ -68,22 +70,27 @@ def measure(lab: Lab, scenario: Scenario) -> Measured:
 def _measure(lab: Lab, scenario: Scenario) -> Measured:
     marks = lab.marks()
     before = time.time()
+    by = scenario.served_by(lab.plan)
     try:
-        began = scenario.act(lab) or before
-        noticed = _wait_for_notice(lab, scenario, marks) - began if scenario.notice else 0.0
-        lab.wait_until(f"served by {scenario.served.value}", lambda: served(lab, scenario.served))
+        caused = scenario.act(lab) or faults.Caused(before)
+        began, noticed = caused.began, caused.noticed
+        if scenario.notice:
+            noticed = _wait_for_notice(lab, scenario.notice, marks) - began
+        lab.wait_until(f"served by {by.value}", lambda: served(lab, by))
         _pause(lab, began + scenario.hold)
         mended = time.time()
     finally:
         scenario.undo(lab)
     lab.wait_until_converged()
     back = time.time()
-    worst = _worst(lab, began, mended)
+    total = scenario.bound(lab.plan).total
+    worst = _worst(lab, began, mended, total=total)
     stays = scenario.served is not Served.NOBODY
-    returning = _worst(lab, mended, back) if stays else Outage(0, 0.0, frozenset())
-    figure = worst.longest if stays else _last_seen(lab, began, mended)
+    returning = _worst(lab, mended, back) if stays else Outage(0, 0.0, 0.0, frozenset())
+    interrupted = worst.total if total else worst.longest
+    figure = interrupted if stays else _last_seen(lab, began, mended)
     figures = (noticed, figure, worst.lost, returning.longest, returning.lost)
-    measured = Measured(scenario, lab.plan.standby, *figures, worst.answered)
+    measured = Measured(scenario, lab.plan, *figures, worst.answered)
     evidence = lab.report(marks) if measured.failures else ""
     _pause(lab, back + scenario.rest)
     return replace(measured, evidence=evidence)
@@ -101,9 +108,9 @@ def served(lab: Lab, by: Served) -> bool:
     return True
 
 
-def _wait_for_notice(lab: Lab, scenario: Scenario, marks: Marks) -> float:
+def _wait_for_notice(lab: Lab, notice: str, marks: Marks) -> float:
     log = faults.victim(lab).log
-    wait_for(f"{scenario.notice} is logged", lambda: scenario.notice in read(log, marks[log]), 20, 0.002)
+    wait_for(f"{notice} is logged", lambda: notice in read(log, marks[log]), 20, 0.002)
     return time.time()
 
 
@@ -111,8 +118,9 @@ def _pause(lab: Lab, until: float) -> None:
     lab.wait_until("the time is over", lambda: time.time() >= until, until - time.time() + 10)
 
 
-def _worst(lab: Lab, start: float, end: float) -> Outage:
-    return max(lab.probes.outages(start, end).values(), key=lambda outage: (outage.longest, outage.lost))
+def _worst(lab: Lab, start: float, end: float, *, total: bool = False) -> Outage:
+    outages = lab.probes.outages(start, end).values()
+    return max(outages, key=lambda outage: (outage.total if total else outage.longest, outage.lost))
 
 
 def _last_seen(lab: Lab, start: float, end: float) -> float:

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 
 from tests.lab import plan
-from tests.lab.plan import Link
+from tests.lab.plan import Link, Plan
 from vipagent.testing.slowness import allowed
 
 SETTINGS = (
@@ -24,12 +24,12 @@ DROP_ALL = "root tbf rate 1kbit burst 1b limit 1b"
 class Network:
     """The namespaces of one lab, by name prefix. Nothing outside is changed."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, planned: Plan) -> None:
+        self.plan = planned
 
     def namespace(self, host: str) -> str:
         """Return the name of a machine's namespace."""
-        return f"{self.name}-{host}"
+        return f"{self.plan.name}-{host}"
 
     def inside(self, host: str, command: Sequence[str]) -> list[str]:
         """Return the command line that runs a command on a machine, with exec."""
@@ -50,9 +50,9 @@ class Network:
         for host in plan.HOSTS:
             settings = SETTINGS + (FORWARDING if host in forwarders else ())
             _run(self.inside(host, ["sysctl", "-qw", *settings]))
-        _batch([], [*map(self._cable, plan.LINKS), *self._management()])
+        _batch([], [*map(self._cable, self.plan.all_links), *self._management()])
         for host in plan.HOSTS:
-            _batch(["-n", self.namespace(host)], _configuration(host))
+            _batch(["-n", self.namespace(host)], _configuration(self.plan, host))
 
     def down(self) -> None:
         """Remove all namespaces."""
@@ -68,13 +68,25 @@ class Network:
         ]
 
     def unplug(self, link: Link) -> None:
-        """Disconnect a link; both ends detect it."""
+        """Disconnect a link: the lower end loses its carrier, the upper one is set down."""
         self._ip(link.upper, f"link set {link.lower} down")
 
     def plug(self, link: Link) -> None:
         """Reconnect a link."""
-        self._ip(link.upper, f"link set {link.lower} up")
-        self._ip(link.upper, _prompt(link, link.upper))
+        self._set_up(link, link.upper)
+
+    def set_down(self, link: Link) -> None:
+        """Set the lower end of a link down; the upper one loses its carrier."""
+        self._ip(link.lower, f"link set {link.upper} down")
+
+    def set_up(self, link: Link) -> None:
+        """Set the lower end of a link up."""
+        self._set_up(link, link.lower)
+
+    def _set_up(self, link: Link, host: str) -> None:
+        """Set one end of a link up, with the routes that the kernel has removed."""
+        self._ip(host, f"link set {link.peer(host)} up")
+        _batch(["-n", self.namespace(host)], _routes(self.plan, link, host))
 
     def silence(self, link: Link) -> None:
         """Drop all packets on a link in both directions; neither end detects it."""
@@ -111,10 +123,10 @@ class Network:
 
 def managed(host: str) -> Link:
     """Return a machine's link to the management network."""
-    return Link(-1, plan.MANAGEMENT, host)
+    return Link(-1, plan.MANAGEMENT, host, ipv6_subnet=-1)
 
 
-def _configuration(host: str) -> Iterable[str]:
+def _configuration(planned: Plan, host: str) -> Iterable[str]:
     """Yield the commands of `ip` that set up one machine."""
     yield "link set lo up"
     if host == plan.MANAGEMENT:
@@ -126,22 +138,29 @@ def _configuration(host: str) -> Iterable[str]:
     if host in plan.MANAGED:
         yield f"addr add {plan.MANAGED[host]}/24 dev {plan.MANAGEMENT}"
         yield f"link set {plan.MANAGEMENT} up"
-    for link in plan.links(host):
+    for link in planned.links(host):
         end = link.end(host)
         yield f"addr add {end.ipv4}/31 dev {end.interface}"
         yield f"addr add {end.ipv6}/64 dev {end.interface}"
         yield f"link set {end.interface} up"
-        yield _prompt(link, host)
+        yield from _routes(planned, link, host)
         # BGP runs over IPv4, so the IPv6 neighbour is not resolved before the routes return, and the default
         # retransmission interval is one second.
         yield f"ntable change name ndisc_cache dev {end.interface} retrans 50"
     if host in plan.VIPS:
         yield from (f"addr add {vip} dev lo" for vip in plan.OWNERS)
+
+
+def _routes(planned: Plan, link: Link, host: str) -> Iterable[str]:
+    """Yield the commands that add the routes of a machine by one of its links.
+
+    A load balancer has a default route by each link; the local service replies by the link of the request.
+    """
+    yield _prompt(link, host)
     if host == "client" or host in plan.VIPS:
-        [link] = plan.links(host)
-        gateway = link.end(link.upper)
-        yield f"route add default via {gateway.ipv4}"
-        yield f"route add default via {gateway.ipv6}"
+        gateway, number = link.end(link.upper), planned.links(host).index(link) + 1
+        for address in (gateway.ipv4, gateway.ipv6):
+            yield f"route replace default via {address} dev {link.upper} metric {number}"
 
 
 def _prompt(link: Link, host: str) -> str:

@@ -9,9 +9,11 @@
          tor1  tor2  tor3    AS 64521, 64522, 64523
           |     |     |
          lb1   lb2   lb3     AS 64512
+
+With two neighbours per node, lb1 is also connected to tor2, lb2 to tor3, and lb3 to tor1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 NUMBERS = (1, 2, 3)
@@ -37,7 +39,7 @@ class Standby(StrEnum):
 
 
 class Tor(StrEnum):
-    """Routing daemon of the first ToR switch; all others run BIRD."""
+    """Routing daemon of the ToR switches; all others run BIRD."""
 
     BIRD = "bird"
     FRR = "frr"
@@ -46,16 +48,6 @@ class Tor(StrEnum):
     def label(self) -> str:
         """Display name."""
         return self.value.upper()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One lab."""
-
-    name: str
-    """Prefix of its namespaces."""
-    standby: Standby = Standby.COLD
-    tor: Tor = Tor.BIRD
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +75,18 @@ class Link:
     number: int
     upper: str
     lower: str
+    ipv6_subnet: int = field(kw_only=True)
+    """Number of its IPv6 subnet.
+
+    All links of a load balancer have the same, because an IPv6 route has one next hop for all neighbours: BGP
+    runs over IPv4, where `next-hop self` is an IPv4 address.
+    """
 
     def end(self, machine: str) -> End:
         """Return this machine's end."""
         host = 0 if machine == self.upper else 1
-        return End(
-            self.peer(machine), f"10.10.{self.number}.{host}", f"2001:db8:10:{self.number}::{host + 1}"
-        )
+        ipv6 = f"2001:db8:10:{self.ipv6_subnet}::{host + 1}"
+        return End(self.peer(machine), f"10.10.{self.number}.{host}", ipv6)
 
     def peer(self, machine: str) -> str:
         """Return the machine at the other end."""
@@ -109,7 +106,11 @@ _CABLES = (
     *((agg.name, tor.name) for agg in AGGREGATIONS for tor in TORS),
     *((tor.name, balancer.name) for tor, balancer in zip(TORS, BALANCERS, strict=True)),
 )
-LINKS = tuple(Link(number, *ends) for number, ends in enumerate(_CABLES))
+_LINKS = tuple(Link(number, *ends, ipv6_subnet=number) for number, ends in enumerate(_CABLES))
+_SECOND_LINKS = tuple(
+    Link(link.number + len(NUMBERS), tor.name, link.lower, ipv6_subnet=link.ipv6_subnet)
+    for link, tor in zip(_LINKS[-len(NUMBERS) :], (*TORS[1:], TORS[0]), strict=True)
+)
 
 MANAGEMENT = "mgmt"
 """Bridge of the management network, and its namespace."""
@@ -123,12 +124,26 @@ VIPS = {f"lb{n}": (f"10.20.255.{n}", f"2001:db8:20:255::{n}") for n in NUMBERS}
 OWNERS = {vip: owner for owner, vips in VIPS.items() for vip in vips}
 
 
-def links(machine: str) -> tuple[Link, ...]:
-    """Return the links of a machine."""
-    return tuple(link for link in LINKS if machine in (link.upper, link.lower))
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One lab."""
 
+    name: str
+    """Prefix of its namespaces."""
+    standby: Standby = Standby.COLD
+    tor: Tor = Tor.BIRD
+    neighbors: int = 1
+    """ToR switches that each load balancer is connected to: 1 or 2."""
 
-def uplink(balancer: str) -> Link:
-    """Return the link between a load balancer and its ToR switch."""
-    [link] = links(balancer)
-    return link
+    @property
+    def all_links(self) -> tuple[Link, ...]:
+        """All links."""
+        return _LINKS + (_SECOND_LINKS if self.neighbors > 1 else ())
+
+    def links(self, machine: str) -> tuple[Link, ...]:
+        """Return the links of a machine."""
+        return tuple(link for link in self.all_links if machine in (link.upper, link.lower))
+
+    def uplink(self, balancer: str) -> Link:
+        """Return the link between a load balancer and the ToR switch of its rack."""
+        return self.links(balancer)[0]

@@ -27,6 +27,8 @@ class Outage:
     """Packets."""
     longest: float
     """Seconds from the first lost packet to the next reply."""
+    total: float
+    """Sum of these times of all interruptions."""
     answered: frozenset[str]
     """Nodes that replied."""
 
@@ -49,6 +51,7 @@ def outage(runs: Sequence[Run], start: float, end: float) -> Outage:
     return Outage(
         lost=sum(run.count for run in lost),
         longest=max(lasted, default=0.0),
+        total=sum(lasted),
         answered=frozenset(run.by for run in within) - {LOST},
     )
 

@@ -6,15 +6,15 @@ from enum import Enum
 
 from tests.lab import faults
 from tests.lab.lab import Lab
-from tests.lab.plan import HOLD, SESSION, Standby
+from tests.lab.plan import HOLD, SESSION, Plan, Standby
 
 NOISE = 0.5
 """Tolerance in seconds for a busy machine, in addition to 10 %."""
 HICCUP = 0.2
 """Tolerance in seconds where no loss is expected."""
 
-Act = Callable[[Lab], float | None]
-"""Causes a fault; may return its start time, by default the time of the call."""
+Act = Callable[[Lab], faults.Caused | None]
+"""Causes a fault; it begins with the call unless the result says otherwise."""
 
 
 class Served(Enum):
@@ -32,7 +32,9 @@ class Bound:
     words: str
     seconds: float
     noticed: bool = False
-    """Whether it is relative to the detection by the agent (`Scenario.notice`)."""
+    """Whether it is relative to the detection by the agent (`Scenario.notice`, `Caused.noticed`)."""
+    total: bool = False
+    """Whether all interruptions are added up; otherwise the longest one counts."""
 
     @property
     def tolerated(self) -> float:
@@ -42,6 +44,7 @@ class Bound:
 
 NO_LOSS = Bound("0 lost", 0.0)
 CONVERGED = Bound("20 ms", 0.02)
+NEIGHBOR_DOWN = Bound("1 s", 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Scenario:
     name: str
     title: str
     act: Act
-    undo: Act
+    undo: Callable[[Lab], None]
     served: Served
     cold: Bound
     hot: Bound
@@ -66,9 +69,18 @@ class Scenario:
     mended: str = ""
     """Title of the repair, if it has a separate row."""
 
-    def bound(self, standby: Standby) -> Bound:
+    at_two: Bound | None = None
+    """Bound if the node has two neighbours, one of which is not affected, so that it continues to serve."""
+
+    def bound(self, planned: Plan) -> Bound:
         """Return the bound for a lab of this kind."""
-        return self.cold if standby is Standby.COLD else self.hot
+        if planned.neighbors > 1 and self.at_two:
+            return self.at_two
+        return self.cold if planned.standby is Standby.COLD else self.hot
+
+    def served_by(self, planned: Plan) -> Served:
+        """Return the nodes that serve the victim's VIPs in a lab of this kind."""
+        return Served.SAME if planned.neighbors > 1 and self.at_two else self.served
 
 
 SCENARIOS = (
@@ -81,6 +93,15 @@ SCENARIOS = (
         cold=Bound("session + 0.5 s", SESSION + 0.5),
         hot=CONVERGED,
         exazk="8.8 s",
+    ),
+    Scenario(
+        "crash-back-1s",
+        "the same, both started again after 1 s",
+        faults.crash_and_start,
+        faults.nothing,
+        Served.SAME,
+        cold=Bound("1 s + agent's start + 200 ms", 0.2, noticed=True),
+        hot=CONVERGED,
     ),
     Scenario(
         "exabgp-killed",
@@ -124,14 +145,24 @@ SCENARIOS = (
     ),
     Scenario(
         "link-down",
-        "BGP link of one node down, store reachable, gate on",
+        "cable of one node out, store reachable, gate on",
         faults.unplug_switch,
         faults.plug_switch,
         Served.OTHERS,
-        cold=Bound("1 s after ExaBGP reports it", 1.0, noticed=True),
+        cold=NEIGHBOR_DOWN,
         hot=CONVERGED,
-        notice="established=False",
+        at_two=CONVERGED,
         exazk="unserved until the link was repaired",
+    ),
+    Scenario(
+        "link-set-down",
+        "`ip link set down` on one node, store reachable",
+        faults.set_interface_down,
+        faults.set_interface_up,
+        Served.OTHERS,
+        cold=NEIGHBOR_DOWN,
+        hot=CONVERGED,
+        at_two=CONVERGED,
     ),
     Scenario(
         "link-silent",
@@ -141,6 +172,7 @@ SCENARIOS = (
         Served.OTHERS,
         cold=Bound("hold time + 1 s", HOLD + 1.0),
         hot=Bound("hold time", float(HOLD)),
+        at_two=Bound("hold time", float(HOLD)),
         notice="established=False",
         exazk="unserved until repaired",
     ),
@@ -201,6 +233,15 @@ SCENARIOS = (
         notice="state=down",
         exazk="11 to 20 s",
         mended="local service recovers",
+    ),
+    Scenario(
+        "service-flaps",
+        f"local service flaps every {faults.FLAP_PERIOD:.0f} s, {faults.FLAPS} times, with flap_hold",
+        faults.flap_service,
+        faults.remove_flap_hold,
+        Served.OTHERS,
+        cold=Bound("3 times detection + 100 ms", 0.3, noticed=True, total=True),
+        hot=Bound("3 times detection + 20 ms", 0.06, noticed=True, total=True),
     ),
     Scenario(
         "node-maintenance",

@@ -34,9 +34,9 @@ def side_by_side(jobs: Sequence[Job]) -> Iterator[list[Future[Measured]]]:
         yield [pools[planned].submit(_measure, planned, name) for planned, name in jobs]
 
 
-def unique(standby: Standby, tor: Tor, number: int = 1) -> Plan:
+def unique(standby: Standby, tor: Tor, neighbors: int = 1) -> Plan:
     """Return a plan with an unused name."""
-    return Plan(f"{standby}{tor}{number}-{secrets.token_hex(3)}", standby, tor)
+    return Plan(f"{standby}{tor}{neighbors}-{secrets.token_hex(3)}", standby, tor, neighbors)
 
 
 def _ignore_sigint() -> None:

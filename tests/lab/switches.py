@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.lab import plan
 from tests.lab.daemon import Daemon
 from tests.lab.network import Network
-from tests.lab.plan import Machine, Plan, Standby, Tor
+from tests.lab.plan import Machine, Standby, Tor
 from tests.servers import bird
 
 SYSTEM = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/usr/lib/frr"
@@ -37,7 +37,7 @@ class Switch(ABC):
         name = self.machine.name
         return [
             (peer, link.end(peer).ipv4, plan.MACHINES[peer].asn)
-            for link in plan.links(name)
+            for link in self._network.plan.links(name)
             if (peer := link.peer(name)) in plan.MACHINES
         ]
 
@@ -149,11 +149,11 @@ def _frr(own: Path, program: str) -> Sequence[str]:
     return (*files, *sockets, "-A", "127.0.0.1")
 
 
-def switches(planned: Plan, network: Network, directory: Path) -> dict[str, Switch]:
+def switches(network: Network, directory: Path) -> dict[str, Switch]:
     """Return all of a lab's switches, by name."""
-    multipath = planned.standby is not Standby.MED_ALONE
+    multipath = network.plan.standby is not Standby.MED_ALONE
     made: dict[str, Switch] = {}
     for machine in plan.SWITCHES:
-        frr = planned.tor is Tor.FRR and machine is plan.TORS[0]
+        frr = network.plan.tor is Tor.FRR and machine in plan.TORS
         made[machine.name] = (FrrSwitch if frr else BirdSwitch)(machine, network, directory, multipath)
     return made

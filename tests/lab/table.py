@@ -1,11 +1,13 @@
-"""The table of docs/lab.md: medians of several runs, as measured."""
+"""The tables of docs/lab.md: medians of several runs, as measured."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from tests import markdown
 from tests.lab.measure import Measured
-from tests.lab.plan import Standby
+from tests.lab.plan import Standby, Tor
 from tests.lab.scenarios import NO_LOSS, SCENARIOS, Bound, Scenario
 from tests.markdown import DOCS, Part
 
@@ -13,8 +15,19 @@ PLACE = Part(DOCS / "lab.md", "table")
 KINDS = (Standby.COLD, Standby.HOT)
 
 
+def page(runs: Sequence[Measured]) -> str:
+    """Return a table for each kind of network, in Markdown."""
+    networks = [(tor, neighbors) for neighbors in (1, 2) for tor in Tor]
+    parts = []
+    for tor, neighbors in networks:
+        of = [run for run in runs if (run.plan.tor, run.plan.neighbors) == (tor, neighbors)]
+        if of:
+            parts += [f"{_network(tor, neighbors)}, {_count(of)}:", table(of)]
+    return "\n\n".join(parts)
+
+
 def table(runs: Sequence[Measured]) -> str:
-    """Return the table, in Markdown."""
+    """Return the table of one kind of network, in Markdown."""
     heads = [f"{kind}: {what}" for kind in KINDS for what in ("to reach", "measured")]
     rows = []
     for scenario in SCENARIOS:
@@ -28,8 +41,8 @@ def table(runs: Sequence[Measured]) -> str:
 
 
 def write(runs: Sequence[Measured], what: str) -> None:
-    """Write the table to the page, below a line that describes the measurement."""
-    PLACE.write(f"{what}\n\n{table(runs)}")
+    """Write the tables to the page, below a line that describes the measurement."""
+    PLACE.write(f"{what}\n\n{page(runs)}")
 
 
 def duration(seconds: float) -> str:
@@ -47,9 +60,23 @@ def format_figure(bound: Bound, figure: float, noticed: float, lost: float) -> s
     return f"{duration(figure)}, {packets}"
 
 
+def _network(tor: Tor, neighbors: int) -> str:
+    by = "one neighbour" if neighbors == 1 else "two neighbours"
+    return f"**ToR switches with {tor.label}, {by} per load balancer**"
+
+
+def _count(runs: Sequence[Measured]) -> str:
+    """Return the number of runs per scenario."""
+    counts = Counter((run.scenario.name, run.plan.standby) for run in runs).values()
+    few, many = min(counts), max(counts)
+    number = str(few) if few == many else f"{few} to {many}"
+    return f"medians of {number} runs" if many > 1 else "one run each"
+
+
 def _cells(scenario: Scenario, runs: Sequence[Measured]) -> Iterator[str]:
     for kind in KINDS:
-        bound, of = scenario.bound(kind), _of(kind, runs)
+        of = _of(kind, runs)
+        bound = scenario.bound(replace(runs[0].plan, standby=kind))
         figures = (
             [median(getattr(run, name) for run in of) for name in ("figure", "noticed", "lost")] if of else []
         )
@@ -74,4 +101,4 @@ def _return(runs: Sequence[Measured]) -> str:
 
 
 def _of(kind: Standby, runs: Sequence[Measured]) -> list[Measured]:
-    return [run for run in runs if run.standby is kind]
+    return [run for run in runs if run.plan.standby is kind]

@@ -7,14 +7,14 @@ import pytest
 from tests.lab import plan
 from tests.lab.lab import Lab, running
 from tests.lab.network import managed
-from tests.lab.plan import Standby, Tor
+from tests.lab.plan import Plan, Standby, Tor
 from tests.lab.side_by_side import unique
 from tests.servers.process import wait_for
 
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    lab = Lab(unique(Standby.COLD, Tor.FRR, 7))
+    lab = Lab(unique(Standby.COLD, Tor.FRR, 2))
     yield lab
     lab.down()
 
@@ -46,7 +46,21 @@ def test_a_lab_that_does_not_exist_is_reported(lab: Lab) -> None:
         running(lab.plan.name)
 
 
-def test_every_link_has_two_ends_with_unique_addresses() -> None:
-    ends = [link.end(machine) for link in plan.LINKS for machine in (link.upper, link.lower)]
-    assert len({end.ipv4 for end in ends}) == len({end.ipv6 for end in ends}) == 2 * len(plan.LINKS)
+def test_every_end_of_a_link_has_a_unique_address() -> None:
+    one, two = (Plan("", neighbors=number).all_links for number in (1, 2))
+    assert len({link.end(machine).ipv4 for link in two for machine in (link.upper, link.lower)}) == 2 * len(
+        two
+    )
+    assert len({link.end(machine).ipv6 for link in one for machine in (link.upper, link.lower)}) == 2 * len(
+        one
+    )
     assert managed("lb1").peer("lb1") == plan.MANAGEMENT
+
+
+def test_every_balancer_has_as_many_neighbors_as_planned() -> None:
+    for number in (1, 2):
+        planned = Plan("", neighbors=number)
+        for machine in (*plan.BALANCERS, *plan.TORS):
+            peers = {link.peer(machine.name) for link in planned.links(machine.name)}
+            assert len(peers & {other.name for other in (*plan.BALANCERS, *plan.TORS)}) == number
+    assert {link.end("lb1").ipv6 for link in planned.links("lb1")} == {planned.uplink("lb1").end("lb1").ipv6}

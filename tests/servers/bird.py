@@ -30,6 +30,17 @@ class Peer:
     asn: int
     port: int
     """Port of its ExaBGP: the switch connects to it, so a session returns a second after a flap."""
+    switch_address: str = ""
+    """Address of the switch for this session; default: the switch's only one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A switch as a neighbour of a load balancer."""
+
+    address: str
+    port: int
+    asn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +86,13 @@ class Bird:
         assert program, "BIRD is not installed: run `apt-get install bird2`"
         directory.mkdir(parents=True, exist_ok=True)
         self.address = address
+        self.asn = asn
         self.port = free_port(address)
         self.peers = list(peers)
         self._socket = directory / "bird.ctl"
         self._log = directory / "bird.log"
         configuration = directory / "bird.conf"
-        configuration.write_text("".join(self._configuration(hold, asn)))
+        configuration.write_text("".join(self._configuration(hold)))
         command = [
             program,
             "-f",
@@ -92,6 +104,12 @@ class Bird:
             str(directory / "pid"),
         ]
         self.process = Process("bird", command, directory / "bird.out")
+
+    @property
+    def neighbors(self) -> list[Neighbor]:
+        """The switch as seen by the load balancers: one neighbour per address."""
+        addresses = dict.fromkeys(peer.switch_address or self.address for peer in self.peers)
+        return [Neighbor(address, self.port, self.asn) for address in addresses]
 
     def start(self) -> None:
         """Start, and wait until it replies."""
@@ -135,13 +153,13 @@ class Bird:
         except OSError:
             return False
 
-    def _configuration(self, hold: int, asn: int) -> Iterator[str]:
+    def _configuration(self, hold: int) -> Iterator[str]:
         yield f'log "{self._log}" all;\ntimeformat log iso long us;\n'
         yield f"router id {ROUTER_ID};\nprotocol device {{}}\n"
         for peer in self.peers:
             yield (
                 f"protocol bgp {peer.name} {{\n"
-                f"  local {self.address} port {self.port} as {asn};\n"
+                f"  local {peer.switch_address or self.address} port {self.port} as {self.asn};\n"
                 f"  neighbor {peer.address} port {peer.port} as {peer.asn};\n"
                 f"  strict bind yes; multihop; hold time {hold};\n"
                 f"  connect delay time 1; connect retry time 1; error wait time 1, 1;\n"

@@ -56,8 +56,9 @@ class Settings:
     """Encoder of events for API processes."""
     events: bool = True
     """Whether it reports changes of neighbours (`neighbor-changes`)."""
-    peer_as: int = bird.ASN
-    """Configured AS number of the switch."""
+    peer_as: int | None = None
+    """Configured AS number of all switches; default: their own."""
+    families: Sequence[str] = ("ipv4 unicast", "ipv6 unicast")
 
 
 def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
@@ -73,13 +74,13 @@ def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
 
 
 class ExaBGP:
-    """One load balancer's ExaBGP: one neighbour (the switch), any number of API processes.
+    """One load balancer's ExaBGP, with any number of neighbours (switches) and API processes.
 
     Args:
         settings: its settings.
         directory: directory of its configuration, logs and scripts.
         speaker: its address and AS number.
-        switch: the switch's address and port.
+        neighbors: the switches.
         processes: the command of each API process by its name; its stderr goes to `NAME.log`.
     """
 
@@ -88,7 +89,7 @@ class ExaBGP:
         settings: Settings,
         directory: Path,
         speaker: bird.Peer,
-        switch: tuple[str, int],
+        neighbors: Sequence[bird.Neighbor],
         processes: Mapping[str, Sequence[str]],
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class ExaBGP:
         for name, command in processes.items():
             _script(directory, name, command)
         configuration = directory / "exabgp.conf"
-        configuration.write_text(_configuration(settings, directory, speaker, switch, list(processes)))
+        configuration.write_text(_configuration(settings, directory, speaker, neighbors, list(processes)))
         state = directory / "state"
         state.mkdir(exist_ok=True)
         state.chmod(0o777)  # ExaBGP may run as another user
@@ -177,23 +178,33 @@ def _script(directory: Path, name: str, command: Sequence[str]) -> None:
 
 
 def _configuration(
-    settings: Settings, directory: Path, speaker: bird.Peer, switch: tuple[str, int], processes: Sequence[str]
+    settings: Settings,
+    directory: Path,
+    speaker: bird.Peer,
+    neighbors: Sequence[bird.Neighbor],
+    processes: Sequence[str],
 ) -> str:
-    blocks = "".join(
+    blocks = [
         f"process {name} {{\n  run {directory / name}.sh;\n  encoder {settings.encoder};\n}}\n"
         for name in processes
-    )
-    address, port = switch
+    ]
+    return "".join([*blocks, *(_neighbor(settings, speaker, neighbor, processes) for neighbor in neighbors)])
+
+
+def _neighbor(
+    settings: Settings, speaker: bird.Peer, neighbor: bird.Neighbor, processes: Sequence[str]
+) -> str:
+    families = "".join(f"    {family};\n" for family in settings.families)
     events = "    neighbor-changes;\n" if settings.events else ""
     return (
-        f"{blocks}neighbor {address} {{\n"
+        f"neighbor {neighbor.address} {{\n"
         f"  router-id {speaker.address};\n"
         f"  local-address {speaker.address};\n"
         f"  local-as {speaker.asn};\n"
-        f"  peer-as {settings.peer_as};\n"
-        f"  connect {port};\n"
+        f"  peer-as {neighbor.asn if settings.peer_as is None else settings.peer_as};\n"
+        f"  connect {neighbor.port};\n"
         f"  hold-time {settings.hold};\n"
-        f"  family {{\n    ipv4 unicast;\n    ipv6 unicast;\n  }}\n"
+        f"  family {{\n{families}  }}\n"
         f"  capability {{\n    add-path send;\n  }}\n"
         f"  api {{\n    processes [ {' '.join(processes)} ];\n{events}  }}\n"
         f"}}\n"

@@ -47,6 +47,7 @@ values = {{node: store.get(state + "/" + node)[0] for node in store.get_children
 print(json.dumps({{node: json.loads(value) for node, value in values.items()}}))
 """
 """Prints the record of each node as JSON."""
+TOR_BY_NODE = {name: tor.name for name, tor in zip(plan.VIPS, plan.TORS, strict=True)}
 Program = Sequence[str]
 
 
@@ -123,7 +124,7 @@ class Status:
     def announced(self) -> dict[str, tuple[bool, set[str]]]:
         """Return whether each VIP is registered, and the switches that it is announced to."""
         return {
-            vip: (registered, {plan.uplink(node).upper for node, *_ in by})
+            vip: (registered, {TOR_BY_NODE[node] for node, *_ in by})
             for vip, (registered, _, by) in self.vips.items()
         }
 
