@@ -151,7 +151,7 @@ def test_a_neighbour_that_is_not_named_any_more_loses_the_route(tmp_path: Path) 
 @pytest.mark.parametrize("loss", ["missing directory", "corrupted record"])
 def test_without_a_record_only_routes_of_the_pool_are_ours(tmp_path: Path, loss: str) -> None:
     missing = {"STATE_DIRECTORY": str(tmp_path / "missing")} if loss == "missing directory" else {}
-    with boxes(tmp_path / "boxes", missing) as both:
+    with boxes(tmp_path / "boxes", environment=missing) as both:
         start(both)
         for box in both:
             for record in records(box):
