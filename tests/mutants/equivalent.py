@@ -21,7 +21,7 @@ EQUIVALENT = {
     (
         "vipagent/exabgp/commands.py",
         "core/NumberReplacer",
-        "for vip in [lost[0].vip] if alone else self._prefixes:",
+        "for vip in [lost[0].vip] if alone else self._prefixes.by_vip:",
     ): "a single command is both the first and the last",
     (
         "vipagent/exabgp/neighbors.py",

@@ -50,6 +50,7 @@ class Route:
     peer: str
     next_hop: str
     med: int | None
+    local_preference: int | None
     as_path: tuple[int, ...]
     communities: frozenset[str]
     large_communities: frozenset[str]
@@ -216,11 +217,12 @@ def _routes(reply: str) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 
 def _parse_route(peer: str, attributes: dict[str, str]) -> Route:
-    med = attributes.get("med")
+    med, local_preference = attributes.get("med"), attributes.get("local_pref")
     return Route(
         peer=peer,
         next_hop=attributes.get("next_hop", ""),
         med=int(med) if med else None,
+        local_preference=int(local_preference) if local_preference else None,
         as_path=tuple(int(asn) for asn in attributes.get("as_path", "").split()),
         communities=_parse_communities(attributes.get("community", "")),
         large_communities=_parse_communities(attributes.get("large_community", "")),

@@ -213,7 +213,7 @@ class Engine:
         for service in self.services.values():
             if change.neighbors:
                 self._scheduler.collect(service, gate.event(service.config.routes.neighbor))
-            if change.asns and self._services.update_loops(service):
+            if change.kinds and service.update_recipients():
                 self._scheduler.reannounce([service])
             service.republish()
 

@@ -23,8 +23,8 @@ class GateChange:
     """Whether a BGP session came up."""
     neighbors: bool = False
     """Whether the established neighbours, or what they have negotiated, have changed."""
-    asns: bool = False
-    """Whether an AS number of a neighbour was learnt or has changed."""
+    kinds: bool = False
+    """Whether the kind of a neighbour (iBGP, eBGP) may have become known or have changed."""
     peers: bool = False
     """Whether a neighbour was learnt, or ExaBGP does not have it any more."""
     logs: tuple[Log, ...] = ()
@@ -37,6 +37,7 @@ class _Snapshot:
     unseen: bool
     details: Mapping[str, NeighborDetails]
     asns: Mapping[str, int]
+    ibgp: Mapping[str, bool]
 
 
 class Gate:
@@ -47,6 +48,8 @@ class Gate:
         """ExaBGP's description of each neighbour, as of its last answer."""
         self.peers: frozenset[str] = frozenset()
         """All known neighbours."""
+        self.ibgp: Mapping[str, bool] = {}
+        """Whether each neighbour is an iBGP neighbour, as ExaBGP has last described it."""
         self._neighbors = Neighbors()
         self._links = Links()
         self._log = NeighborLog()
@@ -64,11 +67,6 @@ class Gate:
     def hung(self) -> bool:
         """Whether ExaBGP has not answered a query in time and has sent no other output."""
         return self._neighbors.hung
-
-    @property
-    def asns(self) -> Mapping[str, int]:
-        """AS number of each neighbour that is, or was, established."""
-        return self._neighbors.asns
 
     @property
     def neighbors(self) -> tuple[Neighbor, ...]:
@@ -106,6 +104,17 @@ class Gate:
         counted = established & only if only else established
         return NeighborsChanged(len(counted), self._families(counted))
 
+    def kinds(self, local_as: int | None) -> Mapping[str, bool]:
+        """Return whether a neighbour is an iBGP neighbour, for each whose kind is known (N10).
+
+        Args:
+            local_as: the configured AS number, which decides until ExaBGP has described its neighbours: the
+                first routes are sent before that.
+        """
+        if self.ibgp or local_as is None:
+            return self.ibgp
+        return {peer: asn == local_as for peer, asn in self._neighbors.asns.items()}
+
     def on_query_sent(self, now: float) -> None:
         """Record that a query was written to ExaBGP."""
         if not self._queried:
@@ -125,6 +134,7 @@ class Gate:
 
         def update() -> None:
             self.details = details
+            self._update_ibgp()
             self._links.details_read(details)
             self._links.forget(self._links.excluded - details.keys())
             self._neighbors.hold_time = self.hold_time
@@ -180,8 +190,20 @@ class Gate:
             known = True
         return frozenset(UNICAST[name] for name in families & UNICAST.keys()) if known else None
 
+    def _update_ibgp(self) -> None:
+        """Update the kinds; a described neighbour of unknown AS number keeps its kind."""
+        known = {
+            peer: self.ibgp.get(peer) if found.is_ibgp is None else found.is_ibgp
+            for peer, found in self.details.items()
+        }
+        ibgp = {peer: kind for peer, kind in known.items() if kind is not None}
+        if ibgp != self.ibgp:
+            self.ibgp = ibgp
+
     def _snapshot(self) -> _Snapshot:
-        return _Snapshot(self.hung, self._established, self._unseen, self.details, self._neighbors.asns)
+        return _Snapshot(
+            self.hung, self._established, self._unseen, self.details, self._neighbors.asns, self.ibgp
+        )
 
     def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
         """Update what is known; neighbours that come to count or cease to count are logged."""
@@ -202,7 +224,7 @@ class Gate:
             came_up=any(state.established for state in states),
             neighbors=(before.established, before.unseen, before.details)
             != (after.established, after.unseen, after.details),
-            asns=before.asns is not after.asns,
+            kinds=(before.asns, before.ibgp) != (after.asns, after.ibgp),
             peers=peers != self.peers,
             logs=(*self._hung_logs(before.hung), *self._state_logs(states, now)),
         )

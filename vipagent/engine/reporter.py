@@ -58,8 +58,6 @@ class Reporter:
     def __init__(self, config: ServiceConfig, context: Context) -> None:
         self.config = config
         self.counters = ServiceCounters()
-        self.loops: tuple[str, ...] = ()
-        """Neighbours that would reject a prepended path as a loop (N10)."""
         self._context = context
         self._history = History(config.name, context.wall_clock)
         self._why = ("", "")
@@ -188,7 +186,6 @@ class Reporter:
             *(f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts),
             self._gate_detail(report.neighbors),
             _missing_detail(report.missing),
-            f"prepend is ignored for iBGP neighbours: {', '.join(self.loops)}" if self.loops else "",
             report.detail,
         ]
         return "; ".join(reason for reason in reasons if reason)

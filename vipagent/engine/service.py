@@ -1,7 +1,7 @@
 """Runtime of one service: runs its core and turns the core's actions into effects (Shape 2)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import assert_never
 
@@ -62,6 +62,7 @@ class ServiceRuntime:
         self._decided: set[str] = set()
         """VIPs that the core has decided to announce or not, at least once."""
         self._names = vips_by_name(config.core.pool)
+        self._recipients = self._known_recipients()
         self._unknown: frozenset[str] = frozenset()
         """Entry names in the directory of members that are not VIPs of the pool."""
 
@@ -178,6 +179,7 @@ class ServiceRuntime:
     def reconfigure(self, config: ServiceConfig) -> None:
         """Replace the configuration; the core receives a separate event (E3)."""
         self.config = self._reporter.config = config
+        self._recipients = self._known_recipients()
         self._names = vips_by_name(config.core.pool)
 
     def reannounce(self) -> Iterable[Effect]:
@@ -188,7 +190,7 @@ class ServiceRuntime:
         """
         try:
             for vip, preference in self._announced.items():
-                self._context.commands.announce(vip, route.announce(self._routes, vip, preference))
+                self._announce(vip, preference)
         except Exception as error:  # noqa: BLE001 - as in `dispatch`
             return self._reporter.internal_error(events.Reconfigured(self.config.core), error)
         return ()
@@ -202,33 +204,18 @@ class ServiceRuntime:
         if self._core.report:
             yield from self._reporter.publish_record(self._core.report)
 
-    def update_loops(self) -> Iterable[Log] | None:
-        """Update the neighbours that would reject a prepended path as a loop (N10).
+    def update_recipients(self) -> bool:
+        """Update which neighbours receive which attributes; return whether that has changed (N10)."""
+        before, self._recipients = self._recipients, self._known_recipients()
+        return self._recipients != before
 
-        Returns:
-            The log entries if the neighbours have changed; else None.
-        """
-        found = route.looping_neighbors(self.config.routes, self._context.gate.asns)
-        if found == self._reporter.loops:
-            return None
-        self._reporter.loops = found
-        return self._loops_logs(found)
+    def _known_recipients(self) -> tuple[route.Recipients, ...]:
+        routes = self.config.routes
+        return route.recipients(routes, self._context.gate.kinds(routes.local_as))
 
-    def _loops_logs(self, found: tuple[str, ...]) -> Iterator[Log]:
-        if found:
-            yield Log.warning(
-                "prepend is ignored for all neighbours of the service: an iBGP neighbour would reject "
-                "a path with its own AS as a loop; name the other neighbours in `neighbor`, or rank by "
-                "local_preference",
-                service=self.config.name,
-                neighbors=found,
-                **{"as": self.config.routes.local_as},
-            )
-
-    @property
-    def _routes(self) -> route.RouteSettings:
-        """The attributes of the routes, without prepending if a neighbour would see a loop (N10)."""
-        return replace(self.config.routes, prepend=0) if self._reporter.loops else self.config.routes
+    def _announce(self, vip: str, preference: actions.Preference) -> None:
+        lines = route.announce(self.config.routes, vip, preference, self._recipients)
+        self._context.commands.announce(vip, lines)
 
     def _request(self, action: actions.Action) -> None:
         if isinstance(action, actions.Announce | actions.Withdraw):
@@ -236,7 +223,7 @@ class ServiceRuntime:
         match action:
             case actions.Announce(vip, preference):
                 self._announced[vip] = preference
-                self._context.commands.announce(vip, route.announce(self._routes, vip, preference))
+                self._announce(vip, preference)
             case actions.Withdraw(vip):
                 self._announced.pop(vip, None)
                 self._context.commands.withdraw(vip, route.withdraw(self.config.routes, vip))

@@ -61,7 +61,6 @@ class Services:
         service = ServiceRuntime(config, self._context, self._core(config.core, now))
         self.by_name[config.name] = service
         self.by_vip.update(dict.fromkeys(config.core.pool, service))
-        self.update_loops(service)
         self._enqueue_known(service, known)
 
     def reconfigure(
@@ -111,20 +110,12 @@ class Services:
             read = events.TableRead(vips, table.unsure & service.config.core.pool_set)
             self._scheduler.collect(service, read)
 
-    def update_loops(self, service: ServiceRuntime) -> bool:
-        """Update the neighbours that reject prepended paths; return whether they have changed (N10)."""
-        logs = service.update_loops()
-        if logs is not None:
-            self._reports.append(logs)
-        return logs is not None
-
     def _can_keep(self, name: str, desired: Mapping[str, ServiceConfig]) -> bool:
         return name in desired and self.by_name[name].can_change_to(desired[name])
 
     def _change(self, service: ServiceRuntime, config: ServiceConfig) -> None:
         before = service.config
         service.reconfigure(config)
-        self.update_loops(service)
         if config.core != before.core:
             self._scheduler.enqueue([service], events.Reconfigured(config.core))
             self._reports.append(service.watch())

@@ -22,6 +22,8 @@ from vipagent.exabgp.table import RouteIdentity
 
 GRACEFUL_SHUTDOWN = "65535:0"
 """RFC 8326: neighbours should prefer any other path."""
+DEFAULT_LOCAL_PREFERENCE = 100
+"""Local preference that ExaBGP sends to iBGP neighbours without another one."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class RouteSettings(Section):
     med_step: Annotated[UInt32, "Increment of the MED per rank.", Metavar("MED")] = 100
     prepend: Annotated[
         Count,
-        "Number of times that the local AS is prepended to the AS path, per rank. Requires local_as; ignored "
-        "with iBGP neighbours, which would reject the path as a loop.",
+        "Number of times that the local AS is prepended to the AS path, per rank. Requires local_as. Not "
+        "towards iBGP neighbours, which would reject the path as a loop.",
     ] = 0
     local_as: Annotated[ASN | None, "Local AS number, for prepend."] = None
     next_hop: Annotated[
@@ -61,7 +63,16 @@ class RouteSettings(Section):
     community: Annotated[Communities, "Community of the routes. Repeatable."] = ()
     large_community: Annotated[LargeCommunities, "Large community of the routes. Repeatable."] = ()
     extended_community: Annotated[ExtendedCommunities, "Extended community of the routes. Repeatable."] = ()
-    local_preference: Annotated[UInt32 | None, "Local preference of the routes (iBGP)."] = None
+    local_preference: Annotated[
+        UInt32 | None,
+        "Local preference of the routes. It reaches only iBGP neighbours; there each rank has a lower one "
+        "(local_preference_step).",
+    ] = None
+    local_preference_step: Annotated[
+        UInt32,
+        "Decrement of the local preference per rank, towards iBGP neighbours. The owner's route has "
+        "local_preference (default there: 100).",
+    ] = 10
     roles: Annotated[
         Roles,
         "Communities and local preference of the owner's routes (primary) and of all others (standby), in "
@@ -84,44 +95,88 @@ class RouteSettings(Section):
         )
 
 
-def announce(settings: RouteSettings, vip: str, preference: Preference) -> str:
-    """Return the command that announces `vip` with this preference, or replaces its route."""
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Neighbours of one kind, which receive the same line."""
+
+    neighbors: tuple[str, ...] = ()
+    """Their addresses; empty: all."""
+    ibgp: bool = False
+    """Whether their AS is ours."""
+
+
+def recipients(settings: RouteSettings, kinds: Mapping[str, bool]) -> tuple[Recipients, ...]:
+    """Return who receives the routes, by kind: all in one if their known kinds are the same (N10).
+
+    Args:
+        settings: the attributes of the routes.
+        kinds: whether a neighbour is an iBGP neighbour, for each whose kind is known. If both kinds occur,
+            other neighbours receive nothing unless `neighbor` names them.
+    """
+    addressed = settings.neighbor or tuple(sorted(kinds))
+    ibgp = tuple(peer for peer in addressed if kinds.get(peer, False))
+    ebgp = tuple(peer for peer in addressed if not kinds.get(peer, False))
+    if ibgp and any(peer in kinds for peer in ebgp):
+        return Recipients(ebgp), Recipients(ibgp, ibgp=True)
+    return (Recipients(settings.neighbor, ibgp=bool(ibgp)),)
+
+
+def announce(
+    settings: RouteSettings,
+    vip: str,
+    preference: Preference,
+    groups: tuple[Recipients, ...] = (Recipients(),),
+) -> tuple[str, ...]:
+    """Return the lines that announce `vip` with this preference, or replace its route.
+
+    Args:
+        settings: the attributes of the routes.
+        vip: an address, or a prefix.
+        preference: the rank, and whether the VIP is drained.
+        groups: who receives the routes, from `recipients`.
+
+    Returns:
+        One line for each kind of neighbour; a single one if they do not differ.
+    """
     network = ip_network(vip)
-    role = settings.attributes(preference.rank)
+    common = f"announce route {_prefix(settings, vip)} next-hop {_next_hop(settings, network.version)}"
+    texts = [_attributes(settings, preference, ibgp=group.ibgp) for group in groups]
+    if len(set(texts)) == 1:
+        return (f"{_selector(settings.neighbor)}{common} {texts[0]}",)
+    return tuple(
+        f"{_selector(group.neighbors)}{common} {text}" for group, text in zip(groups, texts, strict=True)
+    )
+
+
+def _attributes(settings: RouteSettings, preference: Preference, *, ibgp: bool) -> str:
+    """Return the attributes that depend on the role, on the rank and on the kind of neighbour (A3, N10)."""
+    rank, role = preference.rank, settings.attributes(preference.rank)
     communities = (*role.community, GRACEFUL_SHUTDOWN) if preference.draining else role.community
-    attributes = [
-        f"next-hop {_next_hop(settings, network.version)}",
-        f"med {settings.med + settings.med_step * preference.rank}",
-    ]
-    if role.local_preference is not None:
-        attributes.append(f"local-preference {role.local_preference}")
-    if settings.local_as is not None and settings.prepend and preference.rank:
+    attributes = [f"med {settings.med + settings.med_step * rank}"]
+    local_preference = _local_preference(settings, rank) if ibgp else role.local_preference
+    if local_preference is not None:
+        attributes.append(f"local-preference {local_preference}")
+    if settings.local_as is not None and settings.prepend and rank and not ibgp:
         # An explicit path replaces ExaBGP's default path, so it needs the local AS once more than prepended.
-        attributes.append(
-            _format("as-path", (str(settings.local_as),) * (settings.prepend * preference.rank + 1))
-        )
+        attributes.append(_format("as-path", (str(settings.local_as),) * (settings.prepend * rank + 1)))
     attributes += [_format("community", communities)] if communities else []
     attributes += [_format("large-community", role.large_community)] if role.large_community else []
     attributes += [_format("extended-community", role.extended_community)] if role.extended_community else []
-    return f"{_neighbor_selector(settings)}announce route {_prefix(settings, vip)} {' '.join(attributes)}"
+    return " ".join(attributes)
+
+
+def _local_preference(settings: RouteSettings, rank: int) -> int | None:
+    """Return the local preference towards iBGP neighbours; None if it is ExaBGP's default."""
+    own = settings.roles.primary if rank == 0 else settings.roles.standby
+    if own.local_preference is not None or rank == 0 or not settings.local_preference_step:
+        return settings.attributes(rank).local_preference
+    first = DEFAULT_LOCAL_PREFERENCE if settings.local_preference is None else settings.local_preference
+    return max(0, first - settings.local_preference_step * rank)
 
 
 def withdraw(settings: RouteSettings, vip: str) -> str:
     """Return the command that withdraws `vip` with any attributes."""
-    return f"{_neighbor_selector(settings)}withdraw route {_prefix(settings, vip)}"
-
-
-def looping_neighbors(settings: RouteSettings, asns: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the iBGP neighbours, which reject a path with their own AS as a loop (N10).
-
-    Args:
-        settings: the attributes of the routes.
-        asns: the AS number of each neighbour.
-    """
-    if not settings.prepend or settings.local_as is None:
-        return ()
-    ours = {peer for peer, asn in asns.items() if asn == settings.local_as}
-    return tuple(sorted(ours & set(settings.neighbor) if settings.neighbor else ours))
+    return f"{_selector(settings.neighbor)}withdraw route {_prefix(settings, vip)}"
 
 
 def replaces(new: RouteSettings, old: RouteSettings) -> bool:
@@ -157,9 +212,9 @@ def _prefix(settings: RouteSettings, vip: str) -> str:
     return f"{ip_network(vip)}{path}"
 
 
-def _neighbor_selector(settings: RouteSettings) -> str:
-    neighbors = ", ".join(f"neighbor {neighbor}" for neighbor in settings.neighbor)
-    return f"{neighbors} " if neighbors else ""
+def _selector(neighbors: tuple[str, ...]) -> str:
+    selector = ", ".join(f"neighbor {neighbor}" for neighbor in neighbors)
+    return f"{selector} " if selector else ""
 
 
 def _format(name: str, values: tuple[str, ...]) -> str:

@@ -217,7 +217,7 @@ class NodeMachine(RuleBasedStateMachine):
         # prefix in one flush: the periodic resend repairs it (E1, A6).
         self.node.wait(CONVERGED + (RESEND_INTERVAL if self.was_paused and not self.exabgp.acks else 0.0))
         for vip, preference in self.node.requested.items():
-            line = route.announce(ROUTES, vip, preference) if preference else None
+            [line] = route.announce(ROUTES, vip, preference) if preference else [None]
             wire = self.exabgp.wire.get(prefix(vip))
             assert line == (wire and f"announce route {prefix(vip)} {wire}")
         configured = {prefix(vip) for vip in VIPS[:-1]}

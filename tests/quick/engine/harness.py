@@ -70,7 +70,7 @@ class EngineHarness:
         self.peers: tuple[str, ...] = (PEER,)
         """Established neighbours in ExaBGP's next answer."""
         self.details: dict[str, list[str]] = {}
-        """ExaBGP's description of neighbours in its next answer."""
+        """ExaBGP's description of neighbours in its next answer, also of those that are down."""
         self.table: dict[str, str] = {}
         """Attributes of the routes in ExaBGP's table, by prefix."""
         self.record: NodeState | None = None
@@ -100,7 +100,8 @@ class EngineHarness:
             case "show":
                 return answer(*self.peers)
             case "details":
-                described = [self.details.get(peer) or details(peer) for peer in self.peers]
+                peers = dict.fromkeys((*self.peers, *self.details))
+                described = [self.details.get(peer) or details(peer) for peer in peers]
                 return [*chain.from_iterable(described), "done"]
             case "table":
                 return [*(f"neighbor {PEER} ipv4 unicast {route}" for route in self.table.values()), "done"]

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.quick.core.pools import OWN, SECOND, THIRD
+from tests.quick.core.pools import OWN, SECOND
 from tests.quick.engine.harness import (
-    OTHER_PEER,
     OTHERS,
     PEER,
     EngineHarness,
@@ -18,9 +17,9 @@ from tests.quick.engine.harness import (
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
-from vipagent.engine.publications import PUBLISH_INTERVAL
-from vipagent.exabgp.commands import MIN_REJECTED_DELAY, RESEND_DELAY_AFTER_UP
+from vipagent.exabgp.commands import RESEND_DELAY_AFTER_UP
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL
+from vipagent.exabgp.prefixes import MIN_REJECTED_DELAY
 from vipagent.exabgp.route import RouteSettings
 from vipagent.types import CheckResult, StoreState
 
@@ -183,18 +182,6 @@ def test_s1_unknown_entries_are_logged_once_while_present() -> None:
     ]
 
 
-def test_n10_an_ibgp_neighbour_disables_prepending() -> None:
-    harness = serving(replace(served(), routes=RouteSettings(prepend=2, local_as=65001)))
-    assert harness.members(OWN, THIRD)[0].endswith("as-path [ 65001 65001 65001 ]")
-    harness.reply()
-    lines = harness.read(*answer(PEER, OTHER_PEER, asn=65001))
-    assert lines[0] == f"announce route {SECOND}/32 next-hop self med 200"
-    assert [line for line in lines if line.startswith("log prepend is ignored for all neighbours")]
-    harness.advance_answering(PUBLISH_INTERVAL)
-    assert harness.record is not None
-    assert "prepend is ignored for iBGP neighbours: " in harness.record.detail
-
-
 def test_a_vip_without_an_address_is_not_announced() -> None:
     harness = serving()
     missing = events.AddressesMissing({OWN: "no permission"})
@@ -233,9 +220,8 @@ def test_e3_services_may_swap_their_vips() -> None:
     harness.reconfigure(replace(swapped[0], routes=low), replace(swapped[1], routes=high))
     harness.advance_answering(60)
     assert harness.engine.view.services[0].report is not None
-    lines = {
-        prefix.line for prefix in harness.engine._exabgp.commands._prefixes.values() if not prefix.withdrawn
-    }
+    prefixes = harness.engine._exabgp.commands._prefixes.by_vip.values()
+    lines = {line for prefix in prefixes if not prefix.withdrawn for line in prefix.lines}
     assert {
         "announce route 10.0.0.9/32 next-hop self med 8",
         f"announce route {OWN}/32 next-hop self med 9",

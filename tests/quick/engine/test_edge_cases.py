@@ -16,7 +16,8 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.engine.shutdown import LEAVE_DELAY, WITHDRAW_TIMEOUT
 from vipagent.exabgp import route
-from vipagent.exabgp.commands import MIN_REJECTED_DELAY, REPLY_TIMEOUT
+from vipagent.exabgp.commands import REPLY_TIMEOUT
+from vipagent.exabgp.prefixes import MIN_REJECTED_DELAY
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind, member_name
@@ -93,10 +94,15 @@ def test_e6_an_exception_while_reannouncing_does_not_affect_other_services(
     harness = serving(served(), web())
     usual = route.announce
 
-    def broken(settings: RouteSettings, vip: str, preference: actions.Preference) -> str:
+    def broken(
+        settings: RouteSettings,
+        vip: str,
+        preference: actions.Preference,
+        groups: tuple[route.Recipients, ...],
+    ) -> tuple[str, ...]:
         if vip == OWN:
             raise RuntimeError("a bug")
-        return usual(settings, vip, preference)
+        return usual(settings, vip, preference, groups)
 
     monkeypatch.setattr(route, "announce", broken)
     lines = harness.reconfigure(served(), replace(web(), routes=RouteSettings(med=7)))

@@ -12,8 +12,9 @@ from vipagent.config.settings import ServiceConfig
 from vipagent.core.actions import Preference
 from vipagent.engine.effects import Effect, Log, SaveRoutes
 from vipagent.engine.leftovers import Leftovers, Recorded, configured, find
-from vipagent.exabgp.commands import FORCE_RESEND, RESEND_DELAY_AFTER_UP, WITHDRAW_REPEAT_DELAY, CommandQueue
+from vipagent.exabgp.commands import RESEND_DELAY_AFTER_UP, CommandQueue
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.exabgp.prefixes import FORCE_RESEND, WITHDRAW_REPEAT_DELAY
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.route import RouteSettings, announce, withdraw, withdraw_left
 from vipagent.exabgp.table import RouteIdentity, TableRoute
@@ -273,8 +274,8 @@ def test_a_changed_path_identifier_is_replaced_and_the_new_route_sent_again() ->
     """Without ADD-PATH, the withdrawal of one removes both."""
     box = Box([identity(VIP, 7)], [(A, VIP, 7), (B, VIP, 7)], pool(VIP, path_id=8))
     assert box.read_table() == []
-    line = announce(RouteSettings(path_id=8), VIP, Preference(0))
-    box.queue.announce(VIP, line)
+    [line] = announce(RouteSettings(path_id=8), VIP, Preference(0))
+    box.queue.announce(VIP, (line,))
     box.run()
     box.announced[VIP] = True
     old = [f"neighbor {neighbor} withdraw route {VIP}/32 path-information 7" for neighbor in (A, B)]
@@ -324,8 +325,8 @@ def test_a_withdrawal_in_flight_at_the_reload_is_followed_by_the_announcement() 
     box.leftovers.on_table([line(REMOVED)], box.announced.get)
     sent = box.queue.next_lines(box.now)
     box.configure(pool(VIP, REMOVED))
-    text = announce(RouteSettings(), REMOVED, Preference(1))
-    box.queue.announce(REMOVED, text)
+    [text] = announce(RouteSettings(), REMOVED, Preference(1))
+    box.queue.announce(REMOVED, (text,))
     box.run()
     box.written.clear()
     box._exchange(sent)

@@ -1,9 +1,12 @@
-"""Rules of the ExaBGP command queue (A6, E1, E4). `+a` announces prefix a, `-a` withdraws it."""
+"""Rules of the ExaBGP command queue (A6, E1, E4). `+a` announces prefix a, `-a` withdraws it.
+
+`+a1|+a2` announces prefix a with two lines, one per kind of neighbour (N10).
+"""
+
+import pytest
 
 from vipagent.exabgp.commands import (
-    FORCE_RESEND,
     MAX_IN_FLIGHT,
-    MAX_REJECTED_DELAY,
     REPLY_TIMEOUT,
     RESEND_DELAY_AFTER_UP,
     SILENCE_TIMEOUT,
@@ -17,6 +20,7 @@ from vipagent.exabgp.polling import (
     POLL_TIMEOUT,
     QueryAnswered,
 )
+from vipagent.exabgp.prefixes import FORCE_RESEND, MAX_REJECTED_DELAY
 from vipagent.exabgp.results import CommandResult
 
 
@@ -36,8 +40,10 @@ class Session:
     def request(self, *commands: str) -> list[str]:
         """Set the desired commands; return the lines written immediately."""
         for command in commands:
-            set_desired = self.queue.announce if command[0] == "+" else self.queue.withdraw
-            set_desired(command[1], command)
+            if command[0] == "+":
+                self.queue.announce(command[1], tuple(command.split("|")))
+            else:
+                self.queue.withdraw(command[1], command)
         return self.written()
 
     def done(self, times: int = 1) -> list[str]:
@@ -285,7 +291,7 @@ def test_e3_all_of_many_routes_are_withdrawn() -> None:
     session = ready_session()
     vips = [f"10.0.{number // 256}.{number % 256}" for number in range(1000)]
     for vip in vips:
-        session.queue.announce(vip, f"+{vip}")
+        session.queue.announce(vip, (f"+{vip}",))
     announced = session.written()
     assert len(announced) == MAX_IN_FLIGHT
     for vip in vips:
@@ -568,3 +574,101 @@ def test_e1_changes_are_sent_to_an_exabgp_that_does_not_answer() -> None:
     resent = [*session.answer(), *session.done(), *session.done()]
     assert [line.removesuffix(FORCE_RESEND) for line in resent] == ["+a", "+b"]
     assert session.results() == ["+a ok", "+b ok"]
+
+
+def test_n10_both_lines_of_a_command_are_one_change() -> None:
+    session = ready_session()
+    assert session.request("+a1|+a2", "+b") == ["+a1", "+a2", "+b"]
+    assert session.request("-a") == []
+    assert session.done() == []
+    assert session.results() == [], "the reply to the first line"
+    assert session.done() == ["-a"]
+    assert session.results() == ["+a1; +a2 outdated"]
+    session.done()
+    assert session.results() == ["+b ok"]
+
+
+def test_n10_a_new_grouping_replaces_the_lines_without_a_withdrawal() -> None:
+    session = ready_session()
+    assert session.request("+a") == ["+a"]
+    assert session.request("+a1|+a2") == [], "one change per prefix is in flight"
+    assert session.done() == ["+a1", "+a2"]
+    assert session.request("+a") == []
+    assert session.done(2) == ["+a"]
+    assert session.request("+a1|+a2") == []
+    assert session.done() == ["+a1", "+a2"]
+    assert session.request("-a") == []
+    assert session.done(2) == ["-a"], "one line withdraws from all neighbours"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_n10_a_command_fails_with_any_of_its_lines(first: bool) -> None:
+    session = ready_session()
+    session.request("+a1|+a2")
+    for is_rejected in (first, not first):
+        session.error() if is_rejected else session.done()
+    assert session.results() == [f"{'+a1' if first else '+a2'} failed"]
+    assert not session.queue.confirmed("a")
+    assert session.wait(0.5) == ["+a1", "+a2"]
+    session.done(2)
+    assert session.results() == ["+a1; +a2 ok"]
+    assert session.queue.confirmed("a")
+
+
+def test_n10_a_missing_reply_to_one_line_fails_the_command() -> None:
+    session = ready_session()
+    session.request("+a1|+a2")
+    assert session.done() == []
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.results() == ["+a1; +a2 failed"]
+    lines = [*session.answer(), *session.wait(1)]
+    assert lines == ["+a1", "+a2"], "after the delay of a rejected command"
+    assert session.wait(1) == [SHOW_NEIGHBORS], "alone, so its own reply is missing"
+
+
+def test_n10_both_lines_are_sent_again() -> None:
+    session = ready_session()
+    session.request("+a1|+a2")
+    session.done(2)
+    session.queue.neighbor_up(session.now)
+    assert session.wait(RESEND_DELAY_AFTER_UP) == ["+a1" + FORCE_RESEND, "+a2" + FORCE_RESEND]
+    assert session.queue.changed_since_table() == {"a"}
+
+
+def test_n10_changed_lines_are_sent_to_an_exabgp_that_does_not_answer() -> None:
+    session = ready_session()
+    session.request("+a")
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.request("+a1|+a2") == []
+    assert session.wait(SILENCE_TIMEOUT) == ["+a1", "+a2"]
+    assert session.wait(SILENCE_TIMEOUT) == []
+    session.results()
+    assert session.answer() == [SHOW_NEIGHBORS], "replies to the change follow"
+    session.done(2)
+    assert session.results() == []
+    resent = session.answer()
+    assert [line.removesuffix(FORCE_RESEND) for line in resent] == ["+a1", "+a2"]
+
+
+def test_n10_both_lines_count_as_executed_without_acks() -> None:
+    session = session_without_acks()
+    assert session.request("+a1|+a2") == ["+a1", "+a2"]
+    session.wait(NO_ACK_DELAY)
+    assert session.results() == ["+a1; +a2 ok"]
+
+
+def test_n10_the_lines_in_flight_are_limited_and_a_command_is_never_split() -> None:
+    session = ready_session()
+    commands = [f"+{name}1|+{name}2" for name in "abcdefghijklmnop"]
+    assert len(session.request("+q", *commands)) == MAX_IN_FLIGHT - 1
+    assert session.done() == ["+p1", "+p2"]
+
+
+def test_n10_the_last_withdrawal_waits_for_both_lines() -> None:
+    session = ready_session()
+    session.request("+a1|+a2")
+    session.request("-a")
+    assert session.queue.final_withdrawals(session.now) == []
+    assert session.done() == []
+    assert session.queue.unanswered_withdrawals() == ["-a"]
+    assert session.done() == ["-a"]

@@ -1,0 +1,185 @@
+"""Desired commands of all prefixes, and their progress (A6, E1), sans-I/O.
+
+The command of a prefix has one line, or an announcement one line per kind of neighbour (N10). All its lines
+are sent together, and concern disjoint neighbours.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vipagent.exabgp.results import CommandResult
+
+WITHDRAW_REPEAT_DELAY = 1.0
+"""Delay in seconds between the acknowledgement of a withdrawal and its repetition."""
+FORCE_RESEND = " origin igp"
+"""Attribute equal to the default, so the route is unchanged, but ExaBGP sends the announcement again."""
+MIN_REJECTED_DELAY, MAX_REJECTED_DELAY = 0.5, 30.0
+"""Delay in seconds before a rejected command is retried: the first one and the longest."""
+
+Lines = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Prefix:
+    """The desired command of one prefix, and its progress."""
+
+    lines: Lines = ()
+    withdrawn: bool = False
+    written: Lines = ()
+    """The last lines written, without the suffix."""
+    suffix: str = ""
+    """Appended to each line: `FORCE_RESEND` in every second resend."""
+    in_flight: bool = False
+    repeat: bool = False
+    """Whether to repeat the withdrawal once it is acknowledged."""
+    unconfirmed: bool = False
+    """Whether the last reply is missing or belongs to another command: send it while none is in flight."""
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class SentCommand:
+    """A command in flight, and the replies to its lines."""
+
+    vip: str
+    lines: Lines
+    withdrawn: bool
+    sent_at: float
+    _replies: int = 0
+    _rejected: tuple[str, str] | None = None
+    """Its first rejected line, and the error."""
+
+    def add_reply(self, error: str) -> bool:
+        """Record the reply to its next line; return whether that was the last one."""
+        if error and not self._rejected:
+            self._rejected = self.lines[self._replies], error
+        self._replies += 1
+        return self._replies == len(self.lines)
+
+    def failure(self, missing: str) -> tuple[str, str]:
+        """Return the lines that failed, and the error; without an error all lines.
+
+        Args:
+            missing: the error if no line was rejected: some reply is missing, but it is unknown which.
+        """
+        return self._rejected or ("; ".join(self.lines), missing)
+
+
+@dataclass(slots=True)
+class Prefixes:
+    """The desired commands, and which of them to send: now, at a later time, or not again."""
+
+    by_vip: dict[str, Prefix] = field(default_factory=dict)
+    ready: dict[str, None] = field(default_factory=dict)
+    """Prefixes whose command is to be sent, in this order."""
+    scheduled: dict[str, float] = field(default_factory=dict)
+    """When the command of a prefix will be sent again."""
+    since_table: set[str] = field(default_factory=set)
+    """Prefixes with a command since the last query of the table."""
+
+    def set_desired(self, vip: str, lines: Lines, *, withdrawn: bool) -> None:
+        """Replace the desired command of `vip`, and mark it as ready unless one is in flight."""
+        prefix = self.by_vip.setdefault(vip, Prefix())
+        if prefix.lines == lines:
+            return
+        prefix.lines, prefix.withdrawn, prefix.repeat = lines, withdrawn, withdrawn
+        prefix.suffix, prefix.failures = "", 0
+        self.scheduled.pop(vip, None)
+        if not prefix.in_flight:
+            self.ready[vip] = None
+
+    def confirmed(self, vip: str) -> bool:
+        """Return whether ExaBGP has acknowledged the desired command of `vip`, and nothing is unsent."""
+        prefix = self.by_vip.get(vip)
+        if prefix is None or vip in self.ready or prefix.in_flight:
+            return False
+        return not (prefix.failures or prefix.unconfirmed)
+
+    def forget(self, vip: str) -> bool:
+        """Drop the desired command of `vip`; return False if it is in flight, which prevents that."""
+        if self.by_vip[vip].in_flight:
+            return False
+        del self.by_vip[vip]
+        self.ready.pop(vip, None)
+        self.scheduled.pop(vip, None)
+        return True
+
+    def resend(self, vip: str) -> None:
+        """Mark the command of `vip` as ready again; it must not be in flight."""
+        prefix = self.by_vip[vip]
+        if not prefix.withdrawn:
+            prefix.suffix = "" if prefix.suffix else FORCE_RESEND
+        self.ready[vip] = None
+
+    def resend_idle(self) -> None:
+        """Resend all prefixes that are neither in flight nor scheduled, withdrawals first."""
+        for vip, prefix in sorted(self.by_vip.items(), key=lambda item: not item[1].withdrawn):
+            if not prefix.in_flight and vip not in self.scheduled:
+                self.resend(vip)
+
+    def release_scheduled(self, now: float) -> None:
+        """Mark the scheduled commands as ready whose time has come."""
+        for vip in [vip for vip, at in self.scheduled.items() if now >= at]:
+            del self.scheduled[vip]
+            self.ready[vip] = None
+
+    def unwritten(self) -> Iterator[str]:
+        """Yield the prefixes whose desired command was never written."""
+        return (vip for vip in self.ready if self.by_vip[vip].lines != self.by_vip[vip].written)
+
+    def sendable(self, room: int, *, alone: bool) -> list[str]:
+        """Return the prefixes to send now: confirmed ones together, unconfirmed ones one at a time.
+
+        Args:
+            room: the number of lines that may be sent.
+            alone: whether no command is in flight.
+        """
+        confirmed = [vip for vip in self.ready if not self.by_vip[vip].unconfirmed]
+        if not confirmed:
+            return list(self.ready)[:1] if alone else []
+        together = []
+        for vip in confirmed:
+            room -= len(self.by_vip[vip].lines)
+            if room < 0:
+                break
+            together.append(vip)
+        return together
+
+    def write(self, vip: str) -> list[str]:
+        """Return the lines of a prefix, and record them as written."""
+        prefix = self.by_vip[vip]
+        prefix.written = prefix.lines
+        self.since_table.add(vip)
+        return [line + prefix.suffix for line in prefix.lines]
+
+    def send(self, vip: str, now: float) -> SentCommand:
+        """Record the command of a prefix as in flight."""
+        del self.ready[vip]
+        prefix = self.by_vip[vip]
+        prefix.in_flight = True
+        return SentCommand(vip, prefix.lines, prefix.withdrawn, now)
+
+    def finish(self, sent: SentCommand, missing: str, now: float) -> CommandResult:
+        """Record the end of a command in flight: schedule its repetition, or mark the latest one as ready.
+
+        Args:
+            sent: the command.
+            missing: the error if a reply is missing; else empty.
+            now: the monotonic clock, in seconds.
+        """
+        prefix = self.by_vip[sent.vip]
+        prefix.in_flight = prefix.unconfirmed = False
+        is_current = prefix.lines == sent.lines
+        command, error = sent.failure(missing)
+        if not is_current:
+            self.ready[sent.vip] = None
+        elif error:
+            delay = min(MIN_REJECTED_DELAY * 2.0**prefix.failures, MAX_REJECTED_DELAY)
+            self.scheduled[sent.vip] = now + delay
+            prefix.failures = min(prefix.failures + 1, 16)
+        else:
+            prefix.failures = 0
+            if prefix.repeat:
+                prefix.repeat = False
+                self.scheduled[sent.vip] = now + WITHDRAW_REPEAT_DELAY
+        return CommandResult(sent.vip, command, error, is_current, not sent.withdrawn)
