@@ -156,7 +156,7 @@ def _exabgp(rng: Random, delay: float) -> ExaBGPSettings:
             address=f"192.0.2.{10 * number + 1}",
             asn=rng.choice((LOCAL_AS, 65000)),
             add_path=rng.random() < 0.3,
-            hold_time=rng.choices((3.0, 9.0, 30.0), (1, 6, 6))[0],  # a short one costs many polls
+            hold_time=rng.choices((3.0, 9.0, 30.0), (1, 5, 8))[0],  # a short one costs many polls
         )
         for number in range(rng.choice((1, 1, 2, 2, 3)))
     )
