@@ -7,7 +7,6 @@ from tests.simulation.neighbor import Neighbor
 from tests.simulation.node import ROUTES, prefix
 from tests.simulation.server import Server
 from vipagent.core.preference import order
-from vipagent.core.settings import ServiceSettings
 from vipagent.store.layout import member_name
 from vipagent.types import Standby, Takeover
 
@@ -74,15 +73,15 @@ def expected_ranks(machines: list[Machine]) -> dict[str, dict[str, int]]:
         machine.name: {}
         if machine.impairments.reasons & WITHDRAWN_BY
         else {
-            vip: rank
-            for vip in machine.settings.pool
-            if (rank := _rank(machine.settings, vip, members)) is not None
+            vip: rank for vip in machine.settings.pool if (rank := _rank(machine, vip, members)) is not None
         }
         for machine in machines
     }
 
 
-def _rank(settings: ServiceSettings, vip: str, members: set[str]) -> int | None:
+def _rank(machine: Machine, vip: str, members: set[str]) -> int | None:
+    """Return the rank of a machine for a VIP; the others do not rely on one that is not registered."""
+    settings = machine.settings
     if vip in settings.owned:
         return 0
     if vip in members and settings.standby is Standby.COLD:
@@ -90,7 +89,7 @@ def _rank(settings: ServiceSettings, vip: str, members: set[str]) -> int | None:
     candidates_before = 0
     for owner in order(settings.owners, vip):
         candidate = set(settings.owners[owner])
-        if candidate & set(settings.owned):
+        if candidate & set(settings.owned) and is_registered(machine):
             break
         candidates_before += bool(candidate & members)
     match settings.takeover:

@@ -47,9 +47,13 @@ def silent(environment: Environment, machine: Machine, fault: Fault) -> End:
 
 
 def slow(environment: Environment, machine: Machine, fault: Fault) -> None:
-    """Let ExaBGP process lines late, as with large tables; it writes other lines meanwhile."""
+    """Let ExaBGP process lines late, as with large tables; it writes other lines meanwhile.
+
+    Only with acknowledgements: without them, lines accumulate that may be reordered; see
+    `Machine.pause_exabgp`.
+    """
     exabgp, clock = machine.exabgp, environment.clock
-    if exabgp is None or Impairment.EXABGP_SILENT in machine.impairments.reasons:
+    if exabgp is None or not exabgp.acks or Impairment.EXABGP_SILENT in machine.impairments.reasons:
         return
     exabgp.slow_for = MIN_SLOWNESS + fault.choice % 100 / 100 * (MAX_SLOWNESS - MIN_SLOWNESS)
     machine.impairments.add(Impairment.EXABGP_SILENT, clock.now)

@@ -88,6 +88,8 @@ PERSISTENT_KINDS = frozenset(
     }
 )
 """Kinds that can continue into a quiet time, to check convergence with a part of the nodes."""
+LONG_KINDS = {FaultKind.EXABGP_PAUSED: 3.0, FaultKind.EXABGP_SILENT: 3.0}
+"""Factor of the duration of some kinds: they are noticed only after a hold time or several timeouts."""
 MIN_QUIET_TIME = 60.0
 """Seconds until all retries and delays that do not depend on the session timeout are over."""
 
@@ -156,7 +158,7 @@ def _exabgp(rng: Random, delay: float) -> ExaBGPSettings:
             address=f"192.0.2.{10 * number + 1}",
             asn=rng.choice((LOCAL_AS, 65000)),
             add_path=rng.random() < 0.3,
-            hold_time=rng.choices((3.0, 9.0, 30.0), (1, 6, 6))[0],  # a short one costs many polls
+            hold_time=rng.choices((3.0, 9.0, 30.0), (1, 5, 8))[0],  # a short one costs many polls
         )
         for number in range(rng.choice((1, 1, 2, 2, 3)))
     )
@@ -220,4 +222,5 @@ def _fault(
     weights = {kind: weight for kind, weight in WEIGHTS.items() if kind in kinds}
     kind = rng.choices(list(weights), list(weights.values()))[0]
     short, long = rng.choice(((0.01, 1.0), (1.0, session_timeout), (session_timeout, 3 * session_timeout)))
-    return Fault(at, kind, rng.randrange(machines), rng.uniform(short, long), rng.randrange(1 << 16))
+    seconds = rng.uniform(short, long) * LONG_KINDS.get(kind, 1.0)
+    return Fault(at, kind, rng.randrange(machines), seconds, rng.randrange(1 << 16))

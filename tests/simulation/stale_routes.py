@@ -1,5 +1,6 @@
 """Check of routes to a failed service: how long the network still has them (Shape 1, E1)."""
 
+from tests.simulation.exabgp import Silence
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
 from tests.simulation.node import prefix
@@ -11,6 +12,8 @@ LIMIT = 4.0
 DISTURBED_LIMIT = 30.0
 """The same if ExaBGP replies late or not at all, and after a change of the configuration: leftovers are seen
 in the table, which is read less often if its answer takes time."""
+SILENT_LIMIT = 15.0
+"""The same if ExaBGP executes commands, but does not reply."""
 DISTURBED_BY = frozenset({Impairment.EXABGP_SILENT, Impairment.REFUSED})
 BLOCKED_BY = frozenset({Impairment.EXABGP_PAUSED, Impairment.AGENT, Impairment.AGENT_PAUSED})
 """Impairments with which no agent can withdraw a route."""
@@ -39,10 +42,19 @@ class StaleRoutes:
             if reasons & BLOCKED_BY:
                 self._blocked_until[machine.name] = now
             elif Impairment.CHECK in reasons and machine.check.down_since is not None:
-                disturbed = reasons & DISTURBED_BY or now < machine.configured_at + DISTURBED_LIMIT
-                limit = self._delay + (DISTURBED_LIMIT if disturbed else LIMIT)
                 since = max(machine.check.down_since, self._blocked_until[machine.name])
-                self._check(machine, since, limit, now)
+                self._check(machine, since, self._limit(machine, now), now)
+
+    def _limit(self, machine: Machine, now: float) -> float:
+        if machine.exabgp and machine.exabgp.silence is not Silence.NOTHING:
+            limit = SILENT_LIMIT
+        elif machine.impairments.reasons & DISTURBED_BY:
+            limit = DISTURBED_LIMIT
+        else:
+            limit = LIMIT
+        if now < machine.configured_at + DISTURBED_LIMIT:
+            limit = DISTURBED_LIMIT
+        return self._delay + limit
 
     def _check(self, machine: Machine, since: float, limit: float, now: float) -> None:
         pool = {prefix(vip) for vip in machine.settings.pool}

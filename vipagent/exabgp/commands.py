@@ -132,7 +132,7 @@ class CommandQueue:
             results += self._poller.complete_answers()
         while (at := self._reply_deadline()) is not None and now >= at:
             if self._poller.sync_pending:
-                self.acks_disabled = self._poller.sync_timed_out()
+                self.acks_disabled = self._poller.sync_timed_out(now)
             elif self.acks_disabled:
                 results.append(self._prefixes.finish(self._in_flight.popleft(), "", now))
             else:

@@ -89,7 +89,7 @@ class NeighborPoller:
     poll_due: bool = False
     """Whether to send a poll next."""
     next_poll_at: float | None = None
-    """Time of the next poll; None: a poll is already due, or ExaBGP never answered a query."""
+    """Time of the next poll; None: a poll is already due, or the first query is pending."""
     ever_answered: bool = False
     """Whether ExaBGP ever answered a query."""
     _unanswered_polls: deque[tuple[str, ...]] = field(default_factory=deque)
@@ -189,8 +189,11 @@ class NeighborPoller:
             return self._sync.answered_at + NO_ACK_DELAY
         return self._sync.sent_at + (POLL_TIMEOUT if self.ever_answered else FIRST_ANSWER_TIMEOUT)
 
-    def sync_timed_out(self) -> bool:
-        """Drop the pending sync query.
+    def sync_timed_out(self, now: float) -> bool:
+        """Drop the pending sync query. An ExaBGP that has never answered is polled: it may have been busy.
+
+        Args:
+            now: the monotonic clock, in seconds.
 
         Returns:
             Whether acknowledgements count as disabled; otherwise the sync query is repeated.
@@ -198,6 +201,8 @@ class NeighborPoller:
         answered = self._sync is not None and self._sync.answered_at is not None
         self._sync = None
         self.sync_due = self.ever_answered and not answered
+        if not self.ever_answered:
+            self._schedule_poll(now + POLL_TIMEOUT)
         return not self.sync_due
 
     def poll_soon(self, now: float) -> None:

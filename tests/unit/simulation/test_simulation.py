@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,20 @@ def test_plans_contain_all_faults_and_policies() -> None:
     policies = {(plan.machines[0].takeover, plan.machines[0].standby) for plan in plans}
     assert policies == {(takeover, standby) for takeover in Takeover for standby in Standby}
     assert {plan.machines[0].on_store_loss for plan in plans} == {"keep", "own", "withdraw"}
-    assert {plan.machines[0].require_bgp for plan in plans} == {0, 1}
+    assert {plan.machines[0].require_bgp for plan in plans} == {0, 1, 2}
     assert any(len(machine.owned) > 1 for plan in plans for machine in plan.machines)
+
+
+def test_plans_contain_all_dialects_and_numbers_of_neighbours() -> None:
+    exabgps = [exabgp for seed in range(SEEDS) for exabgp in generate(seed, 1).exabgps]
+    assert {len(exabgp.neighbors) for exabgp in exabgps} == {1, 2, 3}
+    dialects = [exabgp.dialect for exabgp in exabgps]
+    drawn = {(dialect.version, dialect.encoder, dialect.events, dialect.acks) for dialect in dialects}
+    assert drawn == set(product((4, 5), ("json", "text"), (True, False), (True, False)))
+    neighbors = [neighbor for exabgp in exabgps for neighbor in exabgp.neighbors]
+    assert {neighbor.asn == neighbor.local_as for neighbor in neighbors} == {True, False}
+    assert {neighbor.hold_time for neighbor in neighbors} == {3.0, 9.0, 30.0}
+    assert {neighbor.add_path for neighbor in neighbors} == {True, False}
 
 
 def test_command_line_prints_totals() -> None:
