@@ -78,24 +78,25 @@ class Conversation:
             case messages.NeighborState() | None:
                 pass
             case _:
-                self._on_answer_line(message, now)
+                for result in self._on_answer_line(message, now):
+                    yield from self._on_result(result, now)
 
     def _on_answer_line(
         self, message: messages.SummaryHeader | DetailsStart | DetailsValue | TableRoute, now: float
-    ) -> None:
+    ) -> list[CommandResult]:
         match message:
             case messages.SummaryHeader():
                 self._details, self._table = DetailsReader(), []
-                self.commands.poller.answer_started(now)
+                return self.commands.answer_started(now)
             case DetailsStart() | DetailsValue():
                 self._details.add(message)
-                self.commands.poller.line_received(now)
             case TableRoute():
                 if len(self._table) <= MAX_TABLE:
                     self._table.append(message)
-                self.commands.poller.line_received(now)
             case _:
                 assert_never(message)
+        self.commands.poller.line_received(now)
+        return []
 
     def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
         """Update the neighbours whose interface is down or has no carrier; return the change, if any."""

@@ -105,10 +105,14 @@ class Services:
             return None if vip in table.unsure else self.by_vip[vip].decision(vip)
 
         self._reports.append(self.leftovers.on_table(table.routes, decision))
-        for name, vips in self.leftovers.announced(table.routes).items():
+        announced = self.leftovers.announced(table.routes)
+        keeps_none = not any(announced.values()) and any(map(decision, self.by_vip))
+        for name, vips in announced.items():
             service = self.by_name[name]
-            read = events.TableRead(vips, table.unsure & service.config.core.pool_set)
-            self._scheduler.collect(service, read)
+            pool = service.config.core.pool_set
+            # with `adj-rib-out false`, ExaBGP keeps no table of what it announces
+            unsure = pool if keeps_none else table.unsure & pool
+            self._scheduler.collect(service, events.TableRead(vips, unsure))
 
     def _can_keep(self, name: str, desired: Mapping[str, ServiceConfig]) -> bool:
         return name in desired and self.by_name[name].can_change_to(desired[name])

@@ -97,6 +97,17 @@ class CommandQueue:
         """The schedule of the queries."""
         return self._poller
 
+    def answer_started(self, now: float) -> list[CommandResult]:
+        """Record the first line of the answer to a query.
+
+        Returns:
+            The failed commands if a reply is missing: ExaBGP answers in order, so none will come any more.
+        """
+        asked_at = self._poller.answer_started(now)
+        if asked_at is None or self.acks_disabled or not self._in_flight:
+            return []
+        return self._resync(now) if self._in_flight[0].sent_at < asked_at else []
+
     def reply_received(self, error: str, now: float) -> CommandResult | QueryAnswered | None:
         """Match a reply to a query or to the next line of the oldest command in flight.
 
@@ -245,7 +256,7 @@ class CommandQueue:
         lost, self._in_flight = self._in_flight, deque()
         alone = self._prefixes.by_vip[lost[0].vip].unconfirmed
         results = [
-            self._prefixes.finish(sent, f"no reply within {now - sent.sent_at:.1f} s", now) for sent in lost
+            self._prefixes.finish(sent, f"no reply after {now - sent.sent_at:.1f} s", now) for sent in lost
         ]
         for vip in [lost[0].vip] if alone else self._prefixes.by_vip:
             self._prefixes.by_vip[vip].unconfirmed = True

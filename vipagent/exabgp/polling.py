@@ -36,12 +36,18 @@ class QueryAnswered:
 
 
 @dataclass(slots=True)
-class _SyncQuery:
-    """A pending sync query."""
+class _Query:
+    """A query without an answer."""
 
     sent_at: float
     attached: tuple[str, ...] = ()
     """The queries attached to it."""
+
+
+@dataclass(slots=True)
+class _SyncQuery(_Query):
+    """A pending sync query."""
+
     answers_to_skip: int = 0
     """Number of answers to earlier polls that precede its own answer."""
     answered_at: float | None = None
@@ -92,8 +98,7 @@ class NeighborPoller:
     """Time of the next poll; None: a poll is already due, or the first query is pending."""
     ever_answered: bool = False
     """Whether ExaBGP ever answered a query."""
-    _unanswered_polls: deque[tuple[str, ...]] = field(default_factory=deque)
-    """The queries attached to each of them."""
+    _unanswered_polls: deque[_Query] = field(default_factory=deque)
     _last_poll_unanswered: bool = False
     _sync: _SyncQuery | None = None
     """The pending sync query."""
@@ -117,8 +122,13 @@ class NeighborPoller:
         """Send a query with the next sync query or poll."""
         self._attached.wanted[query] = None
 
-    def answer_started(self, now: float) -> None:
-        """Record the start of an answer. If acknowledgements are enabled, its reply follows immediately."""
+    def answer_started(self, now: float) -> float | None:
+        """Record the start of an answer. If acknowledgements are enabled, its reply follows immediately.
+
+        Returns:
+            When the answered poll was sent: the replies to all earlier commands have been received, or
+            will never come. None if a sync query is answered, or the poll is unknown.
+        """
         self.ever_answered = True
         self._last_poll_unanswered = False
         if not self.poll_due:
@@ -128,11 +138,13 @@ class NeighborPoller:
             sync.answered_at = now
             self._unanswered_polls.clear()
             self._attached.expect(sync.attached, now)
-            return
+            return None
         if sync and sync.answers_to_skip:
             sync.answers_to_skip -= 1
-        self._attached.expect(self._unanswered_polls.popleft() if self._unanswered_polls else (), now)
+        poll = self._unanswered_polls.popleft() if self._unanswered_polls else None
+        self._attached.expect(poll.attached if poll else (), now)
         self._expects_poll_reply = True
+        return poll.sent_at if poll and not sync else None
 
     def line_received(self, now: float) -> None:
         """Record a line of an answer."""
@@ -159,7 +171,7 @@ class NeighborPoller:
         elif self._sync.answered_at is not None:
             self._sync = None
         elif first:  # ExaBGP does not know the query, or this is a reply to the previous process
-            self._unanswered_polls.append(self._sync.attached)
+            self._unanswered_polls.append(self._sync)
             attached.expect(self._sync.attached, 0.0, identified=False)
             self._sync = None
         else:
@@ -235,7 +247,7 @@ class NeighborPoller:
             self._unanswered_polls.clear()
         alone = self._unanswered_polls or self._attached.in_progress or self.sync_pending
         attached = () if alone else self._attached.take()
-        self._unanswered_polls.append(attached)
+        self._unanswered_polls.append(_Query(now, attached))
         self.poll_due, self._last_poll_unanswered, self.next_poll_at = False, True, now + POLL_TIMEOUT
         return [SHOW_NEIGHBORS, *attached]
 
