@@ -117,7 +117,7 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
         ("{auth_ip: 10.0.0.1, check: 'http://h/a b'}", "check: 'http://h/a b' is not a valid URL: "),
         ("{auth_ip: 10.0.0.1, check: 'http://u:secret@h/'}", "check: 'http://…@h/' is not a supported check"),
         ("{auth_ip: 10.0.0.1, auth-ip: 10.0.0.1}", "auth-ip: unknown key: did you mean auth_ip?"),
-        ("{auth_ip: 10.0.0.1, xyzzy: secret}", "xyzzy: unknown key: valid keys are auth_ip, check, check_"),
+        ("{auth_ip: 10.0.0.1, xyzzy: secret}", "xyzzy: unknown key: valid keys are address_check, auth_ip"),
     ],
 )  # fmt: skip
 def test_messages_for_problems_of_a_service(tmp_path: Path, lines: str, problem: str | None) -> None:

@@ -71,7 +71,7 @@ def test_changed_address_is_checked_at_once(vips: LocalVips) -> None:
     vips.address_changed(changed("192.0.2.1"), on_loopback=True)
     assert vips.delay(1) == 0
     assert check(vips, 1, local=True) == {"10.3.0.1", "10.4.0.0/24", "10.4.0.0/25"}
-    assert vips.change() == {"2001:db8::1"}
+    assert vips.change() == frozenset({"2001:db8::1"})
 
 
 def test_prefix_on_the_loopback_interface_makes_others_local(vips: LocalVips) -> None:
@@ -89,4 +89,4 @@ def test_replaced_vips_are_forgotten(vips: LocalVips) -> None:
     vips.checked("2001:db8::1", local=False)  # asked for before
     assert vips.change() is None
     assert vips.next_batch(3, 1)
-    assert vips.change() == {"10.3.0.1"}
+    assert vips.change() == frozenset({"10.3.0.1"})

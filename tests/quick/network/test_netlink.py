@@ -17,7 +17,7 @@ from vipagent.network.netlink import (
     Interface,
     InterfaceDeleted,
     Message,
-    Parsed,
+    Content,
     Route,
 )
 
@@ -51,7 +51,7 @@ def number(value: int) -> bytes:
     return struct.pack("=i", value)
 
 
-def parsed(data: bytes) -> list[Parsed | None]:
+def parsed(data: bytes) -> list[Content | None]:
     return [netlink.parse(found) for found in netlink.split(data)]
 
 
