@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from vipagent.network import netlink
 from vipagent.network.netlink import (
     AddressChanged,
+    Content,
     DumpEnded,
     Failed,
     Interface,
     InterfaceDeleted,
     Message,
-    Content,
     Route,
 )
 
