@@ -7,6 +7,7 @@ import asyncio
 import errno
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Coroutine, Set
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.exabgp.lab import agent
 from tests.exabgp.namespace import ip
+from tests.servers.process import wait_for
 from vipagent.core.events import AddressesNotLocal
 from vipagent.engine.inputs import FromNetwork, LinksDown
 from vipagent.network import watcher
@@ -441,3 +444,31 @@ def wait_for_carrier(name: str) -> None:
     while "LOWER_UP" not in json.loads(ip("-j", "link", "show", name))[0]["flags"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("links")
+def test_agent_without_privileges_loses_a_neighbour_at_once(tmp_path: Path) -> None:
+    """The gate closes with the carrier; no withdrawal is written."""
+    options = ["--service", "apex", "--node", "node1", "--auth-ip", "10.3.0.1", "--rise", "1"]
+    store = ["--backend", "file", "--hosts", str(tmp_path)]
+    dropped = [f"--{capabilities}=-net_admin" for capabilities in ("bounding-set", "inh-caps")]
+    command = ["setpriv", *dropped, *agent("run", *options, *store)]
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr) as run,
+    ):
+        assert run.stdin
+        try:
+            wait_for("the agent has started", lambda: "started" in log.read_text(), 20)
+            event = {"type": "state", "neighbor": {"address": {"peer": PEER}, "state": "up"}}
+            run.stdin.write(f"{json.dumps({'exabgp': '4.0.1', **event})}\n".encode())
+            run.stdin.flush()
+            wait_for("the neighbour is up", lambda: "established=true" in log.read_text().lower())
+            time.sleep(0.2)
+            ip("link", "set", "far", "down")
+            wait_for("the neighbour is down", lambda: "interface=near" in log.read_text())
+        finally:
+            run.kill()
+            output = run.stdout.read().decode() if run.stdout else ""
+    assert "withdraw route 10.3.0.1" not in output.partition("announce")[2]

@@ -118,7 +118,7 @@ class DumpEnded:
     """A dump is complete."""
 
 
-Parsed = Interface | InterfaceDeleted | AddressChanged | Route | Failed | DumpEnded
+Content = Interface | InterfaceDeleted | AddressChanged | Route | Failed | DumpEnded
 
 
 def list_interfaces(sequence: int) -> bytes:
@@ -152,7 +152,7 @@ def split(data: bytes) -> Iterator[Message]:
         start += _aligned(length)
 
 
-def parse(message: Message) -> Parsed | None:
+def parse(message: Message) -> Content | None:
     """Parse a message; return None if it is of no interest, or malformed."""
     parser = _PARSERS.get(message.type)
     try:
@@ -180,7 +180,7 @@ def _attributes(data: bytes, start: int) -> dict[int, bytes]:
     return found
 
 
-def _interface(message: Message) -> Parsed | None:
+def _interface(message: Message) -> Content | None:
     body = message.body
     family, _, index, flags, _ = _INTERFACE.unpack_from(body)
     if family != socket.AF_UNSPEC:  # a port of a bridge: the interface is the same before and after
@@ -193,7 +193,7 @@ def _interface(message: Message) -> Parsed | None:
     return Interface(index, name, flags, operstate[0] if operstate else 0)
 
 
-def _address(message: Message) -> Parsed | None:
+def _address(message: Message) -> Content | None:
     family, bits, _, _, index = _ADDRESS.unpack_from(message.body)
     attributes = _attributes(message.body, _ADDRESS.size)
     packed = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS) or b""
@@ -202,7 +202,7 @@ def _address(message: Message) -> Parsed | None:
     return AddressChanged(index, socket.inet_ntop(family, packed), bits < _BITS[family])
 
 
-def _route(message: Message) -> Parsed | None:
+def _route(message: Message) -> Content | None:
     kind = _ROUTE.unpack_from(message.body)[7]
     attributes = _attributes(message.body, _ROUTE.size)
     hops = list(_hops(attributes.get(RTA_MULTIPATH, b"")))
@@ -227,11 +227,11 @@ def _has_gateway(attributes: dict[int, bytes]) -> bool:
     return RTA_GATEWAY in attributes or RTA_VIA in attributes
 
 
-def _error(message: Message) -> Parsed | None:
+def _error(message: Message) -> Content | None:
     return Failed(abs(_INT.unpack_from(message.body)[0]))
 
 
-def _done(_message: Message) -> Parsed | None:
+def _done(_message: Message) -> Content | None:
     return DumpEnded()
 
 

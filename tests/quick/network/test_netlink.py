@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from vipagent.network import netlink
 from vipagent.network.netlink import (
     AddressChanged,
+    Content,
     DumpEnded,
     Failed,
     Interface,
     InterfaceDeleted,
     Message,
-    Parsed,
     Route,
 )
 
@@ -51,7 +51,7 @@ def number(value: int) -> bytes:
     return struct.pack("=i", value)
 
 
-def parsed(data: bytes) -> list[Parsed | None]:
+def parsed(data: bytes) -> list[Content | None]:
     return [netlink.parse(found) for found in netlink.split(data)]
 
 
