@@ -173,7 +173,7 @@ class TestCarrier:
     def test_route_change_to_another_interface(self) -> None:
         async def test(watched: Watched) -> None:
             await ip_("route", "add", f"{PEER}/32", "dev", "other")
-            await ip_("address", "add", "192.0.2.1/32", "dev", "lo")  # a route alone notifies nobody
+            await ip_("address", "add", "192.0.2.1/32", "dev", "lo")  # a route alone causes no notification
             await asyncio.sleep(0.2)
             await ip_("link", "set", "near", "down")
             await watched.stays({})
@@ -255,7 +255,7 @@ class TestCarrier:
             await ip_("link", "set", "far", "up")
             await watched.stays({BEHIND: "other"})
             await ip_("route", "add", f"{BEHIND}/32", "via", PEER)
-            await ip_("address", "add", "192.0.2.1/32", "dev", "lo")  # a route alone notifies nobody
+            await ip_("address", "add", "192.0.2.1/32", "dev", "lo")  # a route alone causes no notification
             await watched.is_down({})
 
         watch(test, BEHIND)

@@ -20,7 +20,7 @@ KEPT_SERVICE = {"auth_ip": KEPT, **CHECKED}
 BEFORE: Services = {"kept": KEPT_SERVICE, "removed": {"auth_ip": REMOVED, **CHECKED}}
 TABLE = {OTHERS_ROUTE: None, KEPT: 100, REMOVED: 100}
 OTHER_NEIGHBOR = "127.0.0.109"
-"""Nobody answers there."""
+"""There is no answer."""
 PATIENCE = 5.0
 """Seconds in which a leftover would have been withdrawn."""
 

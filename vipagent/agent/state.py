@@ -4,7 +4,7 @@ Several agents of one node, one per service, share the directory: none may take 
 own. So each has a file of its own, by node and configuration. The file need not survive a crash of the
 machine, which also ends ExaBGP and its routes.
 
-A disk can hang: all file operations run on a thread of their own, and nobody waits for it after the start.
+A disk can hang: all file operations run on a separate thread, and nothing waits for it after the start.
 """
 
 import hashlib

@@ -70,7 +70,7 @@ class TableRead:
     """ExaBGP's table of announced routes was read (E2)."""
 
     vips: frozenset[str]
-    """VIPs of the pool that ExaBGP announces, whoever requested it."""
+    """VIPs of the pool that ExaBGP announces, at the request of any process."""
     unsure: frozenset[str] = frozenset()
     """VIPs with a command since the table was requested, which it may not contain yet."""
 

@@ -169,7 +169,7 @@ class ServiceState:
     bgp_unseen: bool = False
     """Whether ExaBGP has had enough time to report its neighbours, and has not."""
     table: frozenset[str] | None = None
-    """VIPs of the pool that ExaBGP announces, whoever requested it; None if unknown."""
+    """VIPs of the pool that ExaBGP announces, at the request of any process; None if unknown."""
     unsure: set[str] = field(default_factory=set)
     """VIPs whose route has changed since the table was read."""
     refused: set[str] = field(default_factory=set)

@@ -8,7 +8,7 @@ A leftover of a VIP that is still in the pool may be its only route. It is withd
 accepted the new route, or the service has decided not to announce one. Without ADD-PATH, two path identifiers
 are one route for the neighbour, which the withdrawal removes: the new route is sent again then.
 
-Every table is compared anew, so what a table still shows is withdrawn again.
+Every table is compared again, so what a table still shows is withdrawn again.
 """
 
 from collections import Counter

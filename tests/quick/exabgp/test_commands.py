@@ -677,7 +677,7 @@ def test_e1_a_later_answer_shows_that_a_reply_is_missing() -> None:
     session = ready_session(POLL_INTERVAL)
     assert session.request("+a", "+b") == ["+a", "+b"]
     session.done()
-    assert session.results() == ["+a ok"], "of which nobody knows that it was +b's"
+    assert session.results() == ["+a ok"], "it was the reply to +b"
     assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
     assert session.answer() == [SHOW_NEIGHBORS], "which replies are missing is unknown"
     assert session.results() == ["+b failed"]
