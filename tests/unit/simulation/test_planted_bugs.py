@@ -104,7 +104,7 @@ def no_timer(patch: pytest.MonkeyPatch) -> None:
 def no_repetition(patch: pytest.MonkeyPatch) -> None:
     """Repeat neither withdrawals nor, after a neighbour came up, any command (E2, A6)."""
     patch.setattr(CommandQueue, "neighbor_up", lambda _self, _now: None)
-    patch.setattr("vipagent.exabgp.commands.WITHDRAW_REPEAT_DELAY", 1e9)
+    patch.setattr("vipagent.exabgp.prefixes.WITHDRAW_REPEAT_DELAY", 1e9)
 
 
 def no_resend_after_neighbor_up(patch: pytest.MonkeyPatch) -> None:
