@@ -174,6 +174,7 @@ class Machine:
             return
         self._log("the agent resumes")
         agent.resume()
+        self.sessions.agent_started()
         self.check.schedule()
 
     def pause_exabgp(self) -> ExaBGP | None:
@@ -251,6 +252,7 @@ class Machine:
         )
         self.schedule()
         self.agent.client.open(cut=self.store_faults > 0)
+        self.sessions.agent_started()
         self.check.restart()
 
     def _on_agent_exit(self, agent: Agent) -> None:

@@ -168,7 +168,7 @@ def test_injected_bug_is_detected(inject: Inject, monkeypatch: pytest.MonkeyPatc
 
 
 NETWORK = (FaultKind.CARRIER_LOSS, FaultKind.BGP_LOSS)
-SILENCE = (FaultKind.EXABGP_SILENT, FaultKind.EXABGP_PAUSED, FaultKind.CHECK_FAILS)
+SILENCE = (FaultKind.CRASH, FaultKind.EXABGP_SILENT, FaultKind.EXABGP_PAUSED, FaultKind.CHECK_FAILS)
 CONFIGURATION = (FaultKind.CONFIG_CHANGED, FaultKind.AGENT_KILLED)
 
 
