@@ -46,6 +46,7 @@ class Machine:
         self.routes = ROUTES
         self.configured_at = 0.0
         """When the configuration was changed last."""
+        self.exabgp_started_at = 0.0
         self.exabgp_settings = exabgp_settings
         self.exabgp: ExaBGP | None = None
         self.agent: Agent | None = None
@@ -107,6 +108,7 @@ class Machine:
         if settings.foreign_route:
             for neighbor in self.exabgp.neighbors:
                 neighbor.leave(FOREIGN_ROUTE, "next-hop self med 7")
+        self.exabgp_started_at = self._clock.now
         self.impairments.clear(Impairment.EXABGP, self._clock.now)
         self._log("ExaBGP starts")
         self._start_agent(self.exabgp)
