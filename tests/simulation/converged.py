@@ -6,6 +6,7 @@ from tests.simulation.machine import Machine
 from tests.simulation.neighbor import Neighbor
 from tests.simulation.node import ROUTES, prefix
 from tests.simulation.server import Server
+from tests.simulation.stale_routes import known_routes
 from vipagent.core.preference import order
 from vipagent.store.layout import member_name
 from vipagent.types import Standby, Takeover
@@ -32,7 +33,7 @@ def check(machines: list[Machine], server: Server) -> None:
     ranks = expected_ranks(machines)
     for machine in machines:
         for neighbor in machine.neighbors:
-            found = {name: _med(attributes) for name, attributes in neighbor.wire.items()}
+            found = {name: _med(attributes) for name, attributes in known_routes(machine, neighbor).items()}
             desired = _routes(machine, neighbor, ranks[machine.name]) if neighbor.works else {}
             assert found == desired, (
                 f"converged: {machine.name} has routes {found} instead of {desired} "

@@ -46,6 +46,7 @@ class Machine:
         self.routes = ROUTES
         self.configured_at = 0.0
         """When the configuration was changed last."""
+        self.exabgp_started_at = 0.0
         self.exabgp_settings = exabgp_settings
         self.exabgp: ExaBGP | None = None
         self.agent: Agent | None = None
@@ -107,6 +108,7 @@ class Machine:
         if settings.foreign_route:
             for neighbor in self.exabgp.neighbors:
                 neighbor.leave(FOREIGN_ROUTE, "next-hop self med 7")
+        self.exabgp_started_at = self._clock.now
         self.impairments.clear(Impairment.EXABGP, self._clock.now)
         self._log("ExaBGP starts")
         self._start_agent(self.exabgp)
@@ -174,6 +176,7 @@ class Machine:
             return
         self._log("the agent resumes")
         agent.resume()
+        self.sessions.agent_started()
         self.check.schedule()
 
     def pause_exabgp(self) -> ExaBGP | None:
@@ -251,6 +254,7 @@ class Machine:
         )
         self.schedule()
         self.agent.client.open(cut=self.store_faults > 0)
+        self.sessions.agent_started()
         self.check.restart()
 
     def _on_agent_exit(self, agent: Agent) -> None:

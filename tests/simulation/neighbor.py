@@ -80,6 +80,11 @@ class Neighbor:
         """The routes that the neighbour keeps, unless no packet passes to their next hop."""
         return self.wire if self.silent_since is None else {}
 
+    @property
+    def shown(self) -> set[str]:
+        """The routes in the table, as the neighbour identifies them."""
+        return {route if self.settings.add_path else route.partition(" ")[0] for route in self.table}
+
     def change(self, route: str, attributes: str) -> None:
         """Announce or withdraw a route in the current flush."""
         if family(route) not in self.settings.configured:

@@ -135,7 +135,7 @@ class Sessions:
                 if carrier:
                     self._no_carrier[index] -= 1
                     self._carrier_changed()
-                self._restore_path(index)
+                self._restore_path(index, carrier=carrier)
             self.update()
 
         return end
@@ -155,6 +155,12 @@ class Sessions:
             if not neighbor.established:
                 self._connect_soon(exabgp, index)
         self.update()
+
+    def agent_started(self) -> None:
+        """Let a new or resumed agent notice lost sessions only when ExaBGP does."""
+        for neighbor in self.exabgp.neighbors if self.exabgp else []:
+            if neighbor.established and not neighbor.works:
+                self._noticed(neighbor.settings.hold_time)
 
     def connect_soon(self, index: int) -> None:
         """Establish the session with a neighbour after a random delay, unless a fault prevents it."""
@@ -226,10 +232,11 @@ class Sessions:
 
         self._clock.at(neighbor.last_heard(self._clock.now) + neighbor.settings.hold_time, drop)
 
-    def _restore_path(self, index: int) -> None:
+    def _restore_path(self, index: int, *, carrier: bool) -> None:
         neighbor, exabgp, now = self._neighbor(index), self.exabgp, self._clock.now
         if neighbor is None or self._no_path[index] or neighbor.silent_since is None:
             return
+        known = carrier and now > neighbor.silent_since + CARRIER_DELAY[1]
         neighbor.end_silence(now)
         up_at = neighbor.up_at
 
@@ -243,7 +250,8 @@ class Sessions:
             neighbor.drop()  # its next keep-alive is answered with a reset
         if neighbor.established and not neighbor.holds:
             interval = neighbor.keepalive_interval
-            self._noticed(interval)
+            if not known:  # the agent counts it as down until it is proven to be up
+                self._noticed(interval)
             self._clock.at(now + interval - (now - up_at) % interval, reset)
         else:
             self.connect_soon(index)

@@ -19,7 +19,6 @@ from vipagent.engine.leftovers import Leftovers, Routes
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.links import Links
 from vipagent.exabgp.neighbors import Neighbors
-from vipagent.exabgp.polling import NeighborPoller
 from vipagent.types import Reason, StoreState
 
 SEEDS, FAULTS = 40, 30
@@ -132,11 +131,6 @@ def ignored_hang(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Neighbors, "_hangs_at", None)
 
 
-def patience_with_a_silent_exabgp(patch: pytest.MonkeyPatch) -> None:
-    """Write no command until ExaBGP answers (E1)."""
-    patch.setattr(NeighborPoller, "sync_unanswered_since", None)
-
-
 def leftovers_stay(patch: pytest.MonkeyPatch) -> None:
     """Leave what an earlier run has announced (E2)."""
     patch.setattr(Leftovers, "_withdraw", lambda _self, _leftovers: [])
@@ -179,7 +173,6 @@ CONFIGURATION = (FaultKind.CONFIG_CHANGED, FaultKind.AGENT_KILLED)
         (carrier_lost_for_good, NETWORK),
         (trusted_carrier, NETWORK),
         (ignored_hang, SILENCE),
-        (patience_with_a_silent_exabgp, SILENCE),
         (leftovers_stay, CONFIGURATION),
         (every_route_is_a_leftover, CONFIGURATION),
     ],
