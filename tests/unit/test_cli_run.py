@@ -25,7 +25,8 @@ OPTIONS = """
     --config --service --node --backend --hosts --prefix --session-timeout --auth-ip --vip
     --takeover --standby --med --med-step --prepend --local-as --next-hop --community
     --large-community --extended-community --local-preference --local-preference-step --path-id --neighbor
-    --on-store-loss --start-grace --settle --release-delay --drain-delay --require-bgp -c --command --check --check-verify -i
+    --on-store-loss --start-grace --settle --release-delay --drain-delay --require-bgp
+    -c --command --check --check-verify -i
     --interval -f --fast-interval -t --timeout --rise --fall --disable --execute --up-execute
     --down-execute --disabled-execute --ip-setup --log-level --log-format --syslog-facility
     --watchdog --listen --state-directory
