@@ -9,7 +9,7 @@ from vipagent.engine.effects import Log
 from vipagent.engine.flaps import NeighborLog
 from vipagent.exabgp.details import UNICAST, NeighborDetails
 from vipagent.exabgp.links import Links
-from vipagent.exabgp.messages import Message, NeighborState
+from vipagent.exabgp.messages import Message, NeighborState, Reply
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
 from vipagent.types import Neighbor, SessionState
@@ -123,6 +123,10 @@ class Gate:
 
     def on_message(self, message: Message, now: float) -> GateChange | None:
         """Process one line of ExaBGP's output; return the change, if any."""
+        ends_summary = isinstance(message, Reply) and self._neighbors.reading_summary
+        if not ends_summary and not isinstance(message, NeighborState):
+            self._neighbors.message_received(message, now)
+            return None
         before = self._snapshot()
         states = self._neighbors.message_received(message, now)
         for state in states:

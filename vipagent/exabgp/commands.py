@@ -215,8 +215,9 @@ class CommandQueue:
         oldest = self._in_flight[0]
         if self.acks_disabled:
             return oldest.sent_at + NO_ACK_DELAY
+        waiting_since = max(oldest.sent_at, self._poller.answering_since or 0.0)
         alone = self._prefixes.by_vip[oldest.vip].unconfirmed
-        return oldest.sent_at + (SINGLE_REPLY_TIMEOUT if alone else REPLY_TIMEOUT)
+        return waiting_since + (SINGLE_REPLY_TIMEOUT if alone else REPLY_TIMEOUT)
 
     def _unmatched_at(self) -> float | None:
         """Return when to send changes although the sync query is not answered yet; None if there are none."""

@@ -82,6 +82,11 @@ class Neighbors:
         return self._known
 
     @property
+    def reading_summary(self) -> bool:
+        """Whether a summary is being received."""
+        return self._summary is not None
+
+    @property
     def established(self) -> frozenset[str]:
         """Established neighbours; none if ExaBGP hangs, or before the state is known."""
         return frozenset() if self.hung else self._established

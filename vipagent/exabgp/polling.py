@@ -99,7 +99,11 @@ class NeighborPoller:
     ever_answered: bool = False
     """Whether ExaBGP ever answered a query."""
     _unanswered_polls: deque[_Query] = field(default_factory=deque)
+    _late_answers: int = 0
+    """Number of polls that count as lost, but may still be answered: the next answers are not identified."""
     _last_poll_unanswered: bool = False
+    _poll_again: bool = False
+    """Whether to poll again after the answer to the last poll."""
     _sync: _SyncQuery | None = None
     """The pending sync query."""
     _expects_poll_reply: bool = False
@@ -131,12 +135,15 @@ class NeighborPoller:
         """
         self.ever_answered = True
         self._last_poll_unanswered = False
-        if not self.poll_due:
+        if self._poll_again:
+            self._poll_again, self.next_poll_at, self.poll_due = False, None, True
+        elif not self.poll_due:
             self._schedule_poll(now + self.poll_interval)
         sync = self._sync
         if sync and sync.answered_at is None and not sync.answers_to_skip:
             sync.answered_at = now
             self._unanswered_polls.clear()
+            self._late_answers = 0
             self._attached.expect(sync.attached, now)
             return None
         if sync and sync.answers_to_skip:
@@ -144,7 +151,9 @@ class NeighborPoller:
         poll = self._unanswered_polls.popleft() if self._unanswered_polls else None
         self._attached.expect(poll.attached if poll else (), now)
         self._expects_poll_reply = True
-        return poll.sent_at if poll and not sync else None
+        identified = poll is not None and sync is None and not self._late_answers
+        self._late_answers = max(0, self._late_answers - 1)
+        return poll.sent_at if poll and identified else None
 
     def line_received(self, now: float) -> None:
         """Record a line of an answer."""
@@ -179,6 +188,11 @@ class NeighborPoller:
         attached.awaited.extend(attached.following)
         attached.following = ()
         return True
+
+    @property
+    def answering_since(self) -> float | None:
+        """Time of the last line of an answer that is being received; None if there is none."""
+        return self._attached.last_line_at if self._attached.in_progress else None
 
     def answers_at(self, *, acks_disabled: bool) -> float | None:
         """Return when the answers to attached queries are complete if acknowledgements are disabled."""
@@ -223,9 +237,15 @@ class NeighborPoller:
             self._schedule_poll(now + self.poll_interval)
 
     def poll_now(self) -> None:
-        """Send a poll with the next lines, unless ExaBGP never answered a query."""
+        """Send a poll with the next lines, or after the answer to the last one.
+
+        Does nothing if ExaBGP never answered a query.
+        """
         if self.next_poll_at is not None:
-            self.next_poll_at, self.poll_due = None, True
+            if self._last_poll_unanswered:
+                self._poll_again = True
+            else:
+                self.next_poll_at, self.poll_due = None, True
 
     def update(self, now: float) -> None:
         """Mark the poll as due if its time has come."""
@@ -244,8 +264,10 @@ class NeighborPoller:
         Other queries are attached only if no earlier answer is outstanding that could be taken for theirs.
         """
         if not self._last_poll_unanswered:
+            self._late_answers += len(self._unanswered_polls)
             self._unanswered_polls.clear()
-        alone = self._unanswered_polls or self._attached.in_progress or self.sync_pending
+        earlier = self._unanswered_polls or self._late_answers
+        alone = earlier or self._attached.in_progress or self.sync_pending
         attached = () if alone else self._attached.take()
         self._unanswered_polls.append(_Query(now, attached))
         self.poll_due, self._last_poll_unanswered, self.next_poll_at = False, True, now + POLL_TIMEOUT
