@@ -162,6 +162,11 @@ def vip_ipv6(number: int) -> str:
     return f"2001:db8:20:255::{number}"
 
 
+def is_registered(log: str, vip: str) -> bool:
+    """Return whether an agent's log says last that the VIP is registered."""
+    return log.rfind(f" register service=apex vip={vip} ") > log.rfind(f" deregister service=apex vip={vip} ")
+
+
 def agent(*arguments: str) -> Sequence[str]:
     """Return the command line of the agent under test."""
     return [sys.executable, "-m", "vipagent", *arguments]

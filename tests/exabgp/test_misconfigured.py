@@ -16,7 +16,7 @@ import pytest
 
 from tests.exabgp.alerts import firing
 from tests.exabgp.box import ADDRESS, Box, boxes
-from tests.exabgp.lab import agent
+from tests.exabgp.lab import agent, is_registered
 from tests.exabgp.misconfigurations import (
     FOREIGN_CHECK,
     MISCONFIGURATIONS,
@@ -89,13 +89,13 @@ class Node:
         return {problem["reason"] for service in json.loads(done.stdout) for problem in service["problems"]}
 
     def registered(self) -> bool:
-        """Return whether the node has registered its VIP, or the IPv6 one if it has two."""
+        """Return whether the node is registered for its VIP, or the IPv6 one if it has two."""
         vip = OWN_IPV6 if "auth_ip" in self._wrong.service else OWN
-        return f" register service=apex vip={vip} " in self.box.agent_log()
+        return is_registered(self.box.agent_log(), vip)
 
     def _service(self, directory: Path) -> dict[str, object]:
         shared = {"auth_ip": OWN, "rise": 1, "fall": 1, "interval": 1, "command": "true", "settle": 0}
-        service = {**shared, **self._wrong.service}
+        service = {**shared, "address_check": True, **self._wrong.service}
         if service["command"] == FOREIGN_CHECK:
             check = directory / "check"
             check.write_text("#!/bin/sh\n")
@@ -154,7 +154,10 @@ def test_a_misconfiguration_is_shown_with_what_to_do(
     for node in nodes:
         assert node.healthz()[wrong.problem]["do"]
         assert wrong.alert in firing(node.get("/metrics"), tmp_path)
-        assert node.registered() is wrong.registered
+        node.box.wait_until(
+            f"it is registered: {wrong.registered}",
+            lambda: node.registered() is wrong.registered,  # noqa: B023
+        )
         if not wrong.agent:
             wait_for("the status shows it", lambda: wrong.problem in node.status(), SHOWN_WITHIN)  # noqa: B023
 

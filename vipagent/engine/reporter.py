@@ -22,6 +22,13 @@ from vipagent.telemetry.counters import ServiceCounters
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
 from vipagent.types import RULE_BY_REASON, Reason
 
+FAULT_MESSAGES = {
+    Reason.NO_FAMILY: "no established neighbour has negotiated the VIP's address family, not registering",
+    Reason.NO_ADDRESS: "the VIP is an address of no interface of this node, its packets may be lost",
+}
+MAX_LOGGED_VIPS = 5
+"""Maximum number of VIPs in a log entry."""
+
 
 class Context:
     """Objects shared by the services of an engine.
@@ -63,6 +70,8 @@ class Reporter:
         self._why = ("", "")
         self._since = context.wall_clock()
         self._gate_closed = False
+        self._faults: Mapping[str, Reason] = {}
+        """VIPs with a fault of `FAULT_MESSAGES`."""
         self._published: NodeState | None = None
         """The last published record."""
 
@@ -78,6 +87,7 @@ class Reporter:
         """Log conflicts and changes of the BGP gate, and publish the node's record."""
         self._history.update_reasons(report)
         yield from self._gate_logs(report.neighbors)
+        yield from self._fault_logs(report)
         for vip, holder in report.conflicts.items():
             yield Log.error(
                 "conflict: another node holds this VIP's registration",
@@ -139,6 +149,24 @@ class Reporter:
             )
         else:
             yield Log.info("BGP gate open", **fields)
+
+    def _fault_logs(self, report: actions.Report) -> Iterator[Effect]:
+        """Log the VIPs whose route has no effect, or whose packets may be lost, once per VIP and reason."""
+        before, self._faults = (
+            self._faults,
+            {
+                vip: seen.reason
+                for vip, seen in report.vips.items()
+                if seen.reason in FAULT_MESSAGES and seen.rank is not None
+            },
+        )
+        for reason, message in FAULT_MESSAGES.items():
+            new = [vip for vip, fault in self._faults.items() if fault is reason is not before.get(vip)]
+            if new:
+                why = {"reason": reason, "rule": RULE_BY_REASON[reason]}
+                yield Log.warning(
+                    message, service=self.config.name, count=len(new), vips=new[:MAX_LOGGED_VIPS], **why
+                )
 
     def publish_record(self, report: actions.Report) -> Iterator[Effect]:
         """Publish the node's record, if it has changed."""
