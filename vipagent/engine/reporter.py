@@ -23,6 +23,7 @@ from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong
 from vipagent.types import RULE_BY_REASON, Reason
 
 FAULT_MESSAGES = {
+    Reason.REFUSED: "ExaBGP rejects the route of the VIP, not registering",
     Reason.NO_FAMILY: "no established neighbour has negotiated the VIP's address family, not registering",
     Reason.NO_ADDRESS: "the VIP is an address of no interface of this node, its packets may be lost",
 }
