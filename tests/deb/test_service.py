@@ -101,8 +101,10 @@ def balancer(installed: Root, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_the_status_names_the_owner_and_what_was_taken_over(balancer: Balancer) -> None:
     vips = {vip["vip"]: vip for vip in balancer.status()["vips"]}
     assert vips[OWN]["owner"] == "node1"
-    announced = {vip: [(by["node"], by["reason"]) for by in vips[vip]["announced_by"]] for vip in vips}
-    assert announced == {OWN: [("node1", "owner")], **{vip: [("node1", "takeover")] for vip in OTHERS}}
+    announced = {vip: [(by["node"], by["rank"]) for by in vips[vip]["announced_by"]] for vip in vips}
+    assert announced == {OWN: [("node1", 0)], **{vip: [("node1", 1)] for vip in OTHERS}}
+    reasons = {by["reason"] for vip in vips.values() for by in vip["announced_by"]}
+    assert reasons == {"no-address"}, "the VIPs are addresses of no interface of this machine"
 
 
 def test_it_runs_as_exabgp_s_user(balancer: Balancer) -> None:

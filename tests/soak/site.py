@@ -128,6 +128,7 @@ def _write(config: Path, port: int, store: str, services: Mapping[str, object]) 
         "backend": "zookeeper",
         "hosts": store,
         "listen": port,
+        "state_directory": str(config.parent),
         "session_timeout": SESSION_TIMEOUT,
         "log_format": "json",
         "services": services,
