@@ -74,7 +74,7 @@ def _measure(lab: Lab, scenario: Scenario) -> Measured:
     try:
         caused = scenario.act(lab) or faults.Caused(before)
         began, noticed = caused.began, caused.noticed
-        if scenario.notice:
+        if scenario.notice and by is scenario.served:
             noticed = _wait_for_notice(lab, scenario.notice, marks) - began
         lab.wait_until(f"served by {by.value}", lambda: served(lab, by))
         _pause(lab, began + scenario.hold)

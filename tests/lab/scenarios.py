@@ -173,6 +173,7 @@ SCENARIOS = (
         cold=Bound("hold time + 1 s", HOLD + 1.0),
         hot=Bound("hold time", float(HOLD)),
         at_two=Bound("hold time", float(HOLD)),
+        hold=HOLD + 3.0,
         notice="reason=no-bgp",
         exazk="unserved until repaired",
     ),
