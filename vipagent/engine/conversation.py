@@ -140,7 +140,8 @@ class Conversation:
 
     def deadline(self) -> float | None:
         """Return when to call `check_timeouts` and `lines` again."""
-        return earliest(self.commands.deadline(), self.gate.deadline())
+        writable = not (self.congested or self.ended)
+        return earliest(self.commands.deadline(writable=writable), self.gate.deadline())
 
     def _on_result(self, result: CommandResult | QueryAnswered, now: float) -> Iterator[ConversationEvent]:
         if isinstance(result, CommandResult):
