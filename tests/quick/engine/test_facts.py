@@ -15,7 +15,7 @@ from tests.quick.engine.harness import (
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
-from vipagent.types import CheckResult, Neighbor
+from vipagent.types import CheckResult, Neighbor, Reason
 
 UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 240)
 DOWN = Neighbor(OTHER_PEER, "down", 65001)
@@ -101,3 +101,16 @@ def test_the_record_has_local_as_only_if_exabgp_has_another_one() -> None:
     for local_as, recorded in ((65001, None), (65009, 65009)):
         harness = serving(replace(served(), routes=RouteSettings(local_as=local_as)))
         assert record_of(harness).local_as == recorded
+
+
+def test_e5_a_service_that_a_reload_adds_knows_that_bgp_is_unknown() -> None:
+    harness = EngineHarness()
+    harness.start()
+    harness.wait(10)
+    own, others = "10.9.9.1", "10.9.9.2"
+    harness.reconfigure(served(), served("other", owned=(own,), owners=((own,), (others,))))
+    harness.check(name="other")
+    harness.wait(30)
+    record = harness.engine.services["other"].record
+    assert record
+    assert record.vips[own].reason is Reason.BGP_UNKNOWN
