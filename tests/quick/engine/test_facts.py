@@ -7,6 +7,7 @@ from tests.quick.engine.harness import (
     OTHER_PEER,
     PEER,
     EngineHarness,
+    answer,
     details,
     established,
     served,
@@ -114,3 +115,22 @@ def test_e5_a_service_that_a_reload_adds_knows_that_bgp_is_unknown() -> None:
     record = harness.engine.services["other"].record
     assert record
     assert record.vips[own].reason is Reason.BGP_UNKNOWN
+
+
+def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> None:
+    harness = EngineHarness()
+    harness.start()
+    harness.read(*answer(PEER)[:-1])
+    harness.read(*details(PEER))
+    harness.wait(50)
+    assert harness.engine.view.peers[0].hold_time == 240
+    harness.written = []
+    while "details" not in harness.written:
+        harness.wait(0.3)
+        if harness.written == ["show"]:
+            harness.written = []
+            harness.read(*answer(PEER)[:-1])
+    harness.read(*answer(PEER)[:-1])
+    harness.wait(1.2)  # longer than the pause that ends an answer
+    [peer] = harness.engine.view.peers
+    assert (peer.hold_time, peer.peer_as) == (240, 65000)
