@@ -100,6 +100,8 @@ class NeighborPoller:
     """Whether ExaBGP ever answered a query."""
     _unanswered_polls: deque[_Query] = field(default_factory=deque)
     _last_poll_unanswered: bool = False
+    _dropped: list[_Query] = field(default_factory=list)
+    """Sync queries that timed out; their answers precede that of the pending one, if ExaBGP was stopped."""
     _sync: _SyncQuery | None = None
     """The pending sync query."""
     _expects_poll_reply: bool = False
@@ -136,8 +138,10 @@ class NeighborPoller:
         sync = self._sync
         if sync and sync.answered_at is None and not sync.answers_to_skip:
             sync.answered_at = now
-            self._unanswered_polls.clear()
-            self._attached.expect(sync.attached, now)
+            oldest, *later = *self._dropped, sync
+            self._dropped.clear()
+            self._unanswered_polls, self._last_poll_unanswered = deque(later), bool(later)
+            self._attached.expect(oldest.attached, now)
             return None
         if sync and sync.answers_to_skip:
             sync.answers_to_skip -= 1
@@ -210,8 +214,10 @@ class NeighborPoller:
         Returns:
             Whether acknowledgements count as disabled; otherwise the sync query is repeated.
         """
-        answered = self._sync is not None and self._sync.answered_at is not None
-        self._sync = None
+        sync, self._sync = self._sync, None
+        answered = sync is not None and sync.answered_at is not None
+        if sync and not answered and self.ever_answered:
+            self._dropped.append(sync)
         self.sync_due = self.ever_answered and not answered
         if not self.ever_answered:
             self._schedule_poll(now + POLL_TIMEOUT)

@@ -378,6 +378,8 @@ def test_e1_stopped_exabgp_receives_each_change_once_and_the_latest_command_agai
     session.done()
     assert session.answer() == [SHOW_NEIGHBORS]
     session.done(2)
+    for _ in range(written.count(SHOW_NEIGHBORS)):
+        assert session.answer() == [], "an answer to an earlier query"
     assert [line.removesuffix(FORCE_RESEND) for line in session.answer()] == ["+a"]
 
 
