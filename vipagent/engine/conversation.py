@@ -146,6 +146,8 @@ class Conversation:
     def _on_result(self, result: CommandResult | QueryAnswered, now: float) -> Iterator[ConversationEvent]:
         if isinstance(result, CommandResult):
             self._questions.route_changed(now)
+            if result.error:  # a neighbour that the command names may have left exabgp.conf
+                self._questions.neighbors_changed(now)
             yield result
             return
         ended_at = now - IDLE_TIMEOUT if self.commands.acks_disabled else now
