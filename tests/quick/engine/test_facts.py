@@ -134,3 +134,12 @@ def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> 
     harness.wait(1.2)  # longer than the pause that ends an answer
     [peer] = harness.engine.view.peers
     assert (peer.hold_time, peer.peer_as) == (240, 65000)
+
+
+def test_local_as_concerns_only_the_neighbours_that_receive_the_routes() -> None:
+    for neighbor, recorded in ((PEER, None), (OTHER_PEER, 65001)):
+        harness = EngineHarness(replace(served(), routes=RouteSettings(local_as=65001, neighbor=(neighbor,))))
+        other = [line.replace("AS 65001", "AS 65002") for line in details(OTHER_PEER)]
+        harness.peers, harness.details = (PEER, OTHER_PEER), {OTHER_PEER: other}
+        harness.serve()
+        assert record_of(harness).local_as == recorded
