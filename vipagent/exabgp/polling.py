@@ -52,6 +52,8 @@ class _SyncQuery(_Query):
     """Number of answers to earlier polls that precede its own answer."""
     answered_at: float | None = None
     """When its answer began; only the reply is outstanding since then."""
+    skipped_any: bool = False
+    """Whether an answer has come since it was sent."""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,7 @@ class NeighborPoller:
             return None
         if sync and sync.answers_to_skip:
             sync.answers_to_skip -= 1
+            sync.skipped_any = True
         poll = self._unanswered_polls.popleft() if self._unanswered_polls else None
         self._attached.expect(poll.attached if poll else (), now)
         self._expects_poll_reply = True
@@ -216,7 +219,10 @@ class NeighborPoller:
         """
         sync, self._sync = self._sync, None
         answered = sync is not None and sync.answered_at is not None
-        if sync and not answered and self.ever_answered:
+        if sync and sync.skipped_any and not answered:  # ExaBGP does answer, so the others are lost
+            self._dropped.clear()
+            self._unanswered_polls.clear()
+        elif sync and not answered and self.ever_answered:
             self._dropped.append(sync)
         self.sync_due = self.ever_answered and not answered
         if not self.ever_answered:

@@ -397,6 +397,20 @@ def test_e1_repeated_query_and_its_two_answers_are_distinguished() -> None:
     assert session.results() == ["+a ok"]
 
 
+def test_e1_an_answer_that_never_comes_is_waited_for_only_once() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.wait(REPLY_TIMEOUT)
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() == ["+a"], "to one of the two queries; the other is lost"
+    session.done()
+    session.request("+b")
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() == [], "it may be the late one"
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() != []
+
+
 def test_e1_exabgp_without_summary_command_is_not_queried_again() -> None:
     session = Session()
     session.written()
