@@ -87,6 +87,7 @@ class Conversation:
         match message:
             case messages.SummaryHeader():
                 self._details, self._table = DetailsReader(), []
+                self._questions.answer_started(now)
                 return self.commands.answer_started(now)
             case DetailsStart() | DetailsValue():
                 self._details.add(message)

@@ -312,3 +312,23 @@ def test_g1_the_late_answers_of_a_stopped_exabgp_accept_no_route() -> None:
         for reply in replies:
             assert f"register /service/apex/{OWN}" not in harness.read(reply)
         harness.wait(0.01)
+
+
+def test_e2_a_stopped_exabgp_does_not_delay_the_next_reading_of_its_table() -> None:
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(1.0)
+    while "table" not in harness.written:
+        harness.reply()
+        harness.wait(0.1)
+    harness.wait(2.5)  # before it answers at once
+    harness.reply()
+    harness.check()
+    seen = len(harness.written)
+    for _ in range(50):
+        harness.wait(0.1)
+        if "table" in harness.written[seen:]:
+            return
+        harness.reply()
+        seen = 0
+    raise AssertionError("the table was not read again")
