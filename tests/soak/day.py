@@ -113,6 +113,7 @@ class Day:
             configuration = {name: {**service, "med": 110} for name, service in configuration.items()}
         elif turn == 2:
             configuration["more"] = {"auth_ip": "10.21.0.1", "command": "true", "interval": 0.5, "rise": 1}
+            configuration["more"]["address_check"] = False
             configuration["s1"] = {**configuration["s1"], "vip": [own(1), orphan(1), "10.21.0.2"]}
         elif turn == 3:
             configuration["s0"] = {**configuration["s0"], "auth_ip": "nonsense"}

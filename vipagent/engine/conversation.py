@@ -87,6 +87,7 @@ class Conversation:
         match message:
             case messages.SummaryHeader():
                 self._details, self._table = DetailsReader(), []
+                self._questions.answer_started(now)
                 return self.commands.answer_started(now)
             case DetailsStart() | DetailsValue():
                 self._details.add(message)
@@ -140,11 +141,14 @@ class Conversation:
 
     def deadline(self) -> float | None:
         """Return when to call `check_timeouts` and `lines` again."""
-        return earliest(self.commands.deadline(), self.gate.deadline())
+        writable = not (self.congested or self.ended)
+        return earliest(self.commands.deadline(writable=writable), self.gate.deadline())
 
     def _on_result(self, result: CommandResult | QueryAnswered, now: float) -> Iterator[ConversationEvent]:
         if isinstance(result, CommandResult):
             self._questions.route_changed(now)
+            if result.error:  # a neighbour that the command names may have left exabgp.conf
+                self._questions.neighbors_changed(now)
             yield result
             return
         ended_at = now - IDLE_TIMEOUT if self.commands.acks_disabled else now

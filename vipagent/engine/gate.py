@@ -129,12 +129,19 @@ class Gate:
             return None
         before = self._snapshot()
         states = self._neighbors.message_received(message, now)
-        for state in states:
-            self._links.session_reported(state.peer)
+        if not before.hung:  # the sessions that a hang has hidden are not new
+            for state in states:
+                self._links.session_reported(state.peer)
         return self._change(before, states, now)
 
     def details_read(self, details: Mapping[str, NeighborDetails], now: float) -> GateChange | None:
-        """Process ExaBGP's description of its neighbours; return the change, if any."""
+        """Process ExaBGP's description of its neighbours; return the change, if any.
+
+        One without an established neighbour is incomplete, as that of an ExaBGP that sends no replies and has
+        paused; it is ignored.
+        """
+        if not details and self._neighbors.established:
+            return None
 
         def update() -> None:
             self.details = details

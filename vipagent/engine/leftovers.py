@@ -12,7 +12,7 @@ Every table is compared again, so what a table still shows is withdrawn again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from vipagent.config.settings import ServiceConfig
@@ -100,9 +100,7 @@ def find(
     """
     ours, desired = Routes(recorded.identities), Routes(current)
     found: set[Leftover] = set()
-    for (neighbor, prefix, path_id), lines in Counter(
-        (line.neighbor, line.prefix, line.path_id) for line in table
-    ).items():
+    for (neighbor, prefix, path_id), lines in _most_in_one_session(table).items():
         # the table does not tell the path identifier 0 from none, but for ExaBGP 5 these are two routes
         for possible in (None, 0) if path_id is None else (path_id,):
             is_ours = ours.has(prefix, possible, neighbor) if recorded.complete else ours.has_prefix(prefix)
@@ -114,6 +112,15 @@ def find(
             identity = RouteIdentity(prefix, possible, (neighbor,))
             found.add(Leftover(identity, state, desired.reaches(prefix, neighbor)))
     return sorted(found, key=lambda leftover: route.withdraw_left(leftover.identity))
+
+
+def _most_in_one_session(table: Iterable[TableRoute]) -> Mapping[tuple[str, str, int | None], int]:
+    """Return how many lines a session has, at most, with the same neighbour, prefix and path identifier."""
+    most: dict[tuple[str, str, int | None], int] = {}
+    lines = Counter(((line.neighbor, line.prefix, line.path_id), line.session) for line in table)
+    for (key, _), number in lines.items():
+        most[key] = max(number, most.get(key, 0))
+    return most
 
 
 def _has_twin(routes: Routes, prefix: str, path_id: int | None, neighbor: str) -> bool:

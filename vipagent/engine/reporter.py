@@ -186,7 +186,8 @@ class Reporter:
         why = report.check, self._detail(report)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
-        peers = self._context.gate.neighbors
+        peers, routes = self._context.gate.neighbors, self.config.routes
+        recipients = [peer for peer in peers if not routes.neighbor or peer.address in routes.neighbor]
         requested = [seen for seen in report.vips.values() if is_announced(seen)]
         return NodeState(
             node=self.config.core.node,
@@ -204,7 +205,7 @@ class Reporter:
             peers=worst_first(peers)[:MAX_RECORDED_PEERS],
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
-            local_as=wrong_local_as(self.config.routes.local_as, peers),
+            local_as=wrong_local_as(routes.local_as, recipients),
         )
 
     def _detail(self, report: actions.Report) -> str:

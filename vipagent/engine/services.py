@@ -94,8 +94,9 @@ class Services:
 
     def _enqueue_known(self, service: ServiceRuntime, known: Sequence[events.Event]) -> None:
         gate = self._context.gate
-        neighbors = [] if gate.established is None else [gate.event(service.config.routes.neighbor)]
-        for event in (*known, *neighbors):
+        neighbors = gate.event(service.config.routes.neighbor)
+        told = [] if neighbors == events.NeighborsChanged(None) else [neighbors]
+        for event in (*known, *told):
             self._scheduler.enqueue([service], event)
 
     def on_table(self, table: TableAnswer) -> None:

@@ -200,11 +200,16 @@ class CommandQueue:
         scheduled = (self._prefixes.by_vip[vip] for vip in self._prefixes.scheduled)
         return any(prefix.withdrawn and prefix.failures for prefix in scheduled)
 
-    def deadline(self) -> float | None:
-        """Return when `handle_timeouts` and `next_lines` must be called next, at the latest."""
+    def deadline(self, *, writable: bool = True) -> float | None:
+        """Return when `handle_timeouts` and `next_lines` must be called next, at the latest.
+
+        Args:
+            writable: whether lines can be written, so that `next_lines` will be called.
+        """
         scheduled = min(self._prefixes.scheduled.values(), default=None)
         answered_at = self._poller.answers_at(acks_disabled=self.acks_disabled)
-        polls = earliest(answered_at, self._poller.next_poll_at, self._unmatched_at())
+        unmatched_at = self._unmatched_at() if writable else None
+        polls = earliest(answered_at, self._poller.next_poll_at, unmatched_at)
         return earliest(scheduled, self._reply_deadline(), self._resend_at, polls)
 
     def _reply_deadline(self) -> float | None:

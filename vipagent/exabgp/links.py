@@ -44,11 +44,11 @@ class Links:
         for peer, before in list(self._unproven.items()):
             found = details.get(peer)
             received = found.received if found else None
-            if peer in self.down or received is None:
+            if found is None or peer in self.down or received is None:
                 continue
             if before is None:
                 self._unproven[peer] = received
-            elif received != before:
+            elif received != before or found.hold_time == 0:  # without a hold time there are no keepalives
                 del self._unproven[peer]
 
     def forget(self, peers: Iterable[str]) -> None:

@@ -52,6 +52,8 @@ class _SyncQuery(_Query):
     """Number of answers to earlier polls that precede its own answer."""
     answered_at: float | None = None
     """When its answer began; only the reply is outstanding since then."""
+    skipped_any: bool = False
+    """Whether an answer has come since it was sent."""
 
 
 @dataclass(slots=True)
@@ -104,6 +106,8 @@ class NeighborPoller:
     _last_poll_unanswered: bool = False
     _poll_again: bool = False
     """Whether to poll again after the answer to the last poll."""
+    _dropped: list[_Query] = field(default_factory=list)
+    """Sync queries that timed out; their answers precede that of the pending one, if ExaBGP was stopped."""
     _sync: _SyncQuery | None = None
     """The pending sync query."""
     _expects_poll_reply: bool = False
@@ -142,12 +146,15 @@ class NeighborPoller:
         sync = self._sync
         if sync and sync.answered_at is None and not sync.answers_to_skip:
             sync.answered_at = now
-            self._unanswered_polls.clear()
             self._late_answers = 0
-            self._attached.expect(sync.attached, now)
+            oldest, *later = *self._dropped, sync
+            self._dropped.clear()
+            self._unanswered_polls, self._last_poll_unanswered = deque(later), bool(later)
+            self._attached.expect(oldest.attached, now)
             return None
         if sync and sync.answers_to_skip:
             sync.answers_to_skip -= 1
+            sync.skipped_any = True
         poll = self._unanswered_polls.popleft() if self._unanswered_polls else None
         self._attached.expect(poll.attached if poll else (), now)
         self._expects_poll_reply = True
@@ -224,8 +231,13 @@ class NeighborPoller:
         Returns:
             Whether acknowledgements count as disabled; otherwise the sync query is repeated.
         """
-        answered = self._sync is not None and self._sync.answered_at is not None
-        self._sync = None
+        sync, self._sync = self._sync, None
+        answered = sync is not None and sync.answered_at is not None
+        if sync and sync.skipped_any and not answered:  # ExaBGP does answer, so the others are lost
+            self._dropped.clear()
+            self._unanswered_polls.clear()
+        elif sync and not answered and self.ever_answered:
+            self._dropped.append(sync)
         self.sync_due = self.ever_answered and not answered
         if not self.ever_answered:
             self._schedule_poll(now + POLL_TIMEOUT)

@@ -34,6 +34,8 @@ class Prefix:
     """Whether to repeat the withdrawal once it is acknowledged."""
     unconfirmed: bool = False
     """Whether the last reply is missing or belongs to another command: send it while none is in flight."""
+    spelling_unknown: bool = False
+    """Whether the reply to an announcement is missing, so ExaBGP may have it with or without the suffix."""
     failures: int = 0
 
 
@@ -83,7 +85,7 @@ class Prefixes:
         if prefix.lines == lines:
             return
         prefix.lines, prefix.withdrawn, prefix.repeat = lines, withdrawn, withdrawn
-        prefix.suffix, prefix.failures = "", 0
+        prefix.suffix, prefix.failures, prefix.spelling_unknown = "", 0, False
         self.scheduled.pop(vip, None)
         if not prefix.in_flight:
             self.ready[vip] = None
@@ -177,8 +179,13 @@ class Prefixes:
             delay = min(MIN_REJECTED_DELAY * 2.0**prefix.failures, MAX_REJECTED_DELAY)
             self.scheduled[sent.vip] = now + delay
             prefix.failures = min(prefix.failures + 1, 16)
+            prefix.spelling_unknown |= bool(missing) and not prefix.withdrawn
         else:
             prefix.failures = 0
+            if prefix.spelling_unknown:  # ExaBGP may have had this spelling already, and ignored it
+                prefix.spelling_unknown = False
+                prefix.suffix = "" if prefix.suffix else FORCE_RESEND
+                self.scheduled[sent.vip] = now + WITHDRAW_REPEAT_DELAY
             if prefix.repeat:
                 prefix.repeat = False
                 self.scheduled[sent.vip] = now + WITHDRAW_REPEAT_DELAY

@@ -28,6 +28,8 @@ class Questions:
     """When a route changed last."""
     _next_table_at: float = 0.0
     """Earliest time of the next reading of the table."""
+    _answer_started_at: float = 0.0
+    """When the last answer began; ExaBGP may have been stopped before it."""
 
     def neighbors_changed(self, now: float) -> None:
         """Ask about the neighbours now."""
@@ -52,12 +54,17 @@ class Questions:
             self.table_at = now + RETRY_DELAY
             self._table_sent_at = now
 
+    def answer_started(self, now: float) -> None:
+        """Record the first line of an answer."""
+        self._answer_started_at = now
+
     def answered(self, query: str, now: float) -> None:
         """Record that the answer to a question is complete."""
         if query == SHOW_DETAILS:
             self.details_at = now + DETAILS_INTERVAL
         elif query == SHOW_TABLE:
-            self._next_table_at = now + TABLE_SHARE * (now - self._table_sent_at)
+            began_at = max(self._table_sent_at, self._answer_started_at)
+            self._next_table_at = now + TABLE_SHARE * (now - began_at)
             self.table_at = now + TABLE_INTERVAL
             if self._changed_at > self._table_sent_at:
                 self.route_changed(now)

@@ -1,9 +1,10 @@
 """Parser of ExaBGP's answer to `show adj-rib out extensive`: the routes that it announces (E2, A6)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from itertools import count
+from sys import intern
 
 SHOW_TABLE = "show adj-rib out extensive"
 """Query of all routes that ExaBGP announces, one line per neighbour and route; 4.2 and 5 answer alike."""
@@ -34,6 +35,8 @@ class TableRoute:
     """None without a path identifier, and for the identifier 0, which ExaBGP does not write."""
     attributes: str
     """The rest of the line, from `next-hop` on."""
+    session: str = field(default="", compare=False)
+    """What identifies the session: several may have the same neighbour."""
 
     @property
     def vip(self) -> str:
@@ -54,7 +57,7 @@ def parse(words: list[str]) -> TableRoute | None:
         return None
     if prefix.version != version:
         return None
-    return TableRoute(neighbor, str(prefix), path_id, " ".join(rest))
+    return TableRoute(neighbor, str(prefix), path_id, " ".join(rest), intern(" ".join(words[2:at])))
 
 
 def _address(text: str) -> str:

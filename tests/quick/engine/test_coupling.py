@@ -298,3 +298,37 @@ def test_e3_a_reload_with_the_same_store_is_accepted() -> None:
     harness.engine.check(replace(harness.config, listen="127.0.0.1:9100"))
     with pytest.raises(ValueError, match="change only with a restart"):
         harness.engine.check(replace(harness.config, backend="etcd"))
+
+
+def test_g1_the_late_answers_of_a_stopped_exabgp_accept_no_route() -> None:
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(0.05)
+    harness.check()
+    harness.wait(17)  # ExaBGP is stopped: the query after the missing reply is repeated
+    while harness.written:  # it resumes, and answers in the order of the commands, slowly
+        line = harness.written.pop(0)
+        replies = ["error"] if line.startswith("announce") else harness._reply_to(line)
+        for reply in replies:
+            assert f"register /service/apex/{OWN}" not in harness.read(reply)
+        harness.wait(0.01)
+
+
+def test_e2_a_stopped_exabgp_does_not_delay_the_next_reading_of_its_table() -> None:
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(1.0)
+    while "table" not in harness.written:
+        harness.reply()
+        harness.wait(0.1)
+    harness.wait(2.5)  # before it answers at once
+    harness.reply()
+    harness.check()
+    seen = len(harness.written)
+    for _ in range(50):
+        harness.wait(0.1)
+        if "table" in harness.written[seen:]:
+            return
+        harness.reply()
+        seen = 0
+    raise AssertionError("the table was not read again")

@@ -7,6 +7,7 @@ from tests.quick.engine.harness import (
     OTHER_PEER,
     PEER,
     EngineHarness,
+    answer,
     details,
     established,
     served,
@@ -15,7 +16,7 @@ from tests.quick.engine.harness import (
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
-from vipagent.types import CheckResult, Neighbor
+from vipagent.types import CheckResult, Neighbor, Reason
 
 UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 240)
 DOWN = Neighbor(OTHER_PEER, "down", 65001)
@@ -100,4 +101,45 @@ def test_an_unchanged_record_is_not_published_again() -> None:
 def test_the_record_has_local_as_only_if_exabgp_has_another_one() -> None:
     for local_as, recorded in ((65001, None), (65009, 65009)):
         harness = serving(replace(served(), routes=RouteSettings(local_as=local_as)))
+        assert record_of(harness).local_as == recorded
+
+
+def test_e5_a_service_that_a_reload_adds_knows_that_bgp_is_unknown() -> None:
+    harness = EngineHarness()
+    harness.start()
+    harness.wait(10)
+    own, others = "10.9.9.1", "10.9.9.2"
+    harness.reconfigure(served(), served("other", owned=(own,), owners=((own,), (others,))))
+    harness.check(name="other")
+    harness.wait(30)
+    record = harness.engine.services["other"].record
+    assert record
+    assert record.vips[own].reason is Reason.BGP_UNKNOWN
+
+
+def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> None:
+    harness = EngineHarness()
+    harness.start()
+    harness.read(*answer(PEER)[:-1])
+    harness.read(*details(PEER))
+    harness.wait(50)
+    assert harness.engine.view.peers[0].hold_time == 240
+    harness.written = []
+    while "details" not in harness.written:
+        harness.wait(0.3)
+        if harness.written == ["show"]:
+            harness.written = []
+            harness.read(*answer(PEER)[:-1])
+    harness.read(*answer(PEER)[:-1])
+    harness.wait(1.2)  # longer than the pause that ends an answer
+    [peer] = harness.engine.view.peers
+    assert (peer.hold_time, peer.peer_as) == (240, 65000)
+
+
+def test_local_as_concerns_only_the_neighbours_that_receive_the_routes() -> None:
+    for neighbor, recorded in ((PEER, None), (OTHER_PEER, 65001)):
+        harness = EngineHarness(replace(served(), routes=RouteSettings(local_as=65001, neighbor=(neighbor,))))
+        other = [line.replace("AS 65001", "AS 65002") for line in details(OTHER_PEER)]
+        harness.peers, harness.details = (PEER, OTHER_PEER), {OTHER_PEER: other}
+        harness.serve()
         assert record_of(harness).local_as == recorded

@@ -13,6 +13,7 @@ from tests.quick.engine.harness import (
     served,
     serving,
 )
+from vipagent.exabgp.polling import POLL_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.types import CheckResult
 
@@ -110,3 +111,18 @@ def test_n10_a_reload_changes_the_lines_of_both_kinds() -> None:
     harness = mixed()
     lines = harness.reconfigure(replace(served(), routes=replace(ROUTES, local_preference_step=30)))
     assert commands(lines) == [BOTH[0], f"neighbor {OTHER_PEER} {ROUTE} local-preference 70"]
+
+
+def test_n10_a_refused_line_asks_at_once_whether_its_neighbour_is_still_configured() -> None:
+    harness = mixed()
+    harness.peers, harness.details = (PEER,), {}
+    harness.read(established(OTHER_PEER, up=False), *answer(PEER))
+    harness.members(OWN, SECOND, THIRD)
+    harness.advance_answering(4)
+    harness.written = []
+    harness.members(OWN, THIRD)
+    assert set(BOTH) <= set(harness.written)
+    harness.written = []
+    harness.read("done", "error")
+    lines = harness.advance_answering(POLL_INTERVAL + 0.5)
+    assert PREPENDED in commands(lines), "the only neighbour left gets all routes"

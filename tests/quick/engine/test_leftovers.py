@@ -405,3 +405,11 @@ def test_in_the_end_only_the_desired_routes_are_left(
     assert box.routes == expected(after, chosen) | others
     assert box.saved == configured(after)
     assert not box.leftovers.pending
+
+
+def test_two_sessions_with_one_neighbour_are_not_two_paths() -> None:
+    table = [replace(line(VIP), session=f"local-ip 192.0.2.{number}") for number in (8, 9)]
+    assert withdrawn(table, None, [identity(VIP)], {VIP: True}) == []
+    both = [*table, table[0]]
+    command = f"neighbor {A} withdraw route {VIP}/32 path-information 0"
+    assert withdrawn(both, None, [identity(VIP)], {VIP: True}) == [command]

@@ -12,6 +12,7 @@ from vipagent.engine.effects import Effect, Log
 from vipagent.engine.flaps import MAX_CHANGES, MAX_NEIGHBORS, WINDOW, NeighborLog
 from vipagent.engine.publications import PUBLISH_INTERVAL, Publications
 from vipagent.engine.reporter import Reporter
+from vipagent.exabgp.commands import REPLY_TIMEOUT
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.types import CheckResult
 
@@ -186,3 +187,12 @@ def test_the_number_of_tracked_neighbours_is_bounded() -> None:
             log.changed(f"peer {number}", 0.0, established=True)
     assert len(log._neighbors) == len(log._summary_at) == MAX_NEIGHBORS
     assert len(list(log.due(WINDOW))) == MAX_NEIGHBORS
+
+
+def test_e4_a_change_that_cannot_be_written_does_not_keep_the_loop_busy() -> None:
+    harness = serving()
+    harness.check(CheckResult.BAD)
+    harness.wait(REPLY_TIMEOUT + 0.5)  # a reply is missing, so ExaBGP is asked before the next change
+    harness.give(inputs.PipeCongested(congested=True))
+    harness.check()
+    harness.wait(20)

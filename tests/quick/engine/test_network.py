@@ -124,3 +124,22 @@ def test_a_service_that_does_not_check_its_addresses_reports_none_as_missing() -
         harness.reconfigure(replace(served(), address_check=address_check))
         harness.wait(1)
         assert harness.record.vips[OWN].reason == reason
+
+
+def test_n3_a_session_without_hold_time_proves_itself_by_its_state() -> None:
+    harness = EngineHarness()
+    harness.details = {PEER: details(PEER, hold=0)}
+    harness.serve()
+    assert DEREGISTER in harness.give(DOWN)
+    harness.give(UP)
+    assert REGISTER in harness.advance_answering(10), "no keepalive will ever come"
+
+
+def test_n3_the_end_of_a_hang_does_not_prove_a_session_without_carrier() -> None:
+    harness = serving()
+    harness.wait(HANG_TIMEOUT + 3)
+    harness.give(DOWN)
+    harness.reply()
+    lines = harness.advance_answering(30)
+    assert "log ExaBGP answers again" in lines
+    assert REGISTER not in lines

@@ -379,6 +379,8 @@ def test_e1_stopped_exabgp_receives_each_change_once_and_the_latest_command_agai
     session.done()
     assert session.answer() == [SHOW_NEIGHBORS]
     session.done(2)
+    for _ in range(written.count(SHOW_NEIGHBORS)):
+        assert session.answer() == [], "an answer to an earlier query"
     assert [line.removesuffix(FORCE_RESEND) for line in session.answer()] == ["+a"]
 
 
@@ -394,6 +396,22 @@ def test_e1_repeated_query_and_its_two_answers_are_distinguished() -> None:
     assert session.results() == []
     session.done()
     assert session.results() == ["+a ok"]
+
+
+def test_e1_an_answer_that_never_comes_is_waited_for_only_once() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.wait(REPLY_TIMEOUT)
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() == ["+a"], "to one of the two queries; the other is lost"
+    session.done()
+    assert session.wait(1.0) == [f"+a{FORCE_RESEND}"], "it may have been ignored"
+    session.done()
+    session.request("+b")
+    assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() == [], "it may be the late one"
+    assert session.wait(POLL_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.answer() != []
 
 
 def test_e1_exabgp_without_summary_command_is_not_queried_again() -> None:

@@ -120,3 +120,12 @@ def test_what_exabgp_writes_is_read_back(neighbor: object, prefix: object, path_
     dotted = "" if path_id is None else f" path-information {'.'.join(map(str, path_id.to_bytes(4, 'big')))}"
     line = f"{HEAD.replace('127.0.0.100', str(neighbor))} ipv{version} unicast {prefix}{dotted} {REST}"
     assert parse(line) == TableRoute(str(neighbor), str(prefix), path_id, REST)
+
+
+def test_sessions_with_one_neighbour_are_told_apart() -> None:
+    line = f"{HEAD} ipv4 unicast 10.1.1.2/32 {REST}"
+    one, other = parse(line), parse(line.replace("local-ip 127.0.0.11", "local-ip 127.0.0.12"))
+    assert one
+    assert other
+    assert one == other
+    assert one.session != other.session
