@@ -192,10 +192,10 @@ class Invariants:
             return
         for vip in self.settings.owned:
             claim = self._members.get(vip, Claim.OURS)
-            if self.requested.get(vip) != OWNER and self._may_be_held(now):
-                assert self.requested.get(vip) or claim is Claim.OTHER, f"H4: {vip} is not announced"
-            elif claim is Claim.OURS or self._is_stale(vip):
-                assert self.requested.get(vip) == OWNER, f"A1: {vip} is not announced"
+            if claim is Claim.OURS or self._is_stale(vip):
+                requested = self.requested.get(vip)
+                held = requested is not None and self._may_be_held(now)
+                assert requested == OWNER or held, f"A1, H4: {vip} is not announced"
             elif claim is Claim.OTHER:
                 assert self.requested.get(vip) != OWNER, (
                     f"G3: {vip} is announced, but registered by another node"
