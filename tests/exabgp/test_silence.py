@@ -27,7 +27,7 @@ def configure(box: Box, directory: Path) -> None:
 
 @pytest.mark.parametrize(("answers", "within"), [("", 10.0), (relay.LOSE, 70.0)], ids=["late", "lost"])
 def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path, answers: str, within: float) -> None:
-    """If the answers are lost, the agent asks again after a minute."""
+    """If the answers are lost, the agent queries again after `POLL_TIMEOUT`."""
     mute, fails = tmp_path / "mute", tmp_path / "fails"
     with boxes(tmp_path, agent_prefix=through_relay(tmp_path)) as both:
         for box in both:
@@ -56,7 +56,7 @@ def test_changes_reach_an_exabgp_that_stops_answering(tmp_path: Path, answers: s
 
 
 def test_a_check_that_fails_when_the_silence_begins_is_withdrawn(tmp_path: Path) -> None:
-    """The withdrawal is sent before anybody can know that it will not be answered."""
+    """The withdrawal is sent before it is known that it will not be answered."""
     with boxes(tmp_path, agent_prefix=through_relay(tmp_path)) as both:
         for box in both:
             configure(box, tmp_path)

@@ -29,7 +29,7 @@ class Observer(Protocol):
         """Check the decision of a node's core."""
 
     def vip_removed(self, vip: str) -> None:
-        """Expect that nobody serves a VIP."""
+        """Expect that no node serves a VIP."""
 
     def vip_restored(self, vip: str, at: float) -> None:
         """Expect that a VIP is served again, unserved since a time."""

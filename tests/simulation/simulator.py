@@ -97,7 +97,7 @@ class Simulator:
                 self._check_hand_back(action.vip)
 
     def vip_removed(self, vip: str) -> None:
-        """Expect that nobody serves a VIP."""
+        """Expect that no node serves a VIP."""
         self._outages.remove(vip)
 
     def vip_restored(self, vip: str, at: float) -> None:

@@ -1,7 +1,7 @@
 """The state directory: the file with the routes that this agent may have announced (E2).
 
 Several agents of one node, one per service, share the directory: none may take the other's routes for its
-own. So each has a file of its own, by node and configuration. The file need not survive a crash of the
+own. So each has a separate file, by node and configuration. The file need not survive a crash of the
 machine, which also ends ExaBGP and its routes.
 
 A disk can hang: all file operations run on a separate thread, and nothing waits for it after the start.

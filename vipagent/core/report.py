@@ -37,13 +37,13 @@ def report_of(
         found: the reason of each VIP.
         detail: output of the last check.
     """
-    maintenance = state.maintenance
+    maintained = state.maintained
     return Report(
         check=state.health.state,
         neighbors=state.neighbors,
         vips={vip: _vip(state, registrations, vip, reason) for vip, reason in found.items()},
         conflicts={vip: state.view.members[vip].node for vip in state.settings.owned if state.conflicts(vip)},
-        maintenance=maintenance.why if maintenance and (maintenance.node or maintenance.service) else "",
+        maintenance=maintained.why if maintained else "",
         detail=detail,
         missing=state.missing if state.missing_addresses else {},
     )

@@ -215,11 +215,15 @@ class ServiceState:
         return frozenset().union(*(pools[version] for version in pools.keys() - families))
 
     @property
+    def maintained(self) -> MaintenanceSeen | None:
+        """The maintenance of the node or of the service; None if there is none."""
+        seen = self.maintenance
+        return seen if seen is not None and (seen.node or seen.service) else None
+
+    @property
     def can_register(self) -> bool:
         """Whether nothing but flap damping keeps this node from registering the VIPs that ExaBGP accepts."""
-        maintenance = self.maintenance
-        out = maintenance is not None and (maintenance.node or maintenance.service)
-        return self.able and self.health.state is CheckState.UP and not (out or self.leaving)
+        return self.able and self.health.state is CheckState.UP and not (self.maintained or self.leaving)
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """Replace the settings and keep the rest of the state."""

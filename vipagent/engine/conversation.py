@@ -10,7 +10,7 @@ from vipagent.exabgp import messages
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
 from vipagent.exabgp.polling import IDLE_TIMEOUT, POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
-from vipagent.exabgp.questions import Questions
+from vipagent.exabgp.query_schedule import QuerySchedule
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE, TableRoute
 
@@ -46,7 +46,7 @@ class Conversation:
         self.ended = False
         """Whether ExaBGP has closed its pipe."""
         self._shutdown = False
-        self._questions = Questions()
+        self._queries = QuerySchedule()
         self._details = DetailsReader()
         self._table: list[TableRoute] = []
         """The routes of the answer that is being received."""
@@ -87,7 +87,7 @@ class Conversation:
         match message:
             case messages.SummaryHeader():
                 self._details, self._table = DetailsReader(), []
-                self._questions.answer_started(now)
+                self._queries.answer_started(now)
                 return self.commands.answer_started(now)
             case DetailsStart() | DetailsValue():
                 self._details.add(message)
@@ -124,15 +124,15 @@ class Conversation:
         if self.ended or (self.congested and not final):
             return []
         if self.gate.needs_details:
-            self._questions.neighbors_changed(now)
-        for query in self._questions.due(now):
+            self._queries.neighbors_changed(now)
+        for query in self._queries.due(now):
             self.commands.poller.attach(query)
         lines = self.commands.final_withdrawals(now) if final else self.commands.next_lines(now)
         if messages.SHOW_NEIGHBORS in lines:
             self.gate.on_query_sent(now)
             for query in (SHOW_DETAILS, SHOW_TABLE):
                 if query in lines:
-                    self._questions.sent(query, now)
+                    self._queries.sent(query, now)
         return lines
 
     def unanswered_withdrawals(self) -> list[str]:
@@ -146,26 +146,31 @@ class Conversation:
 
     def _on_result(self, result: CommandResult | QueryAnswered, now: float) -> Iterator[ConversationEvent]:
         if isinstance(result, CommandResult):
-            self._questions.route_changed(now)
+            self._queries.route_changed(now)
             if result.error:  # a neighbour that the command names may have left exabgp.conf
-                self._questions.neighbors_changed(now)
+                self._queries.neighbors_changed(now)
             yield result
             return
         ended_at = now - IDLE_TIMEOUT if self.commands.acks_disabled else now
-        self._questions.answered(result.query, ended_at)
+        self._queries.answered(result.query, ended_at)
         if result.error:
             return
         if result.query == SHOW_DETAILS:
             change = self.gate.details_read(self._details.finish(), now)
-            hold = self.gate.hold_time
-            # Without acknowledgements, only a pause after it shows that an answer is complete.
-            interval = POLL_INTERVAL if self.commands.acks_disabled else (hold or 60.0) / POLLS_PER_HOLD_TIME
-            self.commands.poller.poll_interval = min(POLL_INTERVAL, interval)
+            self.commands.poller.poll_interval = self._poll_interval()
             if change:
                 yield self._on_gate_change(change, now)
         elif len(self._table) <= MAX_TABLE:
             routes, self._table = tuple(self._table), []
             yield TableAnswer(routes, self.commands.changed_since_table())
+
+    def _poll_interval(self) -> float:
+        """Return the delay in seconds between an answer and the next poll (N2)."""
+        hold = self.gate.hold_time
+        # Without acknowledgements, only a pause after it shows that an answer is complete.
+        if self.commands.acks_disabled or hold is None:
+            return POLL_INTERVAL
+        return min(POLL_INTERVAL, hold / POLLS_PER_HOLD_TIME)
 
     def _on_gate_change(self, change: GateChange, now: float) -> GateChange:
         if change.came_up:  # its table may differ from what was acknowledged (A6)
@@ -173,6 +178,6 @@ class Conversation:
         if change.neighbors and self.gate.hung:  # the query may have been lost
             self.commands.poller.poll_soon(now)
         elif change.came_up:
-            self._questions.neighbors_changed(now)
+            self._queries.neighbors_changed(now)
             self.commands.poller.poll_now()
         return change

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from vipagent.core.events import NeighborsChanged
 from vipagent.core.state import earliest
 from vipagent.engine.effects import Log
-from vipagent.engine.flaps import NeighborLog
+from vipagent.engine.neighbor_log import NeighborLog
 from vipagent.exabgp.details import UNICAST, NeighborDetails
 from vipagent.exabgp.links import Links
 from vipagent.exabgp.messages import Message, NeighborState, Reply
@@ -50,6 +50,8 @@ class Gate:
         """All known neighbours."""
         self.ibgp: Mapping[str, bool] = {}
         """Whether each neighbour is an iBGP neighbour, as ExaBGP has last described it."""
+        self._described: frozenset[str] = frozenset()
+        """Neighbours that ExaBGP has described as established."""
         self._neighbors = Neighbors()
         self._links = Links()
         self._log = NeighborLog()
@@ -88,8 +90,7 @@ class Gate:
     @property
     def needs_details(self) -> bool:
         """Whether ExaBGP should describe its neighbours soon."""
-        described = {peer for peer, details in self.details.items() if details.established}
-        return not self._neighbors.established <= described or self._links.needs_details
+        return not self._neighbors.established <= self._described or self._links.needs_details
 
     def event(self, selected: Iterable[str]) -> NeighborsChanged:
         """Return what a service needs to know of its neighbours.
@@ -137,14 +138,15 @@ class Gate:
     def details_read(self, details: Mapping[str, NeighborDetails], now: float) -> GateChange | None:
         """Process ExaBGP's description of its neighbours; return the change, if any.
 
-        One without an established neighbour is incomplete, as that of an ExaBGP that sends no replies and has
-        paused; it is ignored.
+        An empty one is ignored while a neighbour is established: if ExaBGP sends no replies, an answer
+        counts as complete after a pause, although nothing of it may have arrived yet.
         """
         if not details and self._neighbors.established:
             return None
 
         def update() -> None:
             self.details = details
+            self._described = frozenset(peer for peer, found in details.items() if found.established)
             self._update_ibgp()
             self._links.details_read(details)
             self._links.forget(self._links.excluded - details.keys())

@@ -153,14 +153,12 @@ class Reporter:
 
     def _fault_logs(self, report: actions.Report) -> Iterator[Effect]:
         """Log the VIPs whose route has no effect, or whose packets may be lost, once per VIP and reason."""
-        before, self._faults = (
-            self._faults,
-            {
-                vip: seen.reason
-                for vip, seen in report.vips.items()
-                if seen.reason in FAULT_MESSAGES and seen.rank is not None
-            },
-        )
+        before = self._faults
+        self._faults = {
+            vip: seen.reason
+            for vip, seen in report.vips.items()
+            if seen.reason in FAULT_MESSAGES and seen.rank is not None
+        }
         for reason, message in FAULT_MESSAGES.items():
             new = [vip for vip, fault in self._faults.items() if fault is reason is not before.get(vip)]
             if new:

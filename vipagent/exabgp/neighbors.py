@@ -20,6 +20,7 @@ from typing import assert_never
 from vipagent.core.state import earliest
 from vipagent.exabgp.details import DetailsStart, DetailsValue
 from vipagent.exabgp.messages import Message, NeighborState, Reply, Shutdown, SummaryHeader
+from vipagent.exabgp.polling import IDLE_TIMEOUT
 from vipagent.exabgp.table import TableRoute
 
 HANG_TIMEOUT = 3.0
@@ -29,8 +30,6 @@ MIN_ANSWER_TIMEOUT = 2.0
 """Minimum timeout of an answer in seconds, however long ExaBGP was idle before the query; shortened alike."""
 MAX_TIMER_DELAY = 1.0
 """Maximum delay of `handle_timeouts` in seconds; a longer delay means that the agent was paused."""
-SUMMARY_IDLE_TIMEOUT = 1.0
-"""Seconds after the last line at which a summary is complete if acknowledgements are disabled."""
 MAX_PEERS = 256
 """Maximum number of neighbours whose AS number is kept, including those that are down."""
 
@@ -145,7 +144,7 @@ class Neighbors:
         """When the current summary is complete if acknowledgements are disabled."""
         if self._summary is None or self._acks_enabled:
             return None
-        return self._last_summary_line_at + SUMMARY_IDLE_TIMEOUT
+        return self._last_summary_line_at + IDLE_TIMEOUT
 
     @property
     def _hangs_at(self) -> float | None:

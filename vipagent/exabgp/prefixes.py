@@ -38,6 +38,10 @@ class Prefix:
     """Whether the reply to an announcement is missing, so ExaBGP may have it with or without the suffix."""
     failures: int = 0
 
+    def change_spelling(self) -> None:
+        """Add or remove the suffix, because ExaBGP ignores an announcement that it already has."""
+        self.suffix = "" if self.suffix else FORCE_RESEND
+
 
 @dataclass(slots=True)
 class SentCommand:
@@ -110,7 +114,7 @@ class Prefixes:
         """Mark the command of `vip` as ready again; it must not be in flight."""
         prefix = self.by_vip[vip]
         if not prefix.withdrawn:
-            prefix.suffix = "" if prefix.suffix else FORCE_RESEND
+            prefix.change_spelling()
         self.ready[vip] = None
 
     def resend_idle(self) -> None:
@@ -184,7 +188,7 @@ class Prefixes:
             prefix.failures = 0
             if prefix.spelling_unknown:  # ExaBGP may have had this spelling already, and ignored it
                 prefix.spelling_unknown = False
-                prefix.suffix = "" if prefix.suffix else FORCE_RESEND
+                prefix.change_spelling()
                 self.scheduled[sent.vip] = now + WITHDRAW_REPEAT_DELAY
             if prefix.repeat:
                 prefix.repeat = False

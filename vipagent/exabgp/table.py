@@ -38,11 +38,6 @@ class TableRoute:
     session: str = field(default="", compare=False)
     """What identifies the session: several may have the same neighbour."""
 
-    @property
-    def vip(self) -> str:
-        """The prefix as a VIP of the configuration: without its length if it is a single address."""
-        return self.prefix.removesuffix("/32" if "." in self.prefix else "/128")
-
 
 def parse(words: list[str]) -> TableRoute | None:
     """Return the unicast route of a line, given its words; None for any other line."""

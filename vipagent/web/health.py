@@ -1,4 +1,4 @@
-"""Content of `/healthz`: whether the agent works, for liveness probes, and its problems, for people."""
+"""Content of `/healthz`: whether the agent works, for liveness probes, and its problems, for operators."""
 
 import json
 from dataclasses import asdict

@@ -9,7 +9,7 @@ from tests.quick.engine.harness import PEER, EngineHarness, established, served,
 from vipagent.core.events import TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect, Log
-from vipagent.engine.flaps import MAX_CHANGES, MAX_NEIGHBORS, WINDOW, NeighborLog
+from vipagent.engine.neighbor_log import MAX_CHANGES, MAX_NEIGHBORS, WINDOW, NeighborLog
 from vipagent.engine.publications import PUBLISH_INTERVAL, Publications
 from vipagent.engine.reporter import Reporter
 from vipagent.exabgp.commands import REPLY_TIMEOUT

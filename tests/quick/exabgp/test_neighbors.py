@@ -8,9 +8,9 @@ from vipagent.exabgp.neighbors import (
     MAX_PEERS,
     MAX_TIMER_DELAY,
     MIN_ANSWER_TIMEOUT,
-    SUMMARY_IDLE_TIMEOUT,
     Neighbors,
 )
+from vipagent.exabgp.polling import IDLE_TIMEOUT
 
 ONE, TWO = "192.0.2.1", "192.0.2.2"
 PEER_COUNT = MAX_PEERS + 10
@@ -129,7 +129,7 @@ def test_summary_without_reply_is_complete_after_timeout() -> None:
     scenario.answer(up(ONE), acks=False)
     scenario.wait(1)
     assert scenario.answer(acks=False) == []
-    assert scenario.wait(SUMMARY_IDLE_TIMEOUT) == [down(ONE)]
+    assert scenario.wait(IDLE_TIMEOUT) == [down(ONE)]
 
 
 def test_session_that_comes_up_during_a_summary_stays() -> None:

@@ -1,4 +1,4 @@
-"""When to ask ExaBGP about its neighbours and its table, sans-I/O (N1, E2, A6)."""
+"""When to query ExaBGP for its neighbours and its table, sans-I/O (N1, E2, A6)."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ TABLE_DELAY = 1.0
 TABLE_SHARE = 100
 """The table is read at most once in this many times its last answer's duration: it costs ExaBGP time."""
 RETRY_DELAY = 30.0
-"""Seconds after which a question is repeated if its answer is lost."""
+"""Seconds after which a query is repeated if its answer is lost."""
 
 
 @dataclass(slots=True)
-class Questions:
-    """The times at which the questions are due; both are due at the start."""
+class QuerySchedule:
+    """The times at which the queries are due; both are due at the start."""
 
     details_at: float = 0.0
     table_at: float = 0.0
@@ -32,7 +32,7 @@ class Questions:
     """When the last answer began; ExaBGP may have been stopped before it."""
 
     def neighbors_changed(self, now: float) -> None:
-        """Ask about the neighbours now."""
+        """Query the neighbours now."""
         self.details_at = min(self.details_at, now)
 
     def route_changed(self, now: float) -> None:
@@ -41,13 +41,13 @@ class Questions:
         self.table_at = min(self.table_at, max(now + TABLE_DELAY, self._next_table_at))
 
     def due(self, now: float) -> list[str]:
-        """Return the questions to ask now."""
+        """Return the queries to send now."""
         return [
             query for query, at in ((SHOW_DETAILS, self.details_at), (SHOW_TABLE, self.table_at)) if now >= at
         ]
 
     def sent(self, query: str, now: float) -> None:
-        """Record that a question was sent."""
+        """Record that a query was sent."""
         if query == SHOW_DETAILS:
             self.details_at = now + RETRY_DELAY
         elif query == SHOW_TABLE:
@@ -59,7 +59,7 @@ class Questions:
         self._answer_started_at = now
 
     def answered(self, query: str, now: float) -> None:
-        """Record that the answer to a question is complete."""
+        """Record that the answer to a query is complete."""
         if query == SHOW_DETAILS:
             self.details_at = now + DETAILS_INTERVAL
         elif query == SHOW_TABLE:
