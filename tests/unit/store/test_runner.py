@@ -194,9 +194,9 @@ def test_next_server_after_a_disconnection(agent: Agent, request_: str) -> None:
     """All tasks of the connection end with it, and the registration is made at another server."""
     mark = agent.connect()
     agent.driver.fail[request_] = raising(Disconnected("the connection failed"))
-    agent.client.register(member(1), b"x")
     if request_ == "get":
         agent.driver.fail["put"] = raising(EntryChanged("changed"))
+    agent.client.register(member(1), b"x")
     agent.seen.wait_reported(StoreState.UNSURE, WAIT_TIMEOUT, mark)
     agent.wait_reconnected(mark)
     agent.seen.wait_names(MEMBERS, [member(1).name], WAIT_TIMEOUT, mark)
