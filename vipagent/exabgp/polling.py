@@ -201,11 +201,9 @@ class NeighborPoller:
         """Time of the last line of an answer that is being received; None if there is none."""
         return self._attached.last_line_at if self._attached.in_progress else None
 
-    def answers_at(self, *, acks_disabled: bool) -> float | None:
+    def answers_at(self) -> float | None:
         """Return when the answers to attached queries are complete if acknowledgements are disabled."""
-        if not acks_disabled or not self._attached.in_progress:
-            return None
-        return self._attached.last_line_at + IDLE_TIMEOUT
+        return self._attached.last_line_at + IDLE_TIMEOUT if self._attached.in_progress else None
 
     def complete_answers(self) -> list[QueryAnswered]:
         """Return the attached queries whose answers have ended without replies."""
