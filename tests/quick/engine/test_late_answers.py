@@ -8,7 +8,7 @@ from vipagent.exabgp.table import SHOW_TABLE
 
 SUMMARY = ["Peer AS up/down state | #sent #recvd", "192.0.2.1 65000 0:00:03 established 3 2", "done"]
 DETAILS = ["Neighbor 192.0.2.1", "   state   ESTABLISHED", "   AS   65001   65000", "done"]
-ROUTE = "neighbor 192.0.2.1 local-ip 192.0.2.2 in-open ipv4 unicast 10.0.0.9/32 next-hop 192.0.2.2"
+ROUTE = "neighbor 192.0.2.1 family-allowed in-open ipv4 unicast 10.0.0.9/32 next-hop 192.0.2.2"
 ANSWER = [*SUMMARY, *DETAILS, ROUTE, "done"]
 """Answer to the first query, with the queries attached to it."""
 LATER = FIRST_ANSWER_TIMEOUT + POLL_TIMEOUT
