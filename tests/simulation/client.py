@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
+from tests.simulation.clock import ScheduledCall
 from tests.simulation.environment import Environment
 from tests.simulation.impairments import Impairment, Impairments
 from tests.simulation.server import MemberEntry, Session
@@ -89,6 +90,8 @@ class Client:
         self._connected = False
         self._request_scheduled = False
         self._cut = False
+        self._expiry: ScheduledCall | None = None
+        """Check of the last known expiry of the session."""
         self._deferred: list[tuple[Call, _Scope]] | None = None
         """Calls deferred until the paused process resumes; None: it is running."""
 
@@ -195,7 +198,9 @@ class Client:
         self._state.confirmed(sent_at, self._alive)
         now = self._clock.now
         self._call_later(self._state.next_keep_alive - now, self._keep_alive, self._connection)
-        self._call_later(self._state.expires - now, self._check, self._process)
+        if self._expiry:
+            self._expiry.cancel()
+        self._expiry = self._call_later(self._state.expires - now, self._check, self._process)
         if first:
             self._connected = True
             self._reconciler.connected()
@@ -362,6 +367,7 @@ class Client:
         def receive() -> None:
             nonlocal waiting
             waiting = False
+            timeout.cancel()
             (on_response if alive else self._on_session_end)()
 
         def serve() -> None:
@@ -371,15 +377,15 @@ class Client:
 
         if not self._cut:
             self._message(serve)
-        self._call_later(self._request_timeout, time_out, self._connection)
+        timeout = self._call_later(self._request_timeout, time_out, self._connection)
 
     def _message(self, call: Call) -> None:
         """Deliver a message after the latency, unless the network path is cut before."""
         self._clock.after(self._latency(), partial(self._run_or_defer, call, self._network_path))
 
-    def _call_later(self, seconds: float, call: Call, scope: _Scope) -> None:
+    def _call_later(self, seconds: float, call: Call, scope: _Scope) -> ScheduledCall:
         """Schedule a call in a scope; a paused process runs it when it resumes."""
-        self._clock.after(seconds, partial(self._run_or_defer, call, scope))
+        return self._clock.after(seconds, partial(self._run_or_defer, call, scope))
 
     def _run_or_defer(self, call: Call, scope: _Scope) -> None:
         if self._deferred is not None:

@@ -78,14 +78,18 @@ def summary(neighbors: Iterable[Neighbor], dialect: Dialect) -> list[str]:
     """Answer `show neighbor summary`."""
     return [
         "Peer            AS        up/down state       |     #sent     #recvd",
-        *(
-            f"{neighbor.settings.address:<15} {neighbor.settings.asn:<7} "
-            + ("  0:00:03 established" if neighbor.established else "     down idle       ")
-            + "          3          2"
+        *[
+            _summary_line(neighbor.settings.address, neighbor.settings.asn, neighbor.established)
             for neighbor in neighbors
             if neighbor.established or dialect.version >= VERSION_5
-        ),
+        ],
     ]
+
+
+@lru_cache(256)
+def _summary_line(address: str, asn: int, established: bool) -> str:
+    state = "  0:00:03 established" if established else "     down idle       "
+    return f"{address:<15} {asn:<7} {state}          3          2"
 
 
 def details(neighbors: Iterable[Neighbor], now: float) -> list[str]:

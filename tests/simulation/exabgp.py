@@ -77,7 +77,7 @@ class ExaBGP:
     @property
     def wire_changes(self) -> int:
         """Number of changes to what its neighbours have received."""
-        return sum(neighbor.wire_changes for neighbor in self.neighbors)
+        return sum([neighbor.wire_changes for neighbor in self.neighbors])
 
     @property
     def table(self) -> dict[str, str]:

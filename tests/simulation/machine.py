@@ -215,10 +215,10 @@ class Machine:
         """Schedule the agent's next event."""
         if self.agent is None:
             return
-        at = self.agent.next_event_at()
-        if self._scheduled is None or at < self._scheduled.at:
-            if self._scheduled:
-                self._scheduled.cancel()
+        at, scheduled = self.agent.next_event_at(), self._scheduled
+        if scheduled is None or at < scheduled.at:
+            if scheduled:
+                scheduled.cancel()
             self._scheduled = None if at == NEVER else self._clock.at(at, self._run_agent)
 
     def _run_agent(self) -> None:

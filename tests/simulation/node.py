@@ -10,7 +10,6 @@ from vipagent.core import actions, events
 from vipagent.core.events import TimerFired
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
-from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect
 from vipagent.engine.engine import Engine
@@ -146,8 +145,10 @@ class Node:
 
     def next_event_at(self) -> float:
         """Return the time of the next event."""
-        at = earliest(self.timer, self.exabgp.process_at)
-        return NEVER if at is None else at
+        at, timer = self.exabgp.process_at, self.timer
+        if timer is None:
+            return NEVER if at is None else at
+        return timer if at is None or timer < at else at
 
     def run_due(self) -> None:
         """Process all events that are due."""

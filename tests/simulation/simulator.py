@@ -64,13 +64,20 @@ class Simulator:
             self.clock.at(fault.at, partial(self._faults.start, fault))
         for quiet_time in self._plan.quiet_times:
             self.clock.at(quiet_time, self._check_converged)
-        clock, outages, stale, end = self.clock, self._outages, self._stale_routes, self._plan.quiet_times[-1]
-        for call in clock.calls(end):
-            if clock.now >= outages.next_check_at:
-                outages.check(clock.now)
-            if clock.now >= stale.next_check_at:
-                stale.check(clock.now)
+        clock, next_check_at = self.clock, 0.0
+        for call in clock.calls(self._plan.quiet_times[-1]):
+            if clock.now >= next_check_at:
+                next_check_at = self._check(clock.now)
             call()
+
+    def _check(self, now: float) -> float:
+        """Check what is due before the events at this time; return the time of the next check."""
+        outages, stale = self._outages, self._stale_routes
+        if now >= outages.next_check_at:
+            outages.check(now)
+        if now >= stale.next_check_at:
+            stale.check(now)
+        return min(outages.next_check_at, stale.next_check_at)
 
     def log(self, source: str, message: str) -> None:
         """Record a message in the timeline."""

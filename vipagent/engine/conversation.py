@@ -61,25 +61,27 @@ class Conversation:
         """Whether ExaBGP has processed every command, or has ended."""
         return self.ended or not self.commands.busy
 
-    def on_line(self, line: str, now: float) -> Iterator[ConversationEvent]:
-        """Process one line of ExaBGP's output."""
+    def on_line(self, line: str, now: float) -> list[ConversationEvent]:
+        """Process one line of ExaBGP's output; return its events."""
         message = messages.parse(line)
+        events: list[ConversationEvent] = []
         if change := self.gate.on_message(message, now):
-            yield self._on_gate_change(change, now)
+            events.append(self._on_gate_change(change, now))
         if self.gate.hung:  # it does send something, so ask again soon
             self.commands.poller.poll_soon(now)
         match message:
-            case messages.Reply(error):
-                if result := self.commands.reply_received(error, now):
-                    yield from self._on_result(result, now)
-            case messages.Shutdown():
-                self._shutdown = True
-                yield ExaBGPStopping()
             case messages.NeighborState() | None:
                 pass
+            case messages.Reply(error):
+                if result := self.commands.reply_received(error, now):
+                    events += self._on_result(result, now)
+            case messages.Shutdown():
+                self._shutdown = True
+                events.append(ExaBGPStopping())
             case _:
-                for result in self._on_answer_line(message, now):
-                    yield from self._on_result(result, now)
+                for failed in self._on_answer_line(message, now):
+                    events += self._on_result(failed, now)
+        return events
 
     def _on_answer_line(
         self, message: messages.SummaryHeader | DetailsStart | DetailsValue | TableRoute, now: float
@@ -104,15 +106,17 @@ class Conversation:
         change = self.gate.links_changed(down, now)
         return self._on_gate_change(change, now) if change else None
 
-    def check_timeouts(self, now: float) -> Iterator[ConversationEvent]:
-        """Yield the events of queries and commands without a reply in time.
+    def check_timeouts(self, now: float) -> list[ConversationEvent]:
+        """Return the events of queries and commands without a reply in time.
 
         All pending output must have been read before.
         """
+        events: list[ConversationEvent] = []
         if change := self.gate.check_timeout(now):
-            yield self._on_gate_change(change, now)
+            events.append(self._on_gate_change(change, now))
         for result in self.commands.handle_timeouts(now):
-            yield from self._on_result(result, now)
+            events += self._on_result(result, now)
+        return events
 
     def lines(self, now: float, *, final: bool) -> list[str]:
         """Return the lines to write now, and count them as written.

@@ -125,7 +125,10 @@ class Engine:
         """
         # the final flush writes every pending line, so no announcement may be pending (E3)
         together = self._shutdown.withdrawing
-        yield from self._scheduler.run(self._now, self._write, self._reports, together=together)
+        if self._scheduler.idle:
+            yield from self._write()
+        else:
+            yield from self._scheduler.run(self._now, self._write, self._reports, together=together)
         if together and self._shutdown.finish(self._now, flushed=self.flushed):
             if lines := self._exabgp.unanswered_withdrawals():
                 yield effects.Write(lines)
@@ -135,7 +138,8 @@ class Engine:
     def _report(self) -> Iterator[Effect]:
         while self._reports:
             yield from self._reports.popleft()
-        yield from self._context.publications.due()
+        if self._context.publications.pending:
+            yield from self._context.publications.due()
 
     def _write(self) -> list[Effect]:
         lines = self._exabgp.lines(self._now, final=self._shutdown.withdrawing)
@@ -159,6 +163,11 @@ class Engine:
         match given:
             case inputs.LinesRead() | inputs.PipeEnded() | inputs.PipeCongested():
                 self._update_from_exabgp(given)
+            case events.TimerFired():
+                self._timer = None
+                for event in self._exabgp.check_timeouts(self._now):
+                    self._on_conversation_event(event)
+                self._scheduler.enqueue_timers(self._now)
             case inputs.StoreSession() | inputs.SnapshotRead():
                 self._update_from_store(given)
             case inputs.CheckRan(name, result):
@@ -166,11 +175,6 @@ class Engine:
                     self._scheduler.enqueue([self.services[name]], result)
             case events.AddressesMissing() | events.AddressesNotLocal() | inputs.LinksDown():
                 self._update_from_network(given)
-            case events.TimerFired():
-                self._timer = None
-                for event in self._exabgp.check_timeouts(self._now):
-                    self._on_conversation_event(event)
-                self._scheduler.enqueue_timers(self._now)
             case inputs.Started() | inputs.ShutdownRequested() | inputs.ConfigReloaded():
                 self._update_from_operator(given)
             case _:

@@ -1,7 +1,7 @@
 """BGP gate: what is known of ExaBGP's neighbours, and whether ExaBGP answers (E5, N1-N3, N10)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vipagent.core.events import NeighborsChanged
 from vipagent.core.state import earliest
@@ -9,7 +9,7 @@ from vipagent.engine.effects import Log
 from vipagent.engine.neighbor_log import NeighborLog
 from vipagent.exabgp.details import UNICAST, NeighborDetails
 from vipagent.exabgp.links import Links
-from vipagent.exabgp.messages import Message, NeighborState, Reply
+from vipagent.exabgp.messages import Message, NeighborState
 from vipagent.exabgp.neighbors import Neighbors
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
 from vipagent.types import Neighbor, SessionState
@@ -32,6 +32,8 @@ class GateChange:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
+    facts: tuple[object, ...] = field(compare=False)
+    """See `Neighbors.facts`."""
     hung: bool
     established: frozenset[str] | None
     unseen: bool
@@ -59,6 +61,8 @@ class Gate:
         self._warn_at: float | None = None
         """When to warn that the neighbours are unknown; None before the first query and after the check."""
         self._queried = False
+        self._seen = self._snapshot()
+        """What was known after the last change."""
 
     @property
     def flapping(self) -> bool:
@@ -124,16 +128,13 @@ class Gate:
 
     def on_message(self, message: Message, now: float) -> GateChange | None:
         """Process one line of ExaBGP's output; return the change, if any."""
-        ends_summary = isinstance(message, Reply) and self._neighbors.reading_summary
-        if not ends_summary and not isinstance(message, NeighborState):
-            self._neighbors.message_received(message, now)
-            return None
-        before = self._snapshot()
         states = self._neighbors.message_received(message, now)
-        if not before.hung:  # the sessions that a hang has hidden are not new
+        if not states and self._neighbors.facts == self._seen.facts:
+            return None
+        if not self._seen.hung:  # the sessions that a hang has hidden are not new
             for state in states:
                 self._links.session_reported(state.peer)
-        return self._change(before, states, now)
+        return self._change(states, now)
 
     def details_read(self, details: Mapping[str, NeighborDetails], now: float) -> GateChange | None:
         """Process ExaBGP's description of its neighbours; return the change, if any.
@@ -160,12 +161,14 @@ class Gate:
 
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
-        before = self._snapshot()
+        at = self.deadline()
+        if at is None or now < at:
+            return None
         states = self._neighbors.handle_timeouts(now)
         due = self._warn_at is not None and now >= self._warn_at
         if due:
             self._warn_at, self._unseen = None, self._established is None
-        changed = self._change(before, states, now)
+        changed = self._change(states, now)
         logs = (*self._log.due(now), *(self._unseen_logs() if due else ()))
         if not logs:
             return changed
@@ -214,22 +217,30 @@ class Gate:
             self.ibgp = ibgp
 
     def _snapshot(self) -> _Snapshot:
+        neighbors = self._neighbors
         return _Snapshot(
-            self.hung, self._established, self._unseen, self.details, self._neighbors.asns, self.ibgp
+            neighbors.facts,
+            neighbors.hung,
+            self._established,
+            self._unseen,
+            self.details,
+            neighbors.asns,
+            self.ibgp,
         )
 
     def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
         """Update what is known; neighbours that come to count or cease to count are logged."""
-        before = self._snapshot()
+        before = self._seen.established
         update()
         states: list[NeighborState] = []
-        if before.established is not None and self._established is not None:
-            for peer in sorted(before.established ^ self._established):
+        if before is not None and self._established is not None:
+            for peer in sorted(before ^ self._established):
                 states.append(NeighborState(peer, established=peer in self._established))
-        return self._change(before, states, now)
+        return self._change(states, now)
 
-    def _change(self, before: _Snapshot, states: list[NeighborState], now: float) -> GateChange | None:
-        after = self._snapshot()
+    def _change(self, states: list[NeighborState], now: float) -> GateChange | None:
+        before, after = self._seen, self._snapshot()
+        self._seen = after
         if not states and before == after:
             return None
         peers, self.peers = self.peers, self._neighbors.established | self.details.keys()

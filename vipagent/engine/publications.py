@@ -48,9 +48,14 @@ class Publications:
         self._pending.pop(key, None)
         self._published.pop(key, None)
 
+    @property
+    def pending(self) -> bool:
+        """Whether `due` has anything to do, now or later."""
+        return bool(self._pending)
+
     def deadline(self) -> float | None:
         """Return when to call `due`; None if nothing is pending."""
-        return min((self._due_at(key) for key in self._pending), default=None)
+        return min(map(self._due_at, self._pending)) if self._pending else None
 
     def _publish(self, key: Key) -> Iterator[Effect]:
         self._published[key] = self._now

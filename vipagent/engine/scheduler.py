@@ -28,6 +28,8 @@ class Scheduler:
 
     def enqueue_collected(self) -> None:
         """Queue the collected events of each service as one batch."""
+        if not self._collected:
+            return
         for service, collected in self._collected.items():
             self.enqueue([service], events.Batch(tuple(collected)))
         self._collected.clear()
@@ -35,6 +37,11 @@ class Scheduler:
     def reannounce(self, services: Iterable[ServiceRuntime]) -> None:
         """Request the routes of these services again after the next decisions."""
         self._reannounce.update(dict.fromkeys(services))
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to decide or to request again."""
+        return not (self._queue or self._reannounce)
 
     def run(
         self,

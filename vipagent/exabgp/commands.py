@@ -138,7 +138,7 @@ class CommandQueue:
         """
         self._release_scheduled(now)
         results: list[CommandResult | QueryAnswered] = []
-        answered_at = self._poller.answers_at(acks_disabled=self.acks_disabled)
+        answered_at = self._poller.answers_at() if self.acks_disabled else None
         if answered_at is not None and now >= answered_at:
             results += self._poller.complete_answers()
         while (at := self._reply_deadline()) is not None and now >= at:
@@ -206,11 +206,14 @@ class CommandQueue:
         Args:
             writable: whether lines can be written, so that `next_lines` will be called.
         """
-        scheduled = min(self._prefixes.scheduled.values(), default=None)
-        answered_at = self._poller.answers_at(acks_disabled=self.acks_disabled)
-        unmatched_at = self._unmatched_at() if writable else None
-        polls = earliest(answered_at, self._poller.next_poll_at, unmatched_at)
-        return earliest(scheduled, self._reply_deadline(), self._resend_at, polls)
+        return earliest(
+            min(self._prefixes.scheduled.values(), default=None),
+            self._reply_deadline(),
+            self._resend_at,
+            self._poller.answers_at() if self.acks_disabled else None,
+            self._poller.next_poll_at,
+            self._unmatched_at() if writable else None,
+        )
 
     def _reply_deadline(self) -> float | None:
         if self._poller.sync_pending:
@@ -239,6 +242,8 @@ class CommandQueue:
 
     def _sendable(self) -> list[str]:
         """Return the prefixes to send now; none while the command of an unconfirmed one is in flight."""
+        if not self._prefixes.ready:
+            return []
         if any(self._prefixes.by_vip[sent.vip].unconfirmed for sent in self._in_flight):
             return []
         room = MAX_IN_FLIGHT - sum(len(sent.lines) for sent in self._in_flight)

@@ -27,7 +27,7 @@ class Links:
     @property
     def needs_details(self) -> bool:
         """Whether an interface is up again, but no message of the neighbour has proven the session yet."""
-        return any(peer not in self.down for peer in self._unproven)
+        return not self._unproven.keys() <= self.down.keys()
 
     def changed(self, down: Mapping[str, str]) -> None:
         """Update the interfaces that are down, by neighbour."""

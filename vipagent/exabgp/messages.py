@@ -14,6 +14,9 @@ from vipagent.exabgp.table import TableRoute
 SHOW_NEIGHBORS = "show neighbor summary"
 """The only query that both 4.2 and 5 always answer: a header, one line per neighbour, then `done`."""
 
+MAX_CACHED = 512
+"""Maximum length of a line whose meaning is cached."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -57,7 +60,7 @@ def parse(line: str) -> Message:
         return Reply(error="rejected by ExaBGP")
     if text.startswith("{"):
         return _json_event(text)
-    return _text_line(text.split())
+    return _cached_text_line(text) if len(text) <= MAX_CACHED else _text_line(text)
 
 
 def _json_event(text: str) -> NeighborState | Shutdown | None:
@@ -93,12 +96,13 @@ def _json_asn(asn: object) -> int | None:
     return number if type(number) is int else None
 
 
-def _text_line(words: list[str]) -> Message:
-    """Parse an event of the text encoder, or the header or a neighbour's line of a summary.
+def _text_line(text: str) -> Message:
+    """Parse an event of the text encoder, or a line of an answer.
 
     Columns of the summary: peer, AS, uptime, state, sent, received. The uptime is `down`, `0:00:03` or
     `1 day, 0:00:03` (three words); the AS may be `n/a`.
     """
+    words = text.split()
     match words:
         case ["Peer", "AS", *_]:
             return SummaryHeader()
@@ -138,6 +142,12 @@ def _details_value(words: list[str]) -> DetailsValue | None:
         case [afi, safi, local, remote, *_] if safi.endswith(":") and afi.isalnum():
             return DetailsValue(f"{afi} {safi}", local, remote)
     return None
+
+
+@lru_cache(256)
+def _cached_text_line(text: str) -> Message:
+    """Parse a line as `_text_line` does; cached, because an answer repeats most lines of the previous one."""
+    return _text_line(text)
 
 
 @lru_cache

@@ -81,9 +81,9 @@ class Neighbors:
         return self._known
 
     @property
-    def reading_summary(self) -> bool:
-        """Whether a summary is being received."""
-        return self._summary is not None
+    def facts(self) -> tuple[bool, bool, frozenset[str], Mapping[str, int]]:
+        """All that others may know; while nothing changes, these are the same objects, quickly compared."""
+        return self.hung, self._known, self._established, self.asns
 
     @property
     def established(self) -> frozenset[str]:
@@ -107,13 +107,13 @@ class Neighbors:
         self._last_line_at = now
         self._resumed = self.hung
         match message:
-            case SummaryHeader():
-                self._start_summary(now)
+            case NeighborState():
+                return self._update(message, now)
             case Reply(error):
                 self._acks_enabled = True
                 return self._discard_summary() if error else self._complete_summary()
-            case NeighborState():
-                return self._update(message, now)
+            case SummaryHeader():
+                self._start_summary(now)
             case DetailsStart() | DetailsValue() | TableRoute() | Shutdown() | None:
                 pass
             case _:
@@ -126,10 +126,11 @@ class Neighbors:
         Returns:
             The neighbours that came up or went down; empty if ExaBGP is considered hung from now on.
         """
-        if self._summary_ends_at is not None and now >= self._summary_ends_at:
+        ends_at, hangs_at = self._summary_ends_at, self._hangs_at
+        if ends_at is not None and now >= ends_at:
             return self._complete_summary()
-        if self._hangs_at is not None and now >= self._hangs_at:
-            if now > self._hangs_at + MAX_TIMER_DELAY:
+        if hangs_at is not None and now >= hangs_at:
+            if now > hangs_at + MAX_TIMER_DELAY:
                 self._waiting_since = now
             else:
                 self._start_hang()
@@ -148,7 +149,7 @@ class Neighbors:
 
     @property
     def _hangs_at(self) -> float | None:
-        if self.hung or not self._ever_answered or not self._unanswered:
+        if not self._unanswered or self.hung or not self._ever_answered:
             return None
         share = min(1.0, self.hold_time / 4 / HANG_TIMEOUT) if self.hold_time else 1.0
         silent_at = self._last_line_at + share * HANG_TIMEOUT

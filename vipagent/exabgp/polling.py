@@ -156,7 +156,8 @@ class NeighborPoller:
             sync.answers_to_skip -= 1
             sync.skipped_any = True
         poll = self._unanswered_polls.popleft() if self._unanswered_polls else None
-        self._attached.expect(poll.attached if poll else (), now)
+        # with several queries outstanding, an older one may be lost, and this answer that of a later one
+        self._attached.expect(poll.attached if poll else (), now, identified=not self._unanswered_polls)
         self._expects_poll_reply = True
         identified = poll is not None and sync is None and not self._late_answers
         self._late_answers = max(0, self._late_answers - 1)
@@ -201,17 +202,16 @@ class NeighborPoller:
         """Time of the last line of an answer that is being received; None if there is none."""
         return self._attached.last_line_at if self._attached.in_progress else None
 
-    def answers_at(self, *, acks_disabled: bool) -> float | None:
+    def answers_at(self) -> float | None:
         """Return when the answers to attached queries are complete if acknowledgements are disabled."""
-        if not acks_disabled or not self._attached.in_progress:
-            return None
-        return self._attached.last_line_at + IDLE_TIMEOUT
+        return self._attached.last_line_at + IDLE_TIMEOUT if self._attached.in_progress else None
 
     def complete_answers(self) -> list[QueryAnswered]:
         """Return the attached queries whose answers have ended without replies."""
-        complete = [*self._attached.awaited, *self._attached.following]
-        self._attached.awaited.clear()
-        self._attached.following = ()
+        attached = self._attached
+        complete = [*attached.awaited, *attached.following] if attached.identified else []
+        attached.awaited.clear()
+        attached.following = ()
         return [QueryAnswered(query) for query in complete]
 
     def sync_deadline(self) -> float | None:
@@ -238,6 +238,9 @@ class NeighborPoller:
             self._unanswered_polls.clear()
         elif sync and not answered and self.ever_answered:
             self._dropped.append(sync)
+        elif sync and not answered:  # it may be answered late, before the next poll
+            self._unanswered_polls.append(sync)
+            self._last_poll_unanswered = True
         self.sync_due = self.ever_answered and not answered
         if not self.ever_answered:
             self._schedule_poll(now + POLL_TIMEOUT)

@@ -42,6 +42,8 @@ class QuerySchedule:
 
     def due(self, now: float) -> list[str]:
         """Return the queries to send now."""
+        if now < self.details_at and now < self.table_at:
+            return []
         return [
             query for query, at in ((SHOW_DETAILS, self.details_at), (SHOW_TABLE, self.table_at)) if now >= at
         ]
