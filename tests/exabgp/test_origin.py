@@ -1,0 +1,133 @@
+"""ORIGIN is the rank past the first AS, too (A3), and its spelling makes ExaBGP send a route again (A6)."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from tests.servers import bird
+from tests.servers.bird import Bird, Peer, Updates
+from tests.servers.exabgp import VERSIONS, ExaBGP, Settings
+from tests.servers.process import free_port, wait_for
+from vipagent.core.actions import Preference
+from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings, announce, recipients, respelled
+
+ASN = bird.ASN + 1
+"""The load balancer's AS number."""
+PLAIN = RouteSettings(next_hop=("2001:db8:9::9",))
+"""IPv6 routes in a session over IPv4 need a next hop."""
+COMMUNITIES = replace(
+    PLAIN,
+    community=("65000:1", "65000:2"),
+    large_community=("65000:1:2",),
+    extended_community=("origin:65000:1",),
+)
+SETTINGS = (
+    PLAIN,
+    replace(PLAIN, local_as=ASN, prepend=2),
+    COMMUNITIES,
+    replace(PLAIN, local_preference=200, med=0, med_step=0, local_preference_step=0),
+    replace(PLAIN, next_hop=("127.0.0.9", "2001:db8:9::9"), path_id=7),
+    replace(
+        COMMUNITIES,
+        local_as=ASN,
+        prepend=1,
+        roles=Roles(standby=RoleAttributes(community=("65000:3",), local_preference=50)),
+    ),
+)
+PREFERENCES = {
+    Preference(0): "IGP",
+    Preference(1): "EGP",
+    Preference(2): "Incomplete",
+    Preference(3): "Incomplete",
+    Preference(1, draining=True): "Incomplete",
+    Preference(2, draining=True): "Incomplete",
+}
+CASES = tuple(product(range(len(SETTINGS)), PREFERENCES))
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """An ExaBGP that is told what to announce, and its switches."""
+
+    switches: Sequence[Bird]
+    peer: str
+    commands: TextIO
+
+    def send(self, lines: Sequence[str]) -> None:
+        """Send commands."""
+        self.commands.write("".join(f"{line}\n" for line in lines))
+        self.commands.flush()
+
+    def updates(self) -> list[Updates]:
+        """Return how many updates each switch has received."""
+        return [switch.updates(self.peer) for switch in self.switches]
+
+    def wait_for(self, received: int, unchanged: int) -> None:
+        """Wait until each switch has received this number of updates."""
+        expected = [Updates(received, unchanged)] * len(self.switches)
+        try:
+            wait_for(f"{expected}", lambda: self.updates() == expected, 20)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; they are {self.updates()}") from None
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda version: f"exabgp{version}")
+def speaker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Speaker]:
+    """Start an ExaBGP with an eBGP and an iBGP neighbour."""
+    peer = Peer("node1", "127.0.0.11", ASN, free_port("127.0.0.11"))
+    switches = [
+        Bird(tmp_path / f"switch{asn}", f"127.0.0.{100 + number}", [peer], asn=asn)
+        for number, asn in enumerate((bird.ASN, ASN))
+    ]
+    pipe = tmp_path / "commands"
+    os.mkfifo(pipe, 0o666)
+    pipe.chmod(0o666)
+    cat = shutil.which("cat")
+    assert cat
+    neighbors = [neighbor for switch in switches for neighbor in switch.neighbors]
+    exabgp = ExaBGP(
+        Settings(request.param), tmp_path / "node1", peer, neighbors, {"speaker": [cat, str(pipe)]}
+    )
+    with ExitStack() as stack:
+        for process in (*switches, exabgp):
+            stack.callback(process.stop)
+            process.start()
+        commands = stack.enter_context(pipe.open("w"))
+        for switch in switches:
+            wait_for("the session is up", lambda: switch.established(peer.name), 20)  # noqa: B023
+        yield Speaker(switches, peer.name, commands)
+
+
+def lines(speaker: Speaker) -> list[str]:
+    """Return the announcements of all cases, each of an IPv4 and an IPv6 VIP."""
+    kinds = {switch.address: switch.asn == ASN for switch in speaker.switches}
+    return [
+        line
+        for number, (settings, preference) in enumerate(CASES)
+        for vip in (f"10.1.0.{number}", f"2001:db8::{number:x}")
+        for line in announce(SETTINGS[settings], vip, preference, recipients(SETTINGS[settings], kinds))
+    ]
+
+
+def test_a6_another_spelling_of_any_route_is_sent_again_and_changes_nothing(speaker: Speaker) -> None:
+    first, routes = lines(speaker), 2 * len(CASES)
+    speaker.send(first)
+    speaker.wait_for(routes, 0)
+    tables = [switch.routes() for switch in speaker.switches]
+    for resends, again in enumerate(([respelled(line) for line in first], first), 1):
+        speaker.send(again)
+        speaker.wait_for(routes * (1 + resends), routes * resends)
+    speaker.send([*first, "announce route 10.9.9.9/32 next-hop self"])
+    speaker.wait_for(routes * 3 + 1, routes * 2)
+    for switch, table in zip(speaker.switches, tables, strict=True):
+        assert {prefix: found for prefix, found in switch.routes().items() if prefix in table} == table
+        for number, (_, preference) in enumerate(CASES):
+            assert [route.origin for route in table[f"10.1.0.{number}/32"]] == [PREFERENCES[preference]]
+            assert [route.origin for route in table[f"2001:db8::{number:x}/128"]] == [PREFERENCES[preference]]
