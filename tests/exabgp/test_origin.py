@@ -111,7 +111,7 @@ def lines(speaker: Speaker) -> list[str]:
     return [
         line
         for number, (settings, preference) in enumerate(CASES)
-        for vip in (f"10.1.0.{number}", f"2001:db8::{number:x}")
+        for vip in (f"10.1.0.{number}", f"2001:db8::1:{number:x}")
         for line in announce(SETTINGS[settings], vip, preference, recipients(SETTINGS[settings], kinds))
     ]
 
@@ -129,5 +129,5 @@ def test_a6_another_spelling_of_any_route_is_sent_again_and_changes_nothing(spea
     for switch, table in zip(speaker.switches, tables, strict=True):
         assert {prefix: found for prefix, found in switch.routes().items() if prefix in table} == table
         for number, (_, preference) in enumerate(CASES):
-            assert [route.origin for route in table[f"10.1.0.{number}/32"]] == [PREFERENCES[preference]]
-            assert [route.origin for route in table[f"2001:db8::{number:x}/128"]] == [PREFERENCES[preference]]
+            for prefix in (f"10.1.0.{number}/32", f"2001:db8::1:{number:x}/128"):
+                assert [route.origin for route in table[prefix]] == [PREFERENCES[preference]]
