@@ -1,8 +1,10 @@
 """ORIGIN is the rank past the first AS, too (A3), and its spelling makes ExaBGP send a route again (A6)."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,12 +13,14 @@ from typing import TextIO
 
 import pytest
 
+from tests.exabgp import lab
 from tests.servers import bird
 from tests.servers.bird import Bird, Peer, Updates
 from tests.servers.exabgp import VERSIONS, ExaBGP, Settings
 from tests.servers.process import free_port, wait_for
 from vipagent.core.actions import Preference
 from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings, announce, recipients, respelled
+from vipagent.testing.slowness import allowed
 
 ASN = bird.ASN + 1
 """The load balancer's AS number."""
@@ -131,3 +135,108 @@ def test_a6_another_spelling_of_any_route_is_sent_again_and_changes_nothing(spea
         for number, (_, preference) in enumerate(CASES):
             for prefix in (f"10.1.0.{number}/32", f"2001:db8::1:{number:x}/128"):
                 assert [route.origin for route in table[prefix]] == [PREFERENCES[preference]]
+
+
+class Site:
+    """Two nodes, each in its own AS, without `prepend` and `local_as`, at one switch.
+
+    The switch prefers the first node among routes that are equal otherwise, and compares no MEDs of different
+    ASes. Each node's check succeeds while its file `fails` does not exist.
+    """
+
+    def __init__(self, directory: Path, version: str, **options: object) -> None:
+        peers = [lab.peer(number) for number in (1, 2)]
+        self.vip = lab.vip(1)
+        self.fails = directory / "fails1"
+        self.switch = Bird(directory / "switch", lab.SWITCH, peers)
+        self._store, self.directory = directory / "store", directory
+        self._store.mkdir()
+        self.nodes = [
+            ExaBGP(
+                Settings(version),
+                directory / peer.name,
+                peer,
+                self.switch.neighbors,
+                {"agent": lab.agent("run", "--config", str(self._configure(number, options)))},
+            )
+            for number, peer in enumerate(peers, 1)
+        ]
+
+    def _configure(self, number: int, options: Mapping[str, object]) -> Path:
+        file = self.directory / f"node{number}.json"
+        checked = {
+            "command": f"test ! -e {self.directory}/fails{number}",
+            "interval": 0.3,
+            "rise": 1,
+            "fall": 1,
+        }
+        service = {
+            **{"auth_ip": lab.vip(number), "vip": [lab.vip(1), lab.vip(2)], "address_check": False},
+            **{"settle": 0, "release_delay": 0.5, **checked, **options},
+        }
+        common = {"node": f"node{number}", "backend": "file", "hosts": [str(self._store)]}
+        file.write_text(json.dumps({**common, "services": {lab.SERVICE: service}}))
+        return file
+
+    def operate(self, *words: str) -> None:
+        """Run an operator's command with the first node's configuration."""
+        subprocess.run(
+            lab.agent(*words, "--config", str(self.directory / "node1.json")), check=True, timeout=allowed(20)
+        )
+
+    def best_first(self) -> list[tuple[str, int | None, str]]:
+        """Return node, MED and ORIGIN of each route of the first node's VIP."""
+        routes = self.switch.routes().get(f"{self.vip}/32", [])
+        return [(route.peer, route.med, route.origin) for route in routes]
+
+    def wait_for(self, *expected: tuple[str, int, str]) -> None:
+        """Wait for routes of the first node's VIP, the best one first."""
+        try:
+            wait_for(f"{expected}", lambda: self.best_first() == list(expected), 30)
+        except AssertionError as error:
+            logs = "\n".join(node.stderr_of("agent")[-2000:] for node in self.nodes)
+            raise AssertionError(f"{error}; they are {self.best_first()}\n{logs}") from None
+
+    def fail(self) -> None:
+        """Let the first node's check fail until the second node serves its VIP, then succeed again."""
+        self.fails.touch()
+        self.wait_for(TAKER)
+        self.fails.unlink()
+
+
+OWNER, TAKER, LOWEST = ("node1", 100, "IGP"), ("node2", 200, "EGP"), ("node1", 300, "Incomplete")
+"""Node, MED and ORIGIN of a route of the first node's VIP."""
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    version, options = request.param
+    created = Site(tmp_path, version, **options)
+    with ExitStack() as stack:
+        for process in (created.switch, *created.nodes):
+            stack.callback(process.stop)
+            process.start()
+        created.wait_for(OWNER)
+        yield created
+
+
+def with_each_version(**options: object) -> pytest.MarkDecorator:
+    """Run a test with both versions of ExaBGP, and these options of the service."""
+    versions = [(version, options) for version in VERSIONS]
+    return pytest.mark.parametrize("site", versions, ids=[f"exabgp{v}" for v in VERSIONS], indirect=True)
+
+
+@with_each_version(drain_delay=60)
+def test_h2_a_taker_of_another_as_is_preferred_to_a_drained_owner(site: Site) -> None:
+    site.operate("maintenance", "on", lab.SERVICE, "--node", "node1")
+    site.wait_for(TAKER, LOWEST)
+    site.operate("maintenance", "off", lab.SERVICE, "--node", "node1")
+    site.wait_for(OWNER)
+
+
+@with_each_version(flap_hold={"seconds": 60, "count": 2})
+def test_h4_a_taker_of_another_as_is_preferred_to_a_held_owner(site: Site) -> None:
+    site.fail()
+    site.wait_for(OWNER)
+    site.fail()
+    site.wait_for(TAKER, LOWEST)

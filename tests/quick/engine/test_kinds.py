@@ -111,7 +111,7 @@ def test_n10_one_command_withdraws_from_both_kinds() -> None:
 def test_n10_a_reload_changes_the_lines_of_both_kinds() -> None:
     harness = mixed()
     lines = harness.reconfigure(replace(served(), routes=replace(ROUTES, local_preference_step=30)))
-    assert commands(lines) == [BOTH[0], f"neighbor {OTHER_PEER} {ROUTE} local-preference 70"]
+    assert commands(lines) == [BOTH[0], f"neighbor {OTHER_PEER} {ROUTE} local-preference 70 origin egp"]
 
 
 def test_n10_a_refused_line_asks_at_once_whether_its_neighbour_is_still_configured() -> None:
