@@ -100,9 +100,11 @@ def speaker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Speaker]
         Settings(request.param), tmp_path / "node1", peer, neighbors, {"speaker": [cat, str(pipe)]}
     )
     with ExitStack() as stack:
-        for process in (*switches, exabgp):
-            stack.callback(process.stop)
-            process.start()
+        for switch in switches:
+            stack.callback(switch.stop)
+            switch.start()
+        stack.callback(exabgp.stop)
+        exabgp.start()
         commands = stack.enter_context(pipe.open("w"))
         for switch in switches:
             wait_for("the session is up", lambda: switch.established(peer.name), 20)  # noqa: B023
@@ -213,9 +215,11 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     version, options = request.param
     created = Site(tmp_path, version, **options)
     with ExitStack() as stack:
-        for process in (created.switch, *created.nodes):
-            stack.callback(process.stop)
-            process.start()
+        stack.callback(created.switch.stop)
+        created.switch.start()
+        for node in created.nodes:
+            stack.callback(node.stop)
+            node.start()
         created.wait_for(OWNER)
         yield created
 
