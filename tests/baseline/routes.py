@@ -81,7 +81,7 @@ def _phases(file: Path, agent: Program) -> dict[str, list[str]]:
     """Run until all commands are sent, then drain."""
     _wait_for_all(agent, "announce route", 0)
     agent.write_line(json.dumps(NEIGHBOR_UP))  # all commands are repeated a second later
-    wait_for("all commands are repeated", lambda: agent.commands(" origin igp"), STORE_TIMEOUT)
+    wait_for("all commands are repeated", lambda: agent.commands(" attribute [ "), STORE_TIMEOUT)
     phases = {"serving": len(agent.commands())}
     for service in ATTRIBUTES:
         _set_maintenance(file, service, "on")

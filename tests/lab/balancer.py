@@ -30,7 +30,7 @@ RELOADED = " reloaded"
 TAKING_OVER: dict[Standby, dict[str, object]] = {
     Standby.COLD: {"takeover": "all", "standby": "cold", "prepend": 1},
     Standby.HOT: {"takeover": "ranked", "standby": "hot", "prepend": 1},
-    Standby.MED_ALONE: {"takeover": "ranked", "standby": "hot", "prepend": 0},
+    Standby.NO_PREPEND: {"takeover": "ranked", "standby": "hot", "prepend": 0},
 }
 
 

@@ -109,7 +109,7 @@ class Lab:
                 return f"{vip} is not registered"
             if paths.get(vip, {}).keys() != self._announcers(owner):
                 return f"{vip} is announced to agg1 by {paths.get(vip)}"
-            if serving.get(vip) != owner and self.plan.standby is not Standby.MED_ALONE:
+            if serving.get(vip) != owner:
                 return f"{vip} is served by {serving.get(vip) or 'no node, or by several'}"
         return ""
 

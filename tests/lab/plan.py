@@ -34,8 +34,8 @@ class Standby(StrEnum):
     """The owner announces a VIP; all others do after it has failed."""
     HOT = "hot"
     """All nodes announce all VIPs, the n-th in the order with n prepended AS numbers."""
-    MED_ALONE = "med-alone"
-    """All nodes announce all VIPs with different MEDs, and switches have no multipath."""
+    NO_PREPEND = "no-prepend"
+    """As HOT, without prepended AS numbers, and switches have no multipath."""
 
 
 class Tor(StrEnum):

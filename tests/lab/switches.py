@@ -151,7 +151,7 @@ def _frr(own: Path, program: str) -> Sequence[str]:
 
 def switches(network: Network, directory: Path) -> dict[str, Switch]:
     """Return all of a lab's switches, by name."""
-    multipath = network.plan.standby is not Standby.MED_ALONE
+    multipath = network.plan.standby is not Standby.NO_PREPEND
     made: dict[str, Switch] = {}
     for machine in plan.SWITCHES:
         frr = network.plan.tor is Tor.FRR and machine in plan.TORS

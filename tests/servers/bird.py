@@ -18,6 +18,7 @@ PREFIX = re.compile(r"^\s*([0-9a-f.:]+/\d+)\s")
 PATH = re.compile(r"\[(\w+) .*?\]")
 ATTRIBUTE = re.compile(r"^BGP\.(\w+): (.*)$")
 CHANGE = re.compile(r"^(\S+ \S+) <TRACE> (\w+)\.ipv[46] > (added|removed)(?: \[\w+\])? (\S+) ")
+UPDATES = re.compile(r"Import updates: +(\d+) +\d+ +\d+ +(\d+) ")
 CODE = re.compile(r"^\d{4}[- ]")
 
 
@@ -54,6 +55,8 @@ class Route:
     as_path: tuple[int, ...]
     communities: frozenset[str]
     large_communities: frozenset[str]
+    origin: str
+    """`IGP`, `EGP` or `Incomplete`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,15 @@ class Change:
     prefix: str
     added: bool
     """True: added or replaced; False: removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """Numbers of updates from one peer."""
+
+    received: int
+    unchanged: int
+    """Those that equal the route that was there."""
 
 
 class Bird:
@@ -128,6 +140,11 @@ class Bird:
     def routes(self) -> dict[str, list[Route]]:
         """Return the routes of each prefix, best first."""
         return table(self.ask("show route all"))
+
+    def updates(self, peer: str) -> Updates:
+        """Return how many updates of `peer` have arrived."""
+        counts = UPDATES.findall(self.ask(f"show protocols all {peer}"))
+        return Updates(sum(int(received) for received, _ in counts), sum(int(same) for _, same in counts))
 
     def established(self, peer: str) -> bool:
         """Return whether the session with `peer` is up."""
@@ -226,6 +243,7 @@ def _parse_route(peer: str, attributes: dict[str, str]) -> Route:
         as_path=tuple(int(asn) for asn in attributes.get("as_path", "").split()),
         communities=_parse_communities(attributes.get("community", "")),
         large_communities=_parse_communities(attributes.get("large_community", "")),
+        origin=attributes.get("origin", ""),
     )
 
 

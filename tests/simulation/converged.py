@@ -33,7 +33,9 @@ def check(machines: list[Machine], server: Server) -> None:
     ranks = expected_ranks(machines)
     for machine in machines:
         for neighbor in machine.neighbors:
-            found = {name: _med(attributes) for name, attributes in known_routes(machine, neighbor).items()}
+            found = {
+                name: _preference(attributes) for name, attributes in known_routes(machine, neighbor).items()
+            }
             desired = _routes(machine, neighbor, ranks[machine.name]) if neighbor.works else {}
             assert found == desired, (
                 f"converged: {machine.name} has routes {found} instead of {desired} "
@@ -47,17 +49,20 @@ def check(machines: list[Machine], server: Server) -> None:
     )
 
 
-def _routes(machine: Machine, neighbor: Neighbor, ranks: dict[str, int]) -> dict[str, int]:
-    """Return the MED of each route that a neighbour must have."""
+def _routes(machine: Machine, neighbor: Neighbor, ranks: dict[str, int]) -> dict[str, tuple[int, str]]:
+    """Return MED and ORIGIN of each route that a neighbour must have."""
     path_id = machine.routes.path_id
     path = f" path-information {path_id}" if path_id and neighbor.settings.add_path else ""
-    routes = {prefix(vip) + path: ROUTES.med + ROUTES.med_step * rank for vip, rank in ranks.items()}
-    return routes | ({FOREIGN_ROUTE: 7} if machine.exabgp_settings.foreign_route else {})
+    routes = {
+        prefix(vip) + path: (ROUTES.med + ROUTES.med_step * rank, ("igp", "egp", "incomplete")[min(rank, 2)])
+        for vip, rank in ranks.items()
+    }
+    return routes | ({FOREIGN_ROUTE: (7, "igp")} if machine.exabgp_settings.foreign_route else {})
 
 
-def _med(attributes: str) -> int:
-    """Return the MED among the attributes of a route."""
-    return int(attributes.partition(" med ")[2].split()[0])
+def _preference(attributes: str) -> tuple[int, str]:
+    """Return MED and ORIGIN among the attributes of a route."""
+    return int(attributes.partition(" med ")[2].split()[0]), attributes.partition(" origin ")[2] or "igp"
 
 
 def is_registered(machine: Machine) -> bool:

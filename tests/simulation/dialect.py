@@ -16,13 +16,14 @@ COMMAND = re.compile(
     r"|withdraw route (?P<withdrawn>\S+(?: path-information \d+)?))"
 )
 ATTRIBUTE = re.compile(
-    r"(?P<name>next-hop|origin|as-path|med|local-preference|community|large-community|extended-community)"
+    r"(?P<name>next-hop|origin|attribute|as-path|med|local-preference|community|large-community|extended-community)"
     r" (?P<value>\[ [^\]]+ \]|[^\s\[\]]+)(?: |$)"
 )
 VERSION_5 = 5
 WRITTEN_ORDER = (
     "next-hop",
     "origin",
+    "attribute",
     "as-path",
     "med",
     "local-preference",
@@ -30,7 +31,7 @@ WRITTEN_ORDER = (
     "extended-community",
     "large-community",
 )
-"""Order of the attributes in a line of the table."""
+"""Order of the attributes in a line of the table. A generic `attribute` is always ORIGIN here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ def _value(name: str, value: str, version: int) -> str:
         return f"( {' '.join(words)} )" if version >= VERSION_5 else f"[ {' '.join(words)} ]"
     if name == "next-hop" and value == "self":
         return LOCAL_ADDRESS
+    if name == "attribute":
+        return value
     if name == "extended-community":
         words = [word if word.count(":") > 1 else f"target:{word}" for word in words]
     return words[0] if len(words) == 1 else f"[ {' '.join(words)} ]"

@@ -20,8 +20,10 @@ KEEPALIVES = 3
 OPENING_MESSAGES = 2
 """Messages that ExaBGP receives when a session is established."""
 WITHDRAWN = "withdrawn"
-DEFAULT_ORIGIN = re.compile(r"(^| )origin igp(?=$| )")
-"""Default attribute: the route is the same with and without it, but ExaBGP sends it again."""
+GENERIC_ORIGIN = re.compile(r" attribute \[ 0x01 0x40 0x0([012]) \]")
+"""ORIGIN as a generic attribute: the route is the same, but ExaBGP sends it again."""
+ORIGINS = ("", " origin egp", " origin incomplete")
+"""ORIGIN in its usual spelling, by its code; the default one is not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,5 +209,5 @@ def family(route: str) -> str:
 
 @lru_cache(4096)
 def _as_received(attributes: str) -> str:
-    """Return attributes as the neighbour receives them: a default origin makes no difference."""
-    return DEFAULT_ORIGIN.sub("", attributes)
+    """Return attributes as the neighbour receives them: the spelling of ORIGIN makes no difference."""
+    return GENERIC_ORIGIN.sub(lambda generic: ORIGINS[int(generic[1])], attributes)

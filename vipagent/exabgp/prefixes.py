@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.route import respelled
 
 WITHDRAW_REPEAT_DELAY = 1.0
 """Delay in seconds between the acknowledgement of a withdrawal and its repetition."""
-FORCE_RESEND = " origin igp"
-"""Attribute equal to the default, so the route is unchanged, but ExaBGP sends the announcement again."""
 MIN_REJECTED_DELAY, MAX_REJECTED_DELAY = 0.5, 30.0
 """Delay in seconds before a rejected command is retried: the first one and the longest."""
 
@@ -26,21 +25,21 @@ class Prefix:
     lines: Lines = ()
     withdrawn: bool = False
     written: Lines = ()
-    """The last lines written, without the suffix."""
-    suffix: str = ""
-    """Appended to each line: `FORCE_RESEND` in every second resend."""
+    """The last lines written, in their first spelling."""
+    respelled: bool = False
+    """Whether each line is written in its other spelling: in every second resend."""
     in_flight: bool = False
     repeat: bool = False
     """Whether to repeat the withdrawal once it is acknowledged."""
     unconfirmed: bool = False
     """Whether the last reply is missing or belongs to another command: send it while none is in flight."""
     spelling_unknown: bool = False
-    """Whether the reply to an announcement is missing, so ExaBGP may have it with or without the suffix."""
+    """Whether the reply to an announcement is missing, so ExaBGP may have it in either spelling."""
     failures: int = 0
 
     def change_spelling(self) -> None:
-        """Add or remove the suffix, because ExaBGP ignores an announcement that it already has."""
-        self.suffix = "" if self.suffix else FORCE_RESEND
+        """Use the other spelling, because ExaBGP ignores an announcement that it already has."""
+        self.respelled = not self.respelled
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ class Prefixes:
         if prefix.lines == lines:
             return
         prefix.lines, prefix.withdrawn, prefix.repeat = lines, withdrawn, withdrawn
-        prefix.suffix, prefix.failures, prefix.spelling_unknown = "", 0, False
+        prefix.respelled, prefix.failures, prefix.spelling_unknown = False, 0, False
         self.scheduled.pop(vip, None)
         if not prefix.in_flight:
             self.ready[vip] = None
@@ -156,7 +155,7 @@ class Prefixes:
         prefix = self.by_vip[vip]
         prefix.written = prefix.lines
         self.since_table.add(vip)
-        return [line + prefix.suffix for line in prefix.lines]
+        return [respelled(line) if prefix.respelled else line for line in prefix.lines]
 
     def send(self, vip: str, now: float) -> SentCommand:
         """Record the command of a prefix as in flight."""

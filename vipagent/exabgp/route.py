@@ -24,6 +24,9 @@ GRACEFUL_SHUTDOWN = "65535:0"
 """RFC 8326: neighbours should prefer any other path."""
 DEFAULT_LOCAL_PREFERENCE = 100
 """Local preference that ExaBGP sends to iBGP neighbours without another one."""
+ORIGINS = ("igp", "egp", "incomplete")
+"""ORIGIN by rank, the last one for all higher ranks, in the order of preference and of their codes. The first
+one is ExaBGP's default."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,23 @@ def _attributes(settings: RouteSettings, preference: Preference, *, ibgp: bool) 
     attributes += [_format("community", communities)] if communities else []
     attributes += [_format("large-community", role.large_community)] if role.large_community else []
     attributes += [_format("extended-community", role.extended_community)] if role.extended_community else []
+    attributes += [f"origin {origin}"] if (origin := _origin(preference)) != ORIGINS[0] else []
     return " ".join(attributes)
+
+
+def _origin(preference: Preference) -> str:
+    """Return ORIGIN, which orders routes of different ASes, too: a draining one comes last (A3, H2)."""
+    return ORIGINS[-1 if preference.draining else min(preference.rank, len(ORIGINS) - 1)]
+
+
+def respelled(line: str) -> str:
+    """Return another spelling of an announcement: the same update for the neighbours, but not for ExaBGP.
+
+    ExaBGP compares the text of the attributes, and ignores an announcement that it already has. A generic
+    attribute has another text, and the same bytes (4.2 and 5).
+    """
+    rest, _, origin = line.partition(" origin ")
+    return f"{rest} attribute [ 0x01 0x40 0x{ORIGINS.index(origin or ORIGINS[0]):02x} ]"
 
 
 def _local_preference(settings: RouteSettings, rank: int) -> int | None:

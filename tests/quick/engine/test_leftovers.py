@@ -14,9 +14,9 @@ from vipagent.engine.effects import Effect, Log, SaveRoutes
 from vipagent.engine.leftovers import Leftovers, Recorded, configured, find
 from vipagent.exabgp.commands import RESEND_DELAY_AFTER_UP, CommandQueue
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
-from vipagent.exabgp.prefixes import FORCE_RESEND, WITHDRAW_REPEAT_DELAY
+from vipagent.exabgp.prefixes import WITHDRAW_REPEAT_DELAY
 from vipagent.exabgp.results import CommandResult
-from vipagent.exabgp.route import RouteSettings, announce, withdraw, withdraw_left
+from vipagent.exabgp.route import RouteSettings, announce, respelled, withdraw, withdraw_left
 from vipagent.exabgp.table import RouteIdentity, TableRoute
 
 A, B = "192.0.2.1", "192.0.2.2"
@@ -279,7 +279,7 @@ def test_a_changed_path_identifier_is_replaced_and_the_new_route_sent_again() ->
     box.run()
     box.announced[VIP] = True
     old = [f"neighbor {neighbor} withdraw route {VIP}/32 path-information 7" for neighbor in (A, B)]
-    assert box.read_table() == [*old, f"{line}{FORCE_RESEND}"]
+    assert box.read_table() == [*old, respelled(line)]
     assert box.wait(RESEND_DELAY_AFTER_UP) == [line], "and the withdrawals are not repeated"
     assert box.routes == {(A, VIP, 8), (B, VIP, 8)}
     assert box.read_table() == []
@@ -331,7 +331,7 @@ def test_a_withdrawal_in_flight_at_the_reload_is_followed_by_the_announcement() 
     box.written.clear()
     box._exchange(sent)
     box.run()
-    assert (A, REMOVED, None) in box.routes or f"{text}{FORCE_RESEND}" in box.wait(RESEND_DELAY_AFTER_UP)
+    assert (A, REMOVED, None) in box.routes or respelled(text) in box.wait(RESEND_DELAY_AFTER_UP)
 
 
 def test_a_refused_withdrawal_waits_for_the_next_table() -> None:

@@ -9,7 +9,7 @@ from vipagent.engine import inputs
 from vipagent.engine.shutdown import LEAVE_DELAY, WITHDRAW_TIMEOUT
 from vipagent.types import CheckResult
 
-LOWEST = f"announce route {OWN}/32 next-hop self med 300 community [ 65535:0 ]"
+LOWEST = f"announce route {OWN}/32 next-hop self med 300 community [ 65535:0 ] origin incomplete"
 WITHDRAWN = f"withdraw route {OWN}/32"
 DEREGISTERED = f"deregister /service/apex/{OWN}"
 RECORD_GONE = "deregister /state/apex/node1"

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.core.actions import Preference
-from vipagent.exabgp.route import RoleAttributes, Roles, RouteSettings, announce, recipients, withdraw
+from vipagent.exabgp.route import (
+    Recipients,
+    RoleAttributes,
+    Roles,
+    RouteSettings,
+    announce,
+    recipients,
+    respelled,
+    withdraw,
+)
 
 OWNER, SECOND, THIRD = Preference(0), Preference(1), Preference(2)
 DRAINING = Preference(2, draining=True)
@@ -29,12 +38,16 @@ CUSTOM = RouteSettings(
     ("vip", "preference", "line"),
     [
         ("10.0.0.1", OWNER, "announce route 10.0.0.1/32 next-hop self med 100"),
-        ("10.0.0.1", SECOND, "announce route 10.0.0.1/32 next-hop self med 200"),
-        ("10.0.0.1", THIRD, "announce route 10.0.0.1/32 next-hop self med 300"),
+        ("10.0.0.1", SECOND, "announce route 10.0.0.1/32 next-hop self med 200 origin egp"),
+        ("10.0.0.1", THIRD, "announce route 10.0.0.1/32 next-hop self med 300 origin incomplete"),
         ("10.0.0.0/24", OWNER, "announce route 10.0.0.0/24 next-hop self med 100"),
         ("2001:db8::1", OWNER, "announce route 2001:db8::1/128 next-hop self med 100"),
         ("2001:db8::/64", OWNER, "announce route 2001:db8::/64 next-hop self med 100"),
-        ("10.0.0.1", DRAINING, "announce route 10.0.0.1/32 next-hop self med 300 community [ 65535:0 ]"),
+        (
+            "10.0.0.1",
+            DRAINING,
+            "announce route 10.0.0.1/32 next-hop self med 300 community [ 65535:0 ] origin incomplete",
+        ),
     ],
 )
 def test_a3_default_med_equals_exazk(vip: str, preference: Preference, line: str) -> None:
@@ -43,7 +56,7 @@ def test_a3_default_med_equals_exazk(vip: str, preference: Preference, line: str
 
 def test_a3_med_and_med_step() -> None:
     [line] = announce(RouteSettings(med=10, med_step=5), "10.0.0.1", THIRD)
-    assert line == "announce route 10.0.0.1/32 next-hop self med 20"
+    assert line == "announce route 10.0.0.1/32 next-hop self med 20 origin incomplete"
 
 
 def test_a3_each_rank_prepends_equally() -> None:
@@ -55,8 +68,8 @@ def test_a3_each_rank_prepends_equally() -> None:
     ("preference", "path"),
     [
         (OWNER, ""),
-        (SECOND, " as-path [ 65001 65001 65001 ]"),
-        (THIRD, " as-path" + " [ 65001 65001 65001 65001 65001 ]"),
+        (SECOND, " as-path [ 65001 65001 65001 ] origin egp"),
+        (THIRD, " as-path [ 65001 65001 65001 65001 65001 ] origin incomplete"),
     ],
 )
 def test_a3_as_path_contains_local_as_once_plus_prepends(preference: Preference, path: str) -> None:
@@ -70,7 +83,7 @@ def test_a3_attributes_by_role() -> None:
     )
     assert announce(CUSTOM, "10.0.0.1", SECOND) == (
         "announce route 10.0.0.1/32 next-hop self med 200 community [ 65001:2 65001:3 ]"
-        " large-community [ 65001:0:1 ] extended-community [ target:65001:1 ]",
+        " large-community [ 65001:0:1 ] extended-community [ target:65001:1 ] origin egp",
     )
 
 
@@ -111,10 +124,35 @@ def test_a5_invalid_prefix_is_rejected(vip: str) -> None:
 
 @given(vip=st.ip_addresses().map(str), rank=st.integers(0, 1000), draining=st.booleans())
 def test_a5_command_is_a_single_line_of_known_tokens(vip: str, rank: int, draining: bool) -> None:
-    pattern = r"(announce|withdraw) route [0-9a-f:.]+/\d+( next-hop self med \d+( community \[ 65535:0 \])?)?"
-    lines = announce(RouteSettings(), vip, Preference(rank, draining))
-    for line in (*lines, withdraw(RouteSettings(), vip)):
-        assert re.fullmatch(pattern, line)
+    origin = r"( origin (egp|incomplete)| attribute \[ 0x01 0x40 0x0[012] \])?"
+    attributes = rf"med \d+( community \[ 65535:0 \])?{origin}"
+    pattern = rf"(announce|withdraw) route [0-9a-f:.]+/\d+( next-hop self {attributes})?"
+    [line] = announce(RouteSettings(), vip, Preference(rank, draining))
+    for written in (line, respelled(line), withdraw(RouteSettings(), vip)):
+        assert re.fullmatch(pattern, written)
+
+
+@pytest.mark.parametrize(
+    ("preference", "origin", "generic"),
+    [
+        (OWNER, "", "0x00"),
+        (SECOND, " origin egp", "0x01"),
+        (THIRD, " origin incomplete", "0x02"),
+        (Preference(7), " origin incomplete", "0x02"),
+        (Preference(1, draining=True), " origin incomplete", "0x02"),
+        (DRAINING, " origin incomplete", "0x02"),
+    ],
+)
+@pytest.mark.parametrize("ibgp", [True, False])
+def test_a3_origin_is_the_rank_towards_each_kind_and_has_two_spellings(
+    preference: Preference, origin: str, generic: str, ibgp: bool
+) -> None:
+    settings = replace(CUSTOM, prepend=1, local_as=65001, extended_community=("origin:65001:2",))
+    [line] = announce(settings, "10.0.0.1", preference, (Recipients(ibgp=ibgp),))
+    assert line.endswith(f" ]{origin}")
+    rest = line.removesuffix(origin)
+    assert " origin " not in rest
+    assert respelled(line) == f"{rest} attribute [ 0x01 0x40 {generic} ]"
 
 
 KINDS = {"192.0.2.3": True, "192.0.2.2": False, "192.0.2.1": True}
@@ -130,23 +168,23 @@ def lines_to(settings: RouteSettings, kinds: Mapping[str, bool], preference: Pre
 def test_n10_each_kind_of_neighbour_gets_its_own_line() -> None:
     assert lines_to(PREPENDING, KINDS, OWNER) == (f"{ROUTE} med 100",)
     assert lines_to(PREPENDING, KINDS, SECOND) == (
-        f"{EBGP} {ROUTE} med 200 as-path [ 65001 65001 ]",
-        f"{IBGP} {ROUTE} med 200 local-preference 90",
+        f"{EBGP} {ROUTE} med 200 as-path [ 65001 65001 ] origin egp",
+        f"{IBGP} {ROUTE} med 200 local-preference 90 origin egp",
     )
     assert lines_to(PREPENDING, KINDS, DRAINING) == (
-        f"{EBGP} {ROUTE} med 300 as-path [ 65001 65001 65001 ] community [ 65535:0 ]",
-        f"{IBGP} {ROUTE} med 300 local-preference 80 community [ 65535:0 ]",
+        f"{EBGP} {ROUTE} med 300 as-path [ 65001 65001 65001 ] community [ 65535:0 ] origin incomplete",
+        f"{IBGP} {ROUTE} med 300 local-preference 80 community [ 65535:0 ] origin incomplete",
     )
 
 
 @pytest.mark.parametrize("kinds", [{}, {"192.0.2.2": False}, {"192.0.2.2": False, "192.0.2.4": False}])
 def test_n10_neighbours_of_unknown_kind_count_as_ebgp_neighbours(kinds: Mapping[str, bool]) -> None:
-    assert lines_to(PREPENDING, kinds, SECOND) == (f"{ROUTE} med 200 as-path [ 65001 65001 ]",)
+    assert lines_to(PREPENDING, kinds, SECOND) == (f"{ROUTE} med 200 as-path [ 65001 65001 ] origin egp",)
 
 
 def test_n10_one_line_suffices_for_ibgp_neighbours() -> None:
     kinds = {"192.0.2.1": True, "192.0.2.3": True}
-    assert lines_to(PREPENDING, kinds, SECOND) == (f"{ROUTE} med 200 local-preference 90",)
+    assert lines_to(PREPENDING, kinds, SECOND) == (f"{ROUTE} med 200 local-preference 90 origin egp",)
 
 
 @pytest.mark.parametrize(
@@ -190,4 +228,4 @@ def test_n10_the_local_preference_is_the_rank_towards_ibgp_neighbours(
 
 def test_n10_equal_lines_are_sent_once_to_all_neighbours() -> None:
     settings = RouteSettings(local_preference=200, local_preference_step=0)
-    assert lines_to(settings, KINDS, SECOND) == (f"{ROUTE} med 200 local-preference 200",)
+    assert lines_to(settings, KINDS, SECOND) == (f"{ROUTE} med 200 local-preference 200 origin egp",)

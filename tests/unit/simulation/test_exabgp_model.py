@@ -172,14 +172,19 @@ def test_changes_in_one_flush_are_reordered_on_the_wire_but_not_in_the_table() -
     assert exabgp.wire[ROUTE] == "next-hop self med 200", "sent last, with the group that was new"
 
 
-def test_unchanged_route_is_sent_again_only_with_a_default_origin() -> None:
+@pytest.mark.parametrize(
+    ("origin", "generic"), [("", "0x00"), (" origin egp", "0x01"), (" origin incomplete", "0x02")]
+)
+def test_unchanged_route_is_sent_again_only_in_another_spelling(origin: str, generic: str) -> None:
     exabgp = ExaBGP()
-    ask(exabgp, ANNOUNCE)
+    ask(exabgp, f"{ANNOUNCE}{origin}")
     exabgp.wire.clear()
-    ask(exabgp, ANNOUNCE)
+    ask(exabgp, f"{ANNOUNCE}{origin}")
     assert exabgp.wire == {}
-    ask(exabgp, f"{ANNOUNCE} origin igp")
-    assert exabgp.wire == {ROUTE: ATTRIBUTES}
+    ask(exabgp, f"{ANNOUNCE} attribute [ 0x01 0x40 {generic} ]")
+    assert exabgp.wire == {ROUTE: f"{ATTRIBUTES}{origin}"}
+    [line, _] = ask(exabgp, SHOW_TABLE)
+    assert f" next-hop 192.0.2.2 attribute [ 0x01 0x40 {generic} ] med 100" in line
 
 
 def test_ghost_appears_on_the_wire_but_not_in_the_table() -> None:
