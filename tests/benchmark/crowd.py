@@ -39,6 +39,7 @@ def rows(box: Box) -> Iterator[list[str]]:
         pid = box.pid()
         yield measure(box, "take-over", crowd.die, lambda: wait_for_routes(box, SIZE, ROUTES_TIMEOUT))
         yield measure(box, "a minute later", lambda: None, lambda: time.sleep(IDLE))
+        crowd.prepare()
         yield measure(box, "hand-back", crowd.register, lambda: wait_for_routes(box, 0, ROUTES_TIMEOUT))
         assert bad_signs(box) == []
         assert box.pid() == pid, "the watchdog has ended the agent"

@@ -39,13 +39,16 @@ class Crowd:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, size + DESCRIPTORS)), hard))
 
-    def register(self) -> None:
-        """Register all VIPs at once: the files are renamed into the store when all of them are ready."""
-        for folder in (self._members, self._new):
-            folder.mkdir(parents=True, exist_ok=True)
+    def prepare(self) -> None:
+        """Create all registrations outside of the store."""
+        self._new.mkdir(exist_ok=True)
         for node, vip in self.vips.items():
             registration = Registration(node=node, instance="1")
             self._held.callback(folders.put(self._new / vip, registration.dump(), hold=True).release)
+
+    def register(self) -> None:
+        """Move all registrations into the store."""
+        self._members.mkdir(parents=True, exist_ok=True)
         for vip in self.vips.values():
             (self._new / vip).rename(self._members / vip)
 
@@ -55,6 +58,7 @@ class Crowd:
 
     def __enter__(self) -> "Crowd":
         """Register all VIPs."""
+        self.prepare()
         self.register()
         return self
 

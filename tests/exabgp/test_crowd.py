@@ -20,6 +20,7 @@ def test_a_takeover_of_two_thousand_vips_closes_no_gate(tmp_path: Path) -> None:
                 pid = box.pid()
                 crowd.die()
                 wait_for_routes(box, SIZE, ROUTES_TIMEOUT)
+                crowd.prepare()
                 crowd.register()
                 wait_for_routes(box, 0, ROUTES_TIMEOUT)
                 assert bad_signs(box) == []

@@ -1,8 +1,7 @@
 """View of an agent for `vipagent.web`, created on request."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vipagent.core.actions import Report
 from vipagent.store.backend import Snapshot
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from vipagent.telemetry.summary import ServiceStatus
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceView:
+class ServiceView(NamedTuple):
     """One service from the point of view of this node."""
 
     name: str
@@ -29,8 +27,7 @@ class ServiceView:
     """Record of this node, as it is, or would be, in the store; None: no decision yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentView:
+class AgentView(NamedTuple):
     """An agent and its services."""
 
     node: str
