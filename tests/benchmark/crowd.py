@@ -38,7 +38,7 @@ def rows(box: Box) -> Iterator[list[str]]:
         launch(box, crowd)
         pid = box.pid()
         yield measure(box, "take-over", crowd.die, lambda: wait_for_routes(box, SIZE, ROUTES_TIMEOUT))
-        yield measure(box, "a minute later", lambda: None, lambda: time.sleep(IDLE))
+        yield measure(box, "the minute after", lambda: None, lambda: time.sleep(IDLE))
         crowd.prepare()
         yield measure(box, "hand-back", crowd.register, lambda: wait_for_routes(box, 0, ROUTES_TIMEOUT))
         assert bad_signs(box) == []
