@@ -1,4 +1,4 @@
-"""Let one node take over 10,000 VIPs: `python -m tests.benchmark.crowd` writes the table of exabgp-table.md.
+"""Let one node take over 10,000 VIPs: `python -m tests.benchmark.crowd` writes a table of docs/stores.md.
 
 The agent, ExaBGP and BIRD are real. A line in the agent's log about a hang, a lost session, a missing reply
 or a deregistration is a failure.
@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmark.stores.page import conditions
+from tests.benchmark.stores import page
 from tests.exabgp.box import Box, boxes
 from tests.exabgp.crowd import HOLD, Crowd, bad_signs, launch, wait_for_routes
-from tests.markdown import DOCS, Part, table
+from tests.markdown import table
 
 SIZE = 10_000
 ROUTES_TIMEOUT = 120.0
 IDLE = 60.0
-PART = Part(DOCS / "decisions" / "exabgp-table.md", "crowd")
 HEAD = ["ExaBGP", "10,000 VIPs", "until BIRD has all changes", "CPU of the agent", "CPU of ExaBGP"]
 
 
@@ -50,9 +49,8 @@ def main() -> None:
     """Write the table."""
     with tempfile.TemporaryDirectory() as folder, boxes(Path(folder), hold=HOLD) as both:
         measured = [row for box in both for row in rows(box)]
-    content = f"{table(HEAD, measured)}\n\n{conditions()}"
-    PART.write(content)
-    print(content)
+    content = f"{table(HEAD, measured)}\n\n{page.conditions()}"
+    page.write("many VIPs", content)
 
 
 def _cpu(pid: int) -> float:
