@@ -77,6 +77,7 @@ def test_agent_process_imports_no_large_libraries() -> None:
     )
     assert not {"rich", "pyroute2", "structlog", "h11", "yaml", "pydantic", "annotated_types"} & loaded
     assert not CLIENTS & loaded
+    assert "vipagent.telemetry.summary" not in loaded, "only the status page needs it"
 
 
 def test_engine_does_no_io() -> None:

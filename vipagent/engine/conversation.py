@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from vipagent.core.state import earliest
 from vipagent.engine.gate import Gate, GateChange
@@ -23,8 +23,7 @@ class ExaBGPStopping:
     """ExaBGP has announced that it is shutting down."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableAnswer:
+class TableAnswer(NamedTuple):
     """ExaBGP's table of announced routes (E2)."""
 
     routes: tuple[TableRoute, ...]

@@ -1,7 +1,8 @@
 """BGP gate: what is known of ExaBGP's neighbours, and whether ExaBGP answers (E5, N1-N3, N10)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vipagent.core.events import NeighborsChanged
 from vipagent.core.state import earliest
@@ -15,8 +16,7 @@ from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT
 from vipagent.types import Neighbor, SessionState
 
 
-@dataclass(frozen=True, slots=True)
-class GateChange:
+class GateChange(NamedTuple):
     """Change caused by a line of ExaBGP's output, by the network or by a timeout."""
 
     came_up: bool = False
@@ -173,7 +173,7 @@ class Gate:
         if not logs:
             return changed
         changed = changed or GateChange()
-        return replace(changed, logs=(*changed.logs, *logs))
+        return changed._replace(logs=(*changed.logs, *logs))
 
     def _unseen_logs(self) -> Iterator[Log]:
         if self._unseen:

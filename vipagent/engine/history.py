@@ -50,6 +50,11 @@ class History:
         self._service = service
         self._wall_clock = wall_clock
         self._states: dict[str, str] = {}
+        """The state of each VIP's route as of its last decision."""
+        self._reported: Mapping[str, actions.VipReport] = {}
+        """The VIPs of the last report."""
+        self._decided: set[str] = set()
+        """VIPs with a decision since the last report."""
         self._latest: deque[Event] = deque(maxlen=MAX_EVENTS)
 
     @property
@@ -81,14 +86,14 @@ class History:
 
     def update_reasons(self, report: actions.Report) -> None:
         """Update the reasons, which can change without the route, for example when an owner is back (H1)."""
-        for vip in self._states.keys() & report.vips.keys():
-            vip_report = report.vips[vip]
-            self._states[vip] = _describe(vip_report.rank, vip_report.reason)
+        self._reported = report.vips
+        self._decided.clear()
 
     def _event(self, decided: actions.Announce | actions.Withdraw, cause: events.Event) -> Event:
         rank = decided.preference.rank if isinstance(decided, actions.Announce) else None
-        old, new = self._states.get(decided.vip, ""), _describe(rank, decided.reason)
+        old, new = self._old(decided.vip), _describe(rank, decided.reason)
         self._states[decided.vip] = new
+        self._decided.add(decided.vip)
         return Event(
             at=self._wall_clock().isoformat(timespec="milliseconds"),
             vip=decided.vip,
@@ -98,6 +103,13 @@ class History:
             rule=RULE_BY_REASON[decided.reason],
             cause=cause_of(cause),
         )
+
+    def _old(self, vip: str) -> str:
+        """Return the state of a VIP's route with its last reason; empty if this run has not decided it."""
+        state, seen = self._states.get(vip, ""), self._reported.get(vip)
+        if not state or seen is None or vip in self._decided:
+            return state
+        return _describe(seen.rank, seen.reason)
 
 
 def _describe(rank: int | None, reason: Reason) -> str:

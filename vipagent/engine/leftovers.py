@@ -14,6 +14,7 @@ Every table is compared again, so what a table still shows is withdrawn again.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.engine.effects import Effect, Log, SaveRoutes
@@ -58,8 +59,7 @@ class Routes:
         return any(self.has(prefix, path_id, neighbor) for path_id in self._neighbors.get(prefix, ()))
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What this agent may have announced."""
 
     identities: frozenset[RouteIdentity] = frozenset()
@@ -67,8 +67,7 @@ class Recorded:
     """Whether no other route is ours; otherwise every route with one of these prefixes is (no record)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(NamedTuple):
     """A route of one neighbour that is not in the configuration."""
 
     identity: RouteIdentity

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from vipagent.engine.effects import Effect
+from vipagent.engine.effects import Effect, PublishRecord
 from vipagent.store.layout import Key
 
 PUBLISH_INTERVAL = 0.1
 """Minimum interval in seconds between two publications of a record."""
+VIPS_PER_INTERVAL = 500
+"""Number of VIPs for which this interval holds; that of a larger record is longer, because it costs more."""
 
 Publish = Callable[[], Iterator[Effect]]
 """Builds and publishes the latest state of a record."""
@@ -20,8 +22,8 @@ class Publications:
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._published: dict[Key, float] = {}
-        """Time of the last publication."""
+        self._due_at: dict[Key, float] = {}
+        """Earliest time of the next publication."""
         self._pending: dict[Key, Publish] = {}
 
     def advance(self, now: float) -> None:
@@ -46,7 +48,7 @@ class Publications:
     def forget(self, key: Key) -> None:
         """Drop a key with its pending publication: its record is being deleted."""
         self._pending.pop(key, None)
-        self._published.pop(key, None)
+        self._due_at.pop(key, None)
 
     @property
     def pending(self) -> bool:
@@ -55,14 +57,17 @@ class Publications:
 
     def deadline(self) -> float | None:
         """Return when to call `due`; None if nothing is pending."""
-        return min(map(self._due_at, self._pending)) if self._pending else None
+        if not self._pending:
+            return None
+        return min(self._due_at.get(key, self._now) for key in self._pending)
 
     def _publish(self, key: Key) -> Iterator[Effect]:
-        self._published[key] = self._now
-        yield from self._pending.pop(key)()
+        self._due_at[key] = self._now + PUBLISH_INTERVAL
+        for effect in self._pending.pop(key)():
+            if isinstance(effect, PublishRecord):
+                share = len(effect.record.vips) / VIPS_PER_INTERVAL
+                self._due_at[key] = self._now + PUBLISH_INTERVAL * max(1.0, share)
+            yield effect
 
     def _is_due(self, key: Key) -> bool:
-        return self._now >= self._due_at(key)
-
-    def _due_at(self, key: Key) -> float:
-        return self._published.get(key, -PUBLISH_INTERVAL) + PUBLISH_INTERVAL
+        return key not in self._due_at or self._now >= self._due_at[key]

@@ -6,6 +6,7 @@ value and the remote one, which is `n/a` without a session.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 SHOW_DETAILS = "show neighbor extensive"
 """Query of all neighbours, established or not."""
@@ -15,15 +16,13 @@ UNICAST = {"ipv4 unicast": 4, "ipv6 unicast": 6}
 """IP version by family; a VIP needs one of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class DetailsStart:
+class DetailsStart(NamedTuple):
     """First line of a session's block."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
-class DetailsValue:
+class DetailsValue(NamedTuple):
     """A line of a session's block."""
 
     name: str

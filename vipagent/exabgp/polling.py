@@ -9,6 +9,7 @@ The first line of a summary identifies the answer; theirs have none, and an empt
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 
@@ -26,8 +27,7 @@ IDLE_TIMEOUT = 1.0
 """Seconds after the last line at which an answer is complete if acknowledgements are disabled."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueryAnswered:
+class QueryAnswered(NamedTuple):
     """The answer to an attached query is complete."""
 
     query: str

@@ -139,16 +139,20 @@ class Prefixes:
             room: the number of lines that may be sent.
             alone: whether no command is in flight.
         """
-        confirmed = [vip for vip in self.ready if not self.by_vip[vip].unconfirmed]
-        if not confirmed:
-            return list(self.ready)[:1] if alone else []
-        together = []
-        for vip in confirmed:
-            room -= len(self.by_vip[vip].lines)
+        together: list[str] = []
+        any_confirmed = False
+        for vip in self.ready:
+            prefix = self.by_vip[vip]
+            if prefix.unconfirmed:
+                continue
+            any_confirmed = True
+            room -= len(prefix.lines)
             if room < 0:
                 break
             together.append(vip)
-        return together
+        if any_confirmed:
+            return together
+        return list(self.ready)[:1] if alone else []
 
     def write(self, vip: str) -> list[str]:
         """Return the lines of a prefix, and record them as written."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from vipagent.config.values import (
     ASN,
@@ -98,8 +98,7 @@ class RouteSettings(Section):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Recipients:
+class Recipients(NamedTuple):
     """Neighbours of one kind, which receive the same line."""
 
     neighbors: tuple[str, ...] = ()

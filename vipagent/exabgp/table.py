@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from itertools import count
 from sys import intern
+from typing import NamedTuple
 
 SHOW_TABLE = "show adj-rib out extensive"
 """Query of all routes that ExaBGP announces, one line per neighbour and route; 4.2 and 5 answer alike."""
@@ -14,8 +15,7 @@ MAX_PATH_ID = 2**32 - 1
 PATH_ID = re.compile(r"[0-9]{1,10}|[0-9]{1,3}(\.[0-9]{1,3}){3}")
 
 
-@dataclass(frozen=True, slots=True)
-class RouteIdentity:
+class RouteIdentity(NamedTuple):
     """What makes a route a different one for ExaBGP: another announcement does not replace it."""
 
     prefix: str

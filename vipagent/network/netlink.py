@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
@@ -45,8 +46,7 @@ _BITS = {socket.AF_INET: 32, socket.AF_INET6: 128}
 _FAMILIES = {bits // 8: family for family, bits in _BITS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message, its body not yet parsed."""
 
     type: int
@@ -83,8 +83,7 @@ class InterfaceDeleted:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class AddressChanged:
+class AddressChanged(NamedTuple):
     """An address was added to an interface, or removed."""
 
     interface: int
@@ -93,8 +92,7 @@ class AddressChanged:
     """Whether its prefix has other addresses, which are local as well on the loopback interface."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The kernel's route to an address."""
 
     interfaces: frozenset[int]
@@ -105,8 +103,7 @@ class Route:
     """Whether no hop has a gateway."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The kernel has rejected a request."""
 
     errno: int

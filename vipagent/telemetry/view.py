@@ -1,33 +1,33 @@
 """View of an agent for `vipagent.web`, created on request."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from vipagent.core.actions import Report
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.records import NodeState
 from vipagent.telemetry.counters import AgentCounters, ServiceCounters
-from vipagent.telemetry.summary import ServiceStatus, summarize
 from vipagent.types import Neighbor, StoreState
 
+if TYPE_CHECKING:
+    from vipagent.telemetry.summary import ServiceStatus
 
-@dataclass(frozen=True, slots=True)
-class ServiceView:
+
+class ServiceView(NamedTuple):
     """One service from the point of view of this node."""
 
     name: str
     report: Report | None
     """State of this node; None: no decision yet."""
     counters: ServiceCounters
-    status: ServiceStatus
+    status: "ServiceStatus"
     """State of all nodes, from the store."""
     record: NodeState | None = None
     """Record of this node, as it is, or would be, in the store; None: no decision yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentView:
+class AgentView(NamedTuple):
     """An agent and its services."""
 
     node: str
@@ -64,8 +64,10 @@ class Overview:
         self._entries.pop(service, None)
         self._summaries.pop(service, None)
 
-    def status(self, service: str, pool: Iterable[str]) -> ServiceStatus:
+    def status(self, service: str, pool: Iterable[str]) -> "ServiceStatus":
         """Return the status of a service with these VIPs."""
+        from vipagent.telemetry.summary import summarize  # noqa: PLC0415 - only the status page needs it
+
         vips = tuple(pool)
         summary = self._summaries.get(service)
         if summary is None or summary[0] != vips:

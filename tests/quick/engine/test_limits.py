@@ -10,10 +10,11 @@ from vipagent.core.events import TimerFired
 from vipagent.engine import effects, inputs
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.neighbor_log import MAX_CHANGES, MAX_NEIGHBORS, WINDOW, NeighborLog
-from vipagent.engine.publications import PUBLISH_INTERVAL, Publications
+from vipagent.engine.publications import PUBLISH_INTERVAL, VIPS_PER_INTERVAL, Publications
 from vipagent.engine.reporter import Reporter
 from vipagent.exabgp.commands import REPLY_TIMEOUT
 from vipagent.store.layout import Directory, Key, Kind
+from vipagent.store.records import NodeState, VipState
 from vipagent.types import CheckResult
 
 KEY, OTHER_KEY = (Key(Directory(Kind.STATES, name), "node1") for name in ("apex", "other"))
@@ -50,6 +51,16 @@ def test_each_record_has_its_own_limit() -> None:
     list(publications.request(KEY, lambda: recorder.publish("one")))
     list(publications.request(OTHER_KEY, lambda: recorder.publish("other")))
     assert recorder.published == ["one", "other"]
+
+
+def test_a_large_record_is_published_less_often() -> None:
+    """The record of a take-over of 10,000 VIPs costs tens of milliseconds."""
+    publications = Publications()
+    vips = {f"10.{number // 250}.{number % 250}.1": VipState("takeover", 1) for number in range(10_000)}
+    record = NodeState("node1", "up", vips=vips)
+    list(publications.request(KEY, lambda: iter([effects.PublishRecord(KEY, record)])))
+    publications.mark(KEY, lambda: iter(()))
+    assert publications.deadline() == PUBLISH_INTERVAL * 10_000 / VIPS_PER_INTERVAL
 
 
 def test_a_deleted_record_is_not_published_again() -> None:

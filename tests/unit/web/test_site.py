@@ -67,7 +67,7 @@ def test_a_healthy_node_has_no_problems() -> None:
 def broken_view() -> AgentView:
     """Return the view of a node whose own route is refused, with a neighbour down and another AS number."""
     broken = report({OWN: VipReport(Reason.REFUSED, 0, owned=True), TAKEN: VIPS[TAKEN]})
-    apex = replace(service(), report=broken, record=record(broken, local_as=65009))
+    apex = service()._replace(report=broken, record=record(broken, local_as=65009))
     agent_view = view(apex, peers=(replace(PEERS[0], state="down"), PEERS[1]))
     agent_view.counters.refused()
     return agent_view
@@ -97,14 +97,14 @@ def test_the_page_lists_the_problems_of_this_node_once_then_those_of_others() ->
         agent_view.services[0].status,
         problems=(*own_problems(agent_view), problem("check-down", "node2", "apex")),
     )
-    apex, other = (replace(agent_view.services[0], status=published) for _ in range(2))
-    shown = all_problems(replace(agent_view, services=(apex, other)))
+    apex, other = (agent_view.services[0]._replace(status=published) for _ in range(2))
+    shown = all_problems(agent_view._replace(services=(apex, other)))
     assert shown == (*own_problems(agent_view), problem("check-down", "node2", "apex"))
 
 
 @pytest.mark.parametrize(("reached", "reason"), [(True, "store-lost"), (False, "store-unknown")])
 def test_a_store_that_is_away_is_a_problem(reached: bool, reason: str) -> None:
-    agent_view = replace(view(store=StoreState.UNSURE), store_reached=reached)
+    agent_view = view(store=StoreState.UNSURE)._replace(store_reached=reached)
     [found] = own_problems(agent_view)
     assert (found.reason, found.what.endswith(": here")) == (reason, True)
 
