@@ -38,6 +38,7 @@ class _Snapshot:
     details: Mapping[str, NeighborDetails]
     asns: Mapping[str, int]
     ibgp: Mapping[str, bool]
+    links_down: Mapping[str, str]
 
 
 class Gate:
@@ -215,7 +216,13 @@ class Gate:
 
     def _snapshot(self) -> _Snapshot:
         return _Snapshot(
-            self.hung, self._established, self._unseen, self.details, self._neighbors.asns, self.ibgp
+            self.hung,
+            self._established,
+            self._unseen,
+            self.details,
+            self._neighbors.asns,
+            self.ibgp,
+            self._links.down,
         )
 
     def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
@@ -271,8 +278,9 @@ class Gate:
     def _session_state(self, peer: str) -> SessionState:
         if self.hung:
             return SessionState.HUNG
-        if peer in self._links.excluded:
+        established = self._established
+        if established is not None and peer in established:
+            return SessionState.ESTABLISHED
+        if peer in self._links.down:  # the cause, also after ExaBGP has noticed that the session is down
             return SessionState.NO_CARRIER
-        if not self._neighbors.known:
-            return SessionState.UNKNOWN
-        return SessionState.ESTABLISHED if peer in self._neighbors.established else SessionState.DOWN
+        return SessionState.UNKNOWN if established is None else SessionState.DOWN

@@ -57,6 +57,21 @@ def test_n3_exabgps_own_report_opens_the_gate() -> None:
     assert REGISTER in harness.read(established())
 
 
+def test_n3_no_carrier_remains_the_cause_after_the_hold_time() -> None:
+    harness = serving()
+    for expected, change in (
+        ("no-carrier", lambda: harness.give(DOWN)),
+        ("no-carrier", lambda: harness.read(established(up=False))),
+        ("down", lambda: harness.give(UP)),
+        ("no-carrier", lambda: harness.give(DOWN)),
+        ("established", lambda: harness.read(established())),
+    ):
+        change()
+        harness.wait(0.2)
+        assert harness.record is not None
+        assert [peer.state for peer in harness.record.peers] == [expected]
+
+
 def test_n3_one_of_two_links_is_enough() -> None:
     harness = serving()
     harness.peers = (PEER, OTHER_PEER)
