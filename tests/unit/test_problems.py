@@ -91,7 +91,7 @@ def test_problem_of_a_neighbour_in_a_state(state: str, reason: str | None) -> No
     assert [problem.reason for problem in found] == ([reason] if reason else [])
     if reason and reason != "exabgp-hung":
         assert found[0].neighbor == "192.0.2.2"
-        assert found[0].what.endswith(": 192.0.2.2 (AS 65000) by eth1")
+        assert found[0].what.endswith(": 192.0.2.2 (AS 65000) via eth1")
 
 
 def test_a_hung_exabgp_is_one_problem() -> None:

@@ -253,8 +253,8 @@ class Engine:
                 if given != self._addresses.get(type(given)):
                     self._addresses[type(given)] = given
                     self._scheduler.enqueue(self.services.values(), given)
-            case inputs.LinksDown(peers):
-                if change := self._exabgp.links_changed(peers, self._now):
+            case inputs.LinksDown(down, interfaces):
+                if change := self._exabgp.links_changed(down, interfaces, self._now):
                     self._on_conversation_event(change)
             case _:
                 assert_never(given)

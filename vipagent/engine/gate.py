@@ -39,6 +39,7 @@ class _Snapshot:
     asns: Mapping[str, int]
     ibgp: Mapping[str, bool]
     links_down: Mapping[str, str]
+    interfaces: Mapping[str, str]
 
 
 class Gate:
@@ -155,9 +156,11 @@ class Gate:
 
         return self._changed_by(update, now)
 
-    def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
-        """Update the neighbours whose interface is down or has no carrier (N3); return the change, if any."""
-        return self._changed_by(lambda: self._links.changed(down), now)
+    def links_changed(
+        self, down: Mapping[str, str], interfaces: Mapping[str, str], now: float
+    ) -> GateChange | None:
+        """Update the neighbours' interfaces, and those that are down (N3); return the change, if any."""
+        return self._changed_by(lambda: self._links.changed(down, interfaces), now)
 
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
@@ -223,6 +226,7 @@ class Gate:
             self._neighbors.asns,
             self.ibgp,
             self._links.down,
+            self._links.interfaces,
         )
 
     def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
@@ -272,7 +276,7 @@ class Gate:
             found.peer_as,
             tuple(sorted(found.families or ())),
             found.hold_time,
-            self._links.down.get(peer, ""),
+            self._links.down.get(peer) or self._links.interfaces.get(peer, ""),
         )
 
     def _session_state(self, peer: str) -> SessionState:

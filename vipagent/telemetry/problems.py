@@ -182,7 +182,7 @@ def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[Node
 
 def _describe(neighbor: Neighbor) -> str:
     asn = f" (AS {neighbor.peer_as})" if neighbor.peer_as is not None else ""
-    interface = f" by {neighbor.interface}" if neighbor.interface else ""
+    interface = f" via {neighbor.interface}" if neighbor.interface else ""
     return f"{neighbor.address}{asn}{interface}"
 
 
