@@ -47,7 +47,10 @@ def populate(site: Site) -> None:
         events=(TAKEOVER,),
     )
     site.state(
-        "node2", {ONE: VipState("standby"), TWO: VipState("check-down", owned=True)}, detail="status 7"
+        "node2",
+        {ONE: VipState("standby"), TWO: VipState("check-down", owned=True)},
+        detail="status 7",
+        explanations={"check-down": "status 7"},
     )
 
 

@@ -1,5 +1,7 @@
 """Every problem has advice, and every misconfiguration is a problem (Shape 6)."""
 
+from dataclasses import replace
+
 import pytest
 
 from vipagent.core.actions import VipReport
@@ -12,10 +14,11 @@ ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 UP = Neighbor("192.0.2.1", "established", 65001, 65000, ("ipv4 unicast",), 9, "eth0")
 
 
-def problems(detail: str = "", local_as: int | None = None, **vips: VipState) -> list[NodeProblem]:
-    """Return the problems of a node with these VIPs, by their last byte."""
+def problems(check: str = "", local_as: int | None = None, **vips: VipState) -> list[NodeProblem]:
+    """Return the problems of a node with this result of its check and these VIPs, by their last byte."""
     seen = {f"10.0.0.{name.removeprefix('vip')}": vip for name, vip in vips.items()}
-    state = NodeState("lb1", "up", detail, vips=seen, peers=(UP,), local_as=local_as)
+    state = NodeState("lb1", "up", check, vips=seen, peers=(UP,), local_as=local_as)
+    state = replace(state, explanations={Reason.CHECK_DOWN: check} if check else {})
     return list(node_problems("apex", "lb1", state))
 
 
@@ -50,6 +53,11 @@ def test_the_details_of_the_node_explain_its_check() -> None:
         "HTTP 500 from http://127.0.0.1/", vip1=VipState("check-down"), vip2=VipState("check-down")
     )
     assert (found.vip, found.what) == (None, "the check has failed: HTTP 500 from http://127.0.0.1/")
+
+
+def test_a_good_check_explains_nothing() -> None:
+    [found] = problems("HTTP 200 in 3 ms", vip1=VipState("no-bgp", 0, owned=True))
+    assert found.what == ADVICE["no-bgp"].what
 
 
 def test_an_accepted_route_that_the_table_lacks_is_a_problem() -> None:

@@ -84,7 +84,7 @@ def test_reasons_of_nodes_that_do_not_serve() -> None:
         "conflict": state(
             "twin", {ONE: VipState("conflict", owned=True), TWO: IDLE}, f"{ONE} is registered by x"
         ),
-        "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 of 1 BGP neighbours established", 0),
+        "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 established, 1 required", 0),
         "no-address": state("bare", {ONE: VipState("no-address", owned=True), TWO: IDLE}, "no permission"),
         "starting": state("young", {ONE: VipState("starting", owned=True)}),
         "no-family": state("old", {ONE: OWN, TWO: VipState("no-family")}),

@@ -79,7 +79,7 @@ class Report:
     maintenance: str
     """Reason for the maintenance of the node or the service; empty if there is none."""
     detail: str = field(compare=False)
-    """Output of the last check."""
+    """Output of the last check; while the state is DOWN, of the last one that has failed."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """VIPs that cannot be added to the loopback interface, with the error."""
 

@@ -107,6 +107,10 @@ class Gate:
         counted = established & only if only else established
         return NeighborsChanged(len(counted), self._families(counted))
 
+    def missing(self, selected: Iterable[str]) -> list[str]:
+        """Return the selected neighbours that ExaBGP has not, once it has described those that it has."""
+        return [peer for peer in selected if peer not in self.peers] if self.details else []
+
     def kinds(self, local_as: int | None) -> Mapping[str, bool]:
         """Return whether a neighbour is an iBGP neighbour, for each whose kind is known (N10).
 

@@ -20,7 +20,7 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
-from vipagent.types import RULE_BY_REASON, Reason
+from vipagent.types import RULE_BY_REASON, CheckState, Reason
 
 FAULT_MESSAGES = {
     Reason.REFUSED: "ExaBGP rejects the route of the VIP, not registering",
@@ -181,7 +181,8 @@ class Reporter:
 
     def record(self, report: actions.Report) -> NodeState:
         """Return the node's record of a report."""
-        why = report.check, self._detail(report)
+        explanations = self._explanations(report)
+        why = report.check, self._detail(report, explanations)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
         peers, routes = self._context.gate.neighbors, self.config.routes
@@ -204,27 +205,43 @@ class Reporter:
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
             local_as=wrong_local_as(routes.local_as, recipients),
+            explanations=explanations,
         )
 
-    def _detail(self, report: actions.Report) -> str:
-        """Return an explanation of every problem of the service on this node."""
+    def _explanations(self, report: actions.Report) -> dict[str, str]:
+        """Return what exactly is wrong with the service on this node, by reason."""
         conflicts = report.conflicts.items()
-        reasons = [
-            report.maintenance,
-            *(f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts),
-            self._gate_detail(report.neighbors),
-            _missing_detail(report.missing),
-            report.detail,
-        ]
-        return "; ".join(reason for reason in reasons if reason)
+        found = {
+            Reason.CONFLICT: ", ".join(
+                f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts
+            ),
+            **self._bgp_explanations(report),
+            Reason.NO_ADDRESS: _missing_detail(report.missing),
+            Reason.CHECK_DOWN: report.detail if report.check is CheckState.DOWN else "",
+        }
+        return {str(reason): text for reason, text in found.items() if text}
 
-    def _gate_detail(self, established: int | None) -> str:
-        needed = self.config.core.require_bgp
+    def _bgp_explanations(self, report: actions.Report) -> dict[Reason, str]:
+        established, needed = report.neighbors, self.config.core.require_bgp
         if self._context.gate.hung:
-            return "ExaBGP does not answer"
-        if established is None:
-            return "BGP unknown" if needed else ""
-        return f"{established} of {needed} BGP neighbours established" if established < needed else ""
+            return {Reason.NO_BGP: "ExaBGP does not answer"}
+        missing = self._context.gate.missing(self.config.routes.neighbor)
+        lacks = f"ExaBGP has no neighbour {', '.join(missing)}" if missing else ""
+        found = {}
+        if established is not None and established < needed:
+            found[Reason.NO_BGP] = lacks or f"{established} BGP neighbours established, {needed} required"
+        if any(seen.reason is Reason.REFUSED for seen in report.vips.values()):
+            found[Reason.REFUSED] = lacks
+        return found
+
+    def _detail(self, report: actions.Report, explanations: Mapping[str, str]) -> str:
+        """Return who set the maintenance, what is wrong, and the result of the last check."""
+        parts = [report.maintenance, *explanations.values()]
+        if report.neighbors is None and self.config.core.require_bgp:
+            parts.append("BGP unknown")
+        if report.check is not CheckState.UP or not explanations:  # a good result explains no problem
+            parts.append(report.detail)
+        return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _missing_detail(missing: Mapping[str, str]) -> str:

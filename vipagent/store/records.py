@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from vipagent.store.backend import MAX_VALUE
-from vipagent.types import Claim, Neighbor, SessionState
+from vipagent.types import Claim, Neighbor, Reason, SessionState
 
 MAX_TEXT = 512
 """Maximum characters of a text read from a store. Longer texts are truncated."""
@@ -143,7 +143,7 @@ class NodeState:
     node: str
     check: str
     detail: str = ""
-    """Explanation: the last failing check, who set the maintenance and why, ..."""
+    """Details for operators: result of the last check, who set the maintenance and why, ..."""
     since: str = ""
     """Time of the last change of `check` or `detail`: ISO 8601, UTC."""
     neighbors: int | None = None
@@ -160,6 +160,8 @@ class NodeState:
     """Whether the local addresses are known, so that `not_local` is complete."""
     local_as: int | None = None
     """The configured `local_as`, if ExaBGP has another AS number towards a neighbour."""
+    explanations: Mapping[str, str] = field(default_factory=dict)
+    """What exactly is wrong, by `Reason`."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
@@ -170,7 +172,8 @@ class NodeState:
             _without_empty({**asdict(peer), "families": peer.families or None})
             for peer in self.peers[:MAX_RECORDED_PEERS]
         ]
-        return _dump({**asdict(self), "vips": vips, "peers": peers or None})
+        explanations = self.explanations or None
+        return _dump({**asdict(self), "vips": vips, "peers": peers or None, "explanations": explanations})
 
     @classmethod
     def load(cls, value: bytes) -> "NodeState":
@@ -199,8 +202,14 @@ class NodeState:
             table=fields.get("table") is True,
             addresses=fields.get("addresses") is True,
             local_as=_number(fields, "local_as"),
+            explanations=_explanations(fields.get("explanations")),
             version=1 if version is None else version,
         )
+
+
+def _explanations(value: object) -> Mapping[str, str]:
+    given = value if isinstance(value, dict) else {}
+    return {reason: _text(given, reason) for reason in Reason if _text(given, reason)}
 
 
 def _peers(value: object) -> tuple[Neighbor, ...]:

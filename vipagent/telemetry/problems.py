@@ -71,7 +71,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Reason.REFUSED: Advice(
         "ExaBGP refuses the route of a VIP",
-        "see the command and its error in the agent's log; check next_hop and the attributes of the service",
+        "see the command and its error in the agent's log; check neighbor, next_hop and the service's "
+        "other attributes",
     ),
     Reason.STORE_LOST: Advice(
         "the session with the store is lost",
@@ -110,8 +111,6 @@ ADVICE: Mapping[str, Advice] = {
 
 OF_SERVICE = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
 """Reasons that are not about single VIPs."""
-EXPLAINED = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.CONFLICT, Reason.NO_ADDRESS}
-"""Reasons that the details of the node explain."""
 FAULT_BY_SESSION = {
     SessionState.ESTABLISHED: None,
     SessionState.UNKNOWN: None,
@@ -150,8 +149,7 @@ def service_problems(service: str, node: str, state: NodeState) -> Iterator[Node
     for reason in ADVICE:
         if vips := found.get(reason):
             about = () if reason in OF_SERVICE else vips
-            explanation = state.detail if reason in EXPLAINED else ""
-            detail = ": ".join(filter(None, [_first_of(about), explanation]))
+            detail = ": ".join(filter(None, [_first_of(about), state.explanations.get(reason)]))
             yield problem(reason, node, service, vip=next(iter(about), None), detail=detail)
     if state.local_as is not None:
         used = sorted({peer.local_as for peer in state.peers if peer.local_as is not None} - {state.local_as})

@@ -112,8 +112,10 @@ class EngineHarness:
                     self.table[prefix] = " ".join([prefix, *attributes])
                 return ["done"]
 
-    def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
-        return self.give(inputs.CheckRan(name, CheckFinished(result, "status 0")))
+    def check(
+        self, result: CheckResult = CheckResult.GOOD, name: str = "apex", detail: str = "status 0"
+    ) -> list[str]:
+        return self.give(inputs.CheckRan(name, CheckFinished(result, detail)))
 
     def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
         return self.give(inputs.StoreSession(state, "host"))

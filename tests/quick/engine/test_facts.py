@@ -117,6 +117,32 @@ def test_e5_a_service_that_a_reload_adds_knows_that_bgp_is_unknown() -> None:
     assert record.vips[own].reason is Reason.BGP_UNKNOWN
 
 
+def test_the_record_explains_each_problem_by_itself() -> None:
+    harness = serving()
+    harness.check(detail="HTTP 200 in 3 ms")
+    harness.read(established(PEER, up=False))
+    assert record_of(harness).explanations == {"no-bgp": "0 BGP neighbours established, 1 required"}
+    assert record_of(harness).detail == "0 BGP neighbours established, 1 required"
+
+
+def test_a_good_check_does_not_explain_why_the_service_is_down() -> None:
+    harness = serving(served(rise=2))
+    harness.check(CheckResult.BAD, detail="HTTP 500")
+    harness.check(detail="HTTP 200 in 4 ms")
+    harness.read(established(PEER, up=False))
+    record = record_of(harness)
+    assert record.explanations["check-down"] == "HTTP 500", "not up yet"
+    assert record.detail.endswith("; HTTP 500")
+
+
+def test_a_neighbour_that_exabgp_does_not_have_explains_the_closed_gate() -> None:
+    harness = serving(replace(served(), routes=RouteSettings(neighbor=(OTHER_PEER,))))
+    harness.advance_answering(3)
+    record = record_of(harness)
+    assert record.neighbors == 0
+    assert record.explanations == {"no-bgp": f"ExaBGP has no neighbour {OTHER_PEER}"}
+
+
 def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> None:
     harness = EngineHarness()
     harness.start()
