@@ -7,7 +7,7 @@ import pytest
 from vipagent.core.actions import VipReport
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
-from vipagent.telemetry.problems import ADVICE, NodeProblem, neighbor_problems, node_problems
+from vipagent.telemetry.problems import ADVICE, OF_NODE, NodeProblem, neighbor_problems, node_problems
 from vipagent.types import Neighbor, Reason
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
@@ -33,7 +33,8 @@ def test_a_serving_node_has_no_problem() -> None:
 def test_a_fault_is_a_problem_with_advice(reason: str) -> None:
     [found] = problems(vip1=VipState(reason, owned=True))
     what, do = ADVICE[reason]
-    assert (found.reason, found.do, found.node, found.service) == (reason, do, "lb1", "apex")
+    service = None if reason in OF_NODE else "apex"
+    assert (found.reason, found.do, found.node, found.service) == (reason, do, "lb1", service)
     assert found.what.startswith(what)
 
 
@@ -53,6 +54,25 @@ def test_the_details_of_the_node_explain_its_check() -> None:
         "HTTP 500 from http://127.0.0.1/", vip1=VipState("check-down"), vip2=VipState("check-down")
     )
     assert (found.vip, found.what) == (None, "the check has failed: HTTP 500 from http://127.0.0.1/")
+
+
+def test_the_cause_of_a_closed_gate_is_shown_alone() -> None:
+    for peer, reasons in (
+        (Neighbor("192.0.2.1", "down"), ["neighbor-down"]),
+        (Neighbor("192.0.2.1", "no-carrier"), ["no-carrier"]),
+        (Neighbor("192.0.2.1", "hung"), ["exabgp-hung"]),
+        (UP, ["no-bgp"]),
+        (Neighbor("192.0.2.1"), ["no-bgp"]),
+    ):
+        state = NodeState("lb1", "up", vips={ONE: VipState("no-bgp", 0)}, peers=(peer,))
+        assert [found.reason for found in node_problems("apex", "lb1", state)] == reasons
+        explained = replace(state, explanations={"no-bgp": "ExaBGP has no neighbour 192.0.2.9"})
+        assert next(node_problems("apex", "lb1", explained)).reason == "no-bgp"
+
+
+def test_a_missing_family_explains_why_the_table_lacks_the_route() -> None:
+    [found] = problems(vip1=VipState("no-family", owned=True, asked=0, accepted=True))
+    assert found.reason == "no-family"
 
 
 def test_a_good_check_explains_nothing() -> None:

@@ -20,7 +20,8 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
-from vipagent.types import RULE_BY_REASON, CheckState, Reason
+from vipagent.telemetry.problems import fault_of
+from vipagent.types import RULE_BY_REASON, CheckState, Neighbor, Reason
 
 FAULT_MESSAGES = {
     Reason.REFUSED: "ExaBGP rejects the route of the VIP, not registering",
@@ -185,8 +186,6 @@ class Reporter:
         why = report.check, self._detail(report, explanations)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
-        peers, routes = self._context.gate.neighbors, self.config.routes
-        recipients = [peer for peer in peers if not routes.neighbor or peer.address in routes.neighbor]
         requested = [seen for seen in report.vips.values() if is_announced(seen)]
         return NodeState(
             node=self.config.core.node,
@@ -201,47 +200,61 @@ class Reporter:
             },
             instance=self._context.instance,
             events=self._history.latest,
-            peers=worst_first(peers)[:MAX_RECORDED_PEERS],
+            peers=worst_first(self._context.gate.neighbors)[:MAX_RECORDED_PEERS],
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
-            local_as=wrong_local_as(routes.local_as, recipients),
+            local_as=wrong_local_as(self.config.routes.local_as, self._recipients()),
             explanations=explanations,
         )
 
     def _explanations(self, report: actions.Report) -> dict[str, str]:
         """Return what exactly is wrong with the service on this node, by reason."""
         conflicts = report.conflicts.items()
+        lacks = self._lacking_neighbors()
+        refused = any(seen.reason is Reason.REFUSED for seen in report.vips.values())
         found = {
             Reason.CONFLICT: ", ".join(
                 f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts
             ),
-            **self._bgp_explanations(report),
+            Reason.NO_BGP: "" if self._is_gate_explained() else self._gate_detail(report.neighbors),
+            Reason.REFUSED: lacks if refused else "",
             Reason.NO_ADDRESS: _missing_detail(report.missing),
             Reason.CHECK_DOWN: report.detail if report.check is CheckState.DOWN else "",
         }
         return {str(reason): text for reason, text in found.items() if text}
 
-    def _bgp_explanations(self, report: actions.Report) -> dict[Reason, str]:
-        established, needed = report.neighbors, self.config.core.require_bgp
-        if self._context.gate.hung:
-            return {Reason.NO_BGP: "ExaBGP does not answer"}
-        missing = self._context.gate.missing(self.config.routes.neighbor)
-        lacks = f"ExaBGP has no neighbour {', '.join(missing)}" if missing else ""
-        found = {}
-        if established is not None and established < needed:
-            found[Reason.NO_BGP] = lacks or f"{established} BGP neighbours established, {needed} required"
-        if any(seen.reason is Reason.REFUSED for seen in report.vips.values()):
-            found[Reason.REFUSED] = lacks
-        return found
-
     def _detail(self, report: actions.Report, explanations: Mapping[str, str]) -> str:
         """Return who set the maintenance, what is wrong, and the result of the last check."""
-        parts = [report.maintenance, *explanations.values()]
-        if report.neighbors is None and self.config.core.require_bgp:
-            parts.append("BGP unknown")
-        if report.check is not CheckState.UP or not explanations:  # a good result explains no problem
-            parts.append(report.detail)
-        return "; ".join(dict.fromkeys(part for part in parts if part))
+        needed = self.config.core.require_bgp
+        gate = "BGP unknown" if report.neighbors is None and needed else self._gate_detail(report.neighbors)
+        wrong = [gate, *explanations.values()]
+        if report.check is not CheckState.UP or not any(wrong):  # a good result explains no problem
+            wrong.append(report.detail)
+        return "; ".join(dict.fromkeys(part for part in (report.maintenance, *wrong) if part))
+
+    def _gate_detail(self, established: int | None) -> str:
+        """Return why the BGP gate is closed; empty if it is open."""
+        needed = self.config.core.require_bgp
+        if self._context.gate.hung:
+            return "ExaBGP does not answer"
+        if established is None or established >= needed:
+            return ""
+        return self._lacking_neighbors() or f"{established} BGP neighbours established, {needed} required"
+
+    def _lacking_neighbors(self) -> str:
+        missing = self._context.gate.missing(self.config.routes.neighbor)
+        return f"ExaBGP has no neighbour {', '.join(missing)}" if missing else ""
+
+    def _is_gate_explained(self) -> bool:
+        """Return whether the problems of single neighbours explain why too few are established."""
+        recipients = self._recipients()
+        enough = len(recipients) >= self.config.core.require_bgp and not self._lacking_neighbors()
+        return enough and any(map(fault_of, recipients))
+
+    def _recipients(self) -> list[Neighbor]:
+        """Return the neighbours that receive the service's routes."""
+        only = self.config.routes.neighbor
+        return [peer for peer in self._context.gate.neighbors if not only or peer.address in only]
 
 
 def _missing_detail(missing: Mapping[str, str]) -> str:

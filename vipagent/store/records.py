@@ -161,7 +161,7 @@ class NodeState:
     local_as: int | None = None
     """The configured `local_as`, if ExaBGP has another AS number towards a neighbour."""
     explanations: Mapping[str, str] = field(default_factory=dict)
-    """What exactly is wrong, by `Reason`."""
+    """What exactly is wrong, by `Reason`; without `no-bgp` if the states of `peers` explain that."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 

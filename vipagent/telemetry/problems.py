@@ -109,9 +109,11 @@ ADVICE: Mapping[str, Advice] = {
 }
 """By reason: each reason that is a fault, and each `Fault`."""
 
-OF_SERVICE = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
+OF_NODE = {Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
+"""Reasons that are about all services of a node."""
+OF_SERVICE = OF_NODE | {Reason.CHECK_DOWN, Reason.NO_BGP}
 """Reasons that are not about single VIPs."""
-FAULT_BY_SESSION = {
+FAULT_BY_SESSION: Mapping[str, Fault | None] = {
     SessionState.ESTABLISHED: None,
     SessionState.UNKNOWN: None,
     SessionState.NO_CARRIER: Fault.NO_CARRIER,
@@ -141,16 +143,22 @@ def node_problems(service: str, node: str, state: NodeState) -> Iterator[NodePro
 
 
 def service_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
-    """Yield the problems of a service on a node: one per reason, however many VIPs it applies to."""
+    """Yield the problems of a service on a node: one per reason, however many VIPs it applies to.
+
+    Too few neighbours are no problem of their own if the problems of single neighbours explain them.
+    """
     found: dict[str, list[str]] = {}
     for vip, seen in state.vips.items():
         for reason in faults(seen):
             found.setdefault(reason, []).append(vip)
+    if Reason.NO_BGP not in state.explanations and any(map(fault_of, state.peers)):
+        found.pop(Reason.NO_BGP, None)
     for reason in ADVICE:
         if vips := found.get(reason):
             about = () if reason in OF_SERVICE else vips
             detail = ": ".join(filter(None, [_first_of(about), state.explanations.get(reason)]))
-            yield problem(reason, node, service, vip=next(iter(about), None), detail=detail)
+            where = None if reason in OF_NODE else service
+            yield problem(reason, node, where, vip=next(iter(about), None), detail=detail)
     if state.local_as is not None:
         used = sorted({peer.local_as for peer in state.peers if peer.local_as is not None} - {state.local_as})
         detail = f"{state.local_as}, not {', '.join(map(str, used))}"
@@ -158,10 +166,10 @@ def service_problems(service: str, node: str, state: NodeState) -> Iterator[Node
 
 
 def faults(seen: VipState) -> Iterator[str]:
-    """Yield the faults of one VIP."""
+    """Yield the faults of one VIP; the lack of its family also explains why the table lacks its route."""
     if SEVERITY_BY_REASON.get(seen.reason) is Severity.FAULT:  # type: ignore[call-overload]
         yield seen.reason
-    if seen.asked is not None and seen.accepted:
+    if seen.asked is not None and seen.accepted and seen.reason != Reason.NO_FAMILY:
         yield Fault.NOT_IN_TABLE
 
 
@@ -169,13 +177,18 @@ def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[Node
     """Yield the problems of a node's neighbours: one per neighbour, but a hung ExaBGP only once."""
     hung = False
     for neighbor in neighbors:
-        fault = FAULT_BY_SESSION.get(neighbor.state, Fault.NEIGHBOR_DOWN)  # type: ignore[call-overload]
+        fault = fault_of(neighbor)
         if fault is Fault.EXABGP_HUNG:
             if not hung:
                 yield problem(fault, node)
             hung = True
         elif fault is not None:
             yield problem(fault, node, neighbor=neighbor.address, detail=_describe(neighbor))
+
+
+def fault_of(neighbor: Neighbor) -> Fault | None:
+    """Return the problem of a neighbour; None if there is none."""
+    return FAULT_BY_SESSION.get(neighbor.state, Fault.NEIGHBOR_DOWN)
 
 
 def _describe(neighbor: Neighbor) -> str:

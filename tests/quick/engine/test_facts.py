@@ -13,10 +13,13 @@ from tests.quick.engine.harness import (
     served,
     serving,
 )
+from vipagent.engine import inputs
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
-from vipagent.types import CheckResult, Neighbor, Reason
+from vipagent.telemetry.problems import NodeProblem, node_problems
+from vipagent.types import CheckResult, Neighbor, Reason, StoreState
+from vipagent.web.problems import own_problems
 
 UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 240)
 DOWN = Neighbor(OTHER_PEER, "down", 65001)
@@ -35,6 +38,18 @@ def record_of(harness: EngineHarness) -> NodeState:
     harness.advance_answering(PUBLISH_INTERVAL)
     assert harness.record is not None
     return harness.record
+
+
+def problems_of(harness: EngineHarness) -> list[NodeProblem]:
+    """Return the problems of the record, which are those of the agent itself."""
+    found = list(node_problems("apex", "node1", record_of(harness)))
+    view = replace(harness.engine.view, node="node1", store=StoreState.CONNECTED)
+    assert own_problems(view) == tuple(found)
+    return found
+
+
+def reasons_of(harness: EngineHarness) -> list[str]:
+    return [found.reason for found in problems_of(harness)]
 
 
 def test_a_route_counts_as_announced_once_exabgp_has_accepted_it() -> None:
@@ -121,7 +136,7 @@ def test_the_record_explains_each_problem_by_itself() -> None:
     harness = serving()
     harness.check(detail="HTTP 200 in 3 ms")
     harness.read(established(PEER, up=False))
-    assert record_of(harness).explanations == {"no-bgp": "0 BGP neighbours established, 1 required"}
+    assert record_of(harness).explanations == {}, "the neighbour's state explains it"
     assert record_of(harness).detail == "0 BGP neighbours established, 1 required"
 
 
@@ -133,6 +148,24 @@ def test_a_good_check_does_not_explain_why_the_service_is_down() -> None:
     record = record_of(harness)
     assert record.explanations["check-down"] == "HTTP 500", "not up yet"
     assert record.detail.endswith("; HTTP 500")
+
+
+def test_one_cause_is_one_problem() -> None:
+    harness = serving()
+    harness.read(established(PEER, up=False))
+    assert reasons_of(harness) == ["neighbor-down"]
+    harness.give(inputs.LinksDown({PEER: "eth0"}))
+    assert reasons_of(harness) == ["no-carrier"]
+    harness.wait(20)
+    assert reasons_of(harness) == ["exabgp-hung"]
+
+
+def test_too_few_neighbours_are_a_problem_of_their_own() -> None:
+    harness = serving(served(require_bgp=2))
+    [found] = problems_of(harness)
+    assert found.what.endswith(": 1 BGP neighbours established, 2 required")
+    harness.read(established(PEER, up=False))
+    assert reasons_of(harness) == ["no-bgp", "neighbor-down"], "it cannot be enough"
 
 
 def test_a_neighbour_that_exabgp_does_not_have_explains_the_closed_gate() -> None:
