@@ -19,14 +19,15 @@ class Publications:
     """
 
     def __init__(self) -> None:
-        self._now = 0.0
+        self.now = 0.0
+        """The time of the monotonic clock, in seconds."""
         self._published: dict[Key, float] = {}
         """Time of the last publication."""
         self._pending: dict[Key, Publish] = {}
 
     def advance(self, now: float) -> None:
         """Set the time of the monotonic clock, in seconds."""
-        self._now = now
+        self.now = now
 
     def request(self, key: Key, publish: Publish) -> Iterator[Effect]:
         """Publish now, or when the interval has passed; replaces a pending publication of this key."""
@@ -53,11 +54,11 @@ class Publications:
         return min((self._due_at(key) for key in self._pending), default=None)
 
     def _publish(self, key: Key) -> Iterator[Effect]:
-        self._published[key] = self._now
+        self._published[key] = self.now
         yield from self._pending.pop(key)()
 
     def _is_due(self, key: Key) -> bool:
-        return self._now >= self._due_at(key)
+        return self.now >= self._due_at(key)
 
     def _due_at(self, key: Key) -> float:
         return self._published.get(key, -PUBLISH_INTERVAL) + PUBLISH_INTERVAL
