@@ -76,7 +76,11 @@ def _announcers(vip: VipStatus) -> Text:
         for one in vip.announced_by
     ]
     texts += [Text(f"{one.node} ({_asked(one)})", "red") for one in vip.asked_by]
-    return Text(", ").join(texts) if vip.announced_by else Text(", ").join([Text("none", "red"), *texts])
+    if vip.holder:
+        texts.insert(0, Text(f"unknown: registered by {vip.holder}", "yellow"))
+    elif not vip.announced_by:
+        texts.insert(0, Text("none", "red"))
+    return Text(", ").join(texts)
 
 
 def _serves(one: Announcer) -> bool:

@@ -75,7 +75,7 @@ class Report:
     """Established BGP neighbours; None if unknown."""
     vips: Mapping[str, VipReport]
     conflicts: Mapping[str, str]
-    """Owned VIPs registered by another agent, and its node name."""
+    """Owned VIPs registered by another agent, and its names."""
     maintenance: str
     """Reason for the maintenance of the node or the service; empty if there is none."""
     detail: str = field(compare=False)

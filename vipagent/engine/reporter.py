@@ -50,6 +50,7 @@ class Context:
     ) -> None:
         self.instance = config.store.instance
         """Identifies this run of the agent."""
+        self.host = config.store.host
         self.watch_all = config.listen is not None
         """Whether to watch all directories, for the status page, or only those needed for decisions."""
         self.commands = commands
@@ -156,7 +157,7 @@ class Reporter:
                 assert_never(action)
 
     def _with_fault(self, action: actions.Announce | actions.Withdraw, entry: Log) -> Log:
-        """Add why an announcement has no effect: it is the reason in the status then."""
+        """Add the fault of an announced VIP, which is its reason in the status."""
         seen = self._decided.vips.get(action.vip) if self._decided else None
         if isinstance(action, actions.Withdraw) or seen is None or seen.reason is action.reason:
             return entry
@@ -223,7 +224,7 @@ class Reporter:
                 continue
             self._conflicts_logged[vip, holder] = now
             yield Log.error(
-                "conflict: another node holds this VIP's registration",
+                "conflict: another agent holds this VIP's registration",
                 service=self.config.name,
                 vip=vip,
                 holder=holder or "an anonymous registration",
@@ -267,6 +268,7 @@ class Reporter:
             addresses=all(seen.local is not None for seen in report.vips.values()),
             local_as=self._wrong_local_as(),
             explanations=known,
+            host=self._context.host,
         )
 
     def _wrong_local_as(self) -> int | None:

@@ -32,6 +32,7 @@ class Registration:
 
     node: str = ""
     instance: str = ""
+    host: str = ""
 
     def dump(self) -> bytes:
         """Encode the record."""
@@ -46,7 +47,7 @@ class Registration:
             fields = _load(value)
         except Malformed:
             return cls()
-        return cls(node=_text(fields, "node"), instance=_text(fields, "instance"))
+        return cls(_text(fields, "node"), _text(fields, "instance"), _text(fields, "host"))
 
 
 def claim_of(value: bytes, node: str, instance: str) -> Claim:
@@ -162,6 +163,8 @@ class NodeState:
     """The configured `local_as`, if ExaBGP has another AS number towards a neighbour."""
     explanations: Mapping[str, str] = field(default_factory=dict)
     """What exactly is wrong, by `Reason`; without `no-bgp` if the states of `peers` explain that."""
+    host: str = ""
+    """Name of the host that the agent runs on; empty: unknown."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
@@ -203,6 +206,7 @@ class NodeState:
             addresses=fields.get("addresses") is True,
             local_as=_number(fields, "local_as"),
             explanations=_explanations(fields.get("explanations")),
+            host=_text(fields, "host"),
             version=1 if version is None else version,
         )
 

@@ -18,6 +18,7 @@ class Fault(StrEnum):
     EXABGP_HUNG = "exabgp-hung"
     WRONG_LOCAL_AS = "wrong-local-as"
     CONFIG_REFUSED = "config-refused"
+    DUPLICATE_NODE = "duplicate-node"
 
 
 class Advice(NamedTuple):
@@ -45,7 +46,7 @@ class NodeProblem:
 
 ADVICE: Mapping[str, Advice] = {
     Reason.CONFLICT: Advice(
-        "another live node is registered for a VIP of this node",
+        "another live agent is registered for a VIP of this node",
         "give each node its own auth_ip and node name, and stop the agent that should not run",
     ),
     Reason.CHECK_DOWN: Advice(
@@ -53,7 +54,7 @@ ADVICE: Mapping[str, Advice] = {
         "repair the service, or run the check manually as ExaBGP's user to see why it fails",
     ),
     Reason.NO_ADDRESS: Advice(
-        "a VIP is an address of no interface of this node, so its packets are lost",
+        "a VIP is an address of no interface of this node, so its packets would be lost",
         "add it (ip address add VIP dev lo), or enable ip_setup as a user that may do so (CAP_NET_ADMIN); "
         "if the node forwards its packets: address_check: false",
     ),
@@ -104,7 +105,11 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.CONFIG_REFUSED: Advice(
         "the last reload failed, so the agent keeps an old configuration",
-        "run vipagent check-config FILE, correct all errors, and reload",
+        "run vipagent check-config FILE, correct all errors, and reload, or restart if the log says so",
+    ),
+    Fault.DUPLICATE_NODE: Advice(
+        "two live agents have the same node name, so only one of them shows its state",
+        "give each node its own name (node), or stop the agent that should not run",
     ),
 }
 """By reason: each reason that is a fault, and each `Fault`."""

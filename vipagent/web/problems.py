@@ -29,4 +29,6 @@ def _own(view: AgentView) -> Iterator[NodeProblem]:
         if service.record is not None:
             found = service_problems(service.name, view.node, service.record)
             yield from (seen for seen in found if seen.reason not in away)
+        own = (seen for seen in service.status.problems if seen.node == view.node)
+        yield from (seen for seen in own if seen.reason == Fault.DUPLICATE_NODE)
     yield from neighbor_problems(view.node, view.peers)

@@ -4,12 +4,16 @@ from dataclasses import replace
 
 from tests.quick.core.pools import OWN
 from tests.quick.engine.harness import OTHER_PEER, PEER, EngineHarness, established, served, serving
+from vipagent.engine import inputs
 from vipagent.engine.effects import Level
 from vipagent.engine.reporter import CONFLICT_INTERVAL
 from vipagent.exabgp.route import RouteSettings
-from vipagent.types import CheckResult
+from vipagent.store.backend import Entry
+from vipagent.store.layout import Directory, Kind, member_name
+from vipagent.store.records import Registration
+from vipagent.types import CheckResult, Claim
 
-CONFLICT = "conflict: another node holds this VIP's registration"
+CONFLICT = "conflict: another agent holds this VIP's registration"
 
 
 def logs(harness: EngineHarness, message: str) -> list[dict[str, object]]:
@@ -73,6 +77,19 @@ def test_g3_a_conflict_is_logged_once_per_holder() -> None:
     harness.wait(CONFLICT_INTERVAL)
     harness.members(OWN, ours=())
     assert len(logs(harness, CONFLICT)) == 2
+
+
+def test_g3_a_duplicate_agent_is_named_with_its_host() -> None:
+    harness = serving()
+    harness.members(OWN)
+    duplicate = Entry(Registration("node1", "another run", "lb2").dump(), Claim.SAME_NODE)
+    harness.give(inputs.SnapshotRead(Directory(Kind.MEMBERS, "apex"), {member_name(OWN): duplicate}))
+    harness.wait(1)
+    holder = "another agent named node1 (host lb2)"
+    assert [entry["holder"] for entry in logs(harness, CONFLICT)] == [holder]
+    assert harness.record is not None
+    assert harness.record.explanations == {"conflict": f"{OWN} is registered by {holder}"}
+    assert harness.record.detail == f"{OWN} is registered by {holder}"
 
 
 def test_n10_a_wrong_local_as_is_logged_once() -> None:
