@@ -40,7 +40,7 @@ def test_a_fault_is_a_problem_with_advice(reason: str) -> None:
 
 def test_a_refused_route_names_its_vip() -> None:
     [found] = problems(vip1=VipState("owner", 0), vip2=VipState("refused", asked=1))
-    assert (found.vip, found.what) == (TWO, f"ExaBGP refuses the route of a VIP: {TWO}")
+    assert (found.vip, found.what) == (TWO, f"ExaBGP has not accepted the route of a VIP: {TWO}")
 
 
 def test_many_vips_are_one_problem() -> None:

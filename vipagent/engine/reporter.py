@@ -25,7 +25,7 @@ from vipagent.telemetry.problems import Fault
 from vipagent.types import RULE_BY_REASON, Claim, Reason, StoreState
 
 FAULT_MESSAGES = {
-    Reason.REFUSED: "ExaBGP rejects the route of the VIP, not registering",
+    Reason.REFUSED: "ExaBGP has not accepted the route of the VIP, not registering",
     Reason.NO_FAMILY: "no established neighbour has negotiated the VIP's address family, not registering",
     Reason.NO_ADDRESS: "the VIP is an address of no interface of this node, its packets may be lost",
 }

@@ -71,7 +71,7 @@ ADVICE: Mapping[str, Advice] = {
         "add the family (ipv4 unicast, ipv6 unicast) to the neighbour in exabgp.conf and on the switch",
     ),
     Reason.REFUSED: Advice(
-        "ExaBGP refuses the route of a VIP",
+        "ExaBGP has not accepted the route of a VIP",
         "see the command and its error in the agent's log; check neighbor, next_hop and the service's "
         "other attributes",
     ),
@@ -80,8 +80,8 @@ ADVICE: Mapping[str, Advice] = {
         "check the store's servers and the network to them: vipagent backends --check",
     ),
     Reason.STORE_UNKNOWN: Advice(
-        "the store has not been reached since the start",
-        "check hosts, credentials and the store's servers: vipagent backends --check",
+        "the store has not been reached, or not been read, since the start",
+        "check hosts, credentials, permissions and the store's servers: vipagent backends --check",
     ),
     Fault.NOT_IN_TABLE: Advice(
         "ExaBGP has accepted the route of a VIP, but announces it to no neighbour",

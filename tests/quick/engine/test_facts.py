@@ -160,6 +160,30 @@ def test_one_cause_is_one_problem() -> None:
     assert reasons_of(harness) == ["exabgp-hung"]
 
 
+def test_a_hung_exabgp_has_not_refused_the_route() -> None:
+    harness = serving()
+    harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    harness.wait(60)
+    assert "ExaBGP did not reply to the command, will retry" in [entry.message for entry in harness.logged]
+    assert harness.record is not None
+    assert harness.record.vips[OWN].reason == "no-bgp"
+    assert [found.reason for found in node_problems("apex", "node1", harness.record)] == ["exabgp-hung"]
+    harness.reply()
+    harness.advance_answering(30)
+    assert (record_of(harness).vips[OWN].reason, reasons_of(harness)) == ("owner", [])
+
+
+def test_a_lost_store_is_one_problem() -> None:
+    harness = serving(
+        served(on_store_loss="withdraw"), served("other", owned=("10.9.9.1",), on_store_loss="withdraw")
+    )
+    harness.store(StoreState.LOST)
+    harness.wait(1)
+    assert [(found.reason, found.service) for found in own_problems(harness.engine.view)] == [
+        ("store-lost", None)
+    ]
+
+
 def test_too_few_neighbours_are_a_problem_of_their_own() -> None:
     harness = serving(served(require_bgp=2))
     [found] = problems_of(harness)
