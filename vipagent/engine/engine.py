@@ -222,9 +222,11 @@ class Engine:
         self._services.leftovers.on_result(outcome, self._now)
         if outcome.error:
             unanswered = outcome.latency is None
-            what = "did not reply to" if unanswered else "rejected"
             fields = {"command": outcome.line, "error": outcome.error}
-            self._reports.append([Log.error(f"ExaBGP {what} the command, will retry", **fields)])
+            log = Log.error("ExaBGP rejected the command, will retry", **fields)
+            if unanswered:
+                log = Log.error("ExaBGP did not reply to the command, will retry", **fields)
+            self._reports.append([log])
             if unanswered and self._exabgp.gate.hung:
                 return  # it is not refused: nothing is known of the route until ExaBGP answers again
         service = self._services.by_vip.get(outcome.vip)

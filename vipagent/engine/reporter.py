@@ -207,7 +207,7 @@ class Reporter:
         before, self._local_as = self._local_as, self._wrong_local_as()
         if self._local_as is not None and self._local_as != before:
             yield Log.warning(
-                "local_as differs from the AS number that ExaBGP uses, set it to local-as in exabgp.conf",
+                "local_as differs from the AS number that ExaBGP uses: set it to local-as in exabgp.conf",
                 service=self.config.name,
                 local_as=self._local_as,
                 reason=Fault.WRONG_LOCAL_AS,
