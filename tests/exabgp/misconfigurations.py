@@ -57,7 +57,7 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "peer-as",
         "`peer-as` in exabgp.conf is not the AS number of the switch",
-        Reason.NO_BGP,
+        Fault.NEIGHBOR_DOWN,
         "NoBgpNeighbor",
         settings={"peer_as": ASN + 500},
     ),

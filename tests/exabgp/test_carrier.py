@@ -43,8 +43,18 @@ class Watched:
     @property
     def down(self) -> dict[str, str]:
         """The neighbours that were last reported as down."""
+        return self.downs[-1] if self.downs else {}
+
+    @property
+    def downs(self) -> list[dict[str, str]]:
+        """The neighbours that each report showed as down."""
+        return [dict(report.peers) for report in self.reports if isinstance(report, LinksDown)]
+
+    @property
+    def interfaces(self) -> dict[str, str]:
+        """The interfaces of the neighbours as last reported."""
         found = [report for report in self.reports if isinstance(report, LinksDown)]
-        return dict(found[-1].peers) if found else {}
+        return dict(found[-1].interfaces) if found else {}
 
     @property
     def not_local(self) -> Set[str] | None:
@@ -127,6 +137,16 @@ class TestCarrier:
 
         watch(test, *ALL)
 
+    def test_interfaces_of_the_neighbours_are_known_while_all_is_well(self) -> None:
+        local = ("127.0.0.100", "::1", "10.1.0.1")
+
+        async def test(watched: Watched) -> None:
+            expected = dict.fromkeys(ALL, "near") | dict.fromkeys(local, "lo")
+            await watched.wait_for(lambda: watched.interfaces == expected)
+            assert watched.down == {}
+
+        watch(test, *ALL, *local, "fe80::2", "name")
+
     def test_lost_carrier(self) -> None:
         async def test(watched: Watched) -> None:
             await ip_("link", "set", "far", "down")
@@ -181,7 +201,7 @@ class TestCarrier:
             await watched.is_down({PEER: "other"})
             await ip_("link", "set", "remote", "up")
             await watched.is_down({})
-            assert len(watched.reports) == 3
+            assert watched.downs == [{}, {}, {PEER: "other"}, {}], "by near, by other, which went down and up"
 
         watch(test, PEER)
 
@@ -217,7 +237,7 @@ class TestCarrier:
         async def test(watched: Watched) -> None:
             await ip_("link", "set", "near", "down")
             await watched.stays({})
-            assert not [report for report in watched.reports if isinstance(report, LinksDown)]
+            assert not any(watched.downs)
             await ip_("link", "set", "other", "down")
             await watched.is_down({BEHIND: "other"})
 

@@ -10,10 +10,11 @@ from tests.unit.cli_helpers import Site, operate, site, vipagent
 from vipagent.cli import status
 from vipagent.cli.session import Latest
 from vipagent.cli.tables import tables
+from vipagent.store.backend import Entry
 from vipagent.store.layout import Directory, Kind
 from vipagent.store.records import Event, Maintenance, VipState
 from vipagent.telemetry.problems import ADVICE
-from vipagent.telemetry.summary import NodeStatus, ServiceStatus, VipStatus
+from vipagent.telemetry.summary import NodeStatus, ServiceStatus, summarize
 from vipagent.types import Neighbor, StoreState
 
 __all__ = ["site"]
@@ -47,7 +48,10 @@ def populate(site: Site) -> None:
         events=(TAKEOVER,),
     )
     site.state(
-        "node2", {ONE: VipState("standby"), TWO: VipState("check-down", owned=True)}, detail="status 7"
+        "node2",
+        {ONE: VipState("standby"), TWO: VipState("check-down", owned=True)},
+        detail="status 7",
+        explanations={"check-down": "status 7"},
     )
 
 
@@ -66,6 +70,7 @@ def test_json_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
                     "owner": "node1",
                     "announced_by": [{"node": "node1", "rank": 0, "reason": "owner", **FACTS}],
                     "asked_by": [],
+                    "holder": "",
                 },
                 {
                     "vip": TWO,
@@ -73,6 +78,7 @@ def test_json_output(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
                     "owner": None,
                     "announced_by": [{"node": "node1", "rank": 1, "reason": "takeover", **FACTS}],
                     "asked_by": [],
+                    "holder": "",
                 },
             ],
             "nodes": [
@@ -159,9 +165,9 @@ def test_problems_are_listed_with_what_to_do(
     assert lines[first + 1 :] == [
         f"node1 apex: {ADVICE['no-address'].what}: {TWO} (no-address)",
         f"-> {ADVICE['no-address'].do}",
-        f"node1 apex: ExaBGP refuses the route of a VIP: {ONE} (refused)",
+        f"node1 apex: ExaBGP has not accepted the route of a VIP: {ONE} (refused)",
         f"-> {ADVICE['refused'].do}",
-        f"node1: {ADVICE['no-carrier'].what}: 192.0.2.2 by eth1 (no-carrier)",
+        f"node1: {ADVICE['no-carrier'].what}: 192.0.2.2 via eth1 (no-carrier)",
         f"-> {ADVICE['no-carrier'].do}",
     ]
 
@@ -232,7 +238,7 @@ def test_values_from_the_store_are_not_markup() -> None:
     shown = ServiceStatus(
         service="apex",
         maintenance=Maintenance("[bold]move[/bold]"),
-        vips=(VipStatus(ONE, registered=True, owner=None, announced_by=()),),
+        vips=(summarize("apex", {Kind.MEMBERS: {ONE: Entry(b"")}}).vips[0],),
         nodes=(NodeStatus("node1", "conflict", "[red]held[/red] by x", "", None),),
         ignored=3,
     )
@@ -243,7 +249,7 @@ def test_values_from_the_store_are_not_markup() -> None:
     for part in (
         "store lost: zk1:2181: Connection refused",
         "in maintenance: [bold]move[/bold]",
-        "registered, no vipagent  none",
+        "registered, no vipagent  unknown: registered by an agent that publishes no state",
         "[red]held[/red] by x",
         "ignoring 3 unknown entries in the store",
     ):

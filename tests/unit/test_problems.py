@@ -1,21 +1,24 @@
 """Every problem has advice, and every misconfiguration is a problem (Shape 6)."""
 
+from dataclasses import replace
+
 import pytest
 
 from vipagent.core.actions import VipReport
 from vipagent.store.records import NodeState, VipState
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
-from vipagent.telemetry.problems import ADVICE, NodeProblem, neighbor_problems, node_problems
+from vipagent.telemetry.problems import ADVICE, OF_NODE, NodeProblem, neighbor_problems, node_problems
 from vipagent.types import Neighbor, Reason
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 UP = Neighbor("192.0.2.1", "established", 65001, 65000, ("ipv4 unicast",), 9, "eth0")
 
 
-def problems(detail: str = "", local_as: int | None = None, **vips: VipState) -> list[NodeProblem]:
-    """Return the problems of a node with these VIPs, by their last byte."""
+def problems(check: str = "", local_as: int | None = None, **vips: VipState) -> list[NodeProblem]:
+    """Return the problems of a node with this result of its check and these VIPs, by their last byte."""
     seen = {f"10.0.0.{name.removeprefix('vip')}": vip for name, vip in vips.items()}
-    state = NodeState("lb1", "up", detail, vips=seen, peers=(UP,), local_as=local_as)
+    state = NodeState("lb1", "up", check, vips=seen, peers=(UP,), local_as=local_as)
+    state = replace(state, explanations={Reason.CHECK_DOWN: check} if check else {})
     return list(node_problems("apex", "lb1", state))
 
 
@@ -30,13 +33,14 @@ def test_a_serving_node_has_no_problem() -> None:
 def test_a_fault_is_a_problem_with_advice(reason: str) -> None:
     [found] = problems(vip1=VipState(reason, owned=True))
     what, do = ADVICE[reason]
-    assert (found.reason, found.do, found.node, found.service) == (reason, do, "lb1", "apex")
+    service = None if reason in OF_NODE else "apex"
+    assert (found.reason, found.do, found.node, found.service) == (reason, do, "lb1", service)
     assert found.what.startswith(what)
 
 
 def test_a_refused_route_names_its_vip() -> None:
     [found] = problems(vip1=VipState("owner", 0), vip2=VipState("refused", asked=1))
-    assert (found.vip, found.what) == (TWO, f"ExaBGP refuses the route of a VIP: {TWO}")
+    assert (found.vip, found.what) == (TWO, f"ExaBGP has not accepted the route of a VIP: {TWO}")
 
 
 def test_many_vips_are_one_problem() -> None:
@@ -50,6 +54,30 @@ def test_the_details_of_the_node_explain_its_check() -> None:
         "HTTP 500 from http://127.0.0.1/", vip1=VipState("check-down"), vip2=VipState("check-down")
     )
     assert (found.vip, found.what) == (None, "the check has failed: HTTP 500 from http://127.0.0.1/")
+
+
+def test_the_cause_of_a_closed_gate_is_shown_alone() -> None:
+    for peer, reasons in (
+        (Neighbor("192.0.2.1", "down"), ["neighbor-down"]),
+        (Neighbor("192.0.2.1", "no-carrier"), ["no-carrier"]),
+        (Neighbor("192.0.2.1", "hung"), ["exabgp-hung"]),
+        (UP, ["no-bgp"]),
+        (Neighbor("192.0.2.1"), ["no-bgp"]),
+    ):
+        state = NodeState("lb1", "up", vips={ONE: VipState("no-bgp", 0)}, peers=(peer,))
+        assert [found.reason for found in node_problems("apex", "lb1", state)] == reasons
+        explained = replace(state, explanations={"no-bgp": "ExaBGP has no neighbour 192.0.2.9"})
+        assert next(node_problems("apex", "lb1", explained)).reason == "no-bgp"
+
+
+def test_a_missing_family_explains_why_the_table_lacks_the_route() -> None:
+    [found] = problems(vip1=VipState("no-family", owned=True, asked=0, accepted=True))
+    assert found.reason == "no-family"
+
+
+def test_a_good_check_explains_nothing() -> None:
+    [found] = problems("HTTP 200 in 3 ms", vip1=VipState("no-bgp", 0, owned=True))
+    assert found.what == ADVICE["no-bgp"].what
 
 
 def test_an_accepted_route_that_the_table_lacks_is_a_problem() -> None:
@@ -91,7 +119,7 @@ def test_problem_of_a_neighbour_in_a_state(state: str, reason: str | None) -> No
     assert [problem.reason for problem in found] == ([reason] if reason else [])
     if reason and reason != "exabgp-hung":
         assert found[0].neighbor == "192.0.2.2"
-        assert found[0].what.endswith(": 192.0.2.2 (AS 65000) by eth1")
+        assert found[0].what.endswith(": 192.0.2.2 (AS 65000) via eth1")
 
 
 def test_a_hung_exabgp_is_one_problem() -> None:

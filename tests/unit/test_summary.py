@@ -84,7 +84,7 @@ def test_reasons_of_nodes_that_do_not_serve() -> None:
         "conflict": state(
             "twin", {ONE: VipState("conflict", owned=True), TWO: IDLE}, f"{ONE} is registered by x"
         ),
-        "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 of 1 BGP neighbours established", 0),
+        "no-bgp": state("cut", {ONE: OWN, TWO: VipState("no-bgp")}, "0 established, 1 required", 0),
         "no-address": state("bare", {ONE: VipState("no-address", owned=True), TWO: IDLE}, "no permission"),
         "starting": state("young", {ONE: VipState("starting", owned=True)}),
         "no-family": state("old", {ONE: OWN, TWO: VipState("no-family")}),
@@ -237,4 +237,42 @@ def test_neighbours_and_problems_of_all_nodes() -> None:
     assert [(found.node, found.reason, found.vip, found.neighbor) for found in status.problems] == [
         ("lb1", "refused", ONE, None),
         ("lb2", "neighbor-down", None, "192.0.2.2"),
+    ]
+
+
+def test_g3_a_vip_of_another_agent_of_the_same_name_is_not_announced_by_none() -> None:
+    """The record of the later agent has replaced that of the earlier one, which serves the VIP."""
+    registered = Entry(Registration("node1", "earlier", "lb1").dump())
+    later = replace(state("node1", {TWO: OWN}), instance="later", host="lb2")
+    ours = Entry(Registration("node1", "later", "lb2").dump())
+    status = summarize("apex", {Kind.MEMBERS: {ONE: registered, TWO: ours}, Kind.STATES: states(later)})
+    assert [(vip.owner, vip.holder) for vip in status.vips] == [
+        ("node1", "another agent named node1 (host lb1)"),
+        ("node1", ""),
+    ]
+    [found] = status.problems
+    assert (found.reason, found.node, found.vip) == ("duplicate-node", "node1", ONE)
+    assert found.what.endswith(f": node1 on lb2, and node1 on lb1, which is registered for {ONE}")
+
+
+def test_g3_an_agent_in_conflict_names_the_other_one_by_itself() -> None:
+    registered = Entry(Registration("node1", "later", "lb2").dump())
+    earlier = replace(state("node1", {ONE: VipState("conflict", owned=True)}), instance="earlier", host="lb1")
+    status = summarize("apex", {Kind.MEMBERS: {ONE: registered}, Kind.STATES: states(earlier)})
+    assert [found.reason for found in status.problems] == ["conflict"]
+
+
+def test_the_registration_of_an_earlier_run_is_no_problem() -> None:
+    registered = Entry(Registration("node1", "earlier", "lb1").dump())
+    restarted = replace(state("node1", {ONE: VipState("starting", owned=True)}), instance="new", host="lb1")
+    status = summarize("apex", {Kind.MEMBERS: {ONE: registered}, Kind.STATES: states(restarted)})
+    assert status.problems == ()
+    assert status.vips[0].holder == "another agent named node1 (host lb1)"
+
+
+def test_the_announcements_of_a_registered_node_without_state_are_unknown() -> None:
+    status = summarize("apex", {Kind.MEMBERS: {**members(node1=ONE), TWO: Entry(b"")}})
+    assert [vip.holder for vip in status.vips] == [
+        "node1, which publishes no state",
+        "an agent that publishes no state",
     ]

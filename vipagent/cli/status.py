@@ -44,7 +44,7 @@ def command(
     --json prints a list of services, each with
       service       name
       maintenance   null, or reason, by, since, now: of the whole service
-      vips          vip, registered, owner, announced_by, asked_by:
+      vips          vip, registered, owner, holder, announced_by, asked_by:
                     [node, rank, reason, accepted, in_table, local, counted]
       nodes         node, state, why, since, neighbors, peers: [address, state,
                     local_as, peer_as, families, hold_time, interface]

@@ -76,7 +76,11 @@ def _announcers(vip: VipStatus) -> Text:
         for one in vip.announced_by
     ]
     texts += [Text(f"{one.node} ({_asked(one)})", "red") for one in vip.asked_by]
-    return Text(", ").join(texts) if vip.announced_by else Text(", ").join([Text("none", "red"), *texts])
+    if vip.holder:
+        texts.insert(0, Text(f"unknown: registered by {vip.holder}", "yellow"))
+    elif not vip.announced_by:
+        texts.insert(0, Text("none", "red"))
+    return Text(", ").join(texts)
 
 
 def _serves(one: Announcer) -> bool:
@@ -137,7 +141,9 @@ def _nodes(nodes: Iterable[NodeStatus]) -> Table:
     table = _table("node", "state", "BGP", "since", "why")
     for node in nodes:
         neighbors = "unknown" if node.neighbors is None else str(node.neighbors)
-        if len(node.peers) > (node.neighbors or 0):
+        # a service with the option `neighbor` counts only some of them
+        established = sum(peer.state == SessionState.ESTABLISHED for peer in node.peers)
+        if established == node.neighbors and established < len(node.peers):
             neighbors += f" of {len(node.peers)}"
         state = Text(node.state, "green" if node.state == SERVING else "yellow")
         table.add_row(Text(node.node), state, Text(neighbors), Text(node.since), Text(node.why))

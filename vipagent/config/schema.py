@@ -5,6 +5,7 @@ module defines only the options that are converted first (VIP ownership, the sto
 """
 
 import secrets
+import socket
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +28,7 @@ from vipagent.store.backend import StoreOptions, StoreSettings
 
 INSTANCE = secrets.token_hex(8)
 """Identifier of this run of the agent; a reload does not change it."""
+HOST = socket.gethostname()
 SectionT = TypeVar("SectionT", bound=Section)
 
 
@@ -127,7 +129,7 @@ class AgentSection(ProcessOptions, LogSettings, StoreOptions, AgentOptions):
     def store_settings(self, node: str) -> StoreSettings:
         """Return the settings of the store's session."""
         options = vars(subset(StoreOptions, self))
-        return StoreSettings(node=node, instance=INSTANCE, options=self.store, **options)
+        return StoreSettings(node=node, instance=INSTANCE, options=self.store, host=HOST, **options)
 
     def to_agent_config(self, services: tuple[ServiceConfig, ...], node: str) -> AgentConfig:
         """Return the settings of the agent."""

@@ -75,11 +75,11 @@ class Report:
     """Established BGP neighbours; None if unknown."""
     vips: Mapping[str, VipReport]
     conflicts: Mapping[str, str]
-    """Owned VIPs registered by another agent, and its node name."""
+    """Owned VIPs registered by another agent, and its names."""
     maintenance: str
     """Reason for the maintenance of the node or the service; empty if there is none."""
     detail: str = field(compare=False)
-    """Output of the last check."""
+    """Output of the last check; while the state is DOWN, of the last one that has failed."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """VIPs that cannot be added to the loopback interface, with the error."""
 

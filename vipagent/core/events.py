@@ -25,6 +25,13 @@ class Member:
     claim: Claim = Claim.OTHER
     node: str = ""
     """Name of the node that holds it; empty if unknown."""
+    host: str = ""
+    """Name of that node's host; empty if unknown."""
+
+    def holder(self, node: str) -> str:
+        """Return who holds it, as seen by a node of this name; empty if unknown."""
+        name = f"another agent named {node}" if self.node == node else self.node
+        return f"{name} (host {self.host})" if self.node and self.host else name
 
 
 @dataclass(frozen=True, slots=True)

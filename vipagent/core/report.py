@@ -42,7 +42,11 @@ def report_of(
         check=state.health.state,
         neighbors=state.neighbors,
         vips={vip: _vip(state, registrations, vip, reason) for vip, reason in found.items()},
-        conflicts={vip: state.view.members[vip].node for vip in state.settings.owned if state.conflicts(vip)},
+        conflicts={
+            vip: state.view.members[vip].holder(state.settings.node)
+            for vip in state.settings.owned
+            if state.conflicts(vip)
+        },
         maintenance=maintained.why if maintained else "",
         detail=detail,
         missing=state.missing if state.missing_addresses else {},

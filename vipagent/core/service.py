@@ -26,7 +26,7 @@ from vipagent.core.registration import Registrations
 from vipagent.core.report import reasons, report_of
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import Deadlines, Health, ServiceState, View
-from vipagent.types import CheckState, Claim, Reason
+from vipagent.types import CheckResult, CheckState, Claim, Reason
 
 HOOK_STATES = frozenset({CheckState.UP, CheckState.DOWN, CheckState.DISABLED})
 
@@ -49,7 +49,7 @@ class Service:
         self._registrations = Registrations()
         self._damping = FlapDamping()
         self.check_detail = ""
-        """Output of the last check."""
+        """Output of the last check; while the state is DOWN, of the last one that has failed."""
         self._published: Report | None = None
         self._timer: float | None = None
 
@@ -78,8 +78,10 @@ class Service:
         actions: list[Action] = []
         match event:
             case events.CheckFinished(result, detail):
-                self.check_detail = detail
-                if not self._state.health.count(result):
+                changed = self._state.health.count(result)
+                if result is not CheckResult.GOOD or self._state.health.state is not CheckState.DOWN:
+                    self.check_detail = detail
+                if not changed:
                     return []
                 if self._state.health.state in HOOK_STATES:
                     actions.append(RunHook(self._state.health.state))

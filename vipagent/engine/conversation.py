@@ -100,9 +100,11 @@ class Conversation:
         self.commands.poller.line_received(now)
         return []
 
-    def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
-        """Update the neighbours whose interface is down or has no carrier; return the change, if any."""
-        change = self.gate.links_changed(down, now)
+    def links_changed(
+        self, down: Mapping[str, str], interfaces: Mapping[str, str], now: float
+    ) -> GateChange | None:
+        """Update the neighbours' interfaces, and those that are down; return the change, if any."""
+        change = self.gate.links_changed(down, interfaces, now)
         return self._on_gate_change(change, now) if change else None
 
     def check_timeouts(self, now: float) -> list[ConversationEvent]:

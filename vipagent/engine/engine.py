@@ -225,8 +225,14 @@ class Engine:
         self.counters.completed(outcome)
         self._services.leftovers.on_result(outcome, self._now)
         if outcome.error:
+            unanswered = outcome.latency is None
             fields = {"command": outcome.line, "error": outcome.error}
-            self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
+            log = Log.error("ExaBGP rejected the command, will retry", **fields)
+            if unanswered:
+                log = Log.error("ExaBGP did not reply to the command, will retry", **fields)
+            self._reports.append([log])
+            if unanswered and self._exabgp.gate.hung:
+                return  # it is not refused: nothing is known of the route until ExaBGP answers again
         service = self._services.by_vip.get(outcome.vip)
         if service and outcome.is_current and outcome.announced:
             kind = events.RouteRefused if outcome.error else events.RouteAccepted
@@ -257,8 +263,8 @@ class Engine:
                 if given != self._addresses.get(type(given)):
                     self._addresses[type(given)] = given
                     self._scheduler.enqueue(self.services.values(), given)
-            case inputs.LinksDown(peers):
-                if change := self._exabgp.links_changed(peers, self._now):
+            case inputs.LinksDown(down, interfaces):
+                if change := self._exabgp.links_changed(down, interfaces, self._now):
                     self._on_conversation_event(change)
             case _:
                 assert_never(given)

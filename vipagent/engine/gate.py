@@ -40,6 +40,8 @@ class _Snapshot:
     details: Mapping[str, NeighborDetails]
     asns: Mapping[str, int]
     ibgp: Mapping[str, bool]
+    links_down: Mapping[str, str]
+    interfaces: Mapping[str, str]
 
 
 class Gate:
@@ -109,6 +111,10 @@ class Gate:
         counted = established & only if only else established
         return NeighborsChanged(len(counted), self._families(counted))
 
+    def missing(self, selected: Iterable[str]) -> list[str]:
+        """Return the selected neighbours that ExaBGP has not, once it has described those that it has."""
+        return [peer for peer in selected if peer not in self.peers] if self.details else []
+
     def kinds(self, local_as: int | None) -> Mapping[str, bool]:
         """Return whether a neighbour is an iBGP neighbour, for each whose kind is known (N10).
 
@@ -155,9 +161,11 @@ class Gate:
 
         return self._changed_by(update, now)
 
-    def links_changed(self, down: Mapping[str, str], now: float) -> GateChange | None:
-        """Update the neighbours whose interface is down or has no carrier (N3); return the change, if any."""
-        return self._changed_by(lambda: self._links.changed(down), now)
+    def links_changed(
+        self, down: Mapping[str, str], interfaces: Mapping[str, str], now: float
+    ) -> GateChange | None:
+        """Update the neighbours' interfaces, and those that are down (N3); return the change, if any."""
+        return self._changed_by(lambda: self._links.changed(down, interfaces), now)
 
     def check_timeout(self, now: float) -> GateChange | None:
         """Return the change if ExaBGP has not answered in time; read all pending output first."""
@@ -226,6 +234,8 @@ class Gate:
             self.details,
             neighbors.asns,
             self.ibgp,
+            self._links.down,
+            self._links.interfaces,
         )
 
     def _changed_by(self, update: Callable[[], None], now: float) -> GateChange | None:
@@ -276,14 +286,15 @@ class Gate:
             found.peer_as,
             tuple(sorted(found.families or ())),
             found.hold_time,
-            self._links.down.get(peer, ""),
+            self._links.down.get(peer) or self._links.interfaces.get(peer, ""),
         )
 
     def _session_state(self, peer: str) -> SessionState:
         if self.hung:
             return SessionState.HUNG
-        if peer in self._links.excluded:
+        established = self._established
+        if established is not None and peer in established:
+            return SessionState.ESTABLISHED
+        if peer in self._links.down:  # the cause, also after ExaBGP has noticed that the session is down
             return SessionState.NO_CARRIER
-        if not self._neighbors.known:
-            return SessionState.UNKNOWN
-        return SessionState.ESTABLISHED if peer in self._neighbors.established else SessionState.DOWN
+        return SessionState.UNKNOWN if established is None else SessionState.DOWN

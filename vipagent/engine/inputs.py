@@ -1,7 +1,7 @@
 """Inputs that the engine handles (Shape 2)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vipagent.config.settings import AgentConfig
 from vipagent.core.events import CheckFinished, FromAddresses, TimerFired
@@ -37,10 +37,12 @@ class PipeCongested:
 
 @dataclass(frozen=True, slots=True)
 class LinksDown:
-    """The set of neighbours whose interface is down or has no carrier has changed (N3)."""
+    """The interfaces of the neighbours have changed, or whether these are down or have no carrier (N3)."""
 
     peers: Mapping[str, str]
-    """The interface by which the kernel reaches the neighbour, by the neighbour's address."""
+    """The interface that is down or has no carrier, by the neighbour's address."""
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    """The interface by which the kernel reaches each neighbour, where known, by the neighbour's address."""
 
 
 @dataclass(frozen=True, slots=True)

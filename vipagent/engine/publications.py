@@ -21,14 +21,15 @@ class Publications:
     """
 
     def __init__(self) -> None:
-        self._now = 0.0
+        self.now = 0.0
+        """The time of the monotonic clock, in seconds."""
         self._due_at: dict[Key, float] = {}
         """Earliest time of the next publication."""
         self._pending: dict[Key, Publish] = {}
 
     def advance(self, now: float) -> None:
         """Set the time of the monotonic clock, in seconds."""
-        self._now = now
+        self.now = now
 
     def request(self, key: Key, publish: Publish) -> Iterator[Effect]:
         """Publish now, or when the interval has passed; replaces a pending publication of this key."""
@@ -59,15 +60,15 @@ class Publications:
         """Return when to call `due`; None if nothing is pending."""
         if not self._pending:
             return None
-        return min(self._due_at.get(key, self._now) for key in self._pending)
+        return min(self._due_at.get(key, self.now) for key in self._pending)
 
     def _publish(self, key: Key) -> Iterator[Effect]:
-        self._due_at[key] = self._now + PUBLISH_INTERVAL
+        self._due_at[key] = self.now + PUBLISH_INTERVAL
         for effect in self._pending.pop(key)():
             if isinstance(effect, PublishRecord):
                 share = len(effect.record.vips) / VIPS_PER_INTERVAL
-                self._due_at[key] = self._now + PUBLISH_INTERVAL * max(1.0, share)
+                self._due_at[key] = self.now + PUBLISH_INTERVAL * max(1.0, share)
             yield effect
 
     def _is_due(self, key: Key) -> bool:
-        return key not in self._due_at or self._now >= self._due_at[key]
+        return key not in self._due_at or self.now >= self._due_at[key]

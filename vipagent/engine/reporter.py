@@ -4,13 +4,14 @@ Reports are evaluated lazily, after the routes have been written, so that no rou
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import assert_never
 
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
-from vipagent.engine import effects
+from vipagent.engine import effects, explanations
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
@@ -20,13 +21,16 @@ from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
 from vipagent.telemetry.facts import is_announced, vip_state, worst_first, wrong_local_as
-from vipagent.types import RULE_BY_REASON, Reason
+from vipagent.telemetry.problems import Fault
+from vipagent.types import RULE_BY_REASON, Claim, Reason, StoreState
 
 FAULT_MESSAGES = {
-    Reason.REFUSED: "ExaBGP rejects the route of the VIP, not registering",
+    Reason.REFUSED: "ExaBGP has not accepted the route of the VIP, not registering",
     Reason.NO_FAMILY: "no established neighbour has negotiated the VIP's address family, not registering",
     Reason.NO_ADDRESS: "the VIP is an address of no interface of this node, its packets may be lost",
 }
+CONFLICT_INTERVAL = 60.0
+"""Minimum interval in seconds between two log entries about the same holder of the same VIP."""
 MAX_LOGGED_VIPS = 5
 """Maximum number of VIPs in a log entry."""
 
@@ -46,6 +50,7 @@ class Context:
     ) -> None:
         self.instance = config.store.instance
         """Identifies this run of the agent."""
+        self.host = config.store.host
         self.watch_all = config.listen is not None
         """Whether to watch all directories, for the status page, or only those needed for decisions."""
         self.commands = commands
@@ -73,6 +78,17 @@ class Reporter:
         self._gate_closed = False
         self._faults: Mapping[str, Reason] = {}
         """VIPs with a fault of `FAULT_MESSAGES`."""
+        self._decided: actions.Report | None = None
+        """The report of the last decision."""
+        self._store = StoreState.LOST
+        self._registering: dict[str, bool] = {}
+        """VIPs that the store was asked to register, and whether it has confirmed that."""
+        self._local_as: int | None = None
+        """The option `local_as` if it is wrong."""
+        self._conflicts: Mapping[str, str] = {}
+        """VIPs registered by others, and their holders."""
+        self._conflicts_logged: dict[tuple[str, str], float] = {}
+        """When a conflict about a VIP with a holder was last logged."""
         self._published: NodeState | None = None
         """The last published record."""
 
@@ -80,6 +96,14 @@ class Reporter:
         """Report the actions that follow from an event."""
         if isinstance(event, events.CheckFinished):
             self.counters.checked(event)
+        for change in events.unbatch(event):
+            if isinstance(change, events.StoreChanged):
+                self._store = change.state
+            elif isinstance(change, events.MembersSeen):
+                yield from self._registered_logs(change)
+        todo = list(todo)
+        published = (action.report for action in todo if isinstance(action, actions.Publish))
+        self._decided = next(published, self._decided)
         for action in todo:
             self.counters.executed(action)
             yield from self._report(action, event)
@@ -89,13 +113,7 @@ class Reporter:
         self._history.update_reasons(report)
         yield from self._gate_logs(report.neighbors)
         yield from self._fault_logs(report)
-        for vip, holder in report.conflicts.items():
-            yield Log.error(
-                "conflict: another node holds this VIP's registration",
-                service=self.config.name,
-                vip=vip,
-                holder=holder or "an anonymous registration",
-            )
+        yield from self._conflict_logs(report)
         yield from self._context.publications.request(self.record_key, partial(self.publish_record, report))
 
     def delete_record(self) -> effects.DeregisterEntry:
@@ -118,10 +136,13 @@ class Reporter:
         service = self.config.name
         match action:
             case actions.Announce() | actions.Withdraw():
-                yield self._history.record(action, event)
+                yield self._with_fault(action, self._history.record(action, event))
             case actions.Register(vip):
-                yield Log.info("register", service=service, vip=vip, cause=cause_of(event))
+                self._registering[vip] = False
+                store = {} if self._store is StoreState.CONNECTED else {"store": self._store}
+                yield Log.info("register", service=service, vip=vip, cause=cause_of(event), **store)
             case actions.Deregister(vip, reason):
+                self._registering.pop(vip, None)
                 why = {"reason": reason, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
                 yield Log.info("deregister", service=service, vip=vip, **why)
             case actions.Publish(report):
@@ -134,6 +155,20 @@ class Reporter:
                 pass
             case _:
                 assert_never(action)
+
+    def _with_fault(self, action: actions.Announce | actions.Withdraw, entry: Log) -> Log:
+        """Add the fault of an announced VIP, which is its reason in the status."""
+        seen = self._decided.vips.get(action.vip) if self._decided else None
+        if isinstance(action, actions.Withdraw) or seen is None or seen.reason is action.reason:
+            return entry
+        return replace(entry, fields={**entry.fields, "fault": seen.reason})
+
+    def _registered_logs(self, seen: events.MembersSeen) -> Iterator[Effect]:
+        """Log each registration that the store shows for the first time since it was asked for."""
+        for vip, confirmed in self._registering.items():
+            if not confirmed and vip in seen.members and seen.members[vip].claim is Claim.OURS:
+                self._registering[vip] = True
+                yield Log.info("registered", service=self.config.name, vip=vip)
 
     def _gate_logs(self, established: int | None) -> Iterator[Effect]:
         """Log each change of the BGP gate; while a neighbour flaps, only the state afterwards."""
@@ -167,9 +202,38 @@ class Reporter:
                     message, service=self.config.name, count=len(new), vips=new[:MAX_LOGGED_VIPS], **why
                 )
 
+    def _local_as_logs(self) -> Iterator[Effect]:
+        """Log once that the option `local_as` differs from ExaBGP's AS number."""
+        before, self._local_as = self._local_as, self._wrong_local_as()
+        if self._local_as is not None and self._local_as != before:
+            yield Log.warning(
+                "local_as differs from the AS number that ExaBGP uses: set it to local-as in exabgp.conf",
+                service=self.config.name,
+                local_as=self._local_as,
+                reason=Fault.WRONG_LOCAL_AS,
+            )
+
+    def _conflict_logs(self, report: actions.Report) -> Iterator[Effect]:
+        """Log each new conflict about an owned VIP, but a recurring one only once per interval."""
+        now, before = self._context.publications.now, self._conflicts
+        self._conflicts = report.conflicts
+        logged = self._conflicts_logged.items()
+        self._conflicts_logged = {key: at for key, at in logged if now - at < CONFLICT_INTERVAL}
+        for vip, holder in report.conflicts.items():
+            if before.get(vip) == holder or (vip, holder) in self._conflicts_logged:
+                continue
+            self._conflicts_logged[vip, holder] = now
+            yield Log.error(
+                "conflict: another agent holds this VIP's registration",
+                service=self.config.name,
+                vip=vip,
+                holder=holder or "an anonymous registration",
+            )
+
     def publish_record(self, report: actions.Report) -> Iterator[Effect]:
         """Publish the node's record, if it has changed."""
         yield from self._gate_logs(report.neighbors)
+        yield from self._local_as_logs()
         try:
             record = self.record(report)
         except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
@@ -181,11 +245,10 @@ class Reporter:
 
     def record(self, report: actions.Report) -> NodeState:
         """Return the node's record of a report."""
-        why = report.check, self._detail(report)
+        known = explanations.explain(self.config, self._context.gate, report)
+        why = report.check, explanations.detail(self.config, self._context.gate, report, known)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
-        peers, routes = self._context.gate.neighbors, self.config.routes
-        recipients = [peer for peer in peers if not routes.neighbor or peer.address in routes.neighbor]
         requested = [seen for seen in report.vips.values() if is_announced(seen)]
         return NodeState(
             node=self.config.core.node,
@@ -200,37 +263,14 @@ class Reporter:
             },
             instance=self._context.instance,
             events=self._history.latest,
-            peers=worst_first(peers)[:MAX_RECORDED_PEERS],
+            peers=worst_first(self._context.gate.neighbors)[:MAX_RECORDED_PEERS],
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
-            local_as=wrong_local_as(routes.local_as, recipients),
+            local_as=self._wrong_local_as(),
+            explanations=known,
+            host=self._context.host,
         )
 
-    def _detail(self, report: actions.Report) -> str:
-        """Return an explanation of every problem of the service on this node."""
-        conflicts = report.conflicts.items()
-        reasons = [
-            report.maintenance,
-            *(f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts),
-            self._gate_detail(report.neighbors),
-            _missing_detail(report.missing),
-            report.detail,
-        ]
-        return "; ".join(reason for reason in reasons if reason)
-
-    def _gate_detail(self, established: int | None) -> str:
-        needed = self.config.core.require_bgp
-        if self._context.gate.hung:
-            return "ExaBGP does not answer"
-        if established is None:
-            return "BGP unknown" if needed else ""
-        return f"{established} of {needed} BGP neighbours established" if established < needed else ""
-
-
-def _missing_detail(missing: Mapping[str, str]) -> str:
-    """Return how many VIPs cannot be added to the loopback interface, with the error of the first."""
-    if not missing:
-        return ""
-    first, error = next(iter(missing.items()))
-    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-    return f"{first}{others} cannot be added to the loopback interface: {error}"
+    def _wrong_local_as(self) -> int | None:
+        recipients = explanations.recipients(self.config, self._context.gate)
+        return wrong_local_as(self.config.routes.local_as, recipients)

@@ -251,7 +251,8 @@ class ServiceRuntime:
 
     @property
     def _registration(self) -> bytes:
-        return Registration(self.config.core.node, self._context.instance).dump()
+        context = self._context
+        return Registration(self.config.core.node, context.instance, context.host).dump()
 
     def _member(self, vip: str) -> Key:
         return Key(self._directory(Kind.MEMBERS), member_name(vip))

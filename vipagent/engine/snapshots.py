@@ -30,10 +30,11 @@ def members_seen(snapshot: Snapshot, names: Mapping[str, str], owned: Collection
 
 
 def _member(entry: Entry) -> events.Member:
-    """Return the holder of a registration, with its node name if it is not this agent."""
+    """Return the holder of a registration, with its names if it is not this agent."""
     if entry.claim is Claim.OURS:
         return events.Member(entry.claim)
-    return events.Member(entry.claim, Registration.load(entry.value).node)
+    registration = Registration.load(entry.value)
+    return events.Member(entry.claim, registration.node, registration.host)
 
 
 def required_values(settings: ServiceSettings) -> Mapping[Kind, frozenset[str]]:

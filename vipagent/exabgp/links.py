@@ -16,6 +16,8 @@ class Links:
     def __init__(self) -> None:
         self.down: Mapping[str, str] = {}
         """Interface that is down, by neighbour."""
+        self.interfaces: Mapping[str, str] = {}
+        """Interface by which the kernel reaches each neighbour, where known."""
         self._unproven: dict[str, int | None] = {}
         """Neighbours whose interface was down, and the messages received since it is up; None if unknown."""
 
@@ -29,8 +31,9 @@ class Links:
         """Whether an interface is up again, but no message of the neighbour has proven the session yet."""
         return not self._unproven.keys() <= self.down.keys()
 
-    def changed(self, down: Mapping[str, str]) -> None:
-        """Update the interfaces that are down, by neighbour."""
+    def changed(self, down: Mapping[str, str], interfaces: Mapping[str, str]) -> None:
+        """Update the interfaces that are down, and all known ones, by neighbour."""
+        self.interfaces = interfaces
         for peer in down.keys() - self.down.keys():
             self._unproven[peer] = None
         self.down = down

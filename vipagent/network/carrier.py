@@ -25,6 +25,8 @@ class _Neighbor:
     interfaces: frozenset[int] = frozenset()
     """Interfaces of its last route; empty if unknown."""
     on_link: bool = False
+    local: bool = False
+    """Whether it is an address of this node."""
     down: bool = False
     fallback_since: float | None = None
     """Since when there is only a route with a gateway, for a neighbour on a link."""
@@ -74,6 +76,7 @@ class Carrier:
         found = self._neighbors.get(peer)
         if found is None or route is None:
             return
+        found.local = route.local
         if route.local:
             found.interfaces, found.down = frozenset(), False
             return
@@ -98,6 +101,11 @@ class Carrier:
             if found.down
         }
 
+    def reached_by(self) -> dict[str, str]:
+        """Return the names of the interfaces by which the kernel reaches each neighbour, where known."""
+        names = {peer: ",".join(sorted(self._names(found))) for peer, found in self._neighbors.items()}
+        return {peer: name for peer, name in sorted(names.items()) if name}
+
     def _is_down(self, neighbor: _Neighbor) -> bool:
         return bool(neighbor.interfaces) and not any(map(self._has_carrier, neighbor.interfaces))
 
@@ -115,6 +123,8 @@ class Carrier:
         return neighbor.interfaces
 
     def _names(self, neighbor: _Neighbor) -> Iterator[str]:
+        if neighbor.local:
+            yield from (interface.name for interface in self.interfaces.values() if interface.is_loopback)
         for index in neighbor.interfaces:
             if interface := self.interfaces.get(index) or self._deleted.get(index):
                 yield interface.name

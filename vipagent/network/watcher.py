@@ -45,7 +45,7 @@ class NetworkWatcher:
         self._loop = asyncio.get_running_loop()
         self._on_change = on_change
         self._carrier, self._local = Carrier(), LocalVips()
-        self._down: Mapping[str, str] = {}
+        self._reported = LinksDown({})
         self._notifications: Socket | None = None
         self._routes: RouteSocket | None = None
         self._listed: set[int] | None = None
@@ -120,9 +120,7 @@ class NetworkWatcher:
             "ExaBGP's hold time",
             extra={"fields": {"error": error}},
         )
-        if self._down:
-            self._down = {}
-            self._on_change(LinksDown({}))
+        self._report(LinksDown({}))
 
     def _list_interfaces(self) -> None:
         assert self._notifications  # noqa: S101
@@ -199,14 +197,14 @@ class NetworkWatcher:
         if not self._complete:
             return
         self._find_routes(self._carrier.reached_by_gateway(index))
-        self._report_carrier()
+        self._report(self._links)
         self._schedule(self._read_routes, ROUTES_DELAY)
 
     def _read_routes(self) -> None:
         """Read the routes to all neighbours, now and periodically."""
         if self._complete:
             self._find_routes(self._carrier.addresses)
-            self._report_carrier()
+            self._report(self._links)
         self._schedule(self._read_routes, ROUTES_INTERVAL)
 
     def _find_routes(self, addresses: Mapping[str, bytes]) -> None:
@@ -216,11 +214,14 @@ class NetworkWatcher:
         for peer, route in zip(addresses, found, strict=True):
             self._carrier.route_read(peer, route if isinstance(route, Route) else None, self._loop.time())
 
-    def _report_carrier(self) -> None:
-        down = self._carrier.down()
-        if down != self._down:
-            self._down = down
-            self._on_change(LinksDown(down))
+    @property
+    def _links(self) -> LinksDown:
+        return LinksDown(self._carrier.down(), self._carrier.reached_by())
+
+    def _report(self, links: LinksDown) -> None:
+        if links != self._reported:
+            self._reported = links
+            self._on_change(links)
 
     def _check_vips(self) -> None:
         """Check the next VIPs, now and periodically."""

@@ -54,6 +54,8 @@ class StoreSettings(StoreOptions, Identity):
 
     options: Mapping[str, object] = field(default_factory=dict)
     """Options specific to this backend (credentials, TLS, ...), validated by the backend."""
+    host: str = ""
+    """Name of the host that the agent runs on, for operators; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

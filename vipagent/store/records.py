@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vipagent.store.backend import MAX_VALUE
-from vipagent.types import Claim, Neighbor, SessionState
+from vipagent.types import Claim, Neighbor, Reason, SessionState
 
 MAX_TEXT = 512
 """Maximum characters of a text read from a store. Longer texts are truncated."""
@@ -32,6 +32,7 @@ class Registration:
 
     node: str = ""
     instance: str = ""
+    host: str = ""
 
     def dump(self) -> bytes:
         """Encode the record."""
@@ -46,7 +47,7 @@ class Registration:
             fields = _load(value)
         except Malformed:
             return cls()
-        return cls(node=_text(fields, "node"), instance=_text(fields, "instance"))
+        return cls(_text(fields, "node"), _text(fields, "instance"), _text(fields, "host"))
 
 
 def claim_of(value: bytes, node: str, instance: str) -> Claim:
@@ -143,7 +144,7 @@ class NodeState:
     node: str
     check: str
     detail: str = ""
-    """Explanation: the last failing check, who set the maintenance and why, ..."""
+    """Details for operators: result of the last check, who set the maintenance and why, ..."""
     since: str = ""
     """Time of the last change of `check` or `detail`: ISO 8601, UTC."""
     neighbors: int | None = None
@@ -160,6 +161,10 @@ class NodeState:
     """Whether the local addresses are known, so that `not_local` is complete."""
     local_as: int | None = None
     """The configured `local_as`, if ExaBGP has another AS number towards a neighbour."""
+    explanations: Mapping[str, str] = field(default_factory=dict)
+    """What exactly is wrong, by `Reason`; without `no-bgp` if the states of `peers` explain that."""
+    host: str = ""
+    """Name of the host that the agent runs on; empty: unknown."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
@@ -171,7 +176,16 @@ class NodeState:
             for peer in self.peers[:MAX_RECORDED_PEERS]
         ]
         events = [_shallow(event) for event in self.events]
-        return _dump({**_shallow(self), "vips": vips, "events": events, "peers": peers or None})
+        explanations = self.explanations or None
+        return _dump(
+            {
+                **_shallow(self),
+                "vips": vips,
+                "events": events,
+                "peers": peers or None,
+                "explanations": explanations,
+            }
+        )
 
     @classmethod
     def load(cls, value: bytes) -> "NodeState":
@@ -200,8 +214,15 @@ class NodeState:
             table=fields.get("table") is True,
             addresses=fields.get("addresses") is True,
             local_as=_number(fields, "local_as"),
+            explanations=_explanations(fields.get("explanations")),
+            host=_text(fields, "host"),
             version=1 if version is None else version,
         )
+
+
+def _explanations(value: object) -> Mapping[str, str]:
+    given = value if isinstance(value, dict) else {}
+    return {reason: _text(given, reason) for reason in Reason if _text(given, reason)}
 
 
 def _peers(value: object) -> tuple[Neighbor, ...]:

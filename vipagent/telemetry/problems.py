@@ -18,6 +18,7 @@ class Fault(StrEnum):
     EXABGP_HUNG = "exabgp-hung"
     WRONG_LOCAL_AS = "wrong-local-as"
     CONFIG_REFUSED = "config-refused"
+    DUPLICATE_NODE = "duplicate-node"
 
 
 class Advice(NamedTuple):
@@ -45,7 +46,7 @@ class NodeProblem:
 
 ADVICE: Mapping[str, Advice] = {
     Reason.CONFLICT: Advice(
-        "another live node is registered for a VIP of this node",
+        "another live agent is registered for a VIP of this node",
         "give each node its own auth_ip and node name, and stop the agent that should not run",
     ),
     Reason.CHECK_DOWN: Advice(
@@ -53,7 +54,7 @@ ADVICE: Mapping[str, Advice] = {
         "repair the service, or run the check manually as ExaBGP's user to see why it fails",
     ),
     Reason.NO_ADDRESS: Advice(
-        "a VIP is an address of no interface of this node, so its packets are lost",
+        "a VIP is an address of no interface of this node, so its packets would be lost",
         "add it (ip address add VIP dev lo), or enable ip_setup as a user that may do so (CAP_NET_ADMIN); "
         "if the node forwards its packets: address_check: false",
     ),
@@ -70,16 +71,17 @@ ADVICE: Mapping[str, Advice] = {
         "add the family (ipv4 unicast, ipv6 unicast) to the neighbour in exabgp.conf and on the switch",
     ),
     Reason.REFUSED: Advice(
-        "ExaBGP refuses the route of a VIP",
-        "see the command and its error in the agent's log; check next_hop and the attributes of the service",
+        "ExaBGP has not accepted the route of a VIP",
+        "see the command and its error in the agent's log; check neighbor, next_hop and the service's "
+        "other attributes",
     ),
     Reason.STORE_LOST: Advice(
         "the session with the store is lost",
         "check the store's servers and the network to them: vipagent backends --check",
     ),
     Reason.STORE_UNKNOWN: Advice(
-        "the store has not been reached since the start",
-        "check hosts, credentials and the store's servers: vipagent backends --check",
+        "the store has not been reached, or not been read, since the start",
+        "check hosts, credentials, permissions and the store's servers: vipagent backends --check",
     ),
     Fault.NOT_IN_TABLE: Advice(
         "ExaBGP has accepted the route of a VIP, but announces it to no neighbour",
@@ -103,16 +105,20 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.CONFIG_REFUSED: Advice(
         "the last reload failed, so the agent keeps an old configuration",
-        "run vipagent check-config FILE, correct all errors, and reload",
+        "run vipagent check-config FILE, correct all errors, and reload, or restart if the log says so",
+    ),
+    Fault.DUPLICATE_NODE: Advice(
+        "two live agents have the same node name, so only one of them shows its state",
+        "give each node its own name (node), or stop the agent that should not run",
     ),
 }
 """By reason: each reason that is a fault, and each `Fault`."""
 
-OF_SERVICE = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
+OF_NODE = {Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
+"""Reasons that are about all services of a node."""
+OF_SERVICE = OF_NODE | {Reason.CHECK_DOWN, Reason.NO_BGP}
 """Reasons that are not about single VIPs."""
-EXPLAINED = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.CONFLICT, Reason.NO_ADDRESS}
-"""Reasons that the details of the node explain."""
-FAULT_BY_SESSION = {
+FAULT_BY_SESSION: Mapping[str, Fault | None] = {
     SessionState.ESTABLISHED: None,
     SessionState.UNKNOWN: None,
     SessionState.NO_CARRIER: Fault.NO_CARRIER,
@@ -142,17 +148,22 @@ def node_problems(service: str, node: str, state: NodeState) -> Iterator[NodePro
 
 
 def service_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
-    """Yield the problems of a service on a node: one per reason, however many VIPs it applies to."""
+    """Yield the problems of a service on a node: one per reason, however many VIPs it applies to.
+
+    Too few neighbours are no problem of their own if the problems of single neighbours explain them.
+    """
     found: dict[str, list[str]] = {}
     for vip, seen in state.vips.items():
         for reason in faults(seen):
             found.setdefault(reason, []).append(vip)
+    if Reason.NO_BGP not in state.explanations and any(map(fault_of, state.peers)):
+        found.pop(Reason.NO_BGP, None)
     for reason in ADVICE:
         if vips := found.get(reason):
             about = () if reason in OF_SERVICE else vips
-            explanation = state.detail if reason in EXPLAINED else ""
-            detail = ": ".join(filter(None, [_first_of(about), explanation]))
-            yield problem(reason, node, service, vip=next(iter(about), None), detail=detail)
+            detail = ": ".join(filter(None, [_first_of(about), state.explanations.get(reason)]))
+            where = None if reason in OF_NODE else service
+            yield problem(reason, node, where, vip=next(iter(about), None), detail=detail)
     if state.local_as is not None:
         used = sorted({peer.local_as for peer in state.peers if peer.local_as is not None} - {state.local_as})
         detail = f"{state.local_as}, not {', '.join(map(str, used))}"
@@ -160,10 +171,10 @@ def service_problems(service: str, node: str, state: NodeState) -> Iterator[Node
 
 
 def faults(seen: VipState) -> Iterator[str]:
-    """Yield the faults of one VIP."""
+    """Yield the faults of one VIP; the lack of its family also explains why the table lacks its route."""
     if SEVERITY_BY_REASON.get(seen.reason) is Severity.FAULT:  # type: ignore[call-overload]
         yield seen.reason
-    if seen.asked is not None and seen.accepted:
+    if seen.asked is not None and seen.accepted and seen.reason != Reason.NO_FAMILY:
         yield Fault.NOT_IN_TABLE
 
 
@@ -171,7 +182,7 @@ def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[Node
     """Yield the problems of a node's neighbours: one per neighbour, but a hung ExaBGP only once."""
     hung = False
     for neighbor in neighbors:
-        fault = FAULT_BY_SESSION.get(neighbor.state, Fault.NEIGHBOR_DOWN)  # type: ignore[call-overload]
+        fault = fault_of(neighbor)
         if fault is Fault.EXABGP_HUNG:
             if not hung:
                 yield problem(fault, node)
@@ -180,9 +191,14 @@ def neighbor_problems(node: str, neighbors: Iterable[Neighbor]) -> Iterator[Node
             yield problem(fault, node, neighbor=neighbor.address, detail=_describe(neighbor))
 
 
+def fault_of(neighbor: Neighbor) -> Fault | None:
+    """Return the problem of a neighbour; None if there is none."""
+    return FAULT_BY_SESSION.get(neighbor.state, Fault.NEIGHBOR_DOWN)
+
+
 def _describe(neighbor: Neighbor) -> str:
     asn = f" (AS {neighbor.peer_as})" if neighbor.peer_as is not None else ""
-    interface = f" by {neighbor.interface}" if neighbor.interface else ""
+    interface = f" via {neighbor.interface}" if neighbor.interface else ""
     return f"{neighbor.address}{asn}{interface}"
 
 

@@ -11,6 +11,7 @@ from vipagent.config.values import node_name
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
+from vipagent.telemetry.duplicates import duplicate_problems, is_same_run
 from vipagent.telemetry.problems import Fault, NodeProblem, faults, node_problems
 from vipagent.types import Neighbor, Reason
 
@@ -75,6 +76,8 @@ class VipStatus:
     """Best rank first. Only nodes whose ExaBGP has accepted the route and, if known, has it in its table."""
     asked_by: tuple[Announcer, ...] = ()
     """Nodes that have asked their ExaBGP for a route that is not announced."""
+    holder: str = ""
+    """Holder of the registration if no state shows what it announces; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,8 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
         pool: the configured VIPs, if known.
     """
     keys = snapshots.get(Kind.MAINTENANCE, {})
-    owners = dict(_owners(snapshots.get(Kind.MEMBERS, {})))
+    members = dict(_members(snapshots.get(Kind.MEMBERS, {})))
+    owners = {vip: member.node for vip, member in members.items()}
     states = dict(_states(snapshots.get(Kind.STATES, {})))
     maintenance = {name: Maintenance.load(entry.value) for name, entry in keys.items() if is_node(name)}
     vips = {*pool, *owners, *(vip for state in states.values() for vip in state.vips if _is_vip(vip))}
@@ -145,14 +149,17 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
     return ServiceStatus(
         service=service,
         maintenance=Maintenance.load(keys[WHOLE_SERVICE].value) if WHOLE_SERVICE in keys else None,
-        vips=tuple(_vip(vip, owners, states) for vip in sorted(vips, key=addresses.order)),
+        vips=tuple(_vip(vip, members, states) for vip in sorted(vips, key=addresses.order)),
         nodes=tuple(_node(node, states.get(node), maintenance.get(node), owners) for node in nodes),
         ignored=sum(len(snapshot) for snapshot in snapshots.values()) - found,
         events=_events(states),
         problems=tuple(
             problem
             for node, state in sorted(states.items())
-            for problem in node_problems(service, node, state)
+            for problem in (
+                *node_problems(service, node, state),
+                *duplicate_problems(service, node, state, members),
+            )
         ),
     )
 
@@ -182,11 +189,11 @@ def is_node(text: str) -> bool:
         return False
 
 
-def _owners(members: Snapshot) -> Iterator[tuple[str, str]]:
-    """Yield VIP and owner; empty for anonymous owners."""
+def _members(members: Snapshot) -> Iterator[tuple[str, Registration]]:
+    """Yield each VIP and its registration; an empty one of anonymous owners."""
     for name, entry in members.items():
         if _is_vip(vip := member_vip(name)):
-            yield vip, Registration.load(entry.value).node
+            yield vip, Registration.load(entry.value)
 
 
 def _states(published: Snapshot) -> Iterator[tuple[str, NodeState]]:
@@ -197,18 +204,32 @@ def _states(published: Snapshot) -> Iterator[tuple[str, NodeState]]:
             continue
 
 
-def _vip(vip: str, owners: Mapping[str, str], states: Mapping[str, NodeState]) -> VipStatus:
+def _vip(vip: str, members: Mapping[str, Registration], states: Mapping[str, NodeState]) -> VipStatus:
     found = [
         announcer for node, state in states.items() if (announcer := _announcer(node, state, vip)) is not None
     ]
     found.sort(key=lambda by: (by.rank, by.node))
     return VipStatus(
         vip=vip,
-        registered=vip in owners,
-        owner=owners.get(vip) or None,
+        registered=vip in members,
+        owner=members[vip].node or None if vip in members else None,
         announced_by=tuple(by for by in found if by.accepted is not False and by.in_table is not False),
         asked_by=tuple(by for by in found if by.accepted is False or by.in_table is False),
+        holder=_unseen_holder(members[vip], states) if vip in members else "",
     )
+
+
+def _unseen_holder(member: Registration, states: Mapping[str, NodeState]) -> str:
+    """Return who holds a registration if no published state is its own; else an empty string."""
+    if not member.node:
+        return "an agent that publishes no state"
+    state = states.get(member.node)
+    if state is None:
+        return f"{member.node}, which publishes no state"
+    if is_same_run(member, state):
+        return ""
+    host = f" (host {member.host})" if member.host else ""
+    return f"another agent named {member.node}{host}"
 
 
 def _announcer(node: str, state: NodeState, vip: str) -> Announcer | None:

@@ -22,9 +22,13 @@ def _own(view: AgentView) -> Iterator[NodeProblem]:
     if view.store is not StoreState.CONNECTED:
         reason = Reason.STORE_LOST if view.store_reached else Reason.STORE_UNKNOWN
         yield problem(reason, view.node, detail=view.store_detail)
+    away = {Reason.STORE_LOST, Reason.STORE_UNKNOWN} if view.store is not StoreState.CONNECTED else set()
     if not view.counters.last_reload_good:
         yield problem(Fault.CONFIG_REFUSED, view.node)
     for service in view.services:
         if service.record is not None:
-            yield from service_problems(service.name, view.node, service.record)
+            found = service_problems(service.name, view.node, service.record)
+            yield from (seen for seen in found if seen.reason not in away)
+        own = (seen for seen in service.status.problems if seen.node == view.node)
+        yield from (seen for seen in own if seen.reason == Fault.DUPLICATE_NODE)
     yield from neighbor_problems(view.node, view.peers)

@@ -77,10 +77,14 @@ class EngineHarness:
         """The last published record of the node."""
         self.effects: list[Effect] = []
         """Effects of the last input."""
+        self.logged: list[effects.Log] = []
+        """Log entries since the start."""
+        """Effects of the last input."""
 
     def give(self, given: Input) -> list[str]:
         """Handle an input; return its effects, except for timers."""
         self.effects = list(self.engine.handle(given, self.now))
+        self.logged += [effect for effect in self.effects if isinstance(effect, effects.Log)]
         return [line for effect in self.effects for line in self._lines(effect)]
 
     def start(self) -> list[str]:
@@ -112,8 +116,10 @@ class EngineHarness:
                     self.table[prefix] = " ".join([prefix, *attributes])
                 return ["done"]
 
-    def check(self, result: CheckResult = CheckResult.GOOD, name: str = "apex") -> list[str]:
-        return self.give(inputs.CheckRan(name, CheckFinished(result, "status 0")))
+    def check(
+        self, result: CheckResult = CheckResult.GOOD, name: str = "apex", detail: str = "status 0"
+    ) -> list[str]:
+        return self.give(inputs.CheckRan(name, CheckFinished(result, detail)))
 
     def store(self, state: StoreState = StoreState.CONNECTED) -> list[str]:
         return self.give(inputs.StoreSession(state, "host"))

@@ -13,10 +13,13 @@ from tests.quick.engine.harness import (
     served,
     serving,
 )
+from vipagent.engine import inputs
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
-from vipagent.types import CheckResult, Neighbor, Reason
+from vipagent.telemetry.problems import NodeProblem, node_problems
+from vipagent.types import CheckResult, Neighbor, Reason, StoreState
+from vipagent.web.problems import own_problems
 
 UP = Neighbor(PEER, "established", 65001, 65000, ("ipv4 unicast",), 240)
 DOWN = Neighbor(OTHER_PEER, "down", 65001)
@@ -35,6 +38,18 @@ def record_of(harness: EngineHarness) -> NodeState:
     harness.advance_answering(PUBLISH_INTERVAL)
     assert harness.record is not None
     return harness.record
+
+
+def problems_of(harness: EngineHarness) -> list[NodeProblem]:
+    """Return the problems of the record, which are those of the agent itself."""
+    found = list(node_problems("apex", "node1", record_of(harness)))
+    view = replace(harness.engine.view, node="node1", store=StoreState.CONNECTED)
+    assert own_problems(view) == tuple(found)
+    return found
+
+
+def reasons_of(harness: EngineHarness) -> list[str]:
+    return [found.reason for found in problems_of(harness)]
 
 
 def test_a_route_counts_as_announced_once_exabgp_has_accepted_it() -> None:
@@ -115,6 +130,74 @@ def test_e5_a_service_that_a_reload_adds_knows_that_bgp_is_unknown() -> None:
     record = harness.engine.services["other"].record
     assert record
     assert record.vips[own].reason is Reason.BGP_UNKNOWN
+
+
+def test_the_record_explains_each_problem_by_itself() -> None:
+    harness = serving()
+    harness.check(detail="HTTP 200 in 3 ms")
+    harness.read(established(PEER, up=False))
+    assert record_of(harness).explanations == {}, "the neighbour's state explains it"
+    assert record_of(harness).detail == "0 BGP neighbours established, 1 required"
+
+
+def test_a_good_check_does_not_explain_why_the_service_is_down() -> None:
+    harness = serving(served(rise=2))
+    harness.check(CheckResult.BAD, detail="HTTP 500")
+    harness.check(detail="HTTP 200 in 4 ms")
+    harness.read(established(PEER, up=False))
+    record = record_of(harness)
+    assert record.explanations["check-down"] == "HTTP 500", "not up yet"
+    assert record.detail.endswith("; HTTP 500")
+
+
+def test_one_cause_is_one_problem() -> None:
+    harness = serving()
+    harness.read(established(PEER, up=False))
+    assert reasons_of(harness) == ["neighbor-down"]
+    harness.give(inputs.LinksDown({PEER: "eth0"}))
+    assert reasons_of(harness) == ["no-carrier"]
+    harness.wait(20)
+    assert reasons_of(harness) == ["exabgp-hung"]
+
+
+def test_a_hung_exabgp_has_not_refused_the_route() -> None:
+    harness = serving()
+    harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
+    harness.wait(60)
+    assert "ExaBGP did not reply to the command, will retry" in [entry.message for entry in harness.logged]
+    assert harness.record is not None
+    assert harness.record.vips[OWN].reason == "no-bgp"
+    assert [found.reason for found in node_problems("apex", "node1", harness.record)] == ["exabgp-hung"]
+    harness.reply()
+    harness.advance_answering(30)
+    assert (record_of(harness).vips[OWN].reason, reasons_of(harness)) == ("owner", [])
+
+
+def test_a_lost_store_is_one_problem() -> None:
+    harness = serving(
+        served(on_store_loss="withdraw"), served("other", owned=("10.9.9.1",), on_store_loss="withdraw")
+    )
+    harness.store(StoreState.LOST)
+    harness.wait(1)
+    assert [(found.reason, found.service) for found in own_problems(harness.engine.view)] == [
+        ("store-lost", None)
+    ]
+
+
+def test_too_few_neighbours_are_a_problem_of_their_own() -> None:
+    harness = serving(served(require_bgp=2))
+    [found] = problems_of(harness)
+    assert found.what.endswith(": 1 BGP neighbours established, 2 required")
+    harness.read(established(PEER, up=False))
+    assert reasons_of(harness) == ["no-bgp", "neighbor-down"], "it cannot be enough"
+
+
+def test_a_neighbour_that_exabgp_does_not_have_explains_the_closed_gate() -> None:
+    harness = serving(replace(served(), routes=RouteSettings(neighbor=(OTHER_PEER,))))
+    harness.advance_answering(3)
+    record = record_of(harness)
+    assert record.neighbors == 0
+    assert record.explanations == {"no-bgp": f"ExaBGP has no neighbour {OTHER_PEER}"}
 
 
 def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> None:

@@ -26,6 +26,14 @@ def message(harness: EngineHarness, total: int, peer: str = PEER) -> list[str]:
     return harness.advance_answering(2.5)
 
 
+def session_state(harness: EngineHarness) -> str:
+    """Return the state of the only neighbour as published."""
+    harness.wait(0.2)
+    assert harness.record is not None
+    [peer] = harness.record.peers
+    return peer.state
+
+
 def test_n3_a_lost_carrier_closes_the_gate_at_once_and_keeps_the_route() -> None:
     harness = serving()
     lines = harness.give(DOWN)
@@ -55,6 +63,28 @@ def test_n3_exabgps_own_report_opens_the_gate() -> None:
     harness.give(UP)
     harness.read(established(up=False))
     assert REGISTER in harness.read(established())
+
+
+def test_n3_no_carrier_remains_the_cause_after_the_hold_time() -> None:
+    harness = serving()
+    harness.give(DOWN)
+    assert session_state(harness) == "no-carrier"
+    harness.read(established(up=False))
+    assert session_state(harness) == "no-carrier"
+    harness.give(UP)
+    assert session_state(harness) == "down"
+    harness.give(DOWN)
+    assert session_state(harness) == "no-carrier"
+    harness.read(established())
+    assert session_state(harness) == "established", "by another way"
+
+
+def test_the_interface_of_a_neighbour_is_published_while_all_is_well() -> None:
+    harness = serving()
+    harness.give(inputs.LinksDown({}, {PEER: "eth0"}))
+    harness.wait(0.2)
+    assert harness.record is not None
+    assert [(peer.state, peer.interface) for peer in harness.record.peers] == [("established", "eth0")]
 
 
 def test_n3_one_of_two_links_is_enough() -> None:

@@ -13,18 +13,18 @@ def received(links: Links, number: int | None, peer: str = PEER) -> None:
 
 def test_a_neighbour_without_carrier_does_not_count() -> None:
     links = Links()
-    links.changed(DOWN)
+    links.changed(DOWN, DOWN)
     assert links.excluded == {PEER}
     assert not links.needs_details, "no message can arrive"
 
 
 def test_after_the_return_a_further_message_proves_the_session() -> None:
     links = Links()
-    links.changed(DOWN)
+    links.changed(DOWN, DOWN)
     received(links, 7)
     received(links, 8)
     assert links.excluded == {PEER}, "received before the interface went down"
-    links.changed({})
+    links.changed({}, DOWN)
     assert links.needs_details
     received(links, 9)
     received(links, 9)
@@ -36,8 +36,8 @@ def test_after_the_return_a_further_message_proves_the_session() -> None:
 
 def test_a_new_session_has_received_fewer_messages() -> None:
     links = Links()
-    links.changed(DOWN)
-    links.changed({})
+    links.changed(DOWN, DOWN)
+    links.changed({}, DOWN)
     received(links, 100)
     received(links, 3)
     assert not links.excluded
@@ -45,18 +45,18 @@ def test_a_new_session_has_received_fewer_messages() -> None:
 
 def test_exabgps_report_of_a_session_proves_it() -> None:
     links = Links()
-    links.changed(DOWN)
+    links.changed(DOWN, DOWN)
     links.session_reported(PEER)
     assert not links.excluded, "it is established by another way, or down anyway"
-    links.changed({})
-    links.changed(DOWN)
+    links.changed({}, DOWN)
+    links.changed(DOWN, DOWN)
     assert links.excluded == {PEER}, "it has gone down once more"
 
 
 def test_without_a_session_nothing_is_proven() -> None:
     links = Links()
-    links.changed(DOWN)
-    links.changed({})
+    links.changed(DOWN, DOWN)
+    links.changed({}, DOWN)
     received(links, None)
     received(links, 5, OTHER)
     assert links.excluded == {PEER}
@@ -66,11 +66,11 @@ def test_without_a_session_nothing_is_proven() -> None:
 
 def test_a_second_loss_before_the_proof_starts_again() -> None:
     links = Links()
-    links.changed(DOWN)
-    links.changed({})
+    links.changed(DOWN, DOWN)
+    links.changed({}, DOWN)
     received(links, 5)
-    links.changed(DOWN)
-    links.changed({})
+    links.changed(DOWN, DOWN)
+    links.changed({}, DOWN)
     received(links, 6)
     assert links.excluded == {PEER}, "this message may have arrived between the two losses"
     received(links, 7)

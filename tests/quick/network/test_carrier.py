@@ -4,7 +4,7 @@ import pytest
 
 from vipagent.network import carrier
 from vipagent.network.carrier import Carrier
-from vipagent.network.netlink import IFF_LOWER_UP, IFF_UP, Interface, Route
+from vipagent.network.netlink import IFF_LOOPBACK, IFF_LOWER_UP, IFF_UP, Interface, Route
 
 ON_LINK, BEHIND, LINK_LOCAL = "10.1.0.2", "10.9.0.1", "fe80::2%eth1"
 ETH1, ETH2 = 1, 2
@@ -33,6 +33,16 @@ def test_routes_are_needed_only_where_they_tell_the_interface() -> None:
     found.follow({"10.1.0.2", "2001:db8::2", "fe80::2", "fe80::2%eth1", "no address"})
     assert found.addresses.keys() == {"10.1.0.2", "2001:db8::2"}
     assert sorted(map(len, found.addresses.values())) == [4, 16]
+
+
+def test_interfaces_by_which_the_neighbours_are_reached(followed: Carrier) -> None:
+    assert followed.reached_by() == {ON_LINK: "eth1", BEHIND: "eth1", LINK_LOCAL: "eth1"}
+    followed.route_read(BEHIND, Route(frozenset({ETH1, ETH2}), on_link=False), 1)
+    followed.interface_changed(Interface(9, "lo", IFF_UP | IFF_LOWER_UP | IFF_LOOPBACK, 0))
+    followed.route_read(ON_LINK, Route(frozenset({ETH1}), local=True), 1)
+    assert followed.reached_by() == {ON_LINK: "lo", BEHIND: "eth1,eth2", LINK_LOCAL: "eth1"}
+    followed.follow({ON_LINK, "10.5.0.1"})
+    assert followed.reached_by() == {ON_LINK: "lo"}
 
 
 def test_all_neighbours_of_an_interface_are_down(followed: Carrier) -> None:

@@ -113,7 +113,7 @@ def no_resend_after_neighbor_up(patch: pytest.MonkeyPatch) -> None:
 
 def ignored_carrier(patch: pytest.MonkeyPatch) -> None:
     """Wait for ExaBGP's hold timer when a carrier is lost (N3)."""
-    patch.setattr(Gate, "links_changed", lambda _self, _down, _now: None)
+    patch.setattr(Gate, "links_changed", lambda _self, _down, _interfaces, _now: None)
 
 
 def carrier_lost_for_good(patch: pytest.MonkeyPatch) -> None:
