@@ -51,6 +51,8 @@ class Context:
         self.commands = commands
         self.gate = gate
         self.wall_clock = wall_clock
+        self.faults: dict[str, str] = {}
+        """Faults of the agent's process, with details."""
         self.publications = Publications()
         """Limits the rate of the records."""
 
@@ -204,6 +206,7 @@ class Reporter:
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
             local_as=wrong_local_as(routes.local_as, recipients),
+            faults=dict(self._context.faults),
         )
 
     def _detail(self, report: actions.Report) -> str:

@@ -18,6 +18,8 @@ MAX_EVENTS = 10
 """Maximum events in a node's record, the latest ones, when writing and when reading."""
 MAX_FAMILIES = 16
 """Maximum families of a neighbour when reading."""
+MAX_FAULTS = 16
+"""Maximum faults of a node when reading."""
 MAX_RECORDED_PEERS = 64
 """Maximum neighbours in a node's record, when writing and when reading."""
 
@@ -160,6 +162,8 @@ class NodeState:
     """Whether the local addresses are known, so that `not_local` is complete."""
     local_as: int | None = None
     """The configured `local_as`, if ExaBGP has another AS number towards a neighbour."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Faults of the agent's process, with details."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
@@ -170,7 +174,7 @@ class NodeState:
             _without_empty({**asdict(peer), "families": peer.families or None})
             for peer in self.peers[:MAX_RECORDED_PEERS]
         ]
-        return _dump({**asdict(self), "vips": vips, "peers": peers or None})
+        return _dump({**asdict(self), "vips": vips, "peers": peers or None, "faults": self.faults or None})
 
     @classmethod
     def load(cls, value: bytes) -> "NodeState":
@@ -199,8 +203,14 @@ class NodeState:
             table=fields.get("table") is True,
             addresses=fields.get("addresses") is True,
             local_as=_number(fields, "local_as"),
+            faults=_faults(fields.get("faults")),
             version=1 if version is None else version,
         )
+
+
+def _faults(value: object) -> dict[str, str]:
+    first = list(value.items())[:MAX_FAULTS] if isinstance(value, dict) else []
+    return {_sanitize(fault): _sanitize(detail) for fault, detail in first if isinstance(detail, str)}
 
 
 def _peers(value: object) -> tuple[Neighbor, ...]:

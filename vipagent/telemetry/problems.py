@@ -18,6 +18,8 @@ class Fault(StrEnum):
     EXABGP_HUNG = "exabgp-hung"
     WRONG_LOCAL_AS = "wrong-local-as"
     CONFIG_REFUSED = "config-refused"
+    NO_STATE_DIRECTORY = "no-state-directory"
+    UNREADABLE_RECORD = "unreadable-record"
 
 
 class Advice(NamedTuple):
@@ -105,11 +107,25 @@ ADVICE: Mapping[str, Advice] = {
         "the last reload failed, so the agent keeps an old configuration",
         "run vipagent check-config FILE, correct all errors, and reload",
     ),
+    Fault.NO_STATE_DIRECTORY: Advice(
+        "the agent cannot record its routes, so one whose VIP leaves the configuration while the agent does "
+        "not run stays in ExaBGP",
+        "create the state directory for ExaBGP's user (install -d -o nobody /var/lib/vipagent), or use "
+        "another one: state_directory, or StateDirectory in ExaBGP's systemd unit",
+    ),
+    Fault.UNREADABLE_RECORD: Advice(
+        "the record of earlier routes was not usable at the start, so routes of VIPs that have left the "
+        "configuration may be in ExaBGP",
+        "compare exabgp cli show adj-rib out extensive with the configuration; to withdraw a route, add its "
+        "VIP to the file and remove it again, each with a reload; then restart the agent",
+    ),
 }
 """By reason: each reason that is a fault, and each `Fault`."""
 
 OF_SERVICE = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
 """Reasons that are not about single VIPs."""
+OF_PROCESS = (Fault.CONFIG_REFUSED, Fault.NO_STATE_DIRECTORY, Fault.UNREADABLE_RECORD)
+"""Faults of the agent's process, which its record lists."""
 EXPLAINED = {Reason.CHECK_DOWN, Reason.NO_BGP, Reason.CONFLICT, Reason.NO_ADDRESS}
 """Reasons that the details of the node explain."""
 FAULT_BY_SESSION = {
@@ -137,8 +153,21 @@ def problem(
 
 def node_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
     """Yield the problems of a node, as far as its record shows them."""
+    yield from process_problems(node, state.faults)
     yield from service_problems(service, node, state)
     yield from neighbor_problems(node, state.peers)
+
+
+def process_problems(node: str, faults: Mapping[str, str]) -> Iterator[NodeProblem]:
+    """Yield the problems of a node's process.
+
+    Args:
+        node: its name.
+        faults: the details by fault; other words, of a newer agent, are ignored.
+    """
+    for fault in OF_PROCESS:
+        if fault in faults:
+            yield problem(fault, node, detail=faults[fault])
 
 
 def service_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:

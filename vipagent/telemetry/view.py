@@ -1,7 +1,7 @@
 """View of an agent for `vipagent.web`, created on request."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from vipagent.core.actions import Report
 from vipagent.store.backend import Snapshot
@@ -45,6 +45,8 @@ class AgentView:
     """What is known of each BGP neighbour."""
     store_reached: bool = True
     """Whether the store has been reached since the start."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Details of the faults of the agent's process."""
 
 
 class Overview:
