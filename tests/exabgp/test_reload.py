@@ -17,6 +17,7 @@ INITIAL = {
     "changed": {"auth_ip": CHANGED, **CHECKED},
     "removed": {"auth_ip": REMOVED, **CHECKED},
 }
+RELOADED = " INFO reloaded"
 INITIAL_TABLE = {OTHERS_ROUTE: None, UNCHANGED: 100, CHANGED: 100, REMOVED: 100}
 
 
@@ -34,8 +35,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Box]]:
 @pytest.fixture
 def both(running: list[Box]) -> Iterator[list[Box]]:
     """Reset both load balancers to the services of `INITIAL`; afterwards, assert that no agent has exited."""
+    reloads = [box.agent_log().count(RELOADED) for box in running]
     reload_all(running, INITIAL)
-    for box in running:
+    for box, before in zip(running, reloads, strict=True):
+        box.wait_for_log(RELOADED, before + 1)
         box.wait_for(INITIAL_TABLE)
     pids = [box.pid() for box in running]
     yield running
