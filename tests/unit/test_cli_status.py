@@ -220,6 +220,12 @@ def test_all_services_of_the_configuration(
     assert site.opened
 
 
+def test_one_unknown_entry_is_singular(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.put(Kind.MEMBERS, "litter")
+    assert operate("status", "apex") == 0
+    assert "ignoring 1 unknown entry in the store" in capsys.readouterr().out
+
+
 BROKEN_FILES = {
     "interval": "{node: n, services: {apex: {auth_ip: 10.0.0.1, interval: x}, web: {auth_ip: 10.0.0.9}}}",
     "of the agent": "{node: n, watchdog: x, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.9}}}",
