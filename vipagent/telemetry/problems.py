@@ -73,7 +73,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Reason.REFUSED: Advice(
         "ExaBGP refuses the route of a VIP",
-        "see the command and its error in the agent's log; check next_hop and the attributes of the service",
+        "see the command and its error in the agent's log; check neighbor, next_hop and the attributes of "
+        "the service, and that an api block in exabgp.conf names this process",
     ),
     Reason.STORE_LOST: Advice(
         "the session with the store is lost",
