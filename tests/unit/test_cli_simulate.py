@@ -60,10 +60,10 @@ def test_long_lists_are_truncated_on_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--nodes", "2", "--vips", "1"), "1 VIP for 2 nodes: each must own at least one"),
+        (("--nodes", "2", "--vips", "1"), "1 VIP for 2 nodes: each node must own at least one"),
         (("--nodes", "3", "--kill", "3"), "of 3 nodes, at most 2 can die: one must survive"),
         (("--nodes", "3", "--kill", "2", "--second", "1"), "of 3 nodes, at most 2 can die"),
-        (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each must own at least one"),
+        (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each node must own at least one"),
         (("--takeover", "some"), "'some' is not one of 'all', 'one', 'ranked'"),
     ],
 )

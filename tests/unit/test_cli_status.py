@@ -149,7 +149,7 @@ def shown_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_problems_are_listed_with_what_to_do(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "300")  # no advice is wrapped
     populate_with_problems(site)
     assert operate("status", "apex") == 0
     lines = shown_lines(capsys)

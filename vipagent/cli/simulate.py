@@ -63,9 +63,7 @@ def command(
     if kill + second >= nodes:
         raise click.UsageError(f"of {counted(nodes, 'node')}, at most {nodes - 1} can die: one must survive")
     if total < nodes:
-        raise click.UsageError(
-            f"{counted(total, 'VIP')} for {counted(nodes, 'node')}: each must own at least one"
-        )
+        raise click.UsageError(f"{counted(total, 'VIP')} for {nodes} nodes: each node must own at least one")
     rng = Random(seed)  # noqa: S311 - not used for security
     dying = _dying(rng, nodes, kill + second, rack)
     policies = (Takeover(takeover),) if takeover else Takeover

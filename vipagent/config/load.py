@@ -16,7 +16,7 @@ from vipagent.config.values import name, node_name
 from vipagent.store.backend import StoreConfigError, StoreOptions
 from vipagent.store.plugins import NullListener, load
 
-STORE_KEYS = ("backend", "store", *(option.name for option in fields(StoreOptions)))
+TOP_LEVEL_STORE_KEYS = ("backend", "store", *(option.name for option in fields(StoreOptions)))
 """Keys of the store at the top level of a file."""
 LISTEN_LIBRARY = "prometheus_client"
 """Library installed by the extra `listen`."""
@@ -72,7 +72,7 @@ def _is_store_readable(draft: _Draft) -> bool:
     """Return whether the store's keys are valid, and no unknown key could be a misspelt one of them."""
     known = {*keys(AgentSection), *keys(ServiceSection)}
     return draft.is_backend_valid and not any(
-        key in STORE_KEYS or key not in known for key in draft.agent.broken
+        key in TOP_LEVEL_STORE_KEYS or key not in known for key in draft.agent.broken
     )
 
 
