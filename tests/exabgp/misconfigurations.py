@@ -44,6 +44,9 @@ class Misconfiguration:
     """Whether the VIPs are addresses of the node."""
     unreadable: bool = False
     """Whether the agent's file belongs to another user, who alone may read it."""
+    copied: bool = False
+    """Whether both load balancers have the same node name, VIP and store: the one that yields shows the
+    problem, but the record of the other one replaces its record in the store."""
     registered: bool = False
     """Whether the node registers nevertheless, because its routes are on the switch."""
 
@@ -118,6 +121,35 @@ MISCONFIGURATIONS = (
         service={"auth_ip": [OWN, OWN_IPV6]},
     ),
     Misconfiguration(
+        "other-neighbor",
+        "`neighbor` of the service names an address that is no neighbour in exabgp.conf",
+        Reason.REFUSED,
+        "RouteNotAnnounced",
+        service={"neighbor": ["192.0.2.99"]},
+    ),
+    Misconfiguration(
+        "no-api-block",
+        "no `api` block in exabgp.conf names the agent's process",
+        Reason.REFUSED,
+        "RouteNotAnnounced",
+        settings={"api": ["other"]},
+    ),
+    Misconfiguration(
+        "no-state-directory",
+        "the state directory does not exist, or ExaBGP's user cannot write to it",
+        Fault.NO_STATE_DIRECTORY,
+        "RoutesNotRecorded",
+        settings={"environment": {"STATE_DIRECTORY": "/proc"}},
+        registered=True,
+    ),
+    Misconfiguration(
+        "same-node",
+        "two nodes have the same `node` and `auth_ip`, because a file was copied",
+        Reason.CONFLICT,
+        "VipConflict",
+        copied=True,
+    ),
+    Misconfiguration(
         "no-store",
         "no server of `hosts` answers",
         Reason.STORE_UNKNOWN,
@@ -142,6 +174,8 @@ MISCONFIGURATIONS = (
 def _seen(one: Misconfiguration) -> str:
     if one.log:
         return f"none; the log says {code(one.log)}"
+    if one.copied:
+        return f"{code(one.problem)} of one of them, not in the status, which has the other one's record"
     return code(one.problem) if one.problem else "none: it works"
 
 

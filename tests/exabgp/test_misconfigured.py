@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,8 @@ def launch(tmp_path: Path, network: None) -> Iterator[Callable[[Misconfiguration
         stopped.append(context)
         nodes = [Node(box, wrong) for box in context.__enter__()]
         for node in nodes:
+            if wrong.copied:
+                node.box.store = nodes[0].box.store
             node.launch(tmp_path)
         for node in nodes:
             node.box.wait_for_log(wrong.log or STARTED)
@@ -136,21 +138,24 @@ def by_name(name: str) -> Misconfiguration:
     return next(one for one in MISCONFIGURATIONS if one.name == name)
 
 
-@pytest.mark.parametrize("name", [one.name for one in MISCONFIGURATIONS if one.problem])
+ALL_SHOW = [one.name for one in MISCONFIGURATIONS if one.problem and not one.copied]
+VIEWS: Mapping[str, Callable[[Node], Collection[str]]] = {
+    "/healthz": Node.healthz,
+    "/metrics": Node.metrics,
+    "the page": Node.page,
+}
+
+
+@pytest.mark.parametrize("name", ALL_SHOW)
 def test_a_misconfiguration_is_shown_with_what_to_do(
     launch: Callable[[Misconfiguration], list[Node]], name: str, tmp_path: Path
 ) -> None:
     wrong = by_name(name)
-    views: dict[str, Callable[[Node], object]] = {
-        "/healthz": lambda node: wrong.problem in node.healthz(),
-        "/metrics": lambda node: wrong.problem in node.metrics(),
-        "the page": lambda node: wrong.problem in node.page(),
-    }
     nodes = launch(wrong)
     for node in nodes:
-        for view, shown in views.items():
+        for view, shown in VIEWS.items():
             what = f"{view} shows {wrong.problem}"
-            node.box.wait_until(what, lambda: bool(shown(node)), SHOWN_WITHIN)  # noqa: B023
+            node.box.wait_until(what, lambda: wrong.problem in shown(node), SHOWN_WITHIN)  # noqa: B023
     for node in nodes:
         assert node.healthz()[wrong.problem]["do"]
         assert wrong.alert in firing(node.get("/metrics"), tmp_path)
@@ -160,6 +165,20 @@ def test_a_misconfiguration_is_shown_with_what_to_do(
         )
         if not wrong.agent:
             wait_for("the status shows it", lambda: wrong.problem in node.status(), SHOWN_WITHIN)  # noqa: B023
+
+
+@pytest.mark.parametrize("name", [one.name for one in MISCONFIGURATIONS if one.copied])
+def test_a_copied_file_is_shown_by_the_node_that_yields(
+    launch: Callable[[Misconfiguration], list[Node]], name: str, tmp_path: Path
+) -> None:
+    wrong = by_name(name)
+    nodes = launch(wrong)
+    for view, shown in VIEWS.items():
+        what = f"{view} of one of them shows {wrong.problem}"
+        wait_for(what, lambda: any(wrong.problem in shown(node) for node in nodes), SHOWN_WITHIN)  # noqa: B023
+    [yielding] = [node for node in nodes if wrong.problem in node.healthz()]
+    assert yielding.healthz()[wrong.problem]["do"]
+    assert wrong.alert in firing(yielding.get("/metrics"), tmp_path)
 
 
 @pytest.mark.parametrize("name", [one.name for one in MISCONFIGURATIONS if one.log])

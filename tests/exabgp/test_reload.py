@@ -1,11 +1,14 @@
 """SIGHUP: another configuration, without changes of unchanged routes (E3)."""
 
+import json
+import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.exabgp.box import OTHERS_ROUTE, Box, Services, boxes
+from tests.exabgp.lab import agent
 
 UNCHANGED, CHANGED, REMOVED, ADDED = (f"10.20.255.{number}" for number in (1, 2, 3, 4))
 CHECKED = {"rise": 1, "command": "true", "interval": 0.3}
@@ -14,6 +17,7 @@ INITIAL = {
     "changed": {"auth_ip": CHANGED, **CHECKED},
     "removed": {"auth_ip": REMOVED, **CHECKED},
 }
+RELOADED = " INFO reloaded"
 INITIAL_TABLE = {OTHERS_ROUTE: None, UNCHANGED: 100, CHANGED: 100, REMOVED: 100}
 
 
@@ -31,8 +35,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Box]]:
 @pytest.fixture
 def both(running: list[Box]) -> Iterator[list[Box]]:
     """Reset both load balancers to the services of `INITIAL`; afterwards, assert that no agent has exited."""
+    reloads = [box.agent_log().count(RELOADED) for box in running]
     reload_all(running, INITIAL)
-    for box in running:
+    for box, before in zip(running, reloads, strict=True):
+        box.wait_for_log(RELOADED, before + 1)
         box.wait_for(INITIAL_TABLE)
     pids = [box.pid() for box in running]
     yield running
@@ -68,6 +74,17 @@ def test_an_invalid_configuration_is_rejected_and_the_current_one_kept(both: lis
             box.agent_log()
         )
         assert (box.table(), box.switch.changes(since)) == (INITIAL_TABLE, [])
+        box.wait_until("the status shows it", lambda: problems(box) == {"config-refused"})  # noqa: B023
+    reload_all(both, INITIAL)
+    for box in both:
+        box.wait_until("the problem is gone", lambda: problems(box) == set())  # noqa: B023
+
+
+def problems(box: Box) -> set[str]:
+    """Return the problems that the node has published."""
+    command = agent("status", "unchanged", "--json", "--backend", "file", "--hosts", str(box.store))
+    [status] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return {problem["reason"] for problem in status["problems"]}
 
 
 def test_a_changed_path_identifier_leaves_no_stale_route(both: list[Box]) -> None:

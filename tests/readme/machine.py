@@ -36,7 +36,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Machine:
-    """A machine with its own /etc, /opt and /usr/local/bin, and an empty network namespace.
+    """A machine with its own directories that the quick start changes, and an empty network namespace.
 
     Args:
         name: name for messages.
@@ -56,7 +56,7 @@ class Machine:
         for holder in (self._mounts, self._network):
             holder.start()
             wait_for("the namespace exists", partial(_is_ready, holder), 30)
-        self.run("sh", "-c", COVER, "sh", str(self.directory), "/etc", "/opt", outside=True)
+        self.run("sh", "-c", COVER, "sh", str(self.directory), "/etc", "/opt", "/var/lib", outside=True)
         for place, directory in self._shared.items():
             self.run("mkdir", "-p", place)
             self.run("mount", "--bind", str(directory), place)

@@ -46,7 +46,8 @@ class Site:
         self.readme = quick_start
         self._directory = directory
         self._checkout = directory / "checkout"
-        seen = ["/opt/vipagent", *(f"/opt/exabgp-{version}" for version in VERSIONS), "/usr/local/bin"]
+        homes = (f"/opt/exabgp-{version}" for version in VERSIONS)
+        seen = ["/opt/vipagent", "/var/lib/vipagent", *homes, "/usr/local/bin"]
         self._shared = {place: directory / place.replace("/", "_") for place in seen}
         for place in self._shared.values():
             place.mkdir(mode=0o755)

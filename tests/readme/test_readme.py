@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,8 @@ def test_five_minutes_end_in_vips_that_answer_and_can_be_maintained(site: Site, 
         wait_until_served(site, OTHER, "node2")
         assert agent_user(exabgp) == NOBODY
         wait_until_registered(site)
+        wait_for("there is no problem", lambda: problems(site) == [], 30, every=0.2)
+        assert len(site.machines["node1"].run("ls", "/var/lib/vipagent").split()) == len(BALANCERS)
         operate(site)
 
 
@@ -77,10 +80,20 @@ def wait_until_registered(site: Site) -> None:
     """Wait until both are registered: until then, the other one also announces a VIP."""
 
     def owners() -> list[str | None]:
-        [service] = json.loads(site.machines["node1"].run("vipagent", "status", "--json"))
-        return [vip["owner"] for vip in service["vips"]]
+        return [vip["owner"] for vip in shown(site)["vips"]]
 
     wait_for("all are registered", lambda: owners() == ["node1", "node2", None], 30, every=0.2)
+
+
+def problems(site: Site) -> list[str]:
+    """Return the problems of all nodes."""
+    return [problem["reason"] for problem in shown(site)["problems"]]
+
+
+def shown(site: Site) -> dict[str, Any]:
+    """Return the status of the service."""
+    [service] = json.loads(site.machines["node1"].run("vipagent", "status", "--json"))
+    return dict(service)
 
 
 def agent_user(exabgp: Process) -> int:

@@ -59,6 +59,8 @@ class Settings:
     peer_as: int | None = None
     """Configured AS number of all switches; default: their own."""
     families: Sequence[str] = ("ipv4 unicast", "ipv6 unicast")
+    api: Sequence[str] | None = None
+    """Processes named in the `api` block of each neighbour; default: all."""
 
 
 def environment(settings: Settings, speaker: bird.Peer) -> dict[str, str]:
@@ -195,6 +197,7 @@ def _neighbor(
     settings: Settings, speaker: bird.Peer, neighbor: bird.Neighbor, processes: Sequence[str]
 ) -> str:
     families = "".join(f"    {family};\n" for family in settings.families)
+    named = processes if settings.api is None else settings.api
     events = "    neighbor-changes;\n" if settings.events else ""
     return (
         f"neighbor {neighbor.address} {{\n"
@@ -206,7 +209,7 @@ def _neighbor(
         f"  hold-time {settings.hold};\n"
         f"  family {{\n{families}  }}\n"
         f"  capability {{\n    add-path send;\n  }}\n"
-        f"  api {{\n    processes [ {' '.join(processes)} ];\n{events}  }}\n"
+        f"  api {{\n    processes [ {' '.join(named)} ];\n{events}  }}\n"
         f"}}\n"
     )
 

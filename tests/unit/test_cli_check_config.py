@@ -17,7 +17,7 @@ def test_valid_file_is_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
     assert vipagent("check-config", str(path)) == 0
     captured = capsys.readouterr()
-    assert captured.out == f"{path}: valid: node node1, backend file, apex (2 VIPs), web (1 VIPs)\n"
+    assert captured.out == f"{path}: valid: node node1, backend file, apex (2 VIPs), web (1 VIP)\n"
     assert captured.err == ""
 
 

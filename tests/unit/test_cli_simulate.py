@@ -16,8 +16,8 @@ def test_all_policies_are_shown_as_tables() -> None:
     for policy in ("all", "one", "ranked"):
         assert f"takeover: {policy}" in result.output
     lines = [line.split() for line in result.output.splitlines()]
-    assert ["1", "die", "1", "4", "4", "0", "5", "5", "0"] in lines
-    assert ["1", "more", "die", "2", "8", "5", "0", "6", "8", "2"] in lines
+    assert ["1", "dies", "1", "4", "4", "0", "5", "5", "0"] in lines
+    assert ["1", "more", "dies", "2", "8", "5", "0", "6", "8", "2"] in lines
     assert ["2", "come", "back", "0", "0", "9", "0", "4", "4", "0"] in lines
     assert "every survivor" in result.output
     assert ", then node" in result.output
@@ -60,6 +60,7 @@ def test_long_lists_are_truncated_on_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--nodes", "2", "--vips", "1"), "1 VIP for 2 nodes: each node must own at least one"),
         (("--nodes", "3", "--kill", "3"), "of 3 nodes, at most 2 can die: one must survive"),
         (("--nodes", "3", "--kill", "2", "--second", "1"), "of 3 nodes, at most 2 can die"),
         (("--nodes", "3", "--vips", "2"), "2 VIPs for 3 nodes: each node must own at least one"),

@@ -155,7 +155,7 @@ def shown_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_problems_are_listed_with_what_to_do(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "300")  # no advice is wrapped
     populate_with_problems(site)
     assert operate("status", "apex") == 0
     lines = shown_lines(capsys)
@@ -224,6 +224,87 @@ def test_all_services_of_the_configuration(
         ("web", ["10.0.0.9"]),
     ]
     assert site.opened
+
+
+def test_one_unknown_entry_is_singular(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.put(Kind.MEMBERS, "litter")
+    assert operate("status", "apex") == 0
+    assert "ignoring 1 unknown entry in the store" in capsys.readouterr().out
+
+
+BROKEN_FILES = {
+    "interval": "{node: n, services: {apex: {auth_ip: 10.0.0.1, interval: x}, web: {auth_ip: 10.0.0.9}}}",
+    "of the agent": "{node: n, watchdog: x, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.9}}}",
+    "rule": "{node: n, services: {apex: {auth_ip: 10.0.0.1, prepend: 1}, web: {auth_ip: 10.0.0.9}}}",
+    "key of a service": "{node: n, rise: 2, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.9}}}",
+    "twice": "{node: n, services: {apex: {auth_ip: [10.0.0.1, 10.0.0.1]}, web: {auth_ip: 10.0.0.9}}}",
+    "node": "{node: a/b, services: {apex: {auth_ip: 10.0.0.1}, web: {auth_ip: 10.0.0.9}}}",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN_FILES.values(), ids=list(BROKEN_FILES))
+def test_a_broken_file_does_not_hide_the_status(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    site.state("node1", {ONE: OWN})
+    path = tmp_path / "agent.yaml"
+    path.write_text(text)
+    assert vipagent("status", "--json", "--config", str(path)) == 2
+    captured = capsys.readouterr()
+    [apex, web] = json.loads(captured.out)
+    assert [vip["vip"] for vip in apex["vips"]] == [ONE]
+    assert [node["node"] for node in apex["nodes"]] == ["node1"]
+    assert [vip["vip"] for vip in web["vips"]] == ["10.0.0.9"]
+    *problems, hint = captured.err.splitlines()
+    assert problems
+    assert all(line.startswith(f"{path}: ") for line in problems)
+    assert hint == "the file is invalid; using the store and the names of the services in it"
+
+
+def test_a_service_with_broken_vips_is_shown_with_those_in_the_store(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.state("node1", {ONE: OWN})
+    path = tmp_path / "agent.yaml"
+    for service in ("{auth_ip: 10.0.0.300, vip: 10.0.0.9}", "broken"):
+        path.write_text(f"{{node: n, services: {{apex: {service}, '/': {{auth_ip: 10.0.0.1}}}}}}")
+        assert vipagent("status", "--json", "--config", str(path)) == 2
+        [apex] = json.loads(capsys.readouterr().out)
+        assert [vip["vip"] for vip in apex["vips"]] == [ONE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "{session_timeout: x, services: {apex: {auth_ip: 10.0.0.1}}}",
+        "{zk_hosts: x, services: {apex: {auth_ip: 10.0.0.1}}}",
+    ],
+    ids=["no YAML", "session timeout", "unknown key"],
+)
+def test_without_the_store_s_settings_there_is_no_status(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(text)
+    assert vipagent("status", "apex", "--config", str(path)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "specify the store instead (--backend, --hosts, ...)" in captured.err.splitlines()[-1]
+    assert not site.opened
+
+
+def test_a_broken_file_does_not_hide_the_maintenance_but_stops_a_change_of_it(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.put(Kind.MAINTENANCE, "all")
+    path = tmp_path / "agent.yaml"
+    path.write_text(BROKEN_FILES["interval"])
+    assert vipagent("maintenance", "list", "--config", str(path)) == 2
+    assert capsys.readouterr().out == "apex: in maintenance\n"
+    assert vipagent("maintenance", "off", "apex", "--config", str(path)) == 2
+    assert "specify the store instead" in capsys.readouterr().err
+    assert site.maintenance()
 
 
 def test_exit_status(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

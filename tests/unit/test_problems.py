@@ -157,6 +157,14 @@ def test_record_of_a_vip(report: VipReport, expected: VipState) -> None:
     assert is_announced(report) == (expected.rank is not None)
 
 
+def test_faults_of_the_process_are_problems_of_the_node() -> None:
+    faults = {"no-state-directory": "/srv: Permission denied", "a word of a newer agent": "", "conflict": ""}
+    state = NodeState.load(NodeState("lb1", "up", faults=faults).dump())
+    [found] = node_problems("apex", "lb1", state)
+    assert (found.reason, found.node, found.service) == ("no-state-directory", "lb1", None)
+    assert found.what.endswith("stays in ExaBGP: /srv: Permission denied")
+
+
 def test_neighbours_that_are_not_established_come_first() -> None:
     down = Neighbor("192.0.2.2", "down")
     assert worst_first([UP, down, UP]) == (down, UP, UP)

@@ -21,6 +21,7 @@ from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.backend import BackendFactory, Snapshot
 from vipagent.store.layout import Directory
 from vipagent.telemetry.counters import AgentCounters
+from vipagent.telemetry.problems import Fault
 from vipagent.telemetry.view import AgentView
 from vipagent.types import StoreState
 
@@ -113,6 +114,10 @@ class Agent:
     def network_changed(self, change: inputs.FromNetwork) -> None:
         """Pass on a change of the interfaces or addresses of this node."""
         self._dispatch(change)
+
+    def set_fault(self, fault: Fault, detail: str | None) -> None:
+        """Show a fault of the process with details; None: it is gone."""
+        self._dispatch(inputs.FaultChanged(fault, detail))
 
     def check(self, config: AgentConfig) -> None:
         """Reject changes that `reconfigure` does not support.

@@ -28,6 +28,7 @@ from vipagent.exabgp.pipe import detach_stdio
 from vipagent.network.watcher import NetworkWatcher
 from vipagent.store.backend import BackendFactory
 from vipagent.store.plugins import load as load_backend
+from vipagent.telemetry.problems import Fault
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ class _Runtime:
         self._status_server = StatusServer(agent)
         self._network = NetworkWatcher(agent.network_changed)
         agent.follow_neighbors = self._network.follow
+        routes.on_change = self._on_record
 
     async def run(self, config: AgentConfig) -> None:
         """Run the agent; its addresses exist before the first announcement until after the last one."""
@@ -139,7 +141,8 @@ class _Runtime:
         self._network.open()
         self._network.check_local(_checked(config))
         self._status_server.listen_on(config.listen)
-        tasks = [self._loop.create_task(self._reload()), self._loop.create_task(self._retry_addresses())]
+        self._show_record_faults()
+        tasks = [self._loop.create_task(self._reload()), self._loop.create_task(self._retry())]
         gc.collect()
         gc.freeze()  # exclude long-lived objects from garbage collection
         log.info("started", extra={"fields": {"node": config.store.node, "backend": config.backend}})
@@ -163,11 +166,21 @@ class _Runtime:
                 self._agent.close()
                 await removal
 
-    async def _retry_addresses(self) -> None:
-        """Periodically retry missing addresses, and announce their VIPs once they exist."""
+    def _on_record(self) -> None:
+        """Show whether the record of routes works; called on any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._show_record_faults)
+
+    def _show_record_faults(self) -> None:
+        for fault, detail in self._routes.faults().items():
+            self._agent.set_fault(fault, detail)
+
+    async def _retry(self) -> None:
+        """Periodically retry missing addresses, announce their VIPs once they exist, and retry the record."""
         while True:
             await asyncio.sleep(addresses.ADDRESS_RETRY_INTERVAL)
             try:
+                self._routes.retry()
                 await self._loopback.retry()
                 self._agent.addresses_missing(self._loopback.missing)
             except Exception:  # keep the agent running, and retry (E6)
@@ -182,13 +195,14 @@ class _Runtime:
                 await self._apply(await self._load())
             except (ConfigError, ValueError) as error:
                 self._agent.counters.refused()
-                self._agent.on_change()
+                self._agent.set_fault(Fault.CONFIG_REFUSED, "")
                 for line in str(error).splitlines():
                     log.error("reload failed, keeping the current configuration: %s", line)
             except Exception:  # keep the agent running, and retry (E6)
                 log.exception("internal error")
             else:
                 self._agent.counters.reloaded()
+                self._agent.set_fault(Fault.CONFIG_REFUSED, None)
                 log.info("reloaded")
 
     async def _apply(self, config: AgentConfig) -> None:

@@ -12,12 +12,13 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from vipagent.agent import route_record
 from vipagent.config.settings import AgentConfig
 from vipagent.exabgp.table import RouteIdentity
+from vipagent.telemetry.problems import Fault
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def location(config: AgentConfig, source: Path | None, environment: Mapping[str,
 
 
 class RouteFile:
-    """The file; errors are logged once until it can be written again.
+    """The file; an error is logged once until it can be written again.
 
     Args:
         path: its path.
@@ -66,7 +67,10 @@ class RouteFile:
         self._idle = threading.Event()
         """Set while no thread writes."""
         self._idle.set()
-        self._failed = False
+        self._read_error = ""
+        self._write_error = ""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called on any thread when `faults` has changed."""
 
     @classmethod
     def of(cls, config: AgentConfig, source: Path | None) -> "RouteFile":
@@ -89,7 +93,7 @@ class RouteFile:
         reading.start()
         reading.join(START_TIMEOUT)
         if not read:
-            self._warn(f"no answer within {START_TIMEOUT:g} s")
+            self._cannot_read(f"{self.path}: no answer within {START_TIMEOUT:g} s")
         earlier = read[0] if read else None
         self.save(frozenset(current) | (earlier or frozenset()))
         if read:
@@ -114,9 +118,21 @@ class RouteFile:
 
     def move(self, path: Path) -> None:
         """Use another path from now on."""
-        if path == self.path:
-            return
-        self.path, self._failed = path, False
+        if path != self.path:
+            self.path, self._write_error = path, ""
+            self._write_again()
+
+    def retry(self) -> None:
+        """Write again what could not be written."""
+        if self._write_error:
+            self._write_again()
+
+    def faults(self) -> Mapping[Fault, str | None]:
+        """Return the detail of each fault of the record; None: there is no such fault."""
+        unreadable = None if self._write_error else self._read_error or None
+        return {Fault.NO_STATE_DIRECTORY: self._write_error or None, Fault.UNREADABLE_RECORD: unreadable}
+
+    def _write_again(self) -> None:
         with self._lock:
             identities, self._saved = self._saved, None
         if identities is not None:
@@ -137,27 +153,34 @@ class RouteFile:
             temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
-            self._warn(f"cannot write {path}: {error.strerror}")
+            self._set_write_error(f"{path.parent}: cannot write {path.name}: {error.strerror}")
         else:
-            self._failed = False
+            self._set_write_error("")
 
     def _read(self) -> Identities | None:
         try:
             return route_record.decode(_content(self.path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            self._warn(f"cannot read {self.path}: {error.strerror}")
+            self._cannot_read(f"{self.path}: {error.strerror}")
         except ValueError as error:
-            log.warning(
-                "ignoring %s: %s; only routes of configured VIPs are withdrawn (E2)", self.path, error
-            )
+            self._cannot_read(f"{self.path}: {error}")
         return None
 
-    def _warn(self, problem: str) -> None:
-        if not self._failed:
-            self._failed = True
-            log.warning("state directory %s: %s: %s", self.path.parent, problem, CONSEQUENCE)
+    def _cannot_read(self, error: str) -> None:
+        self._read_error = error
+        log.warning("ignoring %s; only routes of configured VIPs are withdrawn (E2)", error)
+
+    def _set_write_error(self, error: str) -> None:
+        before, self._write_error = self._write_error, error
+        if error == before:
+            return
+        if error:
+            log.warning("state directory %s: %s", error, CONSEQUENCE)
+        else:
+            log.info("state directory %s: the record of routes is written again", self.path.parent)
+        self.on_change()
 
 
 def _content(path: Path) -> bytes:

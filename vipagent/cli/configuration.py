@@ -8,6 +8,7 @@ import click
 
 from vipagent.cli.options import given, store_options
 from vipagent.cli.session import exit_on_error
+from vipagent.cli.texts import counted
 from vipagent.config import lookup
 from vipagent.config.load import load_file
 from vipagent.migration import exazk, healthcheck, render
@@ -25,7 +26,9 @@ def check_config(file: str | None) -> None:
     with exit_on_error():
         path = lookup.find(file, "specify FILE")
         config = load_file(path)
-    services = ", ".join(f"{service.name} ({len(service.core.pool)} VIPs)" for service in config.services)
+    services = ", ".join(
+        f"{service.name} ({counted(len(service.core.pool), 'VIP')})" for service in config.services
+    )
     click.echo(f"{path}: valid: node {config.store.node}, backend {config.backend}, {services}")
 
 

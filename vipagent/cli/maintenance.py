@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 
 import click
 
-from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_store
+from vipagent.cli.session import (
+    ANSWER_TIMEOUT,
+    Latest,
+    open_session,
+    services,
+    with_readable_store,
+    with_store,
+)
 from vipagent.config.settings import AgentConfig
 from vipagent.config.values import node_name
 from vipagent.store.backend import Backend
@@ -82,7 +89,7 @@ def off(target: AgentConfig, service: str, node: str | None) -> None:
 
 @command.command(name="list")
 @click.argument("service", required=False)
-@with_store
+@with_readable_store
 def list_(target: AgentConfig, service: str | None) -> None:
     """List services and nodes in maintenance, with user, start time and reason."""
     with open_session(target, NullListener()) as backend:

@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from vipagent.config import lookup
 from vipagent.config.catalog import ConfigKey, keys
-from vipagent.config.load import load_file, load_store
+from vipagent.config.load import load_file, load_readable, load_store
+from vipagent.config.problems import ConfigError, Problem
 from vipagent.config.settings import AgentConfig
 from vipagent.store.backend import StoreOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 STORE_HINT = "specify --config FILE or the store (--backend, --hosts, ...)"
 """Advice to an operator without a configuration."""
+INVALID_FILE_HINT = "invalid: correct it, or specify the store instead (--backend, --hosts, ...)"
+"""Advice to an operator whose file is invalid."""
 STORE_KEYS = ("backend", *(option.name for option in fields(StoreOptions)))
 """Keys that select a store in place of a configuration file."""
 
@@ -70,9 +75,36 @@ def load_target(config: str | None, options: Mapping[str, Any]) -> AgentConfig:
         ConfigError: the options or the file are invalid.
         click.UsageError: the options contradict each other.
     """
+    store = _store_options(config, options)
+    return load_store(store) if store else _from_file(load_file, config)
+
+
+def load_readable_target(
+    config: str | None, options: Mapping[str, Any]
+) -> tuple[AgentConfig, tuple[Problem, ...]]:
+    """Do the same for a command that only reads the store; also return the problems of the rest of the file.
+
+    Raises:
+        ConfigError: the options are invalid, or the store cannot be told from the file.
+        click.UsageError: the options contradict each other.
+    """
+    store = _store_options(config, options)
+    return (load_store(store), ()) if store else _from_file(load_readable, config)
+
+
+def _from_file(load: Callable[[Path], T], config: str | None) -> T:
+    """Load the file; if it is invalid, add a hint to the error."""
+    path = lookup.find(config, STORE_HINT)
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, Problem(str(path), "", None, INVALID_FILE_HINT)]) from None
+
+
+def _store_options(config: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     store = given({key: options[key] for key in STORE_KEYS})
     if config is not None and store:
         raise click.UsageError("--config cannot be combined with --backend, --hosts and the like")
     if store and not {"backend", "hosts"} & store.keys():
         raise click.UsageError("missing --backend and --hosts: the given options do not identify a store")
-    return load_store(store) if store else load_file(lookup.find(config, STORE_HINT))
+    return store

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from vipagent.cli.options import STORE_KEYS, load_target, store_location_options
-from vipagent.config.problems import ConfigError
+from vipagent.cli.options import STORE_KEYS, load_readable_target, load_target, store_location_options
+from vipagent.config.problems import ConfigError, describe
 from vipagent.config.settings import AgentConfig
 from vipagent.config.values import name
 from vipagent.store.backend import Backend, Listener, Snapshot, StoreError
@@ -25,6 +25,8 @@ ANSWER_TIMEOUT = 5.0
 """Timeout of one request to the store, in seconds."""
 DISCONNECT_TIMEOUT = 2.0
 """Timeout of the disconnection, in seconds."""
+INVALID_FILE = "the file is invalid; using the store and the names of the services in it"
+"""Printed after the problems of a file that are not about the store."""
 OPERATOR = "operator"
 """Node name of an operator's session, which never registers anything."""
 
@@ -41,6 +43,28 @@ def with_store(function: F) -> F:
         own = {key: value for key, value in options.items() if key not in STORE_KEYS}
         with exit_on_error():
             function(target=load_target(config, options), **own)
+
+    return command  # type: ignore[return-value]
+
+
+def with_readable_store(function: F) -> F:
+    """Do the same for a command that only reads the store.
+
+    An invalid file does not stop it, as long as the store can be told from the file: the command prints the
+    problems, and exits with status 2 afterwards.
+    """
+
+    @store_location_options
+    @functools.wraps(function)
+    def command(config: str | None, **options: Any) -> None:
+        own = {key: value for key, value in options.items() if key not in STORE_KEYS}
+        with exit_on_error():
+            target, problems = load_readable_target(config, options)
+            if problems:
+                click.echo(f"{describe(problems)}\n{INVALID_FILE}", err=True)
+            function(target=target, **own)
+        if problems:
+            sys.exit(2)
 
     return command  # type: ignore[return-value]
 

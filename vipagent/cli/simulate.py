@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from vipagent.cli.texts import counted
 from vipagent.core.forecast import Forecast, Round, pool
 from vipagent.types import Takeover
 
@@ -60,9 +61,9 @@ def command(
     """  # noqa: D301 - click's mark for preformatted paragraphs
     total = vips or nodes
     if kill + second >= nodes:
-        raise click.UsageError(f"of {nodes} nodes, at most {nodes - 1} can die: one must survive")
+        raise click.UsageError(f"of {counted(nodes, 'node')}, at most {nodes - 1} can die: one must survive")
     if total < nodes:
-        raise click.UsageError(f"{total} VIPs for {nodes} nodes: each node must own at least one")
+        raise click.UsageError(f"{counted(total, 'VIP')} for {nodes} nodes: each node must own at least one")
     rng = Random(seed)  # noqa: S311 - not used for security
     dying = _dying(rng, nodes, kill + second, rack)
     policies = (Takeover(takeover),) if takeover else Takeover
@@ -90,9 +91,9 @@ def _dying(rng: Random, nodes: int, count: int, rack: bool) -> list[int]:
 
 
 def _policy_forecast(takeover: Takeover, forecast: Forecast, dying: list[int], kill: int) -> _PolicyForecast:
-    deaths = [forecast.step(f"{kill} die", set(dying[:kill]))]
+    deaths = [forecast.step(counted(kill, "dies", "die"), set(dying[:kill]))]
     if len(dying) > kill:
-        deaths.append(forecast.step(f"{len(dying) - kill} more die", set(dying)))
+        deaths.append(forecast.step(counted(len(dying) - kill, "more dies", "more die"), set(dying)))
     returns = [
         forecast.step(f"node{dying[left] + 1} is back", set(dying[:left]))
         for left in reversed(range(len(dying)))
@@ -132,7 +133,9 @@ def _print(results: list[_PolicyForecast]) -> None:
 def _total(returns: list[Round]) -> Round:
     """Return the sum of all returns as one round."""
     moved, needless = sum(one.moved for one in returns), sum(one.needless for one in returns)
-    return replace(returns[-1], what=f"{len(returns)} come back", moved=moved, needless=needless)
+    return replace(
+        returns[-1], what=counted(len(returns), "comes back", "come back"), moved=moved, needless=needless
+    )
 
 
 def _print_takers(console: Console, first: Round) -> None:

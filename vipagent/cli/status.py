@@ -9,7 +9,7 @@ import click
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_store
+from vipagent.cli.session import ANSWER_TIMEOUT, Latest, open_session, services, with_readable_store
 from vipagent.cli.tables import event_tables, fact_tables, tables
 from vipagent.config.settings import AgentConfig
 from vipagent.store.layout import Directory, Kind
@@ -29,7 +29,7 @@ Draw = Callable[[Iterable[ServiceStatus], str], RenderableType]
 @click.option(
     "--watch", is_flag=True, help="Keep running and show each change; with --json, print a line per change."
 )
-@with_store
+@with_readable_store
 def command(
     target: AgentConfig, service: str | None, *, as_json: bool, events: bool, facts: bool, watch: bool
 ) -> None:
@@ -39,6 +39,9 @@ def command(
     each node since the start of its agent, with the time of the node's clock. --facts shows for each VIP and
     node the route that the node asked for, whether ExaBGP has accepted it and has it in its table, and
     whether the VIP is an address of the node; and for each node its BGP neighbours.
+
+    If FILE is invalid, its problems are printed to stderr, and the exit status is 2; the status is shown all
+    the same, unless the problems concern the store.
 
     \b
     --json prints a list of services, each with

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from vipagent.cli.texts import counted
 from vipagent.telemetry.problems import NodeProblem
 from vipagent.telemetry.summary import SERVING, Announcer, NodeEvent, NodeStatus, ServiceStatus, VipStatus
 from vipagent.types import SessionState
@@ -59,7 +60,9 @@ def _service(status: ServiceStatus) -> Iterable[RenderableType]:
     yield _vips(status.vips)
     yield _nodes(status.nodes)
     if status.ignored:
-        yield Text(f"ignoring {status.ignored} unknown entries in the store", "yellow")
+        yield Text(
+            f"ignoring {counted(status.ignored, 'unknown entry', 'unknown entries')} in the store", "yellow"
+        )
 
 
 def _vips(vips: Iterable[VipStatus]) -> Table:

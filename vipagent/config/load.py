@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ from vipagent.config.schema import AgentSection, ServiceSection
 from vipagent.config.settings import AgentConfig
 from vipagent.config.validation import ValidatedSection, check, keys, rule_violations, shared_vips
 from vipagent.config.values import name, node_name
-from vipagent.store.backend import StoreConfigError
+from vipagent.store.backend import StoreConfigError, StoreOptions
 from vipagent.store.plugins import NullListener, load
 
+TOP_LEVEL_STORE_KEYS = ("backend", "store", *(option.name for option in fields(StoreOptions)))
+"""Keys of the store at the top level of a file."""
 LISTEN_LIBRARY = "prometheus_client"
 """Library installed by the extra `listen`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Draft:
     """Configuration under validation: its sections and the problems found so far."""
 
@@ -29,6 +31,8 @@ class _Draft:
     node: str
     services: dict[str, ValidatedSection[ServiceSection]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    is_backend_valid: bool = True
+    """Whether the backend accepts the store's options."""
 
 
 def load_file(path: str | Path) -> AgentConfig:
@@ -37,6 +41,48 @@ def load_file(path: str | Path) -> AgentConfig:
     Raises:
         ConfigError: the configuration is invalid; the error lists all problems of the file.
     """
+    return _finish(_read(path))
+
+
+def load_readable(path: str | Path) -> tuple[AgentConfig, tuple[Problem, ...]]:
+    """Read from a configuration file what it takes to show the state of its services in the store.
+
+    Returns:
+        The store, and the services with only their VIPs; and all problems of the file. A service with a
+        problem in its VIPs has none.
+
+    Raises:
+        ConfigError: the store cannot be told from the file; the error lists all problems.
+    """
+    draft = _read(path)
+    problems = _problems(draft)
+    if problems and not _is_store_readable(draft):
+        raise ConfigError(problems)
+    agent = draft.agent.section
+    pools = {
+        name: _readable_pool(draft.services.get(name)) for name in agent.services if not _name_error(name)
+    }
+    services = (
+        ServiceSection(vip=pool).to_service_config(name, agent, draft.node) for name, pool in pools.items()
+    )
+    return agent.to_agent_config(tuple(services), draft.node), problems
+
+
+def _is_store_readable(draft: _Draft) -> bool:
+    """Return whether the store's keys are valid, and no unknown key could be a misspelt one of them."""
+    known = {*keys(AgentSection), *keys(ServiceSection)}
+    return draft.is_backend_valid and not any(
+        key in TOP_LEVEL_STORE_KEYS or key not in known for key in draft.agent.broken
+    )
+
+
+def _readable_pool(service: ValidatedSection[ServiceSection] | None) -> tuple[str, ...]:
+    if service is None or service.broken & {"vip", "auth_ip"}:
+        return ()
+    return tuple(dict.fromkeys(service.section.pool()))
+
+
+def _read(path: str | Path) -> _Draft:
     given = document.read(Path(path))
     draft = _begin(given, Place(str(path)))
     services = draft.agent.section.services
@@ -45,7 +91,7 @@ def load_file(path: str | Path) -> AgentConfig:
         _add_service(draft, service, section, draft.place.below("services", service))
     if not services and "services" not in draft.agent.broken:
         draft.problems.append(draft.place.problem(("services",), None, "no services are configured"))
-    return _finish(draft)
+    return draft
 
 
 def load_options(given: Mapping[str, Any]) -> AgentConfig:
@@ -80,7 +126,9 @@ def _begin(given: Mapping[str, Any], place: Place) -> _Draft:
     draft = _Draft(agent, place, agent.section.node or socket.gethostname())
     draft.problems.extend(agent.problems)
     draft.problems.extend(_check_host_name(draft))
-    draft.problems.extend(_check_backend(draft))
+    backend_problems = list(_check_backend(draft))
+    draft.is_backend_valid = not backend_problems
+    draft.problems.extend(backend_problems)
     draft.problems.extend(_check_listen(draft))
     return draft
 
@@ -100,23 +148,34 @@ def _add_service(draft: _Draft, service: str, given: Any, place: Place) -> None:
 
 
 def _finish(draft: _Draft) -> AgentConfig:
-    sections = {name: checked.section for name, checked in draft.services.items()}
-    problems = [*draft.problems, *shared_vips(sections, draft.place)]
-    if problems:
+    if problems := _problems(draft):
         raise ConfigError(problems)
     agent = draft.agent.section
-    services = (section.to_service_config(name, agent, draft.node) for name, section in sections.items())
+    services = (
+        checked.section.to_service_config(name, agent, draft.node) for name, checked in draft.services.items()
+    )
     return agent.to_agent_config(tuple(services), draft.node)
+
+
+def _problems(draft: _Draft) -> tuple[Problem, ...]:
+    sections = {name: checked.section for name, checked in draft.services.items()}
+    return (*draft.problems, *shared_vips(sections, draft.place))
 
 
 def _check_name(draft: _Draft, location: Location, service: Any) -> None:
     if service is None:
         draft.problems.append(draft.place.problem(location, None, "is required"))
-        return
+    elif error := _name_error(str(service)):
+        draft.problems.append(draft.place.problem(location, service, error))
+
+
+def _name_error(service: str) -> str:
+    """Return why the name of a service is invalid; empty if it is valid."""
     try:
-        name(str(service))
+        name(service)
     except ValueError as error:
-        draft.problems.append(draft.place.problem(location, service, str(error)))
+        return str(error)
+    return ""
 
 
 def _check_host_name(draft: _Draft) -> Iterator[Problem]:

@@ -72,7 +72,8 @@ class Engine:
     def view(self) -> AgentView:
         """The current view of the agent."""
         gate, ending = self._exabgp.gate, self._shutdown.started
-        return self._views.view(self._config, self.services, gate=gate, ending=ending)
+        faults = dict(self._context.faults)
+        return self._views.view(self._config, self.services, gate=gate, ending=ending, faults=faults)
 
     @property
     def flushed(self) -> bool:
@@ -175,6 +176,8 @@ class Engine:
                     self._scheduler.enqueue([self.services[name]], result)
             case events.AddressesMissing() | events.AddressesNotLocal() | inputs.LinksDown():
                 self._update_from_network(given)
+            case inputs.FaultChanged():
+                self._services.set_fault(given)
             case inputs.Started() | inputs.ShutdownRequested() | inputs.ConfigReloaded():
                 self._update_from_operator(given)
             case _:

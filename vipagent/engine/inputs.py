@@ -7,6 +7,7 @@ from vipagent.config.settings import AgentConfig
 from vipagent.core.events import CheckFinished, FromAddresses, TimerFired
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import Directory
+from vipagent.telemetry.problems import Fault
 from vipagent.types import StoreState
 
 
@@ -82,9 +83,18 @@ class ConfigReloaded:
     config: AgentConfig
 
 
+@dataclass(frozen=True, slots=True)
+class FaultChanged:
+    """A fault of the agent's process was found, or is gone."""
+
+    fault: Fault
+    detail: str | None
+    """What is wrong, possibly empty; None: nothing any more."""
+
+
 FromExaBGP = LinesRead | PipeEnded | PipeCongested
 FromStore = StoreSession | SnapshotRead
 FromOperator = Started | ShutdownRequested | ConfigReloaded
 FromNetwork = LinksDown | FromAddresses
-Input = FromExaBGP | FromStore | FromOperator | FromNetwork | CheckRan | TimerFired
+Input = FromExaBGP | FromStore | FromOperator | FromNetwork | FaultChanged | CheckRan | TimerFired
 """`TimerFired` must follow all pending output of ExaBGP."""

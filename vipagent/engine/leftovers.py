@@ -12,7 +12,7 @@ Every table is compared again, so what a table still shows is withdrawn again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from vipagent.exabgp.table import RouteIdentity, TableRoute
 Decision = Callable[[str], bool | None]
 """Returns whether a VIP of the pool is announced; None until that is decided, and accepted by ExaBGP."""
 MAX_LOGGED = 5
-"""Maximum number of commands in a log entry."""
+"""Maximum number of commands, or of prefixes, in a log entry."""
 
 
 class Routes:
@@ -169,9 +169,10 @@ class Leftovers:
         self._keep_desired()
         return self._save()
 
-    def on_table(self, table: Iterable[TableRoute], decision: Decision) -> list[Effect]:
+    def on_table(self, table: Collection[TableRoute], decision: Decision) -> list[Effect]:
         """Withdraw the leftovers in a table; return the effects that log them and save the identities."""
         vips = {prefix: vip for pool in self._vips.values() for prefix, vip in pool.items()}
+        unknown = [] if self._recorded.complete else self._log_unknown(table)
         found = find(table, self._recorded, self._current, lambda prefix: decision(vips[prefix]))
         logs = self._withdraw([leftover for leftover in found if leftover.is_due])
         if found or self._table_is_old:
@@ -183,7 +184,7 @@ class Leftovers:
         else:
             self._recorded = Recorded(self._current)
         self._table_is_old = False
-        return [*logs, *self._save()]
+        return [*unknown, *logs, *self._save()]
 
     def on_result(self, result: CommandResult, now: float) -> None:
         """Process the result of any command: a leftover is withdrawn twice, or again after the next table."""
@@ -231,6 +232,17 @@ class Leftovers:
             commands=commands,
         )
         return [entry] if new else []
+
+    def _log_unknown(self, table: Iterable[TableRoute]) -> list[Log]:
+        """Log the routes that an earlier run may have left, and that another process may have announced."""
+        prefixes = sorted({line.prefix for line in table} - {identity.prefix for identity in self._current})
+        entry = Log.info(
+            "no record of earlier routes, keeping those that are not in the configuration",
+            rule="E2",
+            count=len(prefixes),
+            prefixes=prefixes[:MAX_LOGGED],
+        )
+        return [entry] if prefixes else []
 
     def _keep_desired(self) -> None:
         """Stop withdrawing what the configuration names again."""

@@ -56,6 +56,8 @@ class Context:
         self.commands = commands
         self.gate = gate
         self.wall_clock = wall_clock
+        self.faults: dict[str, str] = {}
+        """Faults of the agent's process, with details."""
         self.publications = Publications()
         """Limits the rate of the records."""
 
@@ -269,6 +271,7 @@ class Reporter:
             local_as=self._wrong_local_as(),
             explanations=known,
             host=self._context.host,
+            faults=dict(self._context.faults),
         )
 
     def _wrong_local_as(self) -> int | None:

@@ -10,6 +10,7 @@ from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects
 from vipagent.engine.conversation import TableAnswer
 from vipagent.engine.effects import Effect
+from vipagent.engine.inputs import FaultChanged
 from vipagent.engine.leftovers import Leftovers
 from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
@@ -91,6 +92,18 @@ class Services:
         self._scheduler.reannounce(services)
         self._reports.append(self.leftovers.configure(service.config for service in services))
         return removed
+
+    def set_fault(self, changed: FaultChanged) -> None:
+        """Show a fault of the agent's process in the record of each service, or that it is gone."""
+        faults = self._context.faults
+        if changed.detail == faults.get(changed.fault):
+            return
+        faults.pop(changed.fault, None)
+        if changed.detail is not None:
+            faults[changed.fault] = changed.detail
+        for service in self.by_name.values():
+            service.republish()
+        self._reports.append([effects.ViewChanged()])
 
     def _enqueue_known(self, service: ServiceRuntime, known: Sequence[events.Event]) -> None:
         gate = self._context.gate

@@ -45,6 +45,7 @@ class ViewBuilder:
         *,
         gate: Gate,
         ending: bool,
+        faults: Mapping[str, str],
     ) -> AgentView:
         """Return the current view."""
         shown = tuple(
@@ -68,4 +69,5 @@ class ViewBuilder:
             services=shown,
             peers=gate.neighbors,
             store_reached=self._counters.connections > 0,
+            faults=faults,
         )

@@ -18,6 +18,8 @@ MAX_EVENTS = 10
 """Maximum events in a node's record, the latest ones, when writing and when reading."""
 MAX_FAMILIES = 16
 """Maximum families of a neighbour when reading."""
+MAX_FAULTS = 16
+"""Maximum faults of a node when reading."""
 MAX_RECORDED_PEERS = 64
 """Maximum neighbours in a node's record, when writing and when reading."""
 
@@ -165,6 +167,8 @@ class NodeState:
     """What exactly is wrong, by `Reason`; without `no-bgp` if the states of `peers` explain that."""
     host: str = ""
     """Name of the host that the agent runs on; empty: unknown."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Faults of the agent's process, with details."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
@@ -176,14 +180,14 @@ class NodeState:
             for peer in self.peers[:MAX_RECORDED_PEERS]
         ]
         events = [_shallow(event) for event in self.events]
-        explanations = self.explanations or None
         return _dump(
             {
                 **_shallow(self),
                 "vips": vips,
                 "events": events,
                 "peers": peers or None,
-                "explanations": explanations,
+                "explanations": self.explanations or None,
+                "faults": self.faults or None,
             }
         )
 
@@ -216,6 +220,7 @@ class NodeState:
             local_as=_number(fields, "local_as"),
             explanations=_explanations(fields.get("explanations")),
             host=_text(fields, "host"),
+            faults=_faults(fields.get("faults")),
             version=1 if version is None else version,
         )
 
@@ -223,6 +228,11 @@ class NodeState:
 def _explanations(value: object) -> Mapping[str, str]:
     given = value if isinstance(value, dict) else {}
     return {reason: _text(given, reason) for reason in Reason if _text(given, reason)}
+
+
+def _faults(value: object) -> dict[str, str]:
+    first = list(value.items())[:MAX_FAULTS] if isinstance(value, dict) else []
+    return {_sanitize(fault): _sanitize(detail) for fault, detail in first if isinstance(detail, str)}
 
 
 def _peers(value: object) -> tuple[Neighbor, ...]:

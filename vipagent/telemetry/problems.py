@@ -19,6 +19,8 @@ class Fault(StrEnum):
     WRONG_LOCAL_AS = "wrong-local-as"
     CONFIG_REFUSED = "config-refused"
     DUPLICATE_NODE = "duplicate-node"
+    NO_STATE_DIRECTORY = "no-state-directory"
+    UNREADABLE_RECORD = "unreadable-record"
 
 
 class Advice(NamedTuple):
@@ -72,8 +74,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Reason.REFUSED: Advice(
         "ExaBGP has not accepted the route of a VIP",
-        "see the command and its error in the agent's log; check neighbor, next_hop and the service's "
-        "other attributes",
+        "see the command and its error in the agent's log; check neighbor, next_hop and the attributes of "
+        "the service, and that an api block in exabgp.conf names this process",
     ),
     Reason.STORE_LOST: Advice(
         "the session with the store is lost",
@@ -111,6 +113,18 @@ ADVICE: Mapping[str, Advice] = {
         "two live agents have the same node name, so only one of them shows its state",
         "give each node its own name (node), or stop the agent that should not run",
     ),
+    Fault.NO_STATE_DIRECTORY: Advice(
+        "the agent cannot record its routes, so one whose VIP leaves the configuration while the agent does "
+        "not run stays in ExaBGP",
+        "create the state directory for ExaBGP's user (install -d -o nobody /var/lib/vipagent), or use "
+        "another one: state_directory, or StateDirectory in ExaBGP's systemd unit",
+    ),
+    Fault.UNREADABLE_RECORD: Advice(
+        "the record of earlier routes was not usable at the start, so routes of VIPs that have left the "
+        "configuration may be in ExaBGP",
+        "compare exabgp cli show adj-rib out extensive with the configuration; to withdraw a route, add its "
+        "VIP to the file and remove it again, each with a reload; then restart the agent",
+    ),
 }
 """By reason: each reason that is a fault, and each `Fault`."""
 
@@ -118,6 +132,8 @@ OF_NODE = {Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
 """Reasons that are about all services of a node."""
 OF_SERVICE = OF_NODE | {Reason.CHECK_DOWN, Reason.NO_BGP}
 """Reasons that are not about single VIPs."""
+OF_PROCESS = (Fault.CONFIG_REFUSED, Fault.NO_STATE_DIRECTORY, Fault.UNREADABLE_RECORD)
+"""Faults of the agent's process, which its record lists."""
 FAULT_BY_SESSION: Mapping[str, Fault | None] = {
     SessionState.ESTABLISHED: None,
     SessionState.UNKNOWN: None,
@@ -143,8 +159,21 @@ def problem(
 
 def node_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
     """Yield the problems of a node, as far as its record shows them."""
+    yield from process_problems(node, state.faults)
     yield from service_problems(service, node, state)
     yield from neighbor_problems(node, state.peers)
+
+
+def process_problems(node: str, faults: Mapping[str, str]) -> Iterator[NodeProblem]:
+    """Yield the problems of a node's process.
+
+    Args:
+        node: its name.
+        faults: the details by fault; other words, of a newer agent, are ignored.
+    """
+    for fault in OF_PROCESS:
+        if fault in faults:
+            yield problem(fault, node, detail=faults[fault])
 
 
 def service_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:

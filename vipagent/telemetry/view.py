@@ -1,6 +1,7 @@
 """View of an agent for `vipagent.web`, created on request."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from vipagent.core.actions import Report
@@ -45,6 +46,8 @@ class AgentView(NamedTuple):
     """What is known of each BGP neighbour."""
     store_reached: bool = True
     """Whether the store has been reached since the start."""
+    faults: Mapping[str, str] = MappingProxyType({})
+    """Details of the faults of the agent's process."""
 
 
 class Overview:

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from vipagent.telemetry.problems import Fault, NodeProblem, neighbor_problems, problem, service_problems
+from vipagent.telemetry.problems import (
+    Fault,
+    NodeProblem,
+    neighbor_problems,
+    problem,
+    process_problems,
+    service_problems,
+)
 from vipagent.telemetry.view import AgentView
 from vipagent.types import Reason, StoreState
 
@@ -23,8 +30,7 @@ def _own(view: AgentView) -> Iterator[NodeProblem]:
         reason = Reason.STORE_LOST if view.store_reached else Reason.STORE_UNKNOWN
         yield problem(reason, view.node, detail=view.store_detail)
     away = {Reason.STORE_LOST, Reason.STORE_UNKNOWN} if view.store is not StoreState.CONNECTED else set()
-    if not view.counters.last_reload_good:
-        yield problem(Fault.CONFIG_REFUSED, view.node)
+    yield from process_problems(view.node, view.faults)
     for service in view.services:
         if service.record is not None:
             found = service_problems(service.name, view.node, service.record)

@@ -43,7 +43,7 @@ def record_of(harness: EngineHarness) -> NodeState:
 def problems_of(harness: EngineHarness) -> list[NodeProblem]:
     """Return the problems of the record, which are those of the agent itself."""
     found = list(node_problems("apex", "node1", record_of(harness)))
-    view = replace(harness.engine.view, node="node1", store=StoreState.CONNECTED)
+    view = harness.engine.view._replace(node="node1", store=StoreState.CONNECTED)
     assert own_problems(view) == tuple(found)
     return found
 

@@ -298,6 +298,22 @@ def test_the_record_keeps_what_waits_for_a_decision() -> None:
     assert box.routes == {(A, "10.99.0.1", None)}
 
 
+@pytest.mark.parametrize(
+    ("earlier", "logged"),
+    [(None, ["10.0.0.9/32", "10.99.0.1/32"]), ([identity(VIP)], None)],
+    ids=["none", "record"],
+)
+def test_without_a_record_the_routes_that_may_be_left_are_logged_once(
+    earlier: list[RouteIdentity] | None, logged: list[str] | None
+) -> None:
+    leftovers = Leftovers(CommandQueue(), None if earlier is None else frozenset(earlier))
+    leftovers.configure([pool(VIP)])
+    table = [line(VIP), line(REMOVED), line(REMOVED, neighbor=B), line("10.99.0.1")]
+    effects = [*leftovers.on_table(table, lambda _: True), *leftovers.on_table(table, lambda _: True)]
+    found = [effect.fields["prefixes"] for effect in effects if isinstance(effect, Log)]
+    assert found == ([logged] if logged else [])
+
+
 def test_a_reload_records_both_configurations_until_a_newer_table() -> None:
     box = Box([], [], pool(VIP))
     box.read_table()

@@ -15,6 +15,7 @@ from vipagent.engine.reporter import Reporter
 from vipagent.exabgp.commands import REPLY_TIMEOUT
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import NodeState, VipState
+from vipagent.telemetry.problems import Fault
 from vipagent.types import CheckResult
 
 KEY, OTHER_KEY = (Key(Directory(Kind.STATES, name), "node1") for name in ("apex", "other"))
@@ -101,6 +102,24 @@ def test_a_pending_record_is_dropped_when_the_agent_stops() -> None:
     assert harness.ended
     deleted = max(number for number, line in enumerate(lines) if line.startswith("deregister"))
     assert "publish" not in lines[deleted:]
+
+
+def test_a_fault_of_the_process_is_in_the_record_and_in_the_view_until_it_is_gone() -> None:
+    harness = serving()
+    harness.wait(1)
+    harness.give(inputs.FaultChanged(Fault.NO_STATE_DIRECTORY, "/srv: Permission denied"))
+    assert records(harness) == 1
+    assert harness.record is not None
+    assert (
+        harness.record.faults
+        == harness.engine.view.faults
+        == {"no-state-directory": "/srv: Permission denied"}
+    )
+    harness.wait(1)
+    assert harness.give(inputs.FaultChanged(Fault.NO_STATE_DIRECTORY, "/srv: Permission denied")) == []
+    harness.give(inputs.FaultChanged(Fault.NO_STATE_DIRECTORY, None))
+    assert records(harness) == 1
+    assert harness.record.faults == harness.engine.view.faults == {}
 
 
 def test_a_record_that_cannot_be_built_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from vipagent.agent.state import RouteFile, location
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.exabgp.table import RouteIdentity
 from vipagent.store.backend import StoreSettings
+from vipagent.telemetry.problems import Fault
 
 OLD, NEW = frozenset({RouteIdentity("10.0.0.9/32")}), frozenset({RouteIdentity("10.0.0.1/32", 7)})
 CONFIG = AgentConfig("file", StoreSettings("node1", "this run"), (ServiceConfig(service()),))
@@ -26,6 +27,13 @@ def file(tmp_path: Path) -> RouteFile:
     return RouteFile(tmp_path / "routes.json", "the agent")
 
 
+def fault(file: RouteFile) -> tuple[str, str] | None:
+    """Return the fault of a file with its detail."""
+    found = [(word, detail) for word, detail in file.faults().items() if detail is not None]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
 def test_the_first_start_has_no_record_and_writes_one(
     file: RouteFile, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -33,6 +41,7 @@ def test_the_first_start_has_no_record_and_writes_one(
     assert file.path.read_bytes() == encode("the agent", NEW)
     assert [path.name for path in file.path.parent.iterdir()] == ["routes.json"]
     assert caplog.messages == []
+    assert fault(file) is None
 
 
 def test_the_next_start_reads_it_and_keeps_both(file: RouteFile) -> None:
@@ -59,15 +68,40 @@ def test_a_missing_directory_is_reported_once(tmp_path: Path, caplog: pytest.Log
     (warning,) = caplog.messages
     assert "No such file or directory" in warning
     assert "are not withdrawn (E2); make the state directory writable" in warning
+    assert fault(file) == (
+        Fault.NO_STATE_DIRECTORY,
+        warning.removeprefix("state directory ").partition(": r")[0],
+    )
     file.path.parent.mkdir()
     file.save(NEW)
     wait_for("it is written", file.path.exists)
+    wait_for("there is no fault any more", lambda: fault(file) is None)
+
+
+def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    changes = []
+    file = RouteFile(tmp_path / "missing" / "routes.json")
+    file.on_change = lambda: changes.append(fault(file))
+    file.start(NEW)
+    file.retry()
+    wait_for("it has failed again", file.idle)
+    file.path.parent.mkdir()
+    file.retry()
+    wait_for("there is no fault any more", lambda: fault(file) is None)
+    assert RouteFile(file.path).start([]) == NEW
+    assert [change and change[0] for change in changes] == [Fault.NO_STATE_DIRECTORY, None]
+    written = file.path.stat().st_ino
+    file.retry()
+    assert file.idle()
+    assert file.path.stat().st_ino == written
 
 
 def test_a_directory_that_is_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    assert RouteFile(tmp_path / "file" / "routes.json").start(NEW) is None
+    file = RouteFile(tmp_path / "file" / "routes.json")
+    assert file.start(NEW) is None
     assert len(caplog.messages) == 1
+    assert (fault(file) or "")[0] == Fault.NO_STATE_DIRECTORY
 
 
 @pytest.mark.parametrize(
@@ -80,6 +114,11 @@ def test_other_content_is_no_record_and_is_replaced(
     assert file.start(NEW) is None
     (warning,) = caplog.messages
     assert "ignoring" in warning
+    word, detail = fault(file) or ("", "")
+    assert word == Fault.UNREADABLE_RECORD
+    assert f"ignoring {detail}; only" in warning
+    wait_for("it is written", file.idle)
+    assert fault(file) is not None, "which routes an earlier run had announced remains unknown"
     assert RouteFile(file.path).start([]) == NEW
 
 
@@ -87,6 +126,7 @@ def test_a_pipe_in_its_place_does_not_block(file: RouteFile, caplog: pytest.LogC
     os.mkfifo(file.path)
     assert file.start(NEW) is None
     assert "not a regular file" in caplog.messages[0]
+    assert (fault(file) or "")[0] == Fault.UNREADABLE_RECORD
 
 
 def test_a_hung_disk_delays_the_start_only_once(

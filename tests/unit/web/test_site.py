@@ -68,9 +68,8 @@ def broken_view() -> AgentView:
     """Return the view of a node whose own route is refused, with a neighbour down and another AS number."""
     broken = report({OWN: VipReport(Reason.REFUSED, 0, owned=True), TAKEN: VIPS[TAKEN]})
     apex = service()._replace(report=broken, record=record(broken, local_as=65009))
-    agent_view = view(apex, peers=(replace(PEERS[0], state="down"), PEERS[1]))
-    agent_view.counters.refused()
-    return agent_view
+    faults = {"no-state-directory": "/var/lib/vipagent: No such file or directory", "config-refused": ""}
+    return view(apex, peers=(replace(PEERS[0], state="down"), PEERS[1]))._replace(faults=faults)
 
 
 def test_every_problem_is_listed_with_what_to_do_but_is_no_reason_for_a_restart() -> None:
@@ -82,6 +81,7 @@ def test_every_problem_is_listed_with_what_to_do_but_is_no_reason_for_a_restart(
     named = ("reason", "service", "vip", "neighbor")
     assert [tuple(problem[key] for key in named) for problem in content["problems"]] == [
         ("config-refused", None, None, None),
+        ("no-state-directory", None, None, None),
         ("refused", "apex", OWN, None),
         ("wrong-local-as", "apex", None, None),
         ("neighbor-down", None, None, PEERS[0].address),
