@@ -51,6 +51,8 @@ class SentCommand:
     lines: Lines
     withdrawn: bool
     sent_at: float
+    queries: int
+    """Number of queries sent before it."""
     _replies: int = 0
     _rejected: tuple[str, str] | None = None
     """Its first rejected line, and the error."""
@@ -158,12 +160,12 @@ class Prefixes:
         self.since_table.add(vip)
         return [line + prefix.suffix for line in prefix.lines]
 
-    def send(self, vip: str, now: float) -> SentCommand:
-        """Record the command of a prefix as in flight."""
+    def send(self, vip: str, now: float, queries: int) -> SentCommand:
+        """Record the command of a prefix as in flight; `queries` were sent before it."""
         del self.ready[vip]
         prefix = self.by_vip[vip]
         prefix.in_flight = True
-        return SentCommand(vip, prefix.lines, prefix.withdrawn, now)
+        return SentCommand(vip, prefix.lines, prefix.withdrawn, now, queries)
 
     def finish(self, sent: SentCommand, missing: str, now: float) -> CommandResult:
         """Record the end of a command in flight: schedule its repetition, or mark the latest one as ready.

@@ -123,6 +123,6 @@ def test_n10_a_refused_line_asks_at_once_whether_its_neighbour_is_still_configur
     harness.members(OWN, THIRD)
     assert set(BOTH) <= set(harness.written)
     harness.written = []
-    harness.read("done", "error")
+    harness.read("done", "error", *answer(PEER))
     lines = harness.advance_answering(POLL_INTERVAL + 0.5)
     assert PREPENDED in commands(lines), "the only neighbour left gets all routes"
