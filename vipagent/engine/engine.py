@@ -222,10 +222,12 @@ class Engine:
         self._services.leftovers.on_result(outcome, self._now)
         if outcome.error:
             fields = {"command": outcome.line, "error": outcome.error}
-            self._reports.append([Log.error("ExaBGP rejected the command, will retry", **fields)])
+            whom = " for one kind of neighbour (check their `api` blocks)" * outcome.partial
+            self._reports.append([Log.error(f"ExaBGP rejected the command{whom}, will retry", **fields)])
         service = self._services.by_vip.get(outcome.vip)
         if service and outcome.is_current and outcome.announced:
-            kind = events.RouteRefused if outcome.error else events.RouteAccepted
+            refused = outcome.error and not outcome.partial
+            kind = events.RouteRefused if refused else events.RouteAccepted
             self._scheduler.collect(service, kind(outcome.vip))
 
     def _update_from_store(self, given: inputs.FromStore) -> None:

@@ -56,13 +56,21 @@ class SentCommand:
     _replies: int = 0
     _rejected: tuple[str, str] | None = None
     """Its first rejected line, and the error."""
+    _accepted: int = 0
+    """Number of accepted lines."""
 
     def add_reply(self, error: str) -> bool:
         """Record the reply to its next line; return whether that was the last one."""
         if error and not self._rejected:
             self._rejected = self.lines[self._replies], error
         self._replies += 1
+        self._accepted += not error
         return self._replies == len(self.lines)
+
+    @property
+    def partial(self) -> bool:
+        """Whether all lines were answered, and only some rejected."""
+        return self._replies == len(self.lines) and 0 < self._accepted < self._replies
 
     def failure(self, missing: str) -> tuple[str, str]:
         """Return the lines that failed, and the error; without an error all lines.
@@ -195,4 +203,4 @@ class Prefixes:
             if prefix.repeat:
                 prefix.repeat = False
                 self.scheduled[sent.vip] = now + WITHDRAW_REPEAT_DELAY
-        return CommandResult(sent.vip, command, error, is_current, not sent.withdrawn)
+        return CommandResult(sent.vip, command, error, is_current, not sent.withdrawn, sent.partial)
