@@ -107,9 +107,8 @@ class CommandQueue:
         """
         query = self._poller.answer_started(now)
         self.delimited = query is not None or self.acks_disabled
-        if query is None or self.acks_disabled or not self._in_flight:
-            return []
-        return self._resync(now) if self._in_flight[0].queries <= query else []
+        missing = query is not None and self._in_flight and self._in_flight[0].queries <= query
+        return self._resync(now) if missing and not self.acks_disabled else []
 
     def reply_received(self, error: str, now: float) -> CommandResult | QueryAnswered | None:
         """Match a reply to a query or to the next line of the oldest command in flight.
