@@ -137,3 +137,20 @@ def test_a_neighbour_whose_kind_becomes_known_late_costs_no_route(tmp_path: Path
         for box in both:
             wait_for_each_kind(box, PREPENDED, LOWERED)
             assert removed(box.switches[EBGP]) == []
+
+
+def test_a_kind_of_neighbour_that_takes_no_commands_of_the_agent_refuses_no_route(tmp_path: Path) -> None:
+    """The `api` block of the iBGP neighbour names only another process."""
+    with boxes(tmp_path, switch_asns=(bird.ASN, ASN)) as both:
+        for box in both:
+            conf = box.exabgp.directory / "exabgp.conf"
+            before, separator, last = conf.read_text().rpartition("neighbor ")
+            assert "processes [ agent other ]" in last
+            conf.write_text(before + separator + last.replace("[ agent other ]", "[ other ]"))
+            box.configure({"apex": SERVICE})
+            box.launch()
+        for box in both:
+            box.wait_for_log("for one kind of neighbour (check their `api` blocks), will retry", within=30)
+            wait_for_each_kind(box, PREPENDED, {})
+            assert "reason=refused" not in box.agent_log()
+            assert removed(box.switches[EBGP]) == []

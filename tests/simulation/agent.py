@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 from tests.simulation.client import Client
 from tests.simulation.environment import Environment
-from tests.simulation.exabgp import ExaBGP
+from tests.simulation.exabgp import ExaBGP, Silence
 from tests.simulation.impairments import Impairments
-from tests.simulation.node import NEVER, Node
+from tests.simulation.node import NEVER, Node, prefix
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
@@ -14,7 +14,7 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.table import RouteIdentity
-from vipagent.store.layout import Kind
+from vipagent.store.layout import Kind, member_vip
 
 LINK_QUERY_DELAY = 0.01
 """Seconds until the kernel has reported the interfaces of newly followed neighbours."""
@@ -153,6 +153,13 @@ class Agent(Node):
         super()._execute_in_store(effect)
         match effect:
             case effects.RegisterEntry(key, value):
+                self._check_registration(member_vip(key.name))
                 self.client.register(key.name, value)
             case effects.DeregisterEntry(key) if key.directory.kind is Kind.MEMBERS:
                 self.client.deregister(key.name)
+
+    def _check_registration(self, vip: str) -> None:
+        """Check that ExaBGP has executed the announcement of a VIP, unless a stale entry is replaced (G1)."""
+        exabgp, announced = self.exabgp, self.requested.get(vip)
+        if announced and exabgp.acks and exabgp.silence is Silence.NOTHING:
+            assert prefix(vip) in exabgp.executed, f"G1: {vip} is registered, but ExaBGP rejects its route"

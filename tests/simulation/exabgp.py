@@ -52,6 +52,8 @@ class ExaBGP:
     """The prefixes whose announcements it rejects."""
     refuses_silently: bool = False
     """Whether it sends no reply to these (4.2 does that with some invalid routes)."""
+    executed: set[str] = field(default_factory=set)
+    """The prefixes with an announcement that it has not rejected, and no withdrawal since."""
     paused: bool = False
     """Whether it is paused, as by SIGSTOP; lines stay in the pipe."""
     slow_for: float = 0.0
@@ -143,6 +145,8 @@ class ExaBGP:
         command = formats.parse(line)
         if command.attributes != WITHDRAWN and command.route.partition(" ")[0] in self.refused:
             return "" if self.refuses_silently else "error"
+        announced = command.attributes != WITHDRAWN
+        (self.executed.add if announced else self.executed.discard)(command.route.partition(" ")[0])
         neighbors = self.neighbors
         if command.neighbors:
             neighbors = [neighbor for neighbor in neighbors if neighbor.settings.address in command.neighbors]

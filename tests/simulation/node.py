@@ -30,7 +30,7 @@ DecisionCallback = Callable[[events.Event, list[actions.Action], float], None]
 
 def prefix(vip: str) -> str:
     """Return a VIP as a prefix in ExaBGP's notation."""
-    return f"{vip}/32"
+    return f"{vip}/128" if ":" in vip else f"{vip}/32"
 
 
 class RecordingCore(Service):

@@ -1,12 +1,12 @@
 """Decides what a node does with each VIP of a service, and why (A1-A4, H1-H5, L1-L3)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
 from vipagent.core.actions import Preference
-from vipagent.core.settings import ServiceSettings
-from vipagent.core.state import Deadlines, ServiceState, View
+from vipagent.core.settings import Owners, ServiceSettings, ip_version
+from vipagent.core.state import Deadlines, ServiceState
 from vipagent.types import CheckState, OnStoreLoss, Reason, Standby, Takeover
 
 
@@ -25,44 +25,61 @@ _UNFIT = {CheckState.DOWN: Reason.CHECK_DOWN, CheckState.DISABLED: Reason.DISABL
 class Candidates:
     """The owners that take over orphans before this node does, computed once per decision (A2).
 
+    A node that has registered a VIP announces that IP version, so the others rely on it for the orphans of
+    this version only: its neighbours may not have negotiated the other one, or its ExaBGP may refuse such
+    routes (N10, O2).
+
     Args:
-        settings: the service.
-        view: its members.
+        state: everything the decisions depend on.
         deadlines: of this decision.
-        registered: whether the other nodes see a registration of this node, and so rely on it.
     """
 
-    def __init__(
-        self, settings: ServiceSettings, view: View, deadlines: Deadlines, *, registered: bool
-    ) -> None:
-        self._settings = settings
-        self._view = view
+    def __init__(self, state: ServiceState, deadlines: Deadlines) -> None:
+        self._settings = state.settings
+        self._view = state.view
         self._deadlines = deadlines
-        self._registered = registered
+        self._registered = state.registered_versions
 
-    def before_us(self, vip: str) -> Iterator[int]:
-        """Return the owners, alive or presumed alive, that come before this node in the order for `vip`."""
-        preferences = self._settings.preferences
-        return preferences.candidates_before(vip, self._present, registered=self._registered)
+    def before_us(self, vip: str) -> Iterator[str]:
+        """Return the VIPs, alive or presumed alive, of the owners that come before this node for `vip`."""
+        return (taker for owner in self._before_us(vip) for taker in self._of_version(vip)[owner])
 
     def rank(self, vip: str) -> int:
         """Return the rank of this node among those that take over `vip`."""
-        if vip not in self._ranks:
-            self._ranks[vip] = 1 + sum(1 for _ in self.before_us(vip))
-        return self._ranks[vip]
+        ranks = self._ranks[ip_version(vip)]
+        if vip not in ranks:
+            ranks[vip] = 1 + sum(1 for _ in self._before_us(vip))
+        return ranks[vip]
 
-    @cached_property
-    def _ranks(self) -> dict[str, int]:
-        return self._settings.preferences.ranks(self._present, registered=self._registered)
-
-    @cached_property
-    def _present(self) -> tuple[int, ...]:
-        view, deadlines = self._view, self._deadlines
-        return tuple(
-            number
-            for number, vips in enumerate(self._settings.owners)
-            if any(view.is_alive(vip) or view.is_presumed_alive(vip, deadlines) for vip in vips)
+    def _before_us(self, vip: str) -> Iterator[int]:
+        version = ip_version(vip)
+        registered = version in self._registered
+        return self._settings.preferences.candidates_before(
+            vip, self._present[version], registered=registered
         )
+
+    def _of_version(self, vip: str) -> Owners:
+        return self._settings.owners_by_version[ip_version(vip)]
+
+    @cached_property
+    def _ranks(self) -> Mapping[int, dict[str, int]]:
+        ranks, registered = self._settings.preferences.ranks, self._registered
+        return {
+            version: ranks(version, present, registered=version in registered)
+            for version, present in self._present.items()
+        }
+
+    @cached_property
+    def _present(self) -> Mapping[int, tuple[int, ...]]:
+        view, deadlines = self._view, self._deadlines
+        return {
+            version: tuple(
+                number
+                for number, vips in enumerate(owners)
+                if any(view.is_alive(vip) or view.is_presumed_alive(vip, deadlines) for vip in vips)
+            )
+            for version, owners in self._settings.owners_by_version.items()
+        }
 
 
 def decide(state: ServiceState, deadlines: Deadlines) -> dict[str, Decision]:
@@ -88,7 +105,7 @@ def _decision_function(state: ServiceState, deadlines: Deadlines) -> Callable[[s
     owned, no_takeover = state.settings.owned_set, _no_takeover_reason(state)
     if no_takeover is not None:
         return lambda vip: _own(state, vip) if vip in owned else Decision(no_takeover)
-    candidates = Candidates(state.settings, state.view, deadlines, registered=state.is_registered)
+    candidates = Candidates(state, deadlines)
     return lambda vip: _own(state, vip) if vip in owned else _others(state, vip, deadlines, candidates)
 
 
@@ -187,7 +204,7 @@ def _rank_of_one(state: ServiceState, vip: str, deadlines: Deadlines, candidates
     A candidate that has just registered waits for `settle` first (L3) and takes nothing over until then.
     """
     settings, view = state.settings, state.view
-    better = (taker for owner in candidates.before_us(vip) for taker in settings.owners[owner])
+    better = candidates.before_us(vip)
     if state.requested.get(vip) is None:
         others = any(
             view.is_presumed_alive(taker, deadlines) or view.alive_for(taker, settings.settle, deadlines)

@@ -51,8 +51,8 @@ class Preferences:
         self._index = {vip: (home, turn) for home, vips in enumerate(owners) for turn, vip in enumerate(vips)}
         self._own = tuple({self._index[vip][0] for vip in owned if vip in self._index})
         self._positions: dict[int, Sequence[int]] = {}
-        self._candidates: tuple[tuple[int, ...], bool] = ((), False)
-        self._ranks: dict[str, int] = {}
+        self._ranks: dict[int, tuple[tuple[tuple[int, ...], bool], dict[str, int]]] = {}
+        """The candidates and the ranks, by IP version."""
 
     def candidates_before(self, vip: str, owners: Iterable[int], *, registered: bool = True) -> Iterator[int]:
         """Return those of `owners` that come before this node in the order for `vip`.
@@ -67,11 +67,19 @@ class Preferences:
         first = min((positions[(owner - home) % count] for owner in self._own if registered), default=count)
         return (owner for owner in owners if positions[(owner - home) % count] < first)
 
-    def ranks(self, owners: tuple[int, ...], *, registered: bool) -> dict[str, int]:
-        """Return the cache of ranks for these candidates; a change of candidates clears it."""
-        if (owners, registered) != self._candidates:
-            self._candidates, self._ranks = (owners, registered), {}
-        return self._ranks
+    def ranks(self, version: int, owners: tuple[int, ...], *, registered: bool) -> dict[str, int]:
+        """Return the cache of ranks for these candidates; a change of candidates clears it.
+
+        Args:
+            version: the IP version of the VIPs.
+            owners: the candidates.
+            registered: whether the other nodes see this node.
+        """
+        candidates = owners, registered
+        cached = self._ranks.get(version)
+        if cached is None or cached[0] != candidates:
+            cached = self._ranks[version] = candidates, {}
+        return cached[1]
 
     def _positions_of(self, turn: int) -> Sequence[int]:
         """Return the position of each offset from the owner in the order; the owner itself comes last."""

@@ -13,6 +13,14 @@ Owners = tuple[tuple[str, ...], ...]
 """The VIPs of a service, grouped by owner."""
 
 
+IPV6 = 6
+
+
+def ip_version(vip: str) -> int:
+    """Return the IP version of a VIP."""
+    return IPV6 if ":" in vip else 4
+
+
 @dataclass(frozen=True)
 class FlapHold(Section):
     """Delay before an owner that has flapped registers again (H4)."""
@@ -105,8 +113,17 @@ class ServiceSettings(HealthOptions, CoreOptions):
     @cached_property
     def pool_by_version(self) -> Mapping[int, frozenset[str]]:
         """The VIPs of each IP version."""
-        ipv6 = frozenset(vip for vip in self.pool if ":" in vip)
+        ipv6 = frozenset(vip for vip in self.pool if ip_version(vip) == IPV6)
         return {4: self.pool_set - ipv6, 6: ipv6}
+
+    @cached_property
+    def owners_by_version(self) -> Mapping[int, Owners]:
+        """The VIPs of each IP version in the pool, grouped by owner as in `owners`."""
+        return {
+            version: tuple(tuple(vip for vip in vips if vip in pool) for vips in self.owners)
+            for version, pool in self.pool_by_version.items()
+            if pool
+        }
 
     @cached_property
     def preferences(self) -> Preferences:

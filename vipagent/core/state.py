@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vipagent.core.actions import Preference
 from vipagent.core.events import MaintenanceSeen, Member
-from vipagent.core.settings import ServiceSettings
+from vipagent.core.settings import ServiceSettings, ip_version
 from vipagent.types import CheckResult, CheckState, Claim, StoreState
 
 
@@ -239,6 +239,9 @@ class ServiceState:
         return member.claim is Claim.OTHER or vip in self.displaced
 
     @property
-    def is_registered(self) -> bool:
-        """Whether the other nodes see a registration of this node, and so rely on it."""
-        return any(self.view.is_alive(vip) and not self.conflicts(vip) for vip in self.settings.owned)
+    def registered_versions(self) -> frozenset[int]:
+        """The IP versions of this node's registrations, for which the other nodes rely on it."""
+        owned = self.settings.owned
+        return frozenset(
+            ip_version(vip) for vip in owned if self.view.is_alive(vip) and not self.conflicts(vip)
+        )

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from vipagent.core.state import earliest
+from vipagent.engine.effects import Log
 from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
+from vipagent.exabgp.acceptances import Acceptances
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
 from vipagent.exabgp.polling import IDLE_TIMEOUT, POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
@@ -40,6 +42,7 @@ class Conversation:
     def __init__(self) -> None:
         self.commands = CommandQueue()
         self.gate = Gate()
+        self._acceptances = Acceptances(self.commands)
         self.congested = True
         """Whether lines are waiting for ExaBGP to read, or the pipes are not open yet (E4)."""
         self.ended = False
@@ -80,6 +83,8 @@ class Conversation:
             case _:
                 for failed in self._on_answer_line(message, now):
                     events += self._on_result(failed, now)
+                if isinstance(message, messages.SummaryHeader):
+                    events += self._acceptances.release()
         return events
 
     def _on_answer_line(
@@ -133,6 +138,8 @@ class Conversation:
         for query in self._queries.due(now):
             self.commands.poller.attach(query)
         lines = self.commands.final_withdrawals(now) if final else self.commands.next_lines(now)
+        if lines and not final and self._acceptances.query_needed:
+            lines += self.commands.query_now(now)
         if messages.SHOW_NEIGHBORS in lines:
             self.gate.on_query_sent(now)
             for query in (SHOW_DETAILS, SHOW_TABLE):
@@ -154,7 +161,8 @@ class Conversation:
             self._queries.route_changed(now)
             if result.error:  # a neighbour that the command names may have left exabgp.conf
                 self._queries.neighbors_changed(now)
-            yield result
+            if not self._acceptances.hold(result):
+                yield result
             return
         ended_at = now - IDLE_TIMEOUT if self.commands.acks_disabled else now
         self._queries.answered(result.query, ended_at)
@@ -186,3 +194,10 @@ class Conversation:
             self._queries.neighbors_changed(now)
             self.commands.poller.poll_now()
         return change
+
+
+def rejection(outcome: CommandResult) -> Log:
+    """Return the log entry of a command that ExaBGP has rejected, or not replied to."""
+    whom = " for one kind of neighbour (check their `api` blocks)" * outcome.partial
+    what = "did not reply to the command" if outcome.latency is None else f"rejected the command{whom}"
+    return Log.error(f"ExaBGP {what}, will retry", command=outcome.line, error=outcome.error)

@@ -13,7 +13,13 @@ from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
-from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping, TableAnswer
+from vipagent.engine.conversation import (
+    Conversation,
+    ConversationEvent,
+    ExaBGPStopping,
+    TableAnswer,
+    rejection,
+)
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
@@ -228,17 +234,13 @@ class Engine:
         self.counters.completed(outcome)
         self._services.leftovers.on_result(outcome, self._now)
         if outcome.error:
-            unanswered = outcome.latency is None
-            fields = {"command": outcome.line, "error": outcome.error}
-            log = Log.error("ExaBGP rejected the command, will retry", **fields)
-            if unanswered:
-                log = Log.error("ExaBGP did not reply to the command, will retry", **fields)
-            self._reports.append([log])
-            if unanswered and self._exabgp.gate.hung:
+            self._reports.append([rejection(outcome)])
+            if outcome.latency is None and self._exabgp.gate.hung:
                 return  # it is not refused: nothing is known of the route until ExaBGP answers again
         service = self._services.by_vip.get(outcome.vip)
         if service and outcome.is_current and outcome.announced:
-            kind = events.RouteRefused if outcome.error else events.RouteAccepted
+            refused = outcome.error and not outcome.partial
+            kind = events.RouteRefused if refused else events.RouteAccepted
             self._scheduler.collect(service, kind(outcome.vip))
 
     def _update_from_store(self, given: inputs.FromStore) -> None:

@@ -20,7 +20,7 @@ commands in order, so a query may be sent while commands are in flight: the repl
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass, field, replace
 
 from vipagent.core.state import earliest
@@ -56,6 +56,8 @@ class CommandQueue:
     poll_interval: InitVar[float] = POLL_INTERVAL
     acks_disabled: bool = False
     ever_acked: bool = False
+    delimited: bool = False
+    """Whether the last answer to a query has shown that all replies before it were matched, or are lost."""
     _poller: NeighborPoller = field(init=False)
     _prefixes: Prefixes = field(default_factory=Prefixes)
     _in_flight: deque[SentCommand] = field(default_factory=deque)
@@ -103,10 +105,10 @@ class CommandQueue:
         Returns:
             The failed commands if a reply is missing: ExaBGP answers in order, so none will come any more.
         """
-        asked_at = self._poller.answer_started(now)
-        if asked_at is None or self.acks_disabled or not self._in_flight:
-            return []
-        return self._resync(now) if self._in_flight[0].sent_at < asked_at else []
+        query = self._poller.answer_started(now)
+        self.delimited = query is not None or self.acks_disabled
+        missing = query is not None and self._in_flight and self._in_flight[0].queries <= query
+        return self._resync(now) if missing and not self.acks_disabled else []
 
     def reply_received(self, error: str, now: float) -> CommandResult | QueryAnswered | None:
         """Match a reply to a query or to the next line of the oldest command in flight.
@@ -163,6 +165,23 @@ class CommandQueue:
         if self._poller.poll_due:
             lines += self._count_query(self._poller.send_poll(now))
         return lines
+
+    @property
+    def can_delimit(self) -> bool:
+        """Whether the answer to a query shows that a reply is missing."""
+        return self._poller.ever_answered and not self.acks_disabled
+
+    def announced_since_query(self) -> Iterator[str]:
+        """Yield the prefixes whose announcement is in flight, if no query was sent since."""
+        sent = self._poller.sent if self.can_delimit else None
+        return (
+            command.vip for command in self._in_flight if command.queries == sent and not command.withdrawn
+        )
+
+    def query_now(self, now: float) -> list[str]:
+        """Return the lines of a poll; none while another one is unanswered, so that it is sent after that."""
+        self._poller.poll_now()
+        return self._count_query(self._poller.send_poll(now)) if self._poller.poll_due else []
 
     def changed_since_table(self) -> frozenset[str]:
         """Return the prefixes with a command since the last query of the table, sent or not."""
@@ -255,7 +274,7 @@ class CommandQueue:
     def _send(self, vips: Iterable[str], now: float) -> list[str]:
         lines: list[str] = []
         for vip in vips:
-            self._in_flight.append(self._prefixes.send(vip, now))
+            self._in_flight.append(self._prefixes.send(vip, now, self._poller.sent))
             lines += self._prefixes.write(vip)
         return lines
 

@@ -42,6 +42,8 @@ class _Query:
     sent_at: float
     attached: tuple[str, ...] = ()
     """The queries attached to it."""
+    number: int = field(default=0, kw_only=True)
+    """Number of queries sent before it."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,8 @@ class NeighborPoller:
     """Time of the next poll; None: a poll is already due, or the first query is pending."""
     ever_answered: bool = False
     """Whether ExaBGP ever answered a query."""
+    sent: int = 0
+    """Number of queries sent."""
     _unanswered_polls: deque[_Query] = field(default_factory=deque)
     _late_answers: int = 0
     """Number of polls that count as lost, but may still be answered: the next answers are not identified."""
@@ -130,12 +134,12 @@ class NeighborPoller:
         """Send a query with the next sync query or poll."""
         self._attached.wanted[query] = None
 
-    def answer_started(self, now: float) -> float | None:
+    def answer_started(self, now: float) -> int | None:
         """Record the start of an answer. If acknowledgements are enabled, its reply follows immediately.
 
         Returns:
-            When the answered poll was sent: the replies to all earlier commands have been received, or
-            will never come. None if a sync query is answered, or the poll is unknown.
+            The number of queries sent before the answered poll: the replies to all earlier commands have been
+            received, or will never come. None if a sync query is answered, or the poll is unknown.
         """
         self.ever_answered = True
         self._last_poll_unanswered = False
@@ -161,7 +165,7 @@ class NeighborPoller:
         self._expects_poll_reply = True
         identified = poll is not None and sync is None and not self._late_answers
         self._late_answers = max(0, self._late_answers - 1)
-        return poll.sent_at if poll and identified else None
+        return poll.number if poll and identified else None
 
     def line_received(self, now: float) -> None:
         """Record a line of an answer."""
@@ -270,7 +274,9 @@ class NeighborPoller:
     def send_sync(self, now: float) -> list[str]:
         """Return the lines of a sync query, and record them as sent."""
         attached = self._attached.take()
-        self.sync_due, self._sync = False, _SyncQuery(now, attached, len(self._unanswered_polls))
+        skip = len(self._unanswered_polls)
+        self.sync_due, self._sync = False, _SyncQuery(now, attached, skip, number=self.sent)
+        self.sent += 1
         return [SHOW_NEIGHBORS, *attached]
 
     def send_poll(self, now: float) -> list[str]:
@@ -284,7 +290,8 @@ class NeighborPoller:
         earlier = self._unanswered_polls or self._late_answers
         alone = earlier or self._attached.in_progress or self.sync_pending
         attached = () if alone else self._attached.take()
-        self._unanswered_polls.append(_Query(now, attached))
+        self._unanswered_polls.append(_Query(now, attached, number=self.sent))
+        self.sent += 1
         self.poll_due, self._last_poll_unanswered, self.next_poll_at = False, True, now + POLL_TIMEOUT
         return [SHOW_NEIGHBORS, *attached]
 

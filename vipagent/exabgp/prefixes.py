@@ -50,16 +50,26 @@ class SentCommand:
     lines: Lines
     withdrawn: bool
     sent_at: float
+    queries: int
+    """Number of queries sent before it."""
     _replies: int = 0
     _rejected: tuple[str, str] | None = None
     """Its first rejected line, and the error."""
+    _accepted: int = 0
+    """Number of accepted lines."""
 
     def add_reply(self, error: str) -> bool:
         """Record the reply to its next line; return whether that was the last one."""
         if error and not self._rejected:
             self._rejected = self.lines[self._replies], error
         self._replies += 1
+        self._accepted += not error
         return self._replies == len(self.lines)
+
+    @property
+    def partial(self) -> bool:
+        """Whether all lines were answered, and only some rejected."""
+        return self._replies == len(self.lines) and 0 < self._accepted < self._replies
 
     def failure(self, missing: str) -> tuple[str, str]:
         """Return the lines that failed, and the error; without an error all lines.
@@ -161,12 +171,12 @@ class Prefixes:
         self.since_table.add(vip)
         return [respelled(line) if prefix.respelled else line for line in prefix.lines]
 
-    def send(self, vip: str, now: float) -> SentCommand:
-        """Record the command of a prefix as in flight."""
+    def send(self, vip: str, now: float, queries: int) -> SentCommand:
+        """Record the command of a prefix as in flight; `queries` were sent before it."""
         del self.ready[vip]
         prefix = self.by_vip[vip]
         prefix.in_flight = True
-        return SentCommand(vip, prefix.lines, prefix.withdrawn, now)
+        return SentCommand(vip, prefix.lines, prefix.withdrawn, now, queries)
 
     def finish(self, sent: SentCommand, missing: str, now: float) -> CommandResult:
         """Record the end of a command in flight: schedule its repetition, or mark the latest one as ready.
@@ -196,4 +206,4 @@ class Prefixes:
             if prefix.repeat:
                 prefix.repeat = False
                 self.scheduled[sent.vip] = now + WITHDRAW_REPEAT_DELAY
-        return CommandResult(sent.vip, command, error, is_current, not sent.withdrawn)
+        return CommandResult(sent.vip, command, error, is_current, not sent.withdrawn, sent.partial)

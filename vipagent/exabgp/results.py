@@ -15,5 +15,8 @@ class CommandResult:
     """Whether the command is still the desired one for its prefix."""
     announced: bool = False
     """Whether it was an announcement."""
+    partial: bool = False
+    """Whether only the line for one kind of neighbour was rejected, as if no `api` block of theirs names this
+    process."""
     latency: float | None = field(default=None, compare=False)
     """Seconds between the command and its reply; None without a reply."""

@@ -15,10 +15,11 @@ from hypothesis.stateful import (
 from tests.properties import examples
 from tests.quick.core.cluster import Cluster
 from tests.simulation.exabgp import ExaBGP
+from tests.simulation.neighbor import NeighborSettings
 from tests.simulation.node import prefix
 from vipagent.core import events
 from vipagent.core.preference import order
-from vipagent.core.settings import FlapHold
+from vipagent.core.settings import FlapHold, ip_version
 from vipagent.engine import inputs
 from vipagent.store.layout import WHOLE_SERVICE
 from vipagent.types import CheckResult, Standby, Takeover
@@ -27,6 +28,8 @@ POOLS = (
     (("10.0.0.1",), ("10.0.0.2",), ("10.0.0.3",)),
     (("10.0.0.1", "10.0.1.1"), ("10.0.0.2",), ("10.0.0.3", "10.0.1.3"), ("10.0.0.4",)),
     (("10.0.0.1",), ("10.0.0.2",)),
+    (("10.0.0.1", "2001:db8::1"), ("10.0.0.2", "2001:db8::2"), ("2001:db8::3", "10.0.0.3")),
+    (("10.0.0.1", "2001:db8::1"), ("10.0.0.2",), ("10.0.0.3", "2001:db8::3")),
 )
 CONVERGED = 45.0
 """Seconds until the cluster has converged."""
@@ -34,6 +37,7 @@ PROPAGATED = 1.0
 """Seconds until all nodes have seen an event."""
 SETTLED = 9.0
 """Seconds until a restarted node takes over VIPs."""
+FAMILIES = {4: "ipv4 unicast", 6: "ipv6 unicast"}
 some_owner = st.integers(0, 3)
 
 
@@ -62,15 +66,27 @@ class ClusterMachine(RuleBasedStateMachine):
         for owner in range(len(owners)):
             self.start_or_kill(owner)
 
-    @rule(owner=some_owner, refused=st.sampled_from([0, 0, 0, 1, 2]))
-    def start_or_kill(self, owner: int, refused: int = 0) -> None:
-        """Start a node, whose ExaBGP may reject some of its VIPs, or kill it."""
+    @rule(
+        owner=some_owner,
+        refused=st.sampled_from([0, 0, 0, 1, 2]),
+        without_ipv6=st.sampled_from(["", "", "family", "next hop"]),
+    )
+    def start_or_kill(self, owner: int, refused: int = 0, without_ipv6: str = "") -> None:
+        """Start a node, whose ExaBGP may be unable to announce some of its VIPs or IPv6, or kill it."""
         if owner in self.cluster.peers:
             self.good.discard(owner)
             self.disconnect.discard(owner)
             self.cluster.kill(owner)
         elif owner < len(self.cluster.owners):
-            exabgp = ExaBGP(refused={prefix(vip) for vip in self.cluster.owners[owner][:refused]})
+            rejected = set(self.cluster.owners[owner][:refused])
+            if without_ipv6 == "next hop":  # 4.2 rejects such routes silently
+                rejected |= {vip for vips in self.cluster.owners for vip in vips if ":" in vip}
+            families = (FAMILIES[4],) if without_ipv6 == "family" else tuple(FAMILIES.values())
+            exabgp = ExaBGP(
+                settings=(NeighborSettings(configured=tuple(FAMILIES.values()), negotiated=families),),
+                refused={prefix(vip) for vip in rejected},
+                refuses_silently=without_ipv6 == "next hop",
+            )
             self.cluster.start(owner, exabgp)
             self._check(owner, CheckResult.GOOD)
             self._expect_settling()
@@ -159,11 +175,23 @@ class ClusterMachine(RuleBasedStateMachine):
         ]
 
     def _expected(self, vip: str) -> dict[int, int]:
-        members = {owner for owner in self._able() if set(self.cluster.owners[owner]) - self._refused(owner)}
+        version = ip_version(vip)
+        members = {
+            owner
+            for owner in self._able()
+            if any(
+                ip_version(own) == version and self._can_announce(owner, own)
+                for own in self.cluster.owners[owner]
+            )
+        }
         home = next(index for index, owner in enumerate(self.cluster.owners) if vip in owner)
-        routes = {home: 100} if home in members and vip not in self._refused(home) else {}
+        routes = {home: 100} if home in members and self._can_announce(home, vip) else {}
         if not routes or self.standby is Standby.HOT:
-            able = [owner for owner in order(self.cluster.owners, vip) if owner in self._able()]
+            able = [
+                owner
+                for owner in order(self.cluster.owners, vip)
+                if owner in self._able() and self._can_announce(owner, vip)
+            ]
             first = [owner for owner in able if owner in members]
             last = [owner for owner in able if owner not in members]
             match self.takeover:
@@ -176,8 +204,12 @@ class ClusterMachine(RuleBasedStateMachine):
                     routes |= dict.fromkeys(last, 200 + 100 * len(first))
         return dict(sorted(routes.items()))
 
-    def _refused(self, owner: int) -> set[str]:
-        return {vip.removesuffix("/32") for vip in self.cluster.peers[owner].exabgp.refused}
+    def _can_announce(self, owner: int, vip: str) -> bool:
+        """Return whether the neighbour of a node can receive the route of a VIP."""
+        exabgp = self.cluster.peers[owner].exabgp
+        return (
+            prefix(vip) not in exabgp.refused and FAMILIES[ip_version(vip)] in exabgp.settings[0].negotiated
+        )
 
     def _check_no_drop(self) -> None:
         """Assert that no node able to serve a VIP leaves it without a route (G1, H1)."""

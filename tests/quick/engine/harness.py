@@ -96,10 +96,11 @@ class EngineHarness:
     def reply(self) -> list[str]:
         """Answer all pending commands in one read."""
         written, self.written = self.written, []
-        replies = [self._reply_to(line) for line in written]
+        replies = [self.reply_to(line) for line in written]
         return self.read(*chain.from_iterable(replies))
 
-    def _reply_to(self, line: str) -> list[str]:
+    def reply_to(self, line: str) -> list[str]:
+        """Return ExaBGP's output for one line that it reads."""
         match line:
             case "show":
                 return answer(*self.peers)

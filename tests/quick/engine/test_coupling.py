@@ -120,7 +120,7 @@ def test_g1_a_rejected_route_is_not_registered_and_retried() -> None:
     assert "log ExaBGP rejected the command, will retry" in refused
     assert harness.engine.counters.command_errors == 1
     harness.written.clear()
-    assert harness.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7"]
+    assert harness.wait(MIN_REJECTED_DELAY) == [f"announce route {OWN}/32 next-hop self med 7", "show"]
     assert harness.reply() == [REGISTERED, "log register", "publish"]
 
 
@@ -130,7 +130,7 @@ def test_g1_acceptance_of_an_outdated_route_is_ignored() -> None:
     harness.reply()
     harness.check()
     harness.reconfigure(replace(served(), routes=RouteSettings(med=7)))
-    assert harness.reply() == [f"announce route {OWN}/32 next-hop self med 7"]
+    assert harness.reply() == [f"announce route {OWN}/32 next-hop self med 7", "show"]
     assert harness.reply() == [REGISTERED, "log register"]
 
 
@@ -309,7 +309,7 @@ def test_g1_the_late_answers_of_a_stopped_exabgp_accept_no_route() -> None:
     harness.wait(17)  # ExaBGP is stopped: the query after the missing reply is repeated
     while harness.written:  # it resumes, and answers in the order of the commands, slowly
         line = harness.written.pop(0)
-        replies = ["error"] if line.startswith("announce") else harness._reply_to(line)
+        replies = ["error"] if line.startswith("announce") else harness.reply_to(line)
         for reply in replies:
             assert f"register /service/apex/{OWN}" not in harness.read(reply)
         harness.wait(0.01)

@@ -15,7 +15,7 @@ from tests.quick.engine.harness import (
 )
 from vipagent.exabgp.polling import POLL_INTERVAL
 from vipagent.exabgp.route import RouteSettings
-from vipagent.types import CheckResult
+from vipagent.types import CheckResult, Reason
 
 ROUTES = RouteSettings(prepend=2, local_as=65001)
 ROUTE = f"announce route {SECOND}/32 next-hop self med 200"
@@ -124,6 +124,39 @@ def test_n10_a_refused_line_asks_at_once_whether_its_neighbour_is_still_configur
     harness.members(OWN, THIRD)
     assert set(BOTH) <= set(harness.written)
     harness.written = []
-    harness.read("done", "error")
+    harness.read("done", "error", *answer(PEER))
     lines = harness.advance_answering(POLL_INTERVAL + 0.5)
     assert PREPENDED in commands(lines), "the only neighbour left gets all routes"
+
+
+def test_n10_a_kind_that_takes_no_commands_of_ours_does_not_refuse_the_route() -> None:
+    """No `api` block of these neighbours names the process, and the others have the route."""
+    harness = mixed()
+    harness.members(OWN, SECOND, THIRD)
+    harness.advance_answering(4)
+    harness.members(OWN, THIRD)
+    assert set(BOTH) <= set(harness.written)
+    harness.written = []
+    harness.read("done", "error", *answer(*harness.peers))
+    assert any(
+        "for one kind of neighbour (check their `api` blocks), will retry" in message
+        for message in harness.logs()
+    )
+    (service,) = harness.engine.services.values()
+    assert service.report is not None
+    assert (service.report.vips[SECOND].reason, service.report.vips[SECOND].accepted) == (
+        Reason.TAKEOVER,
+        True,
+    )
+
+
+def test_n10_a_route_that_no_kind_accepts_is_refused() -> None:
+    harness = mixed()
+    harness.members(OWN, SECOND, THIRD)
+    harness.advance_answering(4)
+    harness.members(OWN, THIRD)
+    harness.written = []
+    harness.read("error", "error", *answer(*harness.peers))
+    (service,) = harness.engine.services.values()
+    assert service.report is not None
+    assert not service.report.vips[SECOND].accepted

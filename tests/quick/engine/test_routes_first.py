@@ -2,11 +2,20 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import chain
 
 import pytest
 
 from tests.quick.core.pools import OWN, SECOND
-from tests.quick.engine.harness import OTHERS, EngineHarness, config, established, served, serving
+from tests.quick.engine.harness import (
+    OTHERS,
+    QUERIES,
+    EngineHarness,
+    config,
+    established,
+    served,
+    serving,
+)
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
@@ -133,12 +142,14 @@ def test_a6_one_decision_per_service_and_read(decisions: Counter[str]) -> None:
     decisions.clear()
     for _ in range(4):
         assert sum(line.startswith("announce") for line in harness.written) == MAX_IN_FLIGHT
+        queries = [line for line in harness.written if line in QUERIES.values()]
         harness.written.clear()
         harness.read(
             *["done"] * (MAX_IN_FLIGHT // 2),
             established(up=False),
             established(),
             *["done"] * (MAX_IN_FLIGHT // 2),
+            *chain.from_iterable(harness.reply_to(query) for query in queries),
         )
     assert decisions == {"s0": 4, "s1": 4}
     decisions.clear()

@@ -632,12 +632,21 @@ def test_n10_a_command_fails_with_any_of_its_lines(first: bool) -> None:
     session.request("+a1|+a2")
     for is_rejected in (first, not first):
         session.error() if is_rejected else session.done()
+    assert [result.partial for result in session.pending_results] == [True]
     assert session.results() == [f"{'+a1' if first else '+a2'} failed"]
     assert not session.queue.confirmed("a")
     assert session.wait(0.5) == ["+a1", "+a2"]
     session.done(2)
     assert session.results() == ["+a1; +a2 ok"]
     assert session.queue.confirmed("a")
+
+
+def test_n10_a_command_whose_lines_are_all_rejected_is_not_partial() -> None:
+    session = ready_session()
+    session.request("+a1|+a2")
+    session.error()
+    session.error()
+    assert [result.partial for result in session.pending_results] == [False]
 
 
 def test_n10_a_missing_reply_to_one_line_fails_the_command() -> None:
