@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from vipagent.core.state import earliest
-from vipagent.engine.effects import Log
 from vipagent.engine.gate import Gate, GateChange
 from vipagent.exabgp import messages
 from vipagent.exabgp.acceptances import Acceptances
@@ -194,10 +193,3 @@ class Conversation:
             self._queries.neighbors_changed(now)
             self.commands.poller.poll_now()
         return change
-
-
-def rejection(outcome: CommandResult) -> Log:
-    """Return the log entry of a command that ExaBGP has rejected, or not replied to."""
-    whom = " for one kind of neighbour (check their `api` blocks)" * outcome.partial
-    what = "did not reply to the command" if outcome.latency is None else f"rejected the command{whom}"
-    return Log.error(f"ExaBGP {what}, will retry", command=outcome.line, error=outcome.error)

@@ -13,18 +13,12 @@ from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
-from vipagent.engine.conversation import (
-    Conversation,
-    ConversationEvent,
-    ExaBGPStopping,
-    TableAnswer,
-    rejection,
-)
+from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping, TableAnswer
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
 from vipagent.engine.inputs import Input
-from vipagent.engine.reporter import Context
+from vipagent.engine.reporter import Context, rejection
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
 from vipagent.engine.services import Services
@@ -223,12 +217,7 @@ class Engine:
         self._reports.append(change.logs)
         if change.peers:
             self._reports.append([effects.FollowNeighbors(gate.peers)])
-        for service in self.services.values():
-            if change.neighbors:
-                self._scheduler.collect(service, gate.event(service.config.routes.neighbor))
-            if change.kinds and service.update_recipients():
-                self._scheduler.reannounce([service])
-            service.republish()
+        self._services.on_gate_change(change)
 
     def _on_outcome(self, outcome: CommandResult) -> None:
         self.counters.completed(outcome)

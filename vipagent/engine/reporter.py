@@ -17,6 +17,7 @@ from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
 from vipagent.engine.publications import Publications
 from vipagent.exabgp.commands import CommandQueue
+from vipagent.exabgp.results import CommandResult
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
 from vipagent.telemetry.counters import ServiceCounters
@@ -277,3 +278,10 @@ class Reporter:
     def _wrong_local_as(self) -> int | None:
         recipients = explanations.recipients(self.config, self._context.gate)
         return wrong_local_as(self.config.routes.local_as, recipients)
+
+
+def rejection(outcome: CommandResult) -> Log:
+    """Return the log entry of a command that ExaBGP has rejected, or not replied to."""
+    whom = " for one kind of neighbour (check their `api` blocks)" * outcome.partial
+    what = "did not reply to the command" if outcome.latency is None else f"rejected the command{whom}"
+    return Log.error(f"ExaBGP {what}, will retry", command=outcome.line, error=outcome.error)

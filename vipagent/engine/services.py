@@ -10,6 +10,7 @@ from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects
 from vipagent.engine.conversation import TableAnswer
 from vipagent.engine.effects import Effect
+from vipagent.engine.gate import GateChange
 from vipagent.engine.inputs import FaultChanged
 from vipagent.engine.leftovers import Leftovers
 from vipagent.engine.reporter import Context
@@ -111,6 +112,16 @@ class Services:
         told = [] if neighbors == events.NeighborsChanged(None) else [neighbors]
         for event in (*known, *told):
             self._scheduler.enqueue([service], event)
+
+    def on_gate_change(self, change: GateChange) -> None:
+        """Tell each service what has changed about its neighbours."""
+        gate = self._context.gate
+        for service in self.by_name.values():
+            if change.neighbors:
+                self._scheduler.collect(service, gate.event(service.config.routes.neighbor))
+            if change.kinds and service.update_recipients():
+                self._scheduler.reannounce([service])
+            service.republish()
 
     def on_table(self, table: TableAnswer) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
