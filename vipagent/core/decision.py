@@ -27,7 +27,7 @@ class Candidates:
 
     A node that has registered a VIP announces that IP version, so the others rely on it for the orphans of
     this version only: its neighbours may not have negotiated the other one, or its ExaBGP may refuse such
-    routes (N10, O2).
+    routes (N10).
 
     Args:
         state: everything the decisions depend on.

@@ -10,13 +10,10 @@ Replies arrive in the order of the commands and contain only `done` or `error`. 
 some invalid routes silently, or ExaBGP is stopped), the replies received so far may belong to other commands.
 All prefixes are unconfirmed then, and their commands are repeated one at a time.
 
-The first line written, and the first one after a missing reply, is a sync query for the neighbours' states. A
-restarted agent receives no events for established sessions (E5). The first line of the answer identifies it,
-so earlier replies are recognised as stale, and a reply after the answer shows that acknowledgements are
-enabled.
-
-The same query is sent every few seconds (E5, N2), one at a time and after the routes. ExaBGP executes
-commands in order, so a query may be sent while commands are in flight: the reply after its answer is its own.
+The first line written, and the first one after a missing reply, is a sync query for the neighbours' states:
+a restarted agent receives no events for established sessions (E5). The first line of its answer shows which
+replies are stale, and a reply after it that acknowledgements are enabled. The same query is sent every few
+seconds (E5, N2), after the routes; the reply after its answer is its own.
 """
 
 from collections import deque
@@ -174,12 +171,10 @@ class CommandQueue:
     def announced_since_query(self) -> Iterator[str]:
         """Yield the prefixes whose announcement is in flight, if no query was sent since."""
         sent = self._poller.sent if self.can_delimit else None
-        return (
-            command.vip for command in self._in_flight if command.queries == sent and not command.withdrawn
-        )
+        return (each.vip for each in self._in_flight if each.queries == sent and not each.withdrawn)
 
     def query_now(self, now: float) -> list[str]:
-        """Return the lines of a poll; none while another one is unanswered, so that it is sent after that."""
+        """Return the lines of a poll; none, but later, while another one is unanswered."""
         self._poller.poll_now()
         return self._count_query(self._poller.send_poll(now)) if self._poller.poll_due else []
 

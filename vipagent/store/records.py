@@ -1,15 +1,12 @@
 """Encoding of the values in a store. Values are untrusted: any client can write them (S1)."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vipagent.store.backend import MAX_VALUE
+from vipagent.store.fields import Malformed, dump, load, number, sanitize, text, without_empty
 from vipagent.types import Claim, Neighbor, Reason, SessionState
 
-MAX_TEXT = 512
-"""Maximum characters of a text read from a store. Longer texts are truncated."""
 RECORD_VERSION = 3
 """Version of `NodeState`: 1 contained every VIP of the pool, 2 leaves out plain standbys, 3 has a rank only
 for routes that ExaBGP has accepted. Readers ignore unknown fields, so older and newer agents can read each
@@ -24,10 +21,6 @@ MAX_RECORDED_PEERS = 64
 """Maximum neighbours in a node's record, when writing and when reading."""
 
 
-class Malformed(ValueError):
-    """The value is not a valid record."""
-
-
 @dataclass(frozen=True, slots=True)
 class Registration:
     """Value of a member's key. Empty for members registered by ExaZK."""
@@ -38,7 +31,7 @@ class Registration:
 
     def dump(self) -> bytes:
         """Encode the record."""
-        return _dump(_shallow(self))
+        return dump(_shallow(self))
 
     @classmethod
     def load(cls, value: bytes) -> "Registration":
@@ -46,10 +39,10 @@ class Registration:
         if not value:  # registered by ExaZK, or not read because it is not needed
             return cls()
         try:
-            fields = _load(value)
+            fields = load(value)
         except Malformed:
             return cls()
-        return cls(_text(fields, "node"), _text(fields, "instance"), _text(fields, "host"))
+        return cls(text(fields, "node"), text(fields, "instance"), text(fields, "host"))
 
 
 def claim_of(value: bytes, node: str, instance: str) -> Claim:
@@ -73,7 +66,7 @@ class Maintenance:
 
     def dump(self) -> bytes:
         """Encode the record."""
-        return _dump(_shallow(self))
+        return dump(_shallow(self))
 
     def describe(self) -> str:
         """Return a description for operators: who, since when, and why."""
@@ -86,13 +79,13 @@ class Maintenance:
     def load(cls, value: bytes) -> "Maintenance":
         """Decode a maintenance key's value. An invalid value still means maintenance, without details."""
         try:
-            fields = _load(value)
+            fields = load(value)
         except Malformed:
             return cls()
         return cls(
-            reason=_text(fields, "reason"),
-            by=_text(fields, "by"),
-            since=_text(fields, "since"),
+            reason=text(fields, "reason"),
+            by=text(fields, "by"),
+            since=text(fields, "since"),
             now=fields.get("now") is True,
         )
 
@@ -133,7 +126,7 @@ class Event:
     @classmethod
     def load(cls, fields: Mapping[str, object]) -> "Event":
         """Decode an event. Missing and invalid fields are empty."""
-        return cls(**{field.name: _text(fields, field.name) for field in dataclasses.fields(cls)})
+        return cls(**{field.name: text(fields, field.name) for field in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +167,13 @@ class NodeState:
 
     def dump(self) -> bytes:
         """Encode the record."""
-        vips = {vip: _without_empty(_shallow(state)) for vip, state in self.vips.items()}
+        vips = {vip: without_empty(_shallow(state)) for vip, state in self.vips.items()}
         peers = [
-            _without_empty({**_shallow(peer), "families": peer.families or None})
+            without_empty({**_shallow(peer), "families": peer.families or None})
             for peer in self.peers[:MAX_RECORDED_PEERS]
         ]
         events = [_shallow(event) for event in self.events]
-        return _dump(
+        return dump(
             {
                 **_shallow(self),
                 "vips": vips,
@@ -198,28 +191,26 @@ class NodeState:
         Raises:
             Malformed: the value is not a valid record.
         """
-        fields = _load(value)
+        fields = load(value)
         vips = fields.get("vips")
-        version = _number(fields, "version")
+        version = number(fields, "version")
         if not isinstance(vips, dict):
             raise Malformed("node record without vips")
         return cls(
-            node=_text(fields, "node"),
-            check=_text(fields, "check"),
-            detail=_text(fields, "detail"),
-            since=_text(fields, "since"),
-            neighbors=_number(fields, "neighbors"),
-            vips={
-                _sanitize(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)
-            },
-            instance=_text(fields, "instance"),
+            node=text(fields, "node"),
+            check=text(fields, "check"),
+            detail=text(fields, "detail"),
+            since=text(fields, "since"),
+            neighbors=number(fields, "neighbors"),
+            vips={sanitize(vip): _vip_state(state) for vip, state in vips.items() if isinstance(state, dict)},
+            instance=text(fields, "instance"),
             events=_events(fields.get("events")),
             peers=_peers(fields.get("peers")),
             table=fields.get("table") is True,
             addresses=fields.get("addresses") is True,
-            local_as=_number(fields, "local_as"),
+            local_as=number(fields, "local_as"),
             explanations=_explanations(fields.get("explanations")),
-            host=_text(fields, "host"),
+            host=text(fields, "host"),
             faults=_faults(fields.get("faults")),
             version=1 if version is None else version,
         )
@@ -227,12 +218,12 @@ class NodeState:
 
 def _explanations(value: object) -> Mapping[str, str]:
     given = value if isinstance(value, dict) else {}
-    return {reason: _text(given, reason) for reason in Reason if _text(given, reason)}
+    return {reason: text(given, reason) for reason in Reason if text(given, reason)}
 
 
 def _faults(value: object) -> dict[str, str]:
     first = list(value.items())[:MAX_FAULTS] if isinstance(value, dict) else []
-    return {_sanitize(fault): _sanitize(detail) for fault, detail in first if isinstance(detail, str)}
+    return {sanitize(fault): sanitize(detail) for fault, detail in first if isinstance(detail, str)}
 
 
 def _peers(value: object) -> tuple[Neighbor, ...]:
@@ -244,13 +235,13 @@ def _peer(fields: Mapping[str, object]) -> Neighbor:
     families = fields.get("families")
     first = families[:MAX_FAMILIES] if isinstance(families, list) else []
     return Neighbor(
-        address=_text(fields, "address"),
-        state=_text(fields, "state") or SessionState.UNKNOWN,
-        local_as=_number(fields, "local_as"),
-        peer_as=_number(fields, "peer_as"),
-        families=tuple(_sanitize(family) for family in first if isinstance(family, str)),
-        hold_time=_number(fields, "hold_time"),
-        interface=_text(fields, "interface"),
+        address=text(fields, "address"),
+        state=text(fields, "state") or SessionState.UNKNOWN,
+        local_as=number(fields, "local_as"),
+        peer_as=number(fields, "peer_as"),
+        families=tuple(sanitize(family) for family in first if isinstance(family, str)),
+        hold_time=number(fields, "hold_time"),
+        interface=text(fields, "interface"),
     )
 
 
@@ -261,10 +252,10 @@ def _events(value: object) -> tuple[Event, ...]:
 
 def _vip_state(fields: Mapping[str, object]) -> VipState:
     return VipState(
-        reason=_text(fields, "reason"),
-        rank=_number(fields, "rank"),
+        reason=text(fields, "reason"),
+        rank=number(fields, "rank"),
         owned=fields.get("owned") is True,
-        asked=_number(fields, "asked"),
+        asked=number(fields, "asked"),
         accepted=fields.get("accepted") is True,
         not_local=fields.get("not_local") is True,
     )
@@ -275,42 +266,3 @@ def _shallow(
 ) -> dict[str, object]:
     """Return the fields of a record; `asdict` copies each value, which is slow for thousands of VIPs."""
     return {name: getattr(record, name) for name in record.__slots__}
-
-
-def _dump(fields: Mapping[str, object]) -> bytes:
-    return json.dumps(_without_empty(fields)).encode()
-
-
-def _without_empty(fields: Mapping[str, object]) -> dict[str, object]:
-    """Remove fields that are None, False or empty."""
-    return {
-        name: value
-        for name, value in fields.items()
-        if value is not None and value is not False and value != ""
-    }
-
-
-def _load(value: bytes) -> dict[str, object]:
-    if len(value) >= MAX_VALUE:
-        raise Malformed(f"value of {MAX_VALUE} bytes or more")
-    try:
-        fields = json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("not valid JSON") from error
-    if not isinstance(fields, dict):
-        raise Malformed("not a JSON object")
-    return fields
-
-
-def _number(fields: Mapping[str, object], name: str) -> int | None:
-    value = fields.get(name)
-    return value if type(value) is int else None
-
-
-def _text(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    return _sanitize(value) if isinstance(value, str) else ""
-
-
-def _sanitize(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT])

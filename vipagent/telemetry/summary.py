@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from vipagent.config import addresses
 from vipagent.config.values import node_name
 from vipagent.store.backend import Snapshot
+from vipagent.store.fields import Malformed
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
-from vipagent.store.records import Maintenance, Malformed, NodeState, Registration
+from vipagent.store.records import Maintenance, NodeState, Registration
 from vipagent.telemetry.duplicates import duplicate_problems, is_same_run
 from vipagent.telemetry.problems import Fault, NodeProblem, faults, node_problems
 from vipagent.types import Neighbor, Reason

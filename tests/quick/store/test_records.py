@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipagent.store.backend import MAX_VALUE
+from vipagent.store.fields import MAX_TEXT, Malformed
 from vipagent.store.records import (
     MAX_EVENTS,
     MAX_FAMILIES,
     MAX_RECORDED_PEERS,
-    MAX_TEXT,
     RECORD_VERSION,
     Event,
     Maintenance,
-    Malformed,
     NodeState,
     Registration,
     VipState,
