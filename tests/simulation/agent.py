@@ -18,6 +18,8 @@ from vipagent.store.layout import Kind, member_vip
 
 LINK_QUERY_DELAY = 0.01
 """Seconds until the kernel has reported the interfaces of newly followed neighbours."""
+ACKS = frozenset({"done", "error"})
+"""Replies to commands and queries."""
 
 
 class Agent(Node):
@@ -59,6 +61,8 @@ class Agent(Node):
         self._links_seen: Mapping[str, str] = {}
         self._followed: frozenset[str] = frozenset()
         self._backlog: list[str] = []
+        self._acked = False
+        """Whether ExaBGP has sent a reply to this run."""
         self._environment = environment
         self._on_reschedule = on_reschedule
         self._on_exit = on_exit
@@ -86,6 +90,7 @@ class Agent(Node):
         if self.paused:
             self._backlog += lines
         else:
+            self._acked = self._acked or not ACKS.isdisjoint(lines)
             super().receive_lines(lines)
 
     def run_due(self) -> None:
@@ -159,7 +164,10 @@ class Agent(Node):
                 self.client.deregister(key.name)
 
     def _check_registration(self, vip: str) -> None:
-        """Check that ExaBGP has executed the announcement of a VIP, unless a stale entry is replaced (G1)."""
+        """Check that ExaBGP has executed the announcement of a VIP, unless a stale entry is replaced (G1).
+
+        One that has not replied to this run yet may have acknowledgements disabled, which is tolerated (E1).
+        """
         exabgp, announced = self.exabgp, self.requested.get(vip)
-        if announced and exabgp.acks and exabgp.silence is Silence.NOTHING:
+        if announced and exabgp.acks and self._acked and exabgp.silence is Silence.NOTHING:
             assert prefix(vip) in exabgp.executed, f"G1: {vip} is registered, but ExaBGP rejects its route"
