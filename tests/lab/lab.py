@@ -17,6 +17,7 @@ from tests.lab.probes import Probes
 from tests.lab.store import Store
 from tests.lab.switches import BirdSwitch, switches
 from tests.servers.process import wait_for
+from vipagent.core.preference import order
 
 LINES = 60
 """Number of lines of each log in a report."""
@@ -107,7 +108,7 @@ class Lab:
         for vip, owner in plan.OWNERS.items():
             if vip not in registered:
                 return f"{vip} is not registered"
-            if paths.get(vip, {}).keys() != self._announcers(owner):
+            if paths.get(vip, {}).keys() != self._announcers(vip):
                 return f"{vip} is announced to agg1 by {paths.get(vip)}"
             if serving.get(vip) != owner:
                 return f"{vip} is served by {serving.get(vip) or 'no node, or by several'}"
@@ -139,10 +140,16 @@ class Lab:
         agents = [balancer.log for balancer in self.balancers.values()]
         return agents + [switch.log for switch in self.switches.values()]
 
-    def _announcers(self, owner: str) -> set[str]:
-        if self.plan.standby is Standby.COLD:
-            return {link.upper for link in self.plan.links(owner)}
-        return {tor.name for tor in plan.TORS}
+    def _announcers(self, vip: str) -> set[str]:
+        """Return the ToR switches that announce a VIP to the aggregation switches.
+
+        A switch announces its best path only. That of the second standby is as long as the owner's through
+        the fabric, which has the better ORIGIN (A3).
+        """
+        names = list(plan.VIPS)
+        ranked = [plan.OWNERS[vip], *(names[number] for number in order(tuple(plan.VIPS.values()), vip))]
+        seen = {Standby.COLD: 1, Standby.HOT: 2, Standby.NO_PREPEND: len(names)}[self.plan.standby]
+        return {link.upper for name in ranked[:seen] for link in self.plan.links(name)}
 
 
 def begin(planned: Plan, program: Sequence[str] = VIPAGENT) -> Lab:
