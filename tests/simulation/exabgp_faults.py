@@ -121,12 +121,14 @@ def path_loss(_environment: Environment, machine: Machine, fault: Fault) -> End:
 
 
 def _clear_later(environment: Environment, machine: Machine, exabgp: ExaBGP, impairment: Impairment) -> None:
-    """Clear an impairment once the agent must have sent all commands again."""
+    """Clear an impairment once the agent must have sent all commands again; another fault delays that."""
 
     def clear() -> None:
         over = not exabgp.refused and exabgp.silence is Silence.NOTHING and not exabgp.slow_for
         if machine.exabgp is exabgp and over:
             machine.impairments.clear(impairment, environment.clock.now)
+        elif machine.exabgp is exabgp:
+            environment.clock.after(MAX_RETRY_DELAY, clear)
 
     environment.clock.after(MAX_RETRY_DELAY, clear)
 

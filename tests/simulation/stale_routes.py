@@ -16,6 +16,8 @@ in the table, which is read less often if its answer takes time."""
 SILENT_LIMIT = 15.0
 """The same if ExaBGP executes commands, but does not reply."""
 DISTURBED_BY = frozenset({Impairment.EXABGP_SILENT, Impairment.REFUSED})
+LEFTOVER_TIME = 10.0
+"""Seconds after a change of the configuration until routes of the earlier one are withdrawn."""
 BLOCKED_BY = frozenset({Impairment.EXABGP_PAUSED, Impairment.AGENT, Impairment.AGENT_PAUSED})
 """Impairments with which no agent can withdraw a route."""
 
@@ -77,3 +79,13 @@ def known_routes(machine: Machine, neighbor: Neighbor) -> dict[str, str]:
         return neighbor.wire
     shown = neighbor.shown
     return {route: attributes for route, attributes in neighbor.wire.items() if route in shown}
+
+
+def is_sent_again(machine: Machine, prefix: str, now: float) -> bool:
+    """Return whether a route with a new path identifier is being sent again (E2).
+
+    For a neighbour without ADD-PATH, the withdrawal of the old one removes it, for two of ExaBGP's flushes.
+    """
+    return now < machine.configured_at + LEFTOVER_TIME and any(
+        prefix in neighbor.shown for neighbor in machine.neighbors if not neighbor.settings.add_path
+    )
