@@ -18,7 +18,7 @@ LONG_TEXT = "https://" + "x" * 300
 FACTS = (
     f"asked for rank 3, not accepted: {SCRIPT}",
     f"{BOLD} {IMAGE}",
-    f"a BGP neighbour is not established: {BOLD} by {SCRIPT}",
+    f"a BGP neighbour is not established: {BOLD} via {SCRIPT}",
 )
 INJECTED_ELEMENTS = "main :is(script, img, i, svg, iframe, a, style)"
 CONTRAST = """
@@ -143,7 +143,7 @@ def test_a_refused_route_does_not_read_as_announced(browser: Browser, agent: Who
     record = NodeState("node2", CheckState.UP, vips={"10.0.0.2": refused}, neighbors=1)
     operator.register(key(Kind.STATES, "node2"), record.dump())
     open_page(browser, agent)
-    browser.wait_for("the problem is displayed", lambda: "ExaBGP refuses the route" in browser.text())
+    browser.wait_for("the problem is displayed", lambda: "ExaBGP has not accepted the route" in browser.text())
     text = browser.text()
     assert "node2 asked for rank 0, not accepted: refused" in text
     assert "✕ refused" in text
