@@ -119,7 +119,7 @@ class RouteFile:
     def move(self, path: Path) -> None:
         """Use another path from now on."""
         if path != self.path:
-            self.path, self._write_error = path, ""
+            self.path = path
             self._write_again()
 
     def retry(self) -> None:

@@ -139,7 +139,7 @@ class NeighborPoller:
 
         Returns:
             The number of queries sent before the answered poll: the replies to all earlier commands have been
-            received, or will never come. None if a sync query is answered, or the poll is unknown.
+            received, or will never come. None if a sync query is answered, or the poll is uncertain.
         """
         self.ever_answered = True
         self._last_poll_unanswered = False
@@ -161,9 +161,10 @@ class NeighborPoller:
             sync.skipped_any = True
         poll = self._unanswered_polls.popleft() if self._unanswered_polls else None
         # with several queries outstanding, an older one may be lost, and this answer that of a later one
-        self._attached.expect(poll.attached if poll else (), now, identified=not self._unanswered_polls)
+        alone = not self._unanswered_polls
+        self._attached.expect(poll.attached if poll else (), now, identified=alone)
         self._expects_poll_reply = True
-        identified = poll is not None and sync is None and not self._late_answers
+        identified = alone and sync is None and not self._late_answers
         self._late_answers = max(0, self._late_answers - 1)
         return poll.number if poll and identified else None
 

@@ -6,6 +6,7 @@ from tests.quick.core.pools import OWN, THIRD
 from tests.quick.engine.harness import PEER, EngineHarness, answer, served, serving
 from vipagent.core.actions import Preference
 from vipagent.engine import effects
+from vipagent.exabgp.polling import POLL_INTERVAL, POLL_TIMEOUT
 from vipagent.exabgp.route import RouteSettings, announce
 from vipagent.store.layout import member_vip
 from vipagent.types import CheckResult, Reason
@@ -89,4 +90,26 @@ def test_g1_an_acceptance_does_not_outlive_its_route() -> None:
     harness.written.clear()
     assert harness.check(CheckResult.BAD)[:2] == [f"withdraw route {vip}/32" for vip in VIPS]
     assert registered(harness, *answer(PEER), "done", "done") == []
+    assert registered(harness, *answer(PEER)) == []
+
+
+def test_g1_an_answer_that_may_be_that_of_a_later_query_confirms_nothing() -> None:
+    """ExaBGP has lost a query, so the next answer may be older than the acceptances, or not."""
+    harness = EngineHarness(BOTH)
+    harness.start()
+    harness.advance_answering(1)
+    harness.store()
+    harness.maintenance()
+    harness.members()
+    harness.wait(POLL_INTERVAL)
+    assert harness.written == ["show"], "this query is lost"
+    while harness.now < 100 + 1 + POLL_INTERVAL + POLL_TIMEOUT - 3:
+        harness.wait(1)
+        harness.read("another line, so ExaBGP does not hang")
+    assert harness.check()[:2] == LINES
+    assert registered(harness, "done") == [], "the reply to the second route"
+    harness.read("another line, so ExaBGP does not hang")
+    harness.wait(2)
+    harness.read("another line, so ExaBGP does not hang")
+    assert harness.wait(2)[-1:] == ["show"]
     assert registered(harness, *answer(PEER)) == []

@@ -151,6 +151,16 @@ def test_another_directory_after_a_reload(file: RouteFile, tmp_path: Path) -> No
     assert RouteFile(other / "routes.json").start([]) == NEW
 
 
+def test_a_fault_ends_with_a_move_to_a_directory_that_is_writable(tmp_path: Path) -> None:
+    changes: list[tuple[str, str] | None] = []
+    file = RouteFile(tmp_path / "missing" / "routes.json")
+    file.on_change = lambda: changes.append(fault(file))
+    file.start(NEW)
+    file.move(tmp_path / "routes.json")
+    wait_for("it is written there", file.idle)
+    assert [change and change[0] for change in changes] == [Fault.NO_STATE_DIRECTORY, None]
+
+
 @pytest.mark.parametrize(
     ("configured", "environment", "directory"),
     [
