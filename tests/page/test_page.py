@@ -143,7 +143,9 @@ def test_a_refused_route_does_not_read_as_announced(browser: Browser, agent: Who
     record = NodeState("node2", CheckState.UP, vips={"10.0.0.2": refused}, neighbors=1)
     operator.register(key(Kind.STATES, "node2"), record.dump())
     open_page(browser, agent)
-    browser.wait_for("the problem is displayed", lambda: "ExaBGP has not accepted the route" in browser.text())
+    browser.wait_for(
+        "the problem is displayed", lambda: "ExaBGP has not accepted the route" in browser.text()
+    )
     text = browser.text()
     assert "node2 asked for rank 0, not accepted: refused" in text
     assert "✕ refused" in text
