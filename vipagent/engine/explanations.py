@@ -1,6 +1,7 @@
 """Explanations of the problems of a service on this node, for its record in the store (Shape 6)."""
 
 from collections.abc import Mapping
+from itertools import islice
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core.actions import Report
@@ -8,15 +9,15 @@ from vipagent.engine.gate import Gate
 from vipagent.telemetry.problems import fault_of
 from vipagent.types import CheckState, Neighbor, Reason
 
+MAX_CONFLICTS = 5
+"""Maximum number of conflicts that are described."""
+
 
 def explain(config: ServiceConfig, gate: Gate, report: Report) -> dict[str, str]:
     """Return what exactly is wrong with the service on this node, by reason."""
-    conflicts = report.conflicts.items()
     refused = any(seen.reason is Reason.REFUSED for seen in report.vips.values())
     found = {
-        Reason.CONFLICT: ", ".join(
-            f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts
-        ),
+        Reason.CONFLICT: _conflict_detail(report.conflicts),
         Reason.NO_BGP: "" if _neighbors_explain(config, gate) else _gate_detail(config, gate, report),
         Reason.REFUSED: _lacking_neighbors(config, gate) if refused else "",
         Reason.NO_ADDRESS: _missing_detail(report.missing),
@@ -60,6 +61,16 @@ def _gate_detail(config: ServiceConfig, gate: Gate, report: Report) -> str:
 def _lacking_neighbors(config: ServiceConfig, gate: Gate) -> str:
     missing = gate.missing(config.routes.neighbor)
     return f"ExaBGP has no neighbour {', '.join(missing)}" if missing else ""
+
+
+def _conflict_detail(conflicts: Mapping[str, str]) -> str:
+    """Return who has registered the first VIPs in conflict, and how many more there are."""
+    first = [
+        f"{vip} is registered by {holder or 'another agent'}"
+        for vip, holder in islice(conflicts.items(), MAX_CONFLICTS)
+    ]
+    others = len(conflicts) - len(first)
+    return ", ".join(first) + (f" (and {others} more)" if others else "")
 
 
 def _missing_detail(missing: Mapping[str, str]) -> str:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from tests.quick.core.pools import OWN
+from tests.quick.core.pools import OWN, THIRD
 from tests.quick.engine.harness import OTHER_PEER, PEER, EngineHarness, established, served, serving
 from vipagent.engine import inputs
 from vipagent.engine.effects import Level
 from vipagent.engine.reporter import CONFLICT_INTERVAL
 from vipagent.exabgp.route import RouteSettings
 from vipagent.store.backend import Entry
+from vipagent.store.fields import MAX_TEXT
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import Registration
 from vipagent.types import CheckResult, Claim
@@ -90,6 +91,23 @@ def test_g3_a_duplicate_agent_is_named_with_its_host() -> None:
     assert harness.record is not None
     assert harness.record.explanations == {"conflict": f"{OWN} is registered by {holder}"}
     assert harness.record.detail == f"{OWN} is registered by {holder}"
+
+
+def test_the_record_describes_only_the_first_conflicts() -> None:
+    """A copied configuration makes a conflict of each VIP, and a large record is not read."""
+    owned = tuple(f"10.1.0.{number}" for number in range(1, 201))
+    harness = EngineHarness(served(owned=owned, owners=(owned, (THIRD,))))
+    harness.start()
+    harness.advance_answering(1)
+    harness.store()
+    harness.maintenance()
+    harness.members(*owned, ours=())
+    harness.check()
+    harness.advance_answering(1)
+    assert harness.record is not None
+    assert harness.record.detail == harness.record.explanations["conflict"]
+    assert len(harness.record.detail) <= MAX_TEXT, "readers truncate it"
+    assert harness.record.detail.endswith("10.1.0.5 is registered by of 10.1.0.5 (and 195 more)")
 
 
 def test_n10_a_wrong_local_as_is_logged_once() -> None:
