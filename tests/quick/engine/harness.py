@@ -79,7 +79,6 @@ class EngineHarness:
         """Effects of the last input."""
         self.logged: list[effects.Log] = []
         """Log entries since the start."""
-        """Effects of the last input."""
 
     def give(self, given: Input) -> list[str]:
         """Handle an input; return its effects, except for timers."""
