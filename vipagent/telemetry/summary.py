@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from vipagent.config import addresses
 from vipagent.config.values import node_name
+from vipagent.core.events import Member
 from vipagent.store.backend import Snapshot
 from vipagent.store.fields import Malformed
 from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
@@ -229,8 +230,7 @@ def _unseen_holder(member: Registration, states: Mapping[str, NodeState]) -> str
         return f"{member.node}, which publishes no state"
     if is_same_run(member, state):
         return ""
-    host = f" (host {member.host})" if member.host else ""
-    return f"another agent named {member.node}{host}"
+    return Member(node=member.node, host=member.host).holder(member.node)
 
 
 def _announcer(node: str, state: NodeState, vip: str) -> Announcer | None:
