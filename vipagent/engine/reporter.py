@@ -205,9 +205,9 @@ class Reporter:
                     message, service=self.config.name, count=len(new), vips=new[:MAX_LOGGED_VIPS], **why
                 )
 
-    def _local_as_logs(self) -> Iterator[Effect]:
+    def _local_as_logs(self, record: NodeState) -> Iterator[Effect]:
         """Log once that the option `local_as` differs from ExaBGP's AS number."""
-        before, self._local_as = self._local_as, self._wrong_local_as()
+        before, self._local_as = self._local_as, record.local_as
         if self._local_as is not None and self._local_as != before:
             yield Log.warning(
                 "local_as differs from the AS number that ExaBGP uses: set it to local-as in exabgp.conf",
@@ -236,12 +236,12 @@ class Reporter:
     def publish_record(self, report: actions.Report) -> Iterator[Effect]:
         """Publish the node's record, if it has changed."""
         yield from self._gate_logs(report.neighbors)
-        yield from self._local_as_logs()
         try:
             record = self.record(report)
         except Exception as error:  # noqa: BLE001 - evaluated outside of the service's decision, too (E6)
             yield from self.internal_error(events.TimerFired(), error)
             return
+        yield from self._local_as_logs(record)
         if record != self._published:
             self._published = record
             yield effects.PublishRecord(self.record_key, record)
@@ -252,6 +252,7 @@ class Reporter:
         why = report.check, explanations.detail(self.config, self._context.gate, report, known)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()
+        recipients = explanations.recipients(self.config, self._context.gate)
         requested = [seen for seen in report.vips.values() if is_announced(seen)]
         return NodeState(
             node=self.config.core.node,
@@ -269,15 +270,11 @@ class Reporter:
             peers=worst_first(self._context.gate.neighbors)[:MAX_RECORDED_PEERS],
             table=all(seen.in_table for seen in requested),
             addresses=all(seen.local is not None for seen in report.vips.values()),
-            local_as=self._wrong_local_as(),
+            local_as=wrong_local_as(self.config.routes.local_as, recipients),
             explanations=known,
             host=self._context.host,
             faults=dict(self._context.faults),
         )
-
-    def _wrong_local_as(self) -> int | None:
-        recipients = explanations.recipients(self.config, self._context.gate)
-        return wrong_local_as(self.config.routes.local_as, recipients)
 
 
 def rejection(outcome: CommandResult) -> Log:
