@@ -39,17 +39,17 @@ class QueryAnswered(NamedTuple):
 class _Query:
     """A query without an answer."""
 
-    sent_at: float
+    number: int
+    """Number of queries sent before it."""
     attached: tuple[str, ...] = ()
     """The queries attached to it."""
-    number: int = field(default=0, kw_only=True)
-    """Number of queries sent before it."""
 
 
 @dataclass(slots=True)
 class _SyncQuery(_Query):
     """A pending sync query."""
 
+    sent_at: float = field(kw_only=True)
     answers_to_skip: int = 0
     """Number of answers to earlier polls that precede its own answer."""
     answered_at: float | None = None
@@ -276,7 +276,7 @@ class NeighborPoller:
         """Return the lines of a sync query, and record them as sent."""
         attached = self._attached.take()
         skip = len(self._unanswered_polls)
-        self.sync_due, self._sync = False, _SyncQuery(now, attached, skip, number=self.sent)
+        self.sync_due, self._sync = False, _SyncQuery(self.sent, attached, skip, sent_at=now)
         self.sent += 1
         return [SHOW_NEIGHBORS, *attached]
 
@@ -291,7 +291,7 @@ class NeighborPoller:
         earlier = self._unanswered_polls or self._late_answers
         alone = earlier or self._attached.in_progress or self.sync_pending
         attached = () if alone else self._attached.take()
-        self._unanswered_polls.append(_Query(now, attached, number=self.sent))
+        self._unanswered_polls.append(_Query(self.sent, attached))
         self.sent += 1
         self.poll_due, self._last_poll_unanswered, self.next_poll_at = False, True, now + POLL_TIMEOUT
         return [SHOW_NEIGHBORS, *attached]
