@@ -17,14 +17,20 @@ BOTH = served(owned=VIPS, owners=(VIPS, (THIRD,)))
 LINES = [line for vip in VIPS for line in announce(RouteSettings(), vip, Preference(0))]
 
 
-def announcing() -> EngineHarness:
-    """Return an engine that has written the announcements of its two VIPs."""
+def ready() -> EngineHarness:
+    """Return an engine that has read the store, and has two VIPs to announce."""
     harness = EngineHarness(BOTH)
     harness.start()
     harness.advance_answering(1)
     harness.store()
     harness.maintenance()
     harness.members()
+    return harness
+
+
+def announcing() -> EngineHarness:
+    """Return an engine that has written the announcements of its two VIPs."""
+    harness = ready()
     assert harness.check()[:3] == [*LINES, "show"], "routes first, and the query in the same write"
     return harness
 
@@ -95,12 +101,7 @@ def test_g1_an_acceptance_does_not_outlive_its_route() -> None:
 
 def test_g1_an_answer_that_may_be_that_of_a_later_query_confirms_nothing() -> None:
     """ExaBGP has lost a query, so the next answer may be older than the acceptances, or not."""
-    harness = EngineHarness(BOTH)
-    harness.start()
-    harness.advance_answering(1)
-    harness.store()
-    harness.maintenance()
-    harness.members()
+    harness = ready()
     harness.wait(POLL_INTERVAL)
     assert harness.written == ["show"], "this query is lost"
     while harness.now < 100 + 1 + POLL_INTERVAL + POLL_TIMEOUT - 3:
