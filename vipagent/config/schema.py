@@ -29,6 +29,7 @@ from vipagent.store.backend import StoreOptions, StoreSettings
 INSTANCE = secrets.token_hex(8)
 """Identifier of this run of the agent; a reload does not change it."""
 HOST = socket.gethostname()
+"""Name of this host."""
 SectionT = TypeVar("SectionT", bound=Section)
 
 

@@ -13,12 +13,9 @@ Owners = tuple[tuple[str, ...], ...]
 """The VIPs of a service, grouped by owner."""
 
 
-IPV6 = 6
-
-
 def ip_version(vip: str) -> int:
     """Return the IP version of a VIP."""
-    return IPV6 if ":" in vip else 4
+    return 6 if ":" in vip else 4
 
 
 @dataclass(frozen=True)
@@ -113,8 +110,9 @@ class ServiceSettings(HealthOptions, CoreOptions):
     @cached_property
     def pool_by_version(self) -> Mapping[int, frozenset[str]]:
         """The VIPs of each IP version."""
-        ipv6 = frozenset(vip for vip in self.pool if ip_version(vip) == IPV6)
-        return {4: self.pool_set - ipv6, 6: ipv6}
+        return {
+            version: frozenset(vip for vip in self.pool if ip_version(vip) == version) for version in (4, 6)
+        }
 
     @cached_property
     def owners_by_version(self) -> Mapping[int, Owners]:

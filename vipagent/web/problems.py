@@ -26,10 +26,11 @@ def all_problems(view: AgentView) -> tuple[NodeProblem, ...]:
 
 
 def _own(view: AgentView) -> Iterator[NodeProblem]:
+    away: set[str] = set()
     if view.store is not StoreState.CONNECTED:
         reason = Reason.STORE_LOST if view.store_reached else Reason.STORE_UNKNOWN
         yield problem(reason, view.node, detail=view.store_detail)
-    away = {Reason.STORE_LOST, Reason.STORE_UNKNOWN} if view.store is not StoreState.CONNECTED else set()
+        away = {Reason.STORE_LOST, Reason.STORE_UNKNOWN}
     yield from process_problems(view.node, view.faults)
     for service in view.services:
         if service.record is not None:
