@@ -62,6 +62,8 @@ class Claim(StrEnum):
 
     OURS = "ours"
     """This run of the agent."""
+    EARLIER_RUN = "earlier-run"
+    """An earlier run of this agent, by its own record: a stale registration."""
     SAME_NODE = "same-node"
     """Another run under the name of this node: a stale registration, or a duplicate agent."""
     OTHER = "other"

@@ -58,7 +58,9 @@ def records(box: Box) -> list[Path]:
 def wait_for_record(box: Box, *identities: RouteIdentity) -> None:
     """Wait until the record has exactly these routes."""
     (record,) = records(box)
-    box.wait_until("the record is clean", lambda: decode(record.read_bytes()) == set(identities), 20)
+    box.wait_until(
+        "the record is clean", lambda: decode(record.read_bytes()).identities == set(identities), 20
+    )
 
 
 def meds(box: Box, vip: str = KEPT) -> list[int | None]:

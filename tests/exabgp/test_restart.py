@@ -3,11 +3,13 @@
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.exabgp.conftest import zookeeper_options
-from tests.exabgp.lab import Lab, Site
+from tests.exabgp.lab import Lab, Node, Site, peer
 from tests.exabgp.registry import Registry
 from tests.servers.exabgp import VERSIONS, Settings
 from tests.servers.process import wait_for
@@ -58,6 +60,27 @@ def test_the_stale_registration_of_a_node_without_routes_is_removed_at_once(
     taken = [change.at for change in lab.changes(crashed, [node.vip]) if change.added]
     assert max(taken) - started < allowed(REMOVED_WITHIN)
     lab.wait_for(lab.converged(), 30)
+
+
+def test_a_copied_file_does_not_end_the_registration_of_the_live_agent(
+    slow_lab: tuple[Lab, Registry], tmp_path: Path
+) -> None:
+    """The copy's ExaBGP has no route, but it cannot know that the registration is stale."""
+    lab, registry = slow_lab
+    node = lab.nodes[0]
+    since, session = time.time(), registry.session(node.vip)
+    copy = Node(node.number, tmp_path / "copy", lab.site, lab.switch, replace(peer(4), name=node.name))
+    copy.exabgp.start()
+    try:
+        wait_for("the copy has started", lambda: "started node=" in copy.agent_log())
+        started = time.time()
+        wait_for("the copy knows what is registered", lambda: time.time() >= started + 2 * REMOVED_WITHIN)
+        assert " register " not in copy.agent_log()
+    finally:
+        copy.exabgp.stop()
+    assert "conflict" not in node.agent_log()
+    assert registry.session(node.vip) == session
+    assert lab.changes(since) == []
 
 
 def test_the_registration_of_a_node_whose_routes_are_there_is_not_removed(

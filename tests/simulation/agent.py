@@ -14,6 +14,7 @@ from vipagent.engine import effects, inputs
 from vipagent.engine.inputs import Input
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.table import RouteIdentity
+from vipagent.store.backend import Identity
 from vipagent.store.layout import Kind, member_vip
 
 LINK_QUERY_DELAY = 0.01
@@ -29,7 +30,7 @@ class Agent(Node):
         settings: the settings of its service.
         exabgp: the ExaBGP that started it.
         environment: the objects shared by all machines.
-        instance: the unique name of this process.
+        run: this process, and the earlier ones of its machine.
         latency: returns the random latency of a message to or from the store, in seconds.
         impairments: the impairments of its machine.
         on_reschedule: called when the time of the next event may have changed.
@@ -45,7 +46,7 @@ class Agent(Node):
         exabgp: ExaBGP,
         environment: Environment,
         *,
-        instance: str,
+        run: Identity,
         latency: Callable[[], float],
         impairments: Impairments,
         on_reschedule: Callable[[], None],
@@ -69,14 +70,20 @@ class Agent(Node):
         self.client = Client(
             settings,
             environment,
-            instance=instance,
+            run=run,
             latency=latency,
             impairments=impairments,
             on_input=self.handle_now,
         )
         environment.observer.agent_started(settings)
         super().__init__(
-            settings, exabgp, environment.clock.now, self._observe, instance, routes=routes, earlier=earlier
+            settings,
+            exabgp,
+            environment.clock.now,
+            self._observe,
+            run.instance,
+            routes=routes,
+            earlier=earlier,
         )
 
     def handle_now(self, received: Input) -> None:

@@ -12,6 +12,7 @@ from tests.simulation.server import MemberEntry, Session
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine.inputs import Input, SnapshotRead, StoreSession
 from vipagent.store import session as store_session
+from vipagent.store.backend import Identity
 from vipagent.store.driver import Found, Holder, Listing, SessionInfo
 from vipagent.store.layout import WHOLE_SERVICE, Directory, Key, Kind, member_name
 from vipagent.store.reconciler import Reconciler
@@ -48,7 +49,7 @@ class Client:
     Args:
         settings: the settings of the service on this node.
         environment: the objects shared by all machines.
-        instance: the unique name of this agent process.
+        run: this agent process, and its known earlier ones.
         latency: returns the random latency of a message, in seconds.
         impairments: the impairments of this client's machine.
         on_input: called with each input for the engine.
@@ -59,7 +60,7 @@ class Client:
         settings: ServiceSettings,
         environment: Environment,
         *,
-        instance: str,
+        run: Identity,
         latency: Callable[[], float],
         impairments: Impairments,
         on_input: Callable[[Input], object],
@@ -73,7 +74,7 @@ class Client:
         self._latency = latency
         self._impairments = impairments
         self._on_input = on_input
-        self._reconciler = Reconciler(settings.node, instance, self._rng.uniform)
+        self._reconciler = Reconciler(run, self._rng.uniform)
         self._reconciler.watch(self._directories[Kind.MEMBERS], frozenset(map(member_name, settings.owned)))
         self._reconciler.watch(self._directories[Kind.MAINTENANCE], None)
         self._state = store_session.Session(

@@ -45,7 +45,6 @@ class Invariants:
     _members_read: bool = False
     _fresh: bool = False
     _since: dict[str, float] = field(default_factory=dict)
-    _ever_ours: set[str] = field(default_factory=set)
     _maintenance: events.MaintenanceSeen | None = None
     _neighbors: int | None = None
     _accepted: set[str] = field(default_factory=set)
@@ -81,7 +80,6 @@ class Invariants:
                 self._store, self._fresh = state, self._fresh and state is StoreState.CONNECTED
             case events.MembersSeen(seen) if self._store is StoreState.CONNECTED:
                 self._members = {vip: member.claim for vip, member in seen.items()}
-                self._ever_ours |= {vip for vip, claim in self._members.items() if claim is Claim.OURS}
                 self._since = {vip: self._since.get(vip, now) for vip in seen}
                 self._members_read = self._fresh = True
             case events.MaintenanceSeen():
@@ -231,7 +229,7 @@ class Invariants:
         return {vip for vip in self.registered if self.requested.get(vip) or not self._is_stale(vip)}
 
     def _is_stale(self, vip: str) -> bool:
-        return self._members.get(vip) is Claim.SAME_NODE and vip not in self._ever_ours
+        return self._members.get(vip) is Claim.EARLIER_RUN
 
     def _check_registrations(self) -> None:
         for vip in self.served:

@@ -11,11 +11,13 @@ from tests.simulation.local_check import LocalCheck
 from tests.simulation.neighbor import Neighbor
 from tests.simulation.node import NEVER, ROUTES
 from tests.simulation.sessions import Sessions
+from vipagent.agent.route_record import MAX_RUNS
 from vipagent.core.events import CheckFinished
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import inputs
 from vipagent.exabgp.route import RouteSettings
 from vipagent.exabgp.table import RouteIdentity
+from vipagent.store.backend import Identity
 from vipagent.types import CheckResult
 
 RESPAWN_DELAY = 0.04
@@ -239,11 +241,12 @@ class Machine:
         self._agent_runs += 1
         self._log(f"the agent starts, run {self._agent_runs}")
         self.impairments.clear(Impairment.AGENT, self._clock.now)
+        runs = [f"{self.name}, run {run}" for run in range(1, self._agent_runs + 1)][-1 - MAX_RUNS :]
         self.agent = Agent(
             self.settings,
             exabgp,
             self._environment,
-            instance=f"{self.name}, run {self._agent_runs}",
+            run=Identity(self.settings.node, runs[-1], earlier=frozenset(runs[:-1])),
             latency=self.latency,
             impairments=self.impairments,
             on_reschedule=self.schedule,

@@ -1,37 +1,51 @@
-"""Format of the record of the routes that an agent may have announced (E2)."""
+"""Format of the record of an agent's runs (G3), and of the routes that they may have announced (E2)."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from vipagent.exabgp.table import MAX_PATH_ID, RouteIdentity
 
 ROUTES_VERSION = 1
 """Version of the format; a record with another one is not used."""
+MAX_RUNS = 8
+"""Maximum number of runs, the latest ones: ExaBGP restarts a process at most 5 times a minute, so that a
+registration of an earlier one has expired."""
+MAX_RUN_LENGTH = 64
+"""Maximum length of the identifier of a run."""
 
 
-def encode(agent: str, identities: Iterable[RouteIdentity]) -> bytes:
+class RouteRecord(NamedTuple):
+    """What an agent records for its next run."""
+
+    identities: frozenset[RouteIdentity] = frozenset()
+    """The routes that it may have announced."""
+    runs: tuple[str, ...] = ()
+    """The identifiers of its runs, the latest last."""
+
+
+def encode(agent: str, record: RouteRecord) -> bytes:
     """Return the record of an agent.
 
     Args:
         agent: identifies the agent, for humans.
-        identities: the routes. Those that differ only in their prefix share an entry.
+        record: the routes, and the runs. Routes that differ only in their prefix share an entry.
     """
     groups: dict[tuple[int | None, tuple[str, ...]], list[str]] = {}
-    for identity in identities:
+    for identity in record.identities:
         groups.setdefault((identity.path_id, identity.neighbors), []).append(identity.prefix)
     routes = [
         {"path_id": path_id, "neighbors": neighbors, "prefixes": sorted(prefixes)}
         for (path_id, neighbors), prefixes in sorted(groups.items(), key=repr)
     ]
-    return (
-        json.dumps({"version": ROUTES_VERSION, "agent": agent, "routes": routes}, indent=1).encode() + b"\n"
-    )
+    runs = record.runs[-MAX_RUNS:]
+    fields = {"version": ROUTES_VERSION, "agent": agent, "runs": runs, "routes": routes}
+    return json.dumps(fields, indent=1).encode() + b"\n"
 
 
-def decode(data: bytes) -> frozenset[RouteIdentity]:
-    """Return the routes of a record.
+def decode(data: bytes) -> RouteRecord:
+    """Return the content of a record.
 
     Raises:
         ValueError: the data is not a record of this version.
@@ -40,8 +54,9 @@ def decode(data: bytes) -> frozenset[RouteIdentity]:
         record = json.loads(data)
         if record["version"] != ROUTES_VERSION:
             raise ValueError(f"the version is {record['version']!r}")
-        return frozenset(identity for group in record["routes"] for identity in _identities(group))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        identities = frozenset(identity for group in record["routes"] for identity in _identities(group))
+        return RouteRecord(identities, tuple(map(_run, record.get("runs", [])[-MAX_RUNS:])))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"not a record of version {ROUTES_VERSION} ({type(error).__name__}: {error})"
         ) from None
@@ -55,6 +70,12 @@ def _identities(group: Any) -> Iterator[RouteIdentity]:
         if not isinstance(prefix, str) or str(ip_network(prefix)) != prefix:
             raise ValueError(f"{prefix!r} is not a prefix in canonical form")
         yield RouteIdentity(prefix, path_id, neighbors)
+
+
+def _run(text: Any) -> str:
+    if not isinstance(text, str) or len(text) > MAX_RUN_LENGTH:
+        raise ValueError(f"{text!r} is not the identifier of a run")
+    return text
 
 
 def _neighbor(text: Any) -> str:

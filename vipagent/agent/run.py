@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import faulthandler
 import gc
 import logging
@@ -11,6 +10,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from vipagent.agent import addresses, logs
@@ -75,8 +75,8 @@ def _validate_or_exit(load: Load) -> None:
 
 async def _load_backend(load: Load) -> tuple[AgentConfig, BackendFactory]:
     config = await load()
-    instance = dataclasses.replace(config.store, instance=uuid.uuid4().hex)
-    return dataclasses.replace(config, store=instance), load_backend(config.backend)
+    instance = replace(config.store, instance=uuid.uuid4().hex)
+    return replace(config, store=instance), load_backend(config.backend)
 
 
 async def _run(load: Load, source: Path | None, reader: int, writer: int) -> None:
@@ -98,7 +98,9 @@ async def _main(
     config, backend = await _start(load, changes, reader, writer, stop)
     logs.configure(config.log)
     routes = RouteFile.of(config, changes.source)
-    agent = Agent(config, backend, reader, writer, routes.start(configured(config.services)))
+    announced = routes.start(configured(config.services))
+    config = replace(config, store=replace(config.store, earlier=routes.earlier_runs))
+    agent = Agent(config, backend, reader, writer, announced)
     agent.save_routes = routes.save
     await _Runtime(agent, load, changes, routes).run(config)
 

@@ -1,4 +1,4 @@
-"""The state directory: the file with the routes that this agent may have announced (E2).
+"""The state directory: the file with this agent's runs (G3) and the routes that it may have announced (E2).
 
 Several agents of one node, one per service, share the directory: none may take the other's routes for its
 own. So each has a separate file, by node and configuration. The file need not survive a crash of the
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from vipagent.agent import route_record
+from vipagent.agent.route_record import RouteRecord, decode, encode
 from vipagent.config.settings import AgentConfig
 from vipagent.exabgp.table import RouteIdentity
 from vipagent.telemetry.problems import Fault
@@ -55,11 +55,15 @@ class RouteFile:
     Args:
         path: its path.
         origin: identifies the agent, for humans.
+        run: identifies this run of the agent.
     """
 
-    def __init__(self, path: Path, origin: str = "") -> None:
+    def __init__(self, path: Path, origin: str, run: str) -> None:
         self.path = path
+        self.earlier_runs: frozenset[str] = frozenset()
+        """The identifiers of earlier runs, once it is started."""
         self._origin = origin
+        self._runs: tuple[str, ...] = (run,)
         self._lock = threading.Lock()
         self._saved: Identities | None = None
         """The last identities to save."""
@@ -75,18 +79,18 @@ class RouteFile:
     @classmethod
     def of(cls, config: AgentConfig, source: Path | None) -> "RouteFile":
         """Return the file of an agent with this configuration."""
-        return cls(location(config, source, os.environ), _origin(config, source))
+        return cls(location(config, source, os.environ), _origin(config, source), config.store.instance)
 
     def start(self, current: Iterable[RouteIdentity]) -> Identities | None:
-        """Read what earlier runs have recorded, and add the routes of the configuration.
+        """Read what earlier runs have recorded, and add this run and the routes of the configuration.
 
         Args:
             current: the identities of the configuration.
 
         Returns:
-            The identities of earlier runs; None without a record. It takes `START_TIMEOUT` seconds at most.
+            The identities of their routes; None without a record. It takes `START_TIMEOUT` seconds at most.
         """
-        read: list[Identities | None] = []
+        read: list[RouteRecord | None] = []
         reading = threading.Thread(
             target=lambda: read.append(self._read()), name="vipagent-state", daemon=True
         )
@@ -95,10 +99,13 @@ class RouteFile:
         if not read:
             self._cannot_read(f"{self.path}: no answer within {START_TIMEOUT:g} s")
         earlier = read[0] if read else None
-        self.save(frozenset(current) | (earlier or frozenset()))
+        known = RouteRecord() if earlier is None else earlier
+        self.earlier_runs = frozenset(known.runs)
+        self._runs = known.runs + self._runs
+        self.save(known.identities.union(current))
         if read:
             self._idle.wait(START_TIMEOUT)
-        return earlier
+        return None if earlier is None else earlier.identities
 
     def save(self, identities: Identities) -> None:
         """Save these identities in place of all others, without waiting for it."""
@@ -145,7 +152,7 @@ class RouteFile:
                     self._idle.set()
                     return
                 (path, identities), self._unsaved = self._unsaved, None
-            self._write(path, route_record.encode(self._origin, identities))
+            self._write(path, encode(self._origin, RouteRecord(identities, self._runs)))
 
     def _write(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".{path.name}.new")
@@ -157,9 +164,9 @@ class RouteFile:
         else:
             self._set_write_error("")
 
-    def _read(self) -> Identities | None:
+    def _read(self) -> RouteRecord | None:
         try:
-            return route_record.decode(_content(self.path))
+            return decode(_content(self.path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

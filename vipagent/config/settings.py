@@ -51,7 +51,8 @@ class ProcessOptions(Section):
     state_directory: Annotated[
         Text | None,
         "Directory in which the agent records the routes that it may have announced, to withdraw after a "
-        "restart those that have left the configuration (default: $STATE_DIRECTORY, or /var/lib/vipagent).",
+        "restart those that have left the configuration, and its latest runs (default: $STATE_DIRECTORY, or "
+        "/var/lib/vipagent).",
         Metavar("DIRECTORY"),
     ] = None
 

@@ -89,7 +89,7 @@ class Engine:
         if self._shutdown.started:
             raise ValueError("the agent is about to stop")
         before = self._config
-        store = replace(config.store, instance=before.store.instance)
+        store = replace(config.store, instance=before.store.instance, earlier=before.store.earlier)
         if (config.backend, store) != (before.backend, before.store):
             raise ValueError(
                 "the node's name and the store's options change only with a restart of the agent"

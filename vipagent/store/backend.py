@@ -31,6 +31,8 @@ class Identity:
     """This node's name."""
     instance: str
     """Unique identifier of this run of the agent: distinguishes a restart from a duplicate agent."""
+    earlier: frozenset[str] = field(default=frozenset(), kw_only=True)
+    """Identifiers of earlier runs of this agent, as far as they are known."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,10 @@ class Backend(ABC):
         """Keep an ephemeral entry at `key` until `deregister`. Create it again if it or the session is lost.
 
         A call with another value updates the entry in place. If the key exists already (G3), the holder
-        decides: an entry of an earlier session of this instance is replaced immediately. An entry of another
-        run of this node (`Claim.SAME_NODE`) is replaced immediately if this session never held the key, and
-        otherwise left alone: it belongs to a duplicate agent. An entry of another node is left alone; ours is
-        created when that one is deleted.
+        decides: an entry of an earlier session of this instance, or of a known earlier run, is replaced
+        immediately. An entry of another run of this node (`Claim.SAME_NODE`) is replaced immediately if this
+        session never held the key, and otherwise left alone: it belongs to a duplicate agent. An entry of
+        another node is left alone; ours is created when that one is deleted.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vipagent.net import backoff
-from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Snapshot
+from vipagent.store.backend import MAX_ENTRIES, MAX_VALUE, Entry, Identity, Snapshot
 from vipagent.store.driver import Found, Holder, Listing, Names
 from vipagent.store.layout import Directory, Key
 from vipagent.store.records import claim_of
@@ -40,14 +40,12 @@ class Reconciler:
     """Desired state of one agent, and the requests still needed to reach it.
 
     Args:
-        node: this node's name.
-        instance: this run of the agent.
+        identity: the node and this run of the agent.
         uniform: draws the jitter of delays.
     """
 
-    def __init__(self, node: str, instance: str, uniform: backoff.Uniform = random.uniform) -> None:
-        self._node = node
-        self._instance = instance
+    def __init__(self, identity: Identity, uniform: backoff.Uniform = random.uniform) -> None:
+        self._identity = identity
         self._uniform = uniform
         self._connected = False
         self._keys: dict[Directory, dict[str, KeyState]] = {}
@@ -211,7 +209,8 @@ class Reconciler:
         """Return the owner of an entry, by the store's metadata, then by the value."""
         if found.holder is not Holder.OTHER:
             return Claim.OURS
-        return claim_of(found.value, self._node, self._instance)
+        identity = self._identity
+        return claim_of(found.value, identity.node, identity.instance, identity.earlier)
 
     def _state(self, key: Key) -> KeyState | None:
         return self._keys.get(key.directory, {}).get(key.name)

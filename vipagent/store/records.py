@@ -1,7 +1,7 @@
 """Encoding of the values in a store. Values are untrusted: any client can write them (S1)."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from vipagent.store.fields import Malformed, dump, load, number, sanitize, text, without_empty
@@ -45,12 +45,21 @@ class Registration:
         return cls(text(fields, "node"), text(fields, "instance"), text(fields, "host"))
 
 
-def claim_of(value: bytes, node: str, instance: str) -> Claim:
-    """Return the owner of a member, by its value alone."""
+def claim_of(value: bytes, node: str, instance: str, earlier: Collection[str] = ()) -> Claim:
+    """Return the owner of a member, by its value alone.
+
+    Args:
+        value: the value of its entry.
+        node: this node's name.
+        instance: this run of the agent.
+        earlier: its known earlier runs.
+    """
     registration = Registration.load(value)
     if registration.node != node or not node:
         return Claim.OTHER
-    return Claim.OURS if registration.instance == instance else Claim.SAME_NODE
+    if registration.instance == instance:
+        return Claim.OURS
+    return Claim.EARLIER_RUN if registration.instance in earlier else Claim.SAME_NODE
 
 
 @dataclass(frozen=True, slots=True)

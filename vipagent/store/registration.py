@@ -136,7 +136,7 @@ class KeyState:
     def _may_replace(self, claim: Claim) -> bool:
         """Return whether another session's entry is our stale registration (G3)."""
         match claim:
-            case Claim.OURS:
+            case Claim.OURS | Claim.EARLIER_RUN:
                 return True
             case Claim.SAME_NODE:
                 return not self.was_registered

@@ -47,7 +47,7 @@ class DriverRunner:
 
     def __init__(self, driver: Driver, settings: StoreSettings, listener: Listener) -> None:
         first = 0 if driver.in_order else random.randrange(len(driver.servers))  # noqa: S311  not a secret
-        self.reconciler = Reconciler(settings.node, settings.instance)
+        self.reconciler = Reconciler(settings)
         self.closing = asyncio.Event()
         """Set it to stop `run`."""
         self._driver = driver

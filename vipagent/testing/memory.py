@@ -109,7 +109,7 @@ class MemoryBackend(Backend):
     def __init__(self, settings: StoreSettings, listener: Listener, store: MemoryStore) -> None:
         super().__init__(settings, listener)
         self._store = store
-        self._reconciler = Reconciler(settings.node, settings.instance)
+        self._reconciler = Reconciler(settings)
         self._listed: set[Directory] = set()
         self._state: StoreState | None = None
 

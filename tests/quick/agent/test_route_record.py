@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipagent.agent.route_record import decode, encode
+from vipagent.agent.route_record import MAX_RUNS, RouteRecord, decode, encode
 from vipagent.exabgp.table import RouteIdentity
 
 IDENTITIES = st.frozensets(
@@ -21,14 +21,26 @@ IDENTITIES = st.frozensets(
 GROUP = {"path_id": None, "neighbors": ["192.0.2.1"], "prefixes": ["10.0.0.1/32"]}
 
 
-@given(IDENTITIES)
-def test_what_is_written_is_read_back(identities: frozenset[RouteIdentity]) -> None:
-    assert decode(encode("the agent", identities)) == identities
+RUNS = st.lists(st.text(max_size=40), max_size=MAX_RUNS).map(tuple)
+
+
+@given(st.builds(RouteRecord, IDENTITIES, RUNS))
+def test_what_is_written_is_read_back(record: RouteRecord) -> None:
+    assert decode(encode("the agent", record)) == record
+
+
+def test_only_the_latest_runs_are_kept() -> None:
+    runs = tuple(f"run {number}" for number in range(100))
+    assert decode(encode("the agent", RouteRecord(runs=runs))).runs == runs[-MAX_RUNS:]
+
+
+def test_a_record_without_runs_is_one_of_an_older_version() -> None:
+    assert decode(json.dumps({"version": 1, "agent": "the agent", "routes": []}).encode()) == RouteRecord()
 
 
 def test_a_large_pool_is_well_below_the_limit() -> None:
     prefixes = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(50_000)]
-    assert len(encode("the agent", map(RouteIdentity, prefixes))) < 2 * 1024 * 1024
+    assert len(encode("the agent", RouteRecord(frozenset(map(RouteIdentity, prefixes))))) < 2 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -45,6 +57,10 @@ def test_a_large_pool_is_well_below_the_limit() -> None:
         json.dumps({"version": 1}).encode(),
         json.dumps({"version": 1, "routes": None}).encode(),
         json.dumps({"version": 1, "routes": ["10.0.0.1/32"]}).encode(),
+        b'{"version": 1, "routes": [], "runs": {}}',
+        b'{"version": 1, "routes": [], "runs": 7}',
+        b'{"version": 1, "routes": [], "runs": [7]}',
+        json.dumps({"version": 1, "routes": [], "runs": ["x" * 65]}).encode(),
         *(
             json.dumps({"version": 1, "routes": [GROUP | change]}).encode()
             for change in (
@@ -70,7 +86,7 @@ def test_other_content_is_refused(content: bytes) -> None:
         decode(content)
 
 
-KEYS = st.sampled_from(["version", "routes", "prefixes", "path_id", "neighbors"])
+KEYS = st.sampled_from(["version", "runs", "routes", "prefixes", "path_id", "neighbors"])
 ANYTHING = st.recursive(
     st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)
 )

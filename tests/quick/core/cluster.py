@@ -28,7 +28,9 @@ class Peer(Node):
     ) -> None:
         self._latency = cluster.latency
         self._inbox: deque[tuple[float, Input]] = deque()
-        run = StoreSettings(settings.node, instance=f"since {cluster.now}")
+        earlier = cluster.runs.setdefault(settings.node, [])
+        run = StoreSettings(settings.node, f"since {cluster.now}", earlier=frozenset(earlier))
+        earlier.append(run.instance)
         self.backend = MemoryBackend(run, self, cluster.store)
         super().__init__(settings, exabgp, cluster.now, watch, run.instance)
         self.backend.open()
@@ -83,6 +85,8 @@ class Cluster:
     ) -> None:
         self.now = 0.0
         self.store = MemoryStore()
+        self.runs: dict[str, list[str]] = {}
+        """The runs of each node so far."""
         self.owners = tuple(owners)
         self.peers: dict[int, Peer] = {}
         self.events = 0

@@ -86,7 +86,7 @@ def test_g2_deregisters_immediately_and_before_withdrawing(event: events.Event, 
 
 def test_g3_a_stale_registration_is_replaced() -> None:
     node = reading()
-    assert node.holder(Claim.SAME_NODE) == []
+    assert node.holder(Claim.EARLIER_RUN) == []
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
@@ -103,7 +103,7 @@ def test_g2_g3_a_stale_registration_is_removed_if_this_run_does_not_serve(
 ) -> None:
     """It is replaced first, because only this agent's entries may be removed."""
     node = reading()
-    node.holder(Claim.SAME_NODE)
+    node.holder(Claim.EARLIER_RUN)
     lines = node.send(event)
     assert lines[0] == f"withdraw 10.0.0.1: {reason}"
     assert lines[-1] == "register 10.0.0.1"
@@ -114,14 +114,14 @@ def test_g2_g3_a_stale_registration_is_removed_if_this_run_does_not_serve(
 def test_g2_g3_a_stale_registration_is_removed_in_maintenance() -> None:
     node = reading()
     node.maintenance("node")
-    node.holder(Claim.SAME_NODE)
+    node.holder(Claim.EARLIER_RUN)
     assert node.good()[-1] == "register 10.0.0.1"
     assert node.holder(Claim.OURS) == ["deregister 10.0.0.1: maintenance-node"]
 
 
 def test_g3_a_stale_registration_may_expire_first() -> None:
     node = reading()
-    node.holder(Claim.SAME_NODE)
+    node.holder(Claim.EARLIER_RUN)
     node.bad()
     assert node.members(SECOND, THIRD) == ["deregister 10.0.0.1: check-down"]
 
@@ -136,11 +136,11 @@ def test_g3_a_node_that_does_not_serve_ignores_a_duplicate_agent() -> None:
 def test_g3_a_stale_registration_stays_while_the_store_is_away() -> None:
     """The view is outdated: registering could create an entry after the stale one has expired."""
     node = reading()
-    node.holder(Claim.SAME_NODE)
+    node.holder(Claim.EARLIER_RUN)
     node.store(StoreState.LOST)
     assert "register 10.0.0.1" not in node.bad()
     node.store(StoreState.CONNECTED)
-    assert node.holder(Claim.SAME_NODE) == ["register 10.0.0.1"]
+    assert node.holder(Claim.EARLIER_RUN) == ["register 10.0.0.1"]
 
 
 def test_g3_a_registration_of_another_node_is_a_conflict() -> None:
@@ -243,7 +243,7 @@ def test_h4_a_held_node_leaves_as_any_other() -> None:
 def test_g3_a_stale_registration_is_removed_if_exabgp_has_no_route() -> None:
     """Both were killed: ExaBGP is new, too, and the check has not succeeded `rise` times yet."""
     node = reading(rise=3)
-    assert node.holder(Claim.SAME_NODE) == []
+    assert node.holder(Claim.EARLIER_RUN) == []
     assert node.table() == ["register 10.0.0.1"]
     assert node.members(*ALL_VIPS) == ["deregister 10.0.0.1: starting"]
     assert node.members(SECOND, THIRD) == []
@@ -256,12 +256,19 @@ def test_g3_a_stale_registration_stays_while_exabgp_keeps_the_route() -> None:
     """Only the agent was killed."""
     node = reading(rise=3)
     assert node.table(OWN) == []
-    assert node.holder(Claim.SAME_NODE) == []
+    assert node.holder(Claim.EARLIER_RUN) == []
+
+
+def test_g3_a_registration_of_an_unknown_run_stays_until_this_run_announces() -> None:
+    """It may be that of a duplicate agent that serves: a copied file must not end its registration."""
+    node = reading(rise=3)
+    assert node.holder(Claim.SAME_NODE) + node.table() + node.wait(1) == []
+    assert "register 10.0.0.1" not in node.bad()
 
 
 def test_g3_an_unknown_table_removes_nothing() -> None:
     node = reading(rise=3)
-    assert node.holder(Claim.SAME_NODE) + node.wait(5) == []
+    assert node.holder(Claim.EARLIER_RUN) + node.wait(5) == []
 
 
 def test_g3_another_nodes_registration_is_not_removed() -> None:

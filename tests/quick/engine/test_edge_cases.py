@@ -216,7 +216,7 @@ def test_g2_a_stale_registration_is_removed_with_its_service() -> None:
     harness.store()
     harness.maintenance()
     harness.check(CheckResult.BAD)
-    stale = {member_name(OWN): Entry(Registration("node1", "earlier").dump(), Claim.SAME_NODE)}
+    stale = {member_name(OWN): Entry(Registration("node1", "earlier").dump(), Claim.EARLIER_RUN)}
     assert REGISTERED in harness.give(inputs.SnapshotRead(Directory(Kind.MEMBERS, "apex"), stale))
     assert DEREGISTERED in harness.reconfigure(web())
 

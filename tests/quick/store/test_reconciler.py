@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
-from vipagent.store.backend import Entry
+from vipagent.store.backend import Entry, Identity
 from vipagent.store.driver import Found, Holder, Listing
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.reconciler import IMMEDIATE_RETRIES, REFUSED_DELAY, Reconciler
@@ -14,6 +15,7 @@ from vipagent.store.records import Registration
 from vipagent.store.registration import Delete, Get, Put, StoreRequest
 from vipagent.types import Claim
 
+IDENTITY = Identity("node1", "run1")
 MEMBERS = Directory(Kind.MEMBERS, "apex")
 KEY = Key(MEMBERS, "10.0.0.1")
 VALUE = Registration("node1", "run1").dump()
@@ -25,7 +27,7 @@ NAMES = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 @pytest.fixture
 def reconciler() -> Reconciler:
     """A connected reconciler without a listing."""
-    reconciler = Reconciler("node1", "run1")
+    reconciler = Reconciler(IDENTITY)
     reconciler.connected()
     return reconciler
 
@@ -64,7 +66,7 @@ class TestRegistering:
         assert (request.value, request.expected) == (VALUE, None)
 
     def test_no_request_without_a_connection(self) -> None:
-        reconciler = Reconciler("node1", "run1")
+        reconciler = Reconciler(IDENTITY)
         reconciler.register(KEY, VALUE)
         reconciler.listed(MEMBERS, {})
         assert requests(reconciler) == []
@@ -114,6 +116,17 @@ class TestRegistering:
         assert requests(reconciler) == []
         reconciler.listed(MEMBERS, {})
         assert isinstance(next_request(reconciler), Put), "registered after the other entry is deleted"
+
+    def test_entry_of_a_known_earlier_run_is_replaced_after_registration(self) -> None:
+        reconciler = Reconciler(replace(IDENTITY, earlier=frozenset({"run0"})))
+        reconciler.connected()
+        registered(reconciler)
+        stale = Found(EARLIER_RUN, 9)
+        assert reconciler.claim(stale) is Claim.EARLIER_RUN
+        reconciler.listed(MEMBERS, {KEY.name: stale})
+        request = next_request(reconciler)
+        assert isinstance(request, Put)
+        assert request.expected == stale
 
     def test_entry_of_an_earlier_run_is_replaced_after_a_second_register(
         self, reconciler: Reconciler
@@ -273,7 +286,7 @@ class TestSnapshots:
         assert isinstance(next_request(reconciler), Delete)
 
     def test_the_first_refusal_after_a_success_has_the_first_delay(self) -> None:
-        reconciler = Reconciler("node1", "run1", uniform=lambda _least, most: most)
+        reconciler = Reconciler(IDENTITY, uniform=lambda _least, most: most)
         reconciler.connected()
         registered(reconciler)
         reconciler.listed(MEMBERS, {})
@@ -373,7 +386,7 @@ class Run:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.store, self.reconciler = Store(self.rng), Reconciler("node1", "run1")
+        self.store, self.reconciler = Store(self.rng), Reconciler(IDENTITY)
         self.desired: dict[str, bytes] = {}
         self.pending: list[StoreRequest] = []
         self.late: list[Listing] = []

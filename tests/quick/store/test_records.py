@@ -72,6 +72,8 @@ def test_an_invalid_value_is_an_anonymous_registration(value: bytes) -> None:
         (Registration("node1", "run1").dump(), Claim.OURS),
         (Registration("node1", "run2").dump(), Claim.SAME_NODE),
         (Registration("node1").dump(), Claim.SAME_NODE),
+        (Registration("node1", "run0").dump(), Claim.EARLIER_RUN),
+        (Registration("node2", "run0").dump(), Claim.OTHER),
         (Registration("node2", "run1").dump(), Claim.OTHER),
         (Registration("", "run1").dump(), Claim.OTHER),
         (b"", Claim.OTHER),
@@ -79,7 +81,7 @@ def test_an_invalid_value_is_an_anonymous_registration(value: bytes) -> None:
     ],
 )
 def test_owner_of_a_member(value: bytes, claim: Claim) -> None:
-    assert claim_of(value, "node1", "run1") == claim
+    assert claim_of(value, "node1", "run1", {"run0"}) == claim
 
 
 @pytest.mark.parametrize("value", [*HOSTILE, Registration("", "run1").dump()])

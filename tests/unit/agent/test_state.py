@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tests.quick.core.pools import service
 from tests.servers.process import wait_for
 from vipagent.agent import state
-from vipagent.agent.route_record import encode
+from vipagent.agent.route_record import RouteRecord, encode
 from vipagent.agent.state import RouteFile, location
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.exabgp.table import RouteIdentity
@@ -24,7 +25,12 @@ CONFIG = AgentConfig("file", StoreSettings("node1", "this run"), (ServiceConfig(
 
 @pytest.fixture
 def file(tmp_path: Path) -> RouteFile:
-    return RouteFile(tmp_path / "routes.json", "the agent")
+    return RouteFile(tmp_path / "routes.json", "the agent", "run 2")
+
+
+def content(identities: Iterable[RouteIdentity]) -> bytes:
+    """Return the record of the first run."""
+    return encode("the agent", RouteRecord(frozenset(identities), ("run 2",)))
 
 
 def fault(file: RouteFile) -> tuple[str, str] | None:
@@ -38,16 +44,25 @@ def test_the_first_start_has_no_record_and_writes_one(
     file: RouteFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert file.start(NEW) is None
-    assert file.path.read_bytes() == encode("the agent", NEW)
+    assert file.earlier_runs == set()
+    assert file.path.read_bytes() == content(NEW)
     assert [path.name for path in file.path.parent.iterdir()] == ["routes.json"]
     assert caplog.messages == []
     assert fault(file) is None
 
 
 def test_the_next_start_reads_it_and_keeps_both(file: RouteFile) -> None:
-    RouteFile(file.path).start(OLD)
+    RouteFile(file.path, "the agent", "run 1").start(OLD)
     assert file.start(NEW) == OLD
-    assert RouteFile(file.path).start([]) == OLD | NEW
+    assert RouteFile(file.path, "the agent", "run 1").start([]) == OLD | NEW
+
+
+def test_the_next_start_knows_the_earlier_runs(file: RouteFile) -> None:
+    """Whose registrations are stale (G3)."""
+    RouteFile(file.path, "the agent", "run 0").start([])
+    RouteFile(file.path, "the agent", "run 1").start([])
+    file.start(NEW)
+    assert file.earlier_runs == {"run 0", "run 1"}
 
 
 def test_the_last_of_many_changes_is_written(file: RouteFile) -> None:
@@ -56,12 +71,12 @@ def test_the_last_of_many_changes_is_written(file: RouteFile) -> None:
         file.save(frozenset({RouteIdentity(f"10.0.0.{number}/32")}))
     wait_for(
         "the last one is written",
-        lambda: file.path.read_bytes() == encode("the agent", [RouteIdentity("10.0.0.99/32")]),
+        lambda: file.path.read_bytes() == content([RouteIdentity("10.0.0.99/32")]),
     )
 
 
 def test_a_missing_directory_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = RouteFile(tmp_path / "missing" / "routes.json")
+    file = RouteFile(tmp_path / "missing" / "routes.json", "the agent", "run 1")
     assert file.start(NEW) is None
     file.save(OLD)
     wait_for("it has failed", file.idle)
@@ -80,7 +95,7 @@ def test_a_missing_directory_is_reported_once(tmp_path: Path, caplog: pytest.Log
 
 def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
     changes = []
-    file = RouteFile(tmp_path / "missing" / "routes.json")
+    file = RouteFile(tmp_path / "missing" / "routes.json", "the agent", "run 1")
     file.on_change = lambda: changes.append(fault(file))
     file.start(NEW)
     file.retry()
@@ -88,7 +103,7 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
     file.path.parent.mkdir()
     file.retry()
     wait_for("there is no fault any more", lambda: fault(file) is None)
-    assert RouteFile(file.path).start([]) == NEW
+    assert RouteFile(file.path, "the agent", "run 1").start([]) == NEW
     assert [change and change[0] for change in changes] == [Fault.NO_STATE_DIRECTORY, None]
     written = file.path.stat().st_ino
     file.retry()
@@ -98,7 +113,7 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    file = RouteFile(tmp_path / "file" / "routes.json")
+    file = RouteFile(tmp_path / "file" / "routes.json", "the agent", "run 1")
     assert file.start(NEW) is None
     assert len(caplog.messages) == 1
     assert (fault(file) or "")[0] == Fault.NO_STATE_DIRECTORY
@@ -119,7 +134,7 @@ def test_other_content_is_no_record_and_is_replaced(
     assert f"ignoring {detail}; only" in warning
     wait_for("it is written", file.idle)
     assert fault(file) is not None, "which routes an earlier run had announced remains unknown"
-    assert RouteFile(file.path).start([]) == NEW
+    assert RouteFile(file.path, "the agent", "run 1").start([]) == NEW
 
 
 def test_a_pipe_in_its_place_does_not_block(file: RouteFile, caplog: pytest.LogCaptureFixture) -> None:
@@ -148,12 +163,12 @@ def test_another_directory_after_a_reload(file: RouteFile, tmp_path: Path) -> No
     other.mkdir()
     file.move(other / "routes.json")
     wait_for("it is written there", (other / "routes.json").exists)
-    assert RouteFile(other / "routes.json").start([]) == NEW
+    assert RouteFile(other / "routes.json", "the agent", "run 1").start([]) == NEW
 
 
 def test_a_fault_ends_with_a_move_to_a_directory_that_is_writable(tmp_path: Path) -> None:
     changes: list[tuple[str, str] | None] = []
-    file = RouteFile(tmp_path / "missing" / "routes.json")
+    file = RouteFile(tmp_path / "missing" / "routes.json", "the agent", "run 1")
     file.on_change = lambda: changes.append(fault(file))
     file.start(NEW)
     file.move(tmp_path / "routes.json")
