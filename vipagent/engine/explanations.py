@@ -5,21 +5,36 @@ from itertools import islice
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core.actions import Report
+from vipagent.core.settings import ip_version
 from vipagent.engine.gate import Gate
+from vipagent.exabgp import route
+from vipagent.exabgp.results import CommandResult
 from vipagent.telemetry.problems import fault_of
 from vipagent.types import CheckState, Neighbor, Reason
 
 MAX_CONFLICTS = 5
 """Maximum number of conflicts that are described."""
+MAX_COMMAND = 160
+"""Maximum number of characters of a command that are shown."""
+MAX_NEIGHBORS = 5
+"""Maximum number of neighbours that are named."""
 
 
-def explain(config: ServiceConfig, gate: Gate, report: Report) -> dict[str, str]:
-    """Return what exactly is wrong with the service on this node, by reason."""
-    refused = any(seen.reason is Reason.REFUSED for seen in report.vips.values())
+def explain(
+    config: ServiceConfig, gate: Gate, report: Report, refusals: Mapping[str, CommandResult]
+) -> dict[str, str]:
+    """Return what exactly is wrong with the service on this node, by reason.
+
+    Args:
+        config: the configured service.
+        gate: tracks the BGP neighbours.
+        report: the last decision.
+        refusals: the last announcement that ExaBGP has not accepted, by VIP.
+    """
     found = {
         Reason.CONFLICT: _conflict_detail(report.conflicts),
         Reason.NO_BGP: "" if _neighbors_explain(config, gate) else _gate_detail(config, gate, report),
-        Reason.REFUSED: _lacking_neighbors(config, gate) if refused else "",
+        Reason.REFUSED: _refusal_detail(config, gate, report, refusals),
         Reason.NO_ADDRESS: _missing_detail(report.missing),
         Reason.CHECK_DOWN: report.detail if report.check is CheckState.DOWN else "",
     }
@@ -61,6 +76,44 @@ def _gate_detail(config: ServiceConfig, gate: Gate, report: Report) -> str:
 def _lacking_neighbors(config: ServiceConfig, gate: Gate) -> str:
     missing = gate.missing(config.routes.neighbor)
     return f"ExaBGP has no neighbour {', '.join(missing)}" if missing else ""
+
+
+def _refusal_detail(
+    config: ServiceConfig, gate: Gate, report: Report, refusals: Mapping[str, CommandResult]
+) -> str:
+    """Return what ExaBGP has answered to the first refused route, and the most likely cause."""
+    refused = [vip for vip, seen in report.vips.items() if seen.reason is Reason.REFUSED]
+    if not refused:
+        return ""
+    cause = _lacking_neighbors(config, gate) or _wrong_next_hop(config, gate, refused[0])
+    outcome = refusals.get(refused[0])
+    if outcome is None:
+        return cause
+    if not cause and outcome.latency is not None and not any(seen.accepted for seen in report.vips.values()):
+        cause = "most likely no api block of a neighbour in exabgp.conf names this process (processes [ … ])"
+    command = outcome.line if len(outcome.line) <= MAX_COMMAND else f"{outcome.line[:MAX_COMMAND]}…"
+    answer = "did not reply" if outcome.latency is None else "answered `error`"
+    return f"ExaBGP {answer} to `{command}`: {cause or 'most likely it rejects the next hop or an attribute'}"
+
+
+def _wrong_next_hop(config: ServiceConfig, gate: Gate, vip: str) -> str:
+    """Return that `self` is the next hop although the session has an address of the other IP version."""
+    version = ip_version(vip)
+    if route.next_hop(config.routes, version) != route.SELF:
+        return ""
+    other = [peer.address for peer in recipients(config, gate) if ip_version(peer.address) != version]
+    if not other:
+        return ""
+    return (
+        f"the session with {_first(other)} has no IPv{version} address that `next-hop self` could be: set "
+        f"next_hop of the service to an IPv{version} address of this node"
+    )
+
+
+def _first(peers: list[str]) -> str:
+    """Return the first neighbours, and how many more there are."""
+    others = len(peers) - MAX_NEIGHBORS
+    return ", ".join(peers[:MAX_NEIGHBORS]) + (f" (and {others} more)" if others > 0 else "")
 
 
 def _conflict_detail(conflicts: Mapping[str, str]) -> str:

@@ -59,6 +59,8 @@ class Context:
         self.wall_clock = wall_clock
         self.faults: dict[str, str] = {}
         """Faults of the agent's process, with details."""
+        self.refusals: dict[str, CommandResult] = {}
+        """The last announcement that ExaBGP has not accepted, by VIP."""
         self.publications = Publications()
         """Limits the rate of the records."""
 
@@ -248,7 +250,7 @@ class Reporter:
 
     def record(self, report: actions.Report) -> NodeState:
         """Return the node's record of a report."""
-        known = explanations.explain(self.config, self._context.gate, report)
+        known = explanations.explain(self.config, self._context.gate, report, self._context.refusals)
         why = report.check, explanations.detail(self.config, self._context.gate, report, known)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()

@@ -74,8 +74,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Reason.REFUSED: Advice(
         "ExaBGP has not accepted the route of a VIP",
-        "see the command and its error in the agent's log; check neighbor, next_hop and the attributes of "
-        "the service, and that an api block in exabgp.conf names this process",
+        "correct neighbor, next_hop or the attributes of the service, or the api block of the neighbour in "
+        "exabgp.conf, which must name this process (processes); ExaBGP's log says what it rejects",
     ),
     Reason.STORE_LOST: Advice(
         "the session with the store is lost",

@@ -1,11 +1,13 @@
 """Facts in the node's record and view: accepted routes and neighbours (Shape 6)."""
 
 from dataclasses import replace
+from itertools import chain
 
 from tests.quick.core.pools import OWN
 from tests.quick.engine.harness import (
     OTHER_PEER,
     PEER,
+    QUERIES,
     EngineHarness,
     answer,
     details,
@@ -13,9 +15,11 @@ from tests.quick.engine.harness import (
     served,
     serving,
 )
+from vipagent.config.settings import ServiceConfig
 from vipagent.engine import inputs
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
+from vipagent.store.fields import MAX_TEXT
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
 from vipagent.telemetry.problems import NodeProblem, node_problems
 from vipagent.types import CheckResult, Neighbor, Reason, StoreState
@@ -72,6 +76,51 @@ def test_a_refused_route_is_not_announced() -> None:
     seen = record_of(harness).vips[OWN]
     assert (seen.rank, seen.asked, seen.accepted) == (None, 0, False)
     assert harness.engine.view.services[0].record == harness.record
+
+
+def refusal(config: ServiceConfig, reply: str) -> str:
+    """Return the problem of a service whose changed route ExaBGP does not accept."""
+    harness = EngineHarness(config)
+    harness.details = {PEER: details(PEER, "ipv4 unicast", "ipv6 unicast")}
+    harness.serve()
+    harness.reconfigure(replace(config, routes=replace(config.routes, med=7)))
+    if reply:
+        harness.read(reply)
+    for _ in range(3 if not reply else 0):  # it answers queries only
+        harness.wait(2)
+        queries, harness.written = [line for line in harness.written if line in QUERIES.values()], []
+        harness.read(*chain.from_iterable(map(harness.reply_to, queries)))
+    harness.written.clear()
+    [found] = node_problems("apex", "node1", record_of(harness))
+    assert found.reason == "refused"
+    return found.what
+
+
+def test_a_refused_route_shows_the_answer_and_the_likely_cause() -> None:
+    what = f"ExaBGP has not accepted the route of a VIP: {OWN}: ExaBGP"
+    line = f"`announce route {OWN}/32 next-hop self med 7`"
+    cause = "no api block of a neighbour in exabgp.conf names this process (processes [ … ])"
+    assert refusal(served(), "error") == f"{what} answered `error` to {line}: most likely {cause}"
+    cause = "it rejects the next hop or an attribute"
+    assert refusal(served(), "") == f"{what} did not reply to {line}: most likely {cause}"
+
+
+def test_an_ipv6_route_on_an_ipv4_session_lacks_a_next_hop() -> None:
+    own = "2001:db8::1"
+    config = served(owned=(own,), owners=((own,), ("2001:db8::2",)))
+    line = f"`announce route {own}/128 next-hop self med 7`"
+    for reply, answered in (("error", "answered `error`"), ("", "did not reply")):
+        assert refusal(config, reply).endswith(
+            f": ExaBGP {answered} to {line}: the session with {PEER} has no IPv6 address that `next-hop "
+            "self` could be: set next_hop of the service to an IPv6 address of this node"
+        )
+
+
+def test_a_long_refused_command_is_shown_in_part() -> None:
+    many = RouteSettings(community=tuple(f"65001:{number}" for number in range(100)))
+    what = refusal(replace(served(), routes=many), "error")
+    assert len(what) < MAX_TEXT
+    assert "…`: most likely" in what
 
 
 def test_a_route_of_another_node_that_is_refused_is_not_announced() -> None:
