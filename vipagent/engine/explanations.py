@@ -1,11 +1,12 @@
 """Explanations of the problems of a service on this node, for its record in the store (Shape 6)."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import islice
 
 from vipagent.config.settings import ServiceConfig
 from vipagent.core.actions import Report
-from vipagent.core.settings import ip_version
+from vipagent.core.settings import FlapHold, ip_version
 from vipagent.engine.gate import Gate
 from vipagent.exabgp import route
 from vipagent.exabgp.results import CommandResult
@@ -39,6 +40,30 @@ def explain(
         Reason.CHECK_DOWN: report.detail if report.check is CheckState.DOWN else "",
     }
     return {str(reason): text for reason, text in found.items() if text}
+
+
+class Hold:
+    """The end of the hold of a service that has flapped, in the time of the wall clock."""
+
+    def __init__(self) -> None:
+        self._ends: tuple[float, datetime] | None = None
+
+    def end(self, until: float, at: datetime) -> datetime:
+        """Return the end of a hold: the first given one, because that of later calls differs a little.
+
+        Args:
+            until: the end by the monotonic clock, which identifies the hold.
+            at: the end by the wall clock, as of now.
+        """
+        if self._ends is None or self._ends[0] != until:
+            self._ends = until, at
+        return self._ends[1]
+
+
+def held(hold: FlapHold, end: datetime) -> str:
+    """Return until when the owned VIPs are held, and why."""
+    at = end.isoformat(timespec="seconds")
+    return f"held until {at}: failures within {hold.window:g} s have reached the limit of {hold.count}"
 
 
 def detail(config: ServiceConfig, gate: Gate, report: Report, explanations: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ Reports are evaluated lazily, after the routes have been written, so that no rou
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
@@ -94,6 +94,7 @@ class Reporter:
         """VIPs registered by others, and their holders."""
         self._conflicts_logged: dict[tuple[str, str], float] = {}
         """When a conflict about a VIP with a holder was last logged."""
+        self._hold = explanations.Hold()
         self._published: NodeState | None = None
         """The last published record."""
 
@@ -251,6 +252,10 @@ class Reporter:
     def record(self, report: actions.Report) -> NodeState:
         """Return the node's record of a report."""
         known = explanations.explain(self.config, self._context.gate, report, self._context.refusals)
+        if report.held_until is not None:
+            left = report.held_until - self._context.publications.now
+            end = self._hold.end(report.held_until, self._context.wall_clock() + timedelta(seconds=left))
+            known[str(Reason.FLAP_HOLD)] = explanations.held(self.config.core.flap_hold, end)
         why = report.check, explanations.detail(self.config, self._context.gate, report, known)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()

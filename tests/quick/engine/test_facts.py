@@ -6,6 +6,7 @@ from itertools import chain
 from tests.quick.core.pools import OWN
 from tests.quick.engine.harness import (
     OTHER_PEER,
+    OTHERS,
     PEER,
     QUERIES,
     EngineHarness,
@@ -16,6 +17,7 @@ from tests.quick.engine.harness import (
     serving,
 )
 from vipagent.config.settings import ServiceConfig
+from vipagent.core.settings import FlapHold
 from vipagent.engine import inputs
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
@@ -197,6 +199,24 @@ def test_a_good_check_does_not_explain_why_the_service_is_down() -> None:
     record = record_of(harness)
     assert record.explanations["check-down"] == "HTTP 500", "not up yet"
     assert record.detail.endswith("; HTTP 500")
+
+
+def test_h4_a_held_node_says_until_when() -> None:
+    harness = serving(served(flap_hold=FlapHold(seconds=90, count=1, window=60)))
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(1)
+    harness.check()
+    record = record_of(harness)
+    assert record.vips[OWN].reason == "flap-hold"
+    held = "held until 2026-01-01T00:01:30+00:00: failures within 60 s have reached the limit of 1"
+    assert (record.explanations, record.detail) == ({"flap-hold": held}, held)
+    harness.members(*OTHERS)
+    harness.advance_answering(60)
+    assert record_of(harness).detail == held, "it does not change with the time"
+    assert problems_of(harness) == [], "the other nodes serve the VIP"
+    harness.advance_answering(30)
+    record = record_of(harness)
+    assert (record.vips[OWN].reason, record.explanations, record.detail) == ("owner", {}, "status 0")
 
 
 def test_one_cause_is_one_problem() -> None:
