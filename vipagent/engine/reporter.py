@@ -145,12 +145,20 @@ class Reporter:
                 yield self._with_fault(action, self._history.record(action, event))
             case actions.Register(vip):
                 self._registering[vip] = False
-                store = {} if self._store is StoreState.CONNECTED else {"store": self._store}
-                yield Log.info("register", service=service, vip=vip, cause=cause_of(event), **store)
+                why = {"service": service, "vip": vip, "cause": cause_of(event)}
+                if self._store is StoreState.CONNECTED:
+                    yield Log.info("register", **why)
+                else:
+                    yield Log.info("registration deferred", **why, store=self._store)
             case actions.Deregister(vip, reason):
                 self._registering.pop(vip, None)
                 why = {"reason": reason, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
-                yield Log.info("deregister", service=service, vip=vip, **why)
+                if self._store is StoreState.CONNECTED:
+                    yield Log.info("deregister", service=service, vip=vip, **why)
+                else:
+                    yield Log.info(
+                        "deregistration deferred", service=service, vip=vip, **why, store=self._store
+                    )
             case actions.Publish(report):
                 yield from self.publish(report)
             case actions.RunHook(state):
