@@ -127,7 +127,7 @@ MISCONFIGURATIONS = (
         "other-neighbor",
         "`neighbor` of the service names an address that is no neighbour in exabgp.conf",
         Reason.REFUSED,
-        "ExaBGP has no neighbour 192.0.2.99",
+        "neighbor of the service names 192.0.2.99, which ExaBGP does not have; its neighbours are",
         alert="RouteNotAnnounced",
         service={"neighbor": ["192.0.2.99"]},
     ),

@@ -66,7 +66,7 @@ def test_the_cause_of_a_closed_gate_is_shown_alone() -> None:
     ):
         state = NodeState("lb1", "up", vips={ONE: VipState("no-bgp", 0)}, peers=(peer,))
         assert [found.reason for found in node_problems("apex", "lb1", state)] == reasons
-        explained = replace(state, explanations={"no-bgp": "ExaBGP has no neighbour 192.0.2.9"})
+        explained = replace(state, explanations={"no-bgp": "ExaBGP does not have 192.0.2.9"})
         shown = {found.reason for found in node_problems("apex", "lb1", explained)}
         assert shown == {"no-bgp", *reasons}
 

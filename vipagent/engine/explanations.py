@@ -1,6 +1,6 @@
 """Explanations of the problems of a service on this node, for its record in the store (Shape 6)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -99,8 +99,14 @@ def _gate_detail(config: ServiceConfig, gate: Gate, report: Report) -> str:
 
 
 def _lacking_neighbors(config: ServiceConfig, gate: Gate) -> str:
+    """Return which configured neighbours ExaBGP does not have, which it has, and what to do."""
     missing = gate.missing(config.routes.neighbor)
-    return f"ExaBGP has no neighbour {', '.join(missing)}" if missing else ""
+    if not missing:
+        return ""
+    return (
+        f"neighbor of the service names {_first(missing)}, which ExaBGP does not have; its neighbours are "
+        f"{_first(sorted(gate.peers))}: correct neighbor, or exabgp.conf"
+    )
 
 
 def _refusal_detail(
@@ -110,7 +116,10 @@ def _refusal_detail(
     refused = [vip for vip, seen in report.vips.items() if seen.reason is Reason.REFUSED]
     if not refused:
         return ""
-    cause = _lacking_neighbors(config, gate) or _wrong_next_hop(config, gate, refused[0])
+    lacking = _lacking_neighbors(config, gate)
+    if lacking and not recipients(config, gate):
+        return lacking
+    cause = _wrong_next_hop(config, gate, refused[0])
     outcome = refusals.get(refused[0])
     if outcome is None:
         return cause
@@ -135,7 +144,7 @@ def _wrong_next_hop(config: ServiceConfig, gate: Gate, vip: str) -> str:
     )
 
 
-def _first(peers: list[str]) -> str:
+def _first(peers: Sequence[str]) -> str:
     """Return the first neighbours, and how many more there are."""
     others = len(peers) - MAX_NEIGHBORS
     return ", ".join(peers[:MAX_NEIGHBORS]) + (f" (and {others} more)" if others > 0 else "")

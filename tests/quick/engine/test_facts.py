@@ -266,7 +266,31 @@ def test_a_neighbour_that_exabgp_does_not_have_explains_the_closed_gate() -> Non
     harness.advance_answering(3)
     record = record_of(harness)
     assert record.neighbors == 0
-    assert record.explanations == {"no-bgp": f"ExaBGP has no neighbour {OTHER_PEER}"}
+    why = (
+        f"neighbor of the service names {OTHER_PEER}, which ExaBGP does not have; its neighbours are {PEER}: "
+        "correct neighbor, or exabgp.conf"
+    )
+    assert record.explanations == {"no-bgp": why}
+    assert record.detail == why, "it explains `BGP 0` in the status"
+    [found] = problems_of(harness)
+    assert found.what == f"too few BGP neighbours are established: {why}"
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(2)
+    harness.check()
+    harness.read("error")
+    harness.written.clear()
+    [found] = problems_of(harness)
+    assert found.what == f"ExaBGP has not accepted the route of a VIP: {OWN}: {why}"
+    assert record_of(harness).detail == why
+
+
+def test_only_the_first_of_many_neighbours_are_named() -> None:
+    wrong = tuple(f"2001:db8::{number:x}" for number in range(1, 200))
+    harness = serving(replace(served(), routes=RouteSettings(neighbor=wrong)))
+    harness.advance_answering(3)
+    why = record_of(harness).explanations["no-bgp"]
+    assert "2001:db8::4, 2001:db8::5 (and 194 more), which" in why
+    assert len(why) < MAX_TEXT
 
 
 def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> None:
