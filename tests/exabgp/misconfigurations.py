@@ -30,6 +30,8 @@ class Misconfiguration:
     title: str
     problem: str = ""
     """Word of the problem in `/healthz`, the metrics and the status; empty if it is none."""
+    says: str = ""
+    """Part of the description of the problem that names this cause; empty if the problem does."""
     alert: str = ""
     """Alert of conf/alerts.yml; empty if none fires."""
     log: str = ""
@@ -61,14 +63,14 @@ MISCONFIGURATIONS = (
         "peer-as",
         "`peer-as` in exabgp.conf is not the AS number of the switch",
         Fault.NEIGHBOR_DOWN,
-        "NoBgpNeighbor",
+        alert="NoBgpNeighbor",
         settings={"peer_as": ASN + 500},
     ),
     Misconfiguration(
         "local-as",
         "`local_as` of the service, for `prepend`, is not `local-as` in exabgp.conf",
         Fault.WRONG_LOCAL_AS,
-        "WrongLocalAs",
+        alert="WrongLocalAs",
         service={"local_as": ASN + 700, "prepend": 1},
         registered=True,
     ),
@@ -76,7 +78,7 @@ MISCONFIGURATIONS = (
         "no-address",
         "the VIP is an address of no interface, without `ip_setup`",
         Reason.NO_ADDRESS,
-        "VipWithoutAddress",
+        alert="VipWithoutAddress",
         local=False,
         registered=True,
     ),
@@ -84,7 +86,7 @@ MISCONFIGURATIONS = (
         "user-cannot-add",
         "the VIP is an address of no interface, and ExaBGP's user cannot add it (`ip_setup`)",
         Reason.NO_ADDRESS,
-        "VipWithoutAddress",
+        alert="VipWithoutAddress",
         settings={"command_prefix": without("net_admin")},
         service={"ip_setup": True},
         local=False,
@@ -93,7 +95,7 @@ MISCONFIGURATIONS = (
         "user-cannot-check",
         "ExaBGP's user cannot run the check",
         Reason.CHECK_DOWN,
-        "CheckDown",
+        alert="CheckDown",
         settings={"command_prefix": without("dac_override", "dac_read_search")},
         service={"command": FOREIGN_CHECK},
     ),
@@ -109,7 +111,7 @@ MISCONFIGURATIONS = (
         "no-family",
         "an IPv6 VIP, but no `ipv6 unicast` in exabgp.conf or on the switch",
         Reason.NO_FAMILY,
-        "RouteNotAnnounced",
+        alert="RouteNotAnnounced",
         settings={"families": ("ipv4 unicast",)},
         service={"auth_ip": [OWN, OWN_IPV6], "next_hop": [OWN_IPV6]},
     ),
@@ -117,28 +119,31 @@ MISCONFIGURATIONS = (
         "next-hop-self",
         "an IPv6 VIP on an IPv4 session, but no IPv6 address in `next_hop`",
         Reason.REFUSED,
-        "RouteNotAnnounced",
+        "no IPv6 address that `next-hop self` could be",
+        alert="RouteNotAnnounced",
         service={"auth_ip": [OWN, OWN_IPV6]},
     ),
     Misconfiguration(
         "other-neighbor",
         "`neighbor` of the service names an address that is no neighbour in exabgp.conf",
         Reason.REFUSED,
-        "RouteNotAnnounced",
+        "neighbor of the service names 192.0.2.99, which ExaBGP does not have; its neighbours are",
+        alert="RouteNotAnnounced",
         service={"neighbor": ["192.0.2.99"]},
     ),
     Misconfiguration(
         "no-api-block",
         "no `api` block in exabgp.conf names the agent's process",
         Reason.REFUSED,
-        "RouteNotAnnounced",
+        "no api block of a neighbour in exabgp.conf names this process",
+        alert="RouteNotAnnounced",
         settings={"api": ["other"]},
     ),
     Misconfiguration(
         "no-state-directory",
         "the state directory does not exist, or ExaBGP's user cannot write to it",
         Fault.NO_STATE_DIRECTORY,
-        "RoutesNotRecorded",
+        alert="RoutesNotRecorded",
         settings={"environment": {"STATE_DIRECTORY": "/proc"}},
         registered=True,
     ),
@@ -146,14 +151,14 @@ MISCONFIGURATIONS = (
         "same-node",
         "two nodes have the same `node` and `auth_ip`, because a file was copied",
         Reason.CONFLICT,
-        "VipConflict",
+        alert="VipConflict",
         copied=True,
     ),
     Misconfiguration(
         "no-store",
         "no server of `hosts` answers",
         Reason.STORE_UNKNOWN,
-        "StoreAway",
+        alert="StoreAway",
         agent={"backend": "zookeeper", "hosts": ["127.0.0.1:1"]},
     ),
     Misconfiguration(
@@ -176,6 +181,8 @@ def _seen(one: Misconfiguration) -> str:
         return f"none; the log says {code(one.log)}"
     if one.copied:
         return f"{code(one.problem)} of one of them, not in the status, which has the other one's record"
+    if one.says:
+        return f"{code(one.problem)}: “{one.says}”"
     return code(one.problem) if one.problem else "none: it works"
 
 

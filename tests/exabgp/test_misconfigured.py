@@ -66,6 +66,10 @@ class Node:
         problems = json.loads(text)["problems"] if text else []
         return {problem["reason"]: problem for problem in problems}
 
+    def what(self) -> str:
+        """Return what `/healthz` says about the problem of the misconfiguration; empty if it has none."""
+        return str(self.healthz().get(self._wrong.problem, {"what": ""})["what"])
+
     def metrics(self) -> set[str]:
         """Return the problems of `/metrics`."""
         return set(PROBLEM_SAMPLE.findall(self.get("/metrics")))
@@ -156,6 +160,7 @@ def test_a_misconfiguration_is_shown_with_what_to_do(
         for view, shown in VIEWS.items():
             what = f"{view} shows {wrong.problem}"
             node.box.wait_until(what, lambda: wrong.problem in shown(node), SHOWN_WITHIN)  # noqa: B023
+        node.box.wait_until(f"it says {wrong.says}", lambda: wrong.says in node.what(), SHOWN_WITHIN)  # noqa: B023
     for node in nodes:
         assert node.healthz()[wrong.problem]["do"]
         assert wrong.alert in firing(node.get("/metrics"), tmp_path)

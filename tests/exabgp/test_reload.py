@@ -67,6 +67,8 @@ def test_an_invalid_configuration_is_rejected_and_the_current_one_kept(both: lis
     reload_all(both, {**INITIAL, "unchanged": {"auth_ip": "10.0.0.300"}})
     for box in both:
         box.wait_for_log("services.unchanged.auth_ip: '10.0.0.300' is not a valid IP address")
+        first = f"{box.file}: services.unchanged.auth_ip: '10.0.0.300' is not a valid IP address"
+        box.wait_until("it says why", lambda: first in problems(box).get("config-refused", ""))  # noqa: B023
     reload_all(both, {"unchanged": INITIAL["unchanged"]}, node="node2")
     for box in both:
         box.wait_for_log("the node's name and the store's options change only with a restart")
@@ -74,17 +76,17 @@ def test_an_invalid_configuration_is_rejected_and_the_current_one_kept(both: lis
             box.agent_log()
         )
         assert (box.table(), box.switch.changes(since)) == (INITIAL_TABLE, [])
-        box.wait_until("the status shows it", lambda: problems(box) == {"config-refused"})  # noqa: B023
+        box.wait_until("the status shows it", lambda: {*problems(box)} == {"config-refused"})  # noqa: B023
     reload_all(both, INITIAL)
     for box in both:
-        box.wait_until("the problem is gone", lambda: problems(box) == set())  # noqa: B023
+        box.wait_until("the problem is gone", lambda: problems(box) == {})  # noqa: B023
 
 
-def problems(box: Box) -> set[str]:
-    """Return the problems that the node has published."""
+def problems(box: Box) -> dict[str, str]:
+    """Return what the node has published about each problem, by reason."""
     command = agent("status", "unchanged", "--json", "--backend", "file", "--hosts", str(box.store))
     [status] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    return {problem["reason"] for problem in status["problems"]}
+    return {problem["reason"]: problem["what"] for problem in status["problems"]}
 
 
 def test_a_changed_path_identifier_leaves_no_stale_route(both: list[Box]) -> None:

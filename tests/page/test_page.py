@@ -149,6 +149,6 @@ def test_a_refused_route_does_not_read_as_announced(browser: Browser, agent: Who
     text = browser.text()
     assert "node2 asked for rank 0, not accepted: refused" in text
     assert "✕ refused" in text
-    assert "→ see the command and its error in the agent's log" in text
+    assert "→ correct neighbor, next_hop or the attributes of the service" in text
     assert browser.evaluate("document.title").startswith("✕ ")
     operator.close(5.0)

@@ -87,8 +87,8 @@ class Machine:
         return ["nsenter", *namespaces, "--", *command]
 
     def write(self, file: str, text: str) -> None:
-        """Write a world-readable file."""
-        script = 'mkdir -p "${1%/*}"; printf %s "$2" >"$1"; chmod 644 "$1"'
+        """Write a world-readable file; its directory must exist."""
+        script = 'printf %s "$2" >"$1"; chmod 644 "$1"'
         self.run("sh", "-euc", script, "sh", file, text)
 
     def run(

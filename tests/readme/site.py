@@ -88,6 +88,7 @@ class Site:
     def exabgp(self, name: str, version: str, configuration: str) -> Process:
         """Return a load balancer's ExaBGP, started by root with the default user."""
         machine = self.machines[name]
+        machine.run("mkdir", "-p", "/etc/exabgp")
         machine.write("/etc/exabgp/exabgp.conf", configuration)
         return machine.process("exabgp", f"/opt/exabgp-{version}/bin/exabgp", "/etc/exabgp/exabgp.conf")
 
@@ -145,8 +146,10 @@ class Site:
         """Run README's steps on a load balancer, except ExaBGP, and start the service."""
         hosts = "127.0.0.1 localhost\n" + "".join(f"{SWITCH} zk{number}\n" for number in (1, 2, 3))
         machine.write("/etc/hosts", hosts)
-        machine.write(f"{machine.directory}/pages/health", f"{machine.name}\n")
+        machine.run("sh", "-euc", self.readme.directories)
         pages = f"{machine.directory}/pages"
+        machine.run("mkdir", pages)
+        machine.write(f"{pages}/health", f"{machine.name}\n")
         self._run(machine.process("web", "/usr/bin/python3", "-m", "http.server", "80", "--directory", pages))
         machine.run("sh", "-euc", self.readme.addresses)
 

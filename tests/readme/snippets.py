@@ -28,6 +28,11 @@ class QuickStart:
     by_options: str
     """The process without a file."""
 
+    @property
+    def directories(self) -> str:
+        """The commands of the installation that create directories: those of one machine only are shared."""
+        return "\n".join(line for line in self.install.splitlines() if line.startswith("install -d "))
+
     def exabgp_by_options(self) -> str:
         """Return `exabgp.conf` with the other process."""
         return self.by_options + self.exabgp[self.exabgp.index("neighbor ") :]

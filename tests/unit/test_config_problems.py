@@ -3,13 +3,28 @@ from pathlib import Path
 import pytest
 
 from tests.unit.config_files import fake_backends, read, refusal, service
-from vipagent.config.problems import Problem, describe
+from vipagent.config.problems import MAX_FIRST, ConfigError, Problem, describe, first_problem
 
 __all__ = ["fake_backends"]
 pytestmark = pytest.mark.usefixtures("fake_backends")
 
 NO_VIP = "is not a valid IP address or prefix (such as 192.0.2.1, 2001:db8::1, 192.0.2.0/24)"
 NO_NAME = "is not a valid name: use letters, digits, '.', '_' and '-', at most 200 characters"
+
+
+def test_the_first_problem_stands_for_all() -> None:
+    med = Problem("apex.yaml", "services.apex.med", "-1", "is too small: minimum is 0")
+    shown = "apex.yaml: services.apex.med: '-1' is too small: minimum is 0"
+    assert first_problem(ConfigError([med])) == shown
+    assert first_problem(ConfigError([med, med, med])) == f"{shown} (and 2 more)"
+    assert first_problem(ValueError("the agent is about to stop")) == "the agent is about to stop"
+    assert first_problem(ValueError()) == ""
+
+
+def test_the_first_problem_is_bounded_and_printable() -> None:
+    name = "\x1b[31m" + "x" * 1000
+    shown = first_problem(ConfigError([Problem("apex.yaml", f"services.{name}", None, "is unknown")]))
+    assert shown == f"apex.yaml: services.?[31m{'x' * 1000}"[:MAX_FIRST] + "…"
 
 
 def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:

@@ -66,8 +66,17 @@ def test_the_cause_of_a_closed_gate_is_shown_alone() -> None:
     ):
         state = NodeState("lb1", "up", vips={ONE: VipState("no-bgp", 0)}, peers=(peer,))
         assert [found.reason for found in node_problems("apex", "lb1", state)] == reasons
-        explained = replace(state, explanations={"no-bgp": "ExaBGP has no neighbour 192.0.2.9"})
-        assert next(node_problems("apex", "lb1", explained)).reason == "no-bgp"
+        explained = replace(state, explanations={"no-bgp": "ExaBGP does not have 192.0.2.9"})
+        shown = {found.reason for found in node_problems("apex", "lb1", explained)}
+        assert shown == {"no-bgp", *reasons}
+
+
+def test_an_interface_that_is_down_comes_first_also_in_the_record() -> None:
+    state = NodeState(
+        "lb1", "up", vips={ONE: VipState("store-lost")}, peers=(Neighbor("192.0.2.1", "no-carrier"),)
+    )
+    found = node_problems("apex", "lb1", replace(state, faults={"config-refused": ""}))
+    assert [each.reason for each in found] == ["no-carrier", "config-refused", "store-lost"]
 
 
 def test_a_missing_family_explains_why_the_table_lacks_the_route() -> None:

@@ -21,7 +21,7 @@ from vipagent.agent.state import RouteFile, location
 from vipagent.agent.status_server import StatusServer
 from vipagent.agent.waiting import wait_for_valid_config
 from vipagent.agent.watchdog import Watchdog
-from vipagent.config.problems import ConfigError, describe
+from vipagent.config.problems import ConfigError, describe, first_problem
 from vipagent.config.settings import AgentConfig, LogSettings
 from vipagent.engine.leftovers import configured
 from vipagent.exabgp.pipe import detach_stdio
@@ -197,7 +197,7 @@ class _Runtime:
                 await self._apply(await self._load())
             except (ConfigError, ValueError) as error:
                 self._agent.counters.refused()
-                self._agent.set_fault(Fault.CONFIG_REFUSED, "")
+                self._agent.set_fault(Fault.CONFIG_REFUSED, first_problem(error))
                 for line in str(error).splitlines():
                     log.error("reload failed, keeping the current configuration: %s", line)
             except Exception:  # keep the agent running, and retry (E6)

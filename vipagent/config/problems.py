@@ -8,6 +8,8 @@ COMMAND_LINE = "command line"
 Location = tuple[int | str, ...]
 MAX_SHOWN = 80
 """Maximum length of a value in a message, in characters."""
+MAX_FIRST = 300
+"""Maximum length of the first problem where it stands for all, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ class ConfigError(Exception):
 def describe(problems: Sequence[Problem]) -> str:
     """Return a message with one line per problem and control characters escaped."""
     return "\n".join(str(problem) for problem in problems)
+
+
+def first_problem(error: Exception) -> str:
+    """Return the first problem of a refused configuration, on one line, and how many more there are."""
+    first, *others = str(error).splitlines() or [""]
+    printable = "".join(char if char.isprintable() else "?" for char in first[: MAX_FIRST + 1])
+    text = printable if len(printable) <= MAX_FIRST else f"{printable[:MAX_FIRST]}…"
+    return f"{text} (and {len(others)} more)" if others else text
 
 
 def _shown(value: object) -> str:

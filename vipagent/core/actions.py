@@ -82,6 +82,8 @@ class Report:
     """Output of the last check; while the state is DOWN, of the last one that has failed."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """VIPs that cannot be added to the loopback interface, with the error."""
+    held_until: float | None = None
+    """Until when the owned VIPs are held because the service has flapped, by the monotonic clock (H4)."""
 
 
 @dataclass(frozen=True, slots=True)

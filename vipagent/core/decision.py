@@ -162,7 +162,7 @@ def _in_maintenance(state: ServiceState, vip: str, deadlines: Deadlines) -> Deci
 def _own(state: ServiceState, vip: str) -> Decision:
     if state.conflicts(vip):
         return Decision(Reason.CONFLICT)
-    if state.flap_held:
+    if state.held_until is not None:
         return Decision(Reason.FLAP_HOLD, Preference(lowest_rank(state.settings), draining=True))
     return Decision(Reason.OWNER, Preference(0))
 

@@ -24,8 +24,8 @@ class FlapDamping:
         if reason in FLAPS:
             self._losses.append(now)
 
-    def is_held(self, hold: FlapHold, deadlines: Deadlines, *, up: bool, registered: bool) -> bool:
-        """Return whether the owned VIPs are announced at the lowest rank.
+    def held_until(self, hold: FlapHold, deadlines: Deadlines, *, up: bool, registered: bool) -> float | None:
+        """Return until when the owned VIPs are announced at the lowest rank; None if they are not.
 
         Args:
             hold: the configured delay.
@@ -35,11 +35,12 @@ class FlapDamping:
         """
         if not up:
             self._up_since = None
-            return False
+            return None
         if self._up_since is None:
             self._up_since = deadlines.now
         since = self._up_since
         losses = sum(at > since - hold.window for at in self._losses)
         if registered or not hold.seconds or losses < hold.count:
-            return False
-        return not deadlines.reached(since + hold.seconds)
+            return None
+        until = since + hold.seconds
+        return None if deadlines.reached(until) else until

@@ -50,6 +50,7 @@ def report_of(
         maintenance=maintained.why if maintained else "",
         detail=detail,
         missing=state.missing if state.missing_addresses else {},
+        held_until=state.held_until,
     )
 
 

@@ -211,8 +211,8 @@ class Service:
             raise
 
     def _decide_all(self, now: float) -> list[Action]:
-        deadlines, held = Deadlines(now), self._state.flap_held
-        self._state.flap_held = self._damping.is_held(
+        deadlines, held = Deadlines(now), self._state.held_until is not None
+        self._state.held_until = self._damping.held_until(
             self._state.settings.flap_hold,
             deadlines,
             up=self._state.can_register,

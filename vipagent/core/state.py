@@ -174,8 +174,8 @@ class ServiceState:
     """VIPs whose route has changed since the table was read."""
     refused: set[str] = field(default_factory=set)
     """VIPs whose requested route ExaBGP has rejected."""
-    flap_held: bool = False
-    """Whether the service has flapped, so that the owned VIPs are announced at the lowest rank (H4)."""
+    held_until: float | None = None
+    """Until when the owned VIPs are announced at the lowest rank, because the service has flapped (H4)."""
     not_local: frozenset[str] | None = None
     """VIPs of any service that are an address of no interface of this node; None if unknown."""
     missing_addresses: Mapping[str, str] = field(default_factory=dict)

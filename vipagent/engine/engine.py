@@ -226,11 +226,7 @@ class Engine:
             self._reports.append([rejection(outcome)])
             if outcome.latency is None and self._exabgp.gate.hung:
                 return  # it is not refused: nothing is known of the route until ExaBGP answers again
-        service = self._services.by_vip.get(outcome.vip)
-        if service and outcome.is_current and outcome.announced:
-            refused = outcome.error and not outcome.partial
-            kind = events.RouteRefused if refused else events.RouteAccepted
-            self._scheduler.collect(service, kind(outcome.vip))
+        self._services.on_outcome(outcome)
 
     def _update_from_store(self, given: inputs.FromStore) -> None:
         match given:

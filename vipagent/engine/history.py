@@ -67,22 +67,23 @@ class History:
 
         Withdrawals of routes that this run never announced are logged only (E2).
         """
-        event = self._event(decided, cause)
+        seen, event = self._reported.get(decided.vip), self._event(decided, cause)
         announces = isinstance(decided, actions.Announce)
         if announces or event.old:
             self._latest.append(event)
         if decided.reason is Reason.REMOVED:
             del self._states[decided.vip]
-        return Log.info(
-            "announce" if announces else "withdraw",
-            service=self._service,
-            vip=event.vip,
-            old=event.old,
-            new=event.new,
-            reason=event.reason,
-            rule=event.rule,
-            cause=event.cause,
-        )
+        old = event.old
+        if not (announces or old):
+            in_table = seen.in_table if seen else None
+            if in_table is False:  # the command is only a precaution
+                return self._log("not announced", event)
+            old = "announced by an earlier run" if in_table else "unknown"
+        return self._log("announce" if announces else "withdraw", event, old=old, new=event.new)
+
+    def _log(self, message: str, event: Event, **change: str) -> Log:
+        why = {"reason": event.reason, "rule": event.rule, "cause": event.cause}
+        return Log.info(message, service=self._service, vip=event.vip, **change, **why)
 
     def update_reasons(self, report: actions.Report) -> None:
         """Update the reasons, which can change without the route, for example when an owner is back (H1)."""

@@ -5,7 +5,7 @@ Reports are evaluated lazily, after the routes have been written, so that no rou
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
@@ -59,6 +59,8 @@ class Context:
         self.wall_clock = wall_clock
         self.faults: dict[str, str] = {}
         """Faults of the agent's process, with details."""
+        self.refusals: dict[str, CommandResult] = {}
+        """The last announcement that ExaBGP has not accepted, by VIP."""
         self.publications = Publications()
         """Limits the rate of the records."""
 
@@ -92,6 +94,7 @@ class Reporter:
         """VIPs registered by others, and their holders."""
         self._conflicts_logged: dict[tuple[str, str], float] = {}
         """When a conflict about a VIP with a holder was last logged."""
+        self._hold = explanations.Hold()
         self._published: NodeState | None = None
         """The last published record."""
 
@@ -142,12 +145,20 @@ class Reporter:
                 yield self._with_fault(action, self._history.record(action, event))
             case actions.Register(vip):
                 self._registering[vip] = False
-                store = {} if self._store is StoreState.CONNECTED else {"store": self._store}
-                yield Log.info("register", service=service, vip=vip, cause=cause_of(event), **store)
+                why = {"service": service, "vip": vip, "cause": cause_of(event)}
+                if self._store is StoreState.CONNECTED:
+                    yield Log.info("register", **why)
+                else:
+                    yield Log.info("registration deferred", **why, store=self._store)
             case actions.Deregister(vip, reason):
                 self._registering.pop(vip, None)
                 why = {"reason": reason, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
-                yield Log.info("deregister", service=service, vip=vip, **why)
+                if self._store is StoreState.CONNECTED:
+                    yield Log.info("deregister", service=service, vip=vip, **why)
+                else:
+                    yield Log.info(
+                        "deregistration deferred", service=service, vip=vip, **why, store=self._store
+                    )
             case actions.Publish(report):
                 yield from self.publish(report)
             case actions.RunHook(state):
@@ -248,7 +259,11 @@ class Reporter:
 
     def record(self, report: actions.Report) -> NodeState:
         """Return the node's record of a report."""
-        known = explanations.explain(self.config, self._context.gate, report)
+        known = explanations.explain(self.config, self._context.gate, report, self._context.refusals)
+        if report.held_until is not None:
+            left = report.held_until - self._context.publications.now
+            end = self._hold.end(report.held_until, self._context.wall_clock() + timedelta(seconds=left))
+            known[str(Reason.FLAP_HOLD)] = explanations.held(self.config.core.flap_hold, end)
         why = report.check, explanations.detail(self.config, self._context.gate, report, known)
         if why != self._why:
             self._why, self._since = why, self._context.wall_clock()

@@ -16,6 +16,7 @@ from vipagent.engine.leftovers import Leftovers
 from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
+from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import RouteIdentity
 
 
@@ -122,6 +123,19 @@ class Services:
             if change.kinds and service.update_recipients():
                 self._scheduler.reannounce([service])
             service.republish()
+
+    def on_outcome(self, outcome: CommandResult) -> None:
+        """Tell the service of a VIP whether ExaBGP has accepted its announcement."""
+        self._context.refusals.pop(outcome.vip, None)
+        service = self.by_vip.get(outcome.vip)
+        if not service or not outcome.is_current or not outcome.announced:
+            return
+        if outcome.error and not outcome.partial:
+            self._context.refusals[outcome.vip] = outcome
+            self._scheduler.collect(service, events.RouteRefused(outcome.vip))
+            service.republish()
+        else:
+            self._scheduler.collect(service, events.RouteAccepted(outcome.vip))
 
     def on_table(self, table: TableAnswer) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""

@@ -22,6 +22,8 @@ from vipagent.exabgp.table import RouteIdentity
 
 GRACEFUL_SHUTDOWN = "65535:0"
 """RFC 8326: neighbours should prefer any other path."""
+SELF = "self"
+"""Next hop that ExaBGP replaces by its own address of the session."""
 DEFAULT_LOCAL_PREFERENCE = 100
 """Local preference that ExaBGP sends to iBGP neighbours without another one."""
 ORIGINS = ("igp", "egp", "incomplete")
@@ -141,7 +143,7 @@ def announce(
         One line for each kind of neighbour; a single one if they do not differ.
     """
     network = ip_network(vip)
-    common = f"announce route {_prefix(settings, vip)} next-hop {_next_hop(settings, network.version)}"
+    common = f"announce route {_prefix(settings, vip)} next-hop {next_hop(settings, network.version)}"
     texts = [_attributes(settings, preference, ibgp=group.ibgp) for group in groups]
     if len(set(texts)) == 1:
         return (f"{_selector(settings.neighbor)}{common} {texts[0]}",)
@@ -216,9 +218,10 @@ def withdraw_left(route: RouteIdentity) -> str:
     return withdraw(settings, route.prefix)
 
 
-def _next_hop(settings: RouteSettings, version: int) -> str:
-    hops = (hop for hop in settings.next_hop if hop != "self")
-    return next((hop for hop in hops if ip_address(hop).version == version), "self")
+def next_hop(settings: RouteSettings, version: int) -> str:
+    """Return the next hop of the routes of an IP version."""
+    hops = (hop for hop in settings.next_hop if hop != SELF)
+    return next((hop for hop in hops if ip_address(hop).version == version), SELF)
 
 
 def _joined(common: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:

@@ -74,8 +74,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Reason.REFUSED: Advice(
         "ExaBGP has not accepted the route of a VIP",
-        "see the command and its error in the agent's log; check neighbor, next_hop and the attributes of "
-        "the service, and that an api block in exabgp.conf names this process",
+        "correct neighbor, next_hop or the attributes of the service, or the api block of the neighbour in "
+        "exabgp.conf, which must name this process (processes); ExaBGP's log says what it rejects",
     ),
     Reason.STORE_LOST: Advice(
         "the session with the store is lost",
@@ -158,10 +158,18 @@ def problem(
 
 
 def node_problems(service: str, node: str, state: NodeState) -> Iterator[NodeProblem]:
-    """Yield the problems of a node, as far as its record shows them."""
-    yield from process_problems(node, state.faults)
-    yield from service_problems(service, node, state)
-    yield from neighbor_problems(node, state.peers)
+    """Yield the problems of a node, as far as its record shows them; likely causes of others come first."""
+    found = (
+        *process_problems(node, state.faults),
+        *service_problems(service, node, state),
+        *neighbor_problems(node, state.peers),
+    )
+    yield from causes_first(found)
+
+
+def causes_first(problems: Iterable[NodeProblem]) -> list[NodeProblem]:
+    """Return the problems, first those of the interfaces: the store may be reached by the same one."""
+    return sorted(problems, key=lambda found: found.reason != Fault.NO_CARRIER)
 
 
 def process_problems(node: str, faults: Mapping[str, str]) -> Iterator[NodeProblem]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from vipagent.telemetry.problems import (
     Fault,
     NodeProblem,
+    causes_first,
     neighbor_problems,
     problem,
     process_problems,
@@ -15,14 +16,16 @@ from vipagent.types import Reason, StoreState
 
 
 def own_problems(view: AgentView) -> tuple[NodeProblem, ...]:
-    """Return the problems of this node; they do not depend on the store."""
-    return tuple(dict.fromkeys(_own(view)))
+    """Return the problems of this node, likely causes of others first; they do not depend on the store."""
+    return tuple(dict.fromkeys(causes_first(_own(view))))
 
 
 def all_problems(view: AgentView) -> tuple[NodeProblem, ...]:
     """Return the problems of this node, then those that the other nodes have published."""
     published = (found for service in view.services for found in service.status.problems)
-    return tuple(dict.fromkeys([*_own(view), *(found for found in published if found.node != view.node)]))
+    return tuple(
+        dict.fromkeys([*own_problems(view), *(found for found in published if found.node != view.node)])
+    )
 
 
 def _own(view: AgentView) -> Iterator[NodeProblem]:

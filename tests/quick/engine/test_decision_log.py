@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.quick.core.pools import OWN, THIRD
-from tests.quick.engine.harness import OTHER_PEER, PEER, EngineHarness, established, served, serving
+from tests.quick.engine.harness import ALL, OTHER_PEER, PEER, EngineHarness, established, served, serving
 from vipagent.engine import inputs
 from vipagent.engine.effects import Level
 from vipagent.engine.reporter import CONFLICT_INTERVAL
@@ -12,7 +12,7 @@ from vipagent.store.backend import Entry
 from vipagent.store.fields import MAX_TEXT
 from vipagent.store.layout import Directory, Kind, member_name
 from vipagent.store.records import Registration
-from vipagent.types import CheckResult, Claim
+from vipagent.types import CheckResult, Claim, StoreState
 
 CONFLICT = "conflict: another agent holds this VIP's registration"
 
@@ -29,12 +29,30 @@ def test_g1_register_says_that_the_store_is_away() -> None:
     harness.check()
     harness.wait(60)  # longer than `start_grace`
     harness.reply()
-    [register] = logs(harness, "register")
-    assert register["store"] == "lost"
-    assert logs(harness, "registered") == []
+    [deferred] = logs(harness, "registration deferred")
+    assert deferred["store"] == "lost"
+    assert logs(harness, "register") == logs(harness, "registered") == []
     harness.store()
     harness.members(OWN)
     assert logs(harness, "registered") == [{"service": "apex", "vip": OWN}]
+
+
+def test_g2_a_deregistration_while_the_store_is_away_is_deferred() -> None:
+    harness = serving()
+    harness.store(StoreState.UNSURE)
+    harness.check(CheckResult.BAD)
+    [deferred] = logs(harness, "deregistration deferred")
+    assert (deferred["store"], deferred["reason"]) == ("unsure", "check-down")
+    assert logs(harness, "deregister") == []
+
+
+def test_e2_a_vip_that_was_never_announced_is_not_withdrawn() -> None:
+    harness = EngineHarness()
+    harness.start()
+    harness.advance_answering(1)
+    harness.check(CheckResult.BAD)
+    assert {entry["vip"] for entry in logs(harness, "not announced")} == {*ALL}
+    assert logs(harness, "withdraw") == []
 
 
 def test_g1_registered_is_logged_once_per_registration() -> None:

@@ -1,11 +1,14 @@
 """Facts in the node's record and view: accepted routes and neighbours (Shape 6)."""
 
 from dataclasses import replace
+from itertools import chain
 
 from tests.quick.core.pools import OWN
 from tests.quick.engine.harness import (
     OTHER_PEER,
+    OTHERS,
     PEER,
+    QUERIES,
     EngineHarness,
     answer,
     details,
@@ -13,9 +16,12 @@ from tests.quick.engine.harness import (
     served,
     serving,
 )
+from vipagent.config.settings import ServiceConfig
+from vipagent.core.settings import FlapHold
 from vipagent.engine import inputs
 from vipagent.engine.publications import PUBLISH_INTERVAL
 from vipagent.exabgp.route import RouteSettings
+from vipagent.store.fields import MAX_TEXT
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState, VipState
 from vipagent.telemetry.problems import NodeProblem, node_problems
 from vipagent.types import CheckResult, Neighbor, Reason, StoreState
@@ -72,6 +78,51 @@ def test_a_refused_route_is_not_announced() -> None:
     seen = record_of(harness).vips[OWN]
     assert (seen.rank, seen.asked, seen.accepted) == (None, 0, False)
     assert harness.engine.view.services[0].record == harness.record
+
+
+def refusal(config: ServiceConfig, reply: str) -> str:
+    """Return the problem of a service whose changed route ExaBGP does not accept."""
+    harness = EngineHarness(config)
+    harness.details = {PEER: details(PEER, "ipv4 unicast", "ipv6 unicast")}
+    harness.serve()
+    harness.reconfigure(replace(config, routes=replace(config.routes, med=7)))
+    if reply:
+        harness.read(reply)
+    for _ in range(3 if not reply else 0):  # it answers queries only
+        harness.wait(2)
+        queries, harness.written = [line for line in harness.written if line in QUERIES.values()], []
+        harness.read(*chain.from_iterable(map(harness.reply_to, queries)))
+    harness.written.clear()
+    [found] = node_problems("apex", "node1", record_of(harness))
+    assert found.reason == "refused"
+    return found.what
+
+
+def test_a_refused_route_shows_the_answer_and_the_likely_cause() -> None:
+    what = f"ExaBGP has not accepted the route of a VIP: {OWN}: ExaBGP"
+    line = f"`announce route {OWN}/32 next-hop self med 7`"
+    cause = "no api block of a neighbour in exabgp.conf names this process (processes [ … ])"
+    assert refusal(served(), "error") == f"{what} answered `error` to {line}: most likely {cause}"
+    cause = "it rejects the next hop or an attribute"
+    assert refusal(served(), "") == f"{what} did not reply to {line}: most likely {cause}"
+
+
+def test_an_ipv6_route_on_an_ipv4_session_lacks_a_next_hop() -> None:
+    own = "2001:db8::1"
+    config = served(owned=(own,), owners=((own,), ("2001:db8::2",)))
+    line = f"`announce route {own}/128 next-hop self med 7`"
+    for reply, answered in (("error", "answered `error`"), ("", "did not reply")):
+        assert refusal(config, reply).endswith(
+            f": ExaBGP {answered} to {line}: the session with {PEER} has no IPv6 address that `next-hop "
+            "self` could be: set next_hop of the service to an IPv6 address of this node"
+        )
+
+
+def test_a_long_refused_command_is_shown_in_part() -> None:
+    many = RouteSettings(community=tuple(f"65001:{number}" for number in range(100)))
+    what = refusal(replace(served(), routes=many), "error")
+    assert len(what) < MAX_TEXT
+    assert "…`: most likely" in what
 
 
 def test_a_route_of_another_node_that_is_refused_is_not_announced() -> None:
@@ -150,6 +201,24 @@ def test_a_good_check_does_not_explain_why_the_service_is_down() -> None:
     assert record.detail.endswith("; HTTP 500")
 
 
+def test_h4_a_held_node_says_until_when() -> None:
+    harness = serving(served(flap_hold=FlapHold(seconds=90, count=1, window=60)))
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(1)
+    harness.check()
+    record = record_of(harness)
+    assert record.vips[OWN].reason == "flap-hold"
+    held = "held until 2026-01-01T00:01:30+00:00: failures within 60 s have reached the limit of 1"
+    assert (record.explanations, record.detail) == ({"flap-hold": held}, held)
+    harness.members(*OTHERS)
+    harness.advance_answering(60)
+    assert record_of(harness).detail == held, "it does not change with the time"
+    assert problems_of(harness) == [], "the other nodes serve the VIP"
+    harness.advance_answering(30)
+    record = record_of(harness)
+    assert (record.vips[OWN].reason, record.explanations, record.detail) == ("owner", {}, "status 0")
+
+
 def test_one_cause_is_one_problem() -> None:
     harness = serving()
     harness.read(established(PEER, up=False))
@@ -197,7 +266,31 @@ def test_a_neighbour_that_exabgp_does_not_have_explains_the_closed_gate() -> Non
     harness.advance_answering(3)
     record = record_of(harness)
     assert record.neighbors == 0
-    assert record.explanations == {"no-bgp": f"ExaBGP has no neighbour {OTHER_PEER}"}
+    why = (
+        f"neighbor of the service names {OTHER_PEER}, which ExaBGP does not have; its neighbours are {PEER}: "
+        "correct neighbor, or exabgp.conf"
+    )
+    assert record.explanations == {"no-bgp": why}
+    assert record.detail == why, "it explains `BGP 0` in the status"
+    [found] = problems_of(harness)
+    assert found.what == f"too few BGP neighbours are established: {why}"
+    harness.check(CheckResult.BAD)
+    harness.advance_answering(2)
+    harness.check()
+    harness.read("error")
+    harness.written.clear()
+    [found] = problems_of(harness)
+    assert found.what == f"ExaBGP has not accepted the route of a VIP: {OWN}: {why}"
+    assert record_of(harness).detail == why
+
+
+def test_only_the_first_of_many_neighbours_are_named() -> None:
+    wrong = tuple(f"2001:db8::{number:x}" for number in range(1, 200))
+    harness = serving(replace(served(), routes=RouteSettings(neighbor=wrong)))
+    harness.advance_answering(3)
+    why = record_of(harness).explanations["no-bgp"]
+    assert "2001:db8::4, 2001:db8::5 (and 194 more), which" in why
+    assert len(why) < MAX_TEXT
 
 
 def test_n1_a_late_description_without_replies_does_not_erase_the_last_one() -> None:

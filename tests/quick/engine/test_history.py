@@ -82,6 +82,21 @@ def test_the_log_has_the_same_fields() -> None:
     assert fields["old"] == "withdrawn (standby)"
 
 
+def test_e2_the_log_says_what_the_first_withdrawal_withdraws() -> None:
+    fields = {"service": "apex", "vip": VIP, "reason": "standby", "rule": "A2", "cause": "members"}
+    for in_table, message, change in (
+        (False, "not announced", {}),
+        (True, "withdraw", {"old": "announced by an earlier run", "new": "withdrawn (standby)"}),
+        (None, "withdraw", {"old": "unknown", "new": "withdrawn (standby)"}),
+    ):
+        history = History("apex")
+        starting = VipReport(Reason.STARTING, None, owned=False, in_table=in_table)
+        history.update_reasons(report({VIP: starting}))
+        line = history.record(HAND_BACK, BACK)
+        assert (line.message, line.fields) == (message, {**fields, **change})
+        assert history.latest == ()
+
+
 def test_withdrawals_at_start_are_logged_only() -> None:
     """E2: withdrawals of stale routes would fill the history of a large pool."""
     history = History("apex")

@@ -109,6 +109,15 @@ def test_a_store_that_is_away_is_a_problem(reached: bool, reason: str) -> None:
     assert (found.reason, found.what.endswith(": here")) == (reason, True)
 
 
+def test_an_interface_that_is_down_comes_before_the_store_that_it_reaches() -> None:
+    down = replace(PEERS[0], state="no-carrier", interface="eth0")
+    agent_view = view(store=StoreState.LOST, peers=(PEERS[1], down))
+    assert [found.reason for found in own_problems(agent_view)] == ["no-carrier", "store-lost"]
+    assert [found.reason for found in all_problems(agent_view)] == ["no-carrier", "store-lost"]
+    content = json.loads(respond("/healthz", agent_view=agent_view).body)
+    assert content["problems"][0]["what"].endswith(f": {down.address} (AS {down.peer_as}) via eth0")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get"])
 @pytest.mark.parametrize("path", PATHS)
 def test_only_get_and_head_are_allowed(method: str, path: str) -> None:
