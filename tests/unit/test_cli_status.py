@@ -195,6 +195,18 @@ def test_facts_output(
     ]
 
 
+def test_a_route_that_no_neighbour_receives_is_marked_without_colour(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    vips = {ONE: VipState("no-bgp", 0, owned=True), TWO: VipState("takeover", 1)}
+    site.state("node1", vips, neighbors=0)
+    assert operate("status", "apex") == 0
+    lines = shown_lines(capsys)
+    assert f"{ONE} none node1 (rank 0, no-bgp)" in lines
+    assert f"{TWO} none node1 (rank 1, takeover, no BGP neighbour)" in lines
+
+
 def test_events_output(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
