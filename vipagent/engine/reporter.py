@@ -183,7 +183,7 @@ class Reporter:
         fields = {"service": self.config.name, "established": established, "required": needed}
         if closed:
             yield Log.warning(
-                "BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
+                "BGP gate closed, not registering: vipagent status shows the cause",
                 **fields,
             )
         else:

@@ -97,7 +97,7 @@ def test_e5_gate_changes_are_logged() -> None:
     harness = serving()
     gate = [line for up in (False, True) for line in harness.read(established(up=up)) if "BGP gate" in line]
     assert gate == [
-        "log BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
+        "log BGP gate closed, not registering: vipagent status shows the cause",
         "log BGP gate open",
     ]
 
