@@ -195,7 +195,8 @@ class Reporter:
         self._faults = {
             vip: seen.reason
             for vip, seen in report.vips.items()
-            if seen.reason in FAULT_MESSAGES and seen.rank is not None
+            if seen.reason in FAULT_MESSAGES
+            and (seen.rank is not None or (seen.reason is Reason.NO_ADDRESS and vip not in report.missing))
         }
         for reason, message in FAULT_MESSAGES.items():
             new = [vip for vip, fault in self._faults.items() if fault is reason is not before.get(vip)]

@@ -133,7 +133,8 @@ class Event:
 class NodeState:
     """Record of one node: its state and the states of its VIPs. Ephemeral.
 
-    VIPs for which the node is a plain standby, registered by another node, are left out.
+    VIPs for which the node is a plain standby, registered by another node, are left out, except those known
+    to be an address of no interface of the node.
     """
 
     node: str
