@@ -270,6 +270,17 @@ def test_the_registration_of_an_earlier_run_is_no_problem() -> None:
     assert status.vips[0].holder == "another agent named node1 (host lb1)"
 
 
+def test_g3_a_registration_of_another_run_is_a_duplicate_agents_once_earlier_runs_have_expired() -> None:
+    """Hosts may have the same name, for example if a machine was cloned."""
+    registered = Entry(Registration("node1", "other", "lb").dump())
+    lasting = replace(state("node1", {TWO: OWN}), instance="this", host="lb", earlier_expired=True)
+    ours = Entry(Registration("node1", "this", "lb").dump())
+    status = summarize("apex", {Kind.MEMBERS: {ONE: registered, TWO: ours}, Kind.STATES: states(lasting)})
+    [found] = status.problems
+    assert (found.reason, found.node, found.vip) == ("duplicate-node", "node1", ONE)
+    assert found.what.endswith(f": another agent named node1 (host lb) is registered for {ONE}")
+
+
 def test_the_announcements_of_a_registered_node_without_state_are_unknown() -> None:
     status = summarize("apex", {Kind.MEMBERS: {**members(node1=ONE), TWO: Entry(b"")}})
     assert [vip.holder for vip in status.vips] == [

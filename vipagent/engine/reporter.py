@@ -12,6 +12,7 @@ from typing import assert_never
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
 from vipagent.engine import effects, explanations
+from vipagent.engine.earlier_runs import EarlierRuns
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
@@ -52,6 +53,7 @@ class Context:
         self.instance = config.store.instance
         """Identifies this run of the agent."""
         self.host = config.store.host
+        self.earlier_runs = EarlierRuns(config.store.session_timeout)
         self.watch_all = config.listen is not None
         """Whether to watch all directories, for the status page, or only those needed for decisions."""
         self.commands = commands
@@ -274,6 +276,7 @@ class Reporter:
             local_as=wrong_local_as(self.config.routes.local_as, recipients),
             explanations=known,
             host=self._context.host,
+            earlier_expired=self._context.earlier_runs.expired,
             faults=dict(self._context.faults),
         )
 

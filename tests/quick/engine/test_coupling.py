@@ -80,7 +80,7 @@ def test_e5_a_hung_exabgp_is_queried_again_and_after_any_output() -> None:
     while "ExaBGP does not answer, closing the BGP gate" not in harness.logs():
         harness.wait(0.1)
     assert harness.wait(POLL_INTERVAL) == ["show"]
-    assert harness.wait(3 * POLL_INTERVAL) == []
+    assert "show" not in harness.wait(3 * POLL_INTERVAL)
     harness.read("unknown output")
     assert harness.wait(POLL_INTERVAL) == ["show"]
 
