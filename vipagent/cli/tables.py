@@ -135,7 +135,7 @@ def _problems(problems: Iterable[NodeProblem]) -> Iterable[RenderableType]:
     for number, found in enumerate(problems):
         if not number:
             yield Text("problems", "bold red")
-        where = f"{found.node} {found.service}" if found.service else found.node
+        where = " ".join(filter(None, [found.node, found.service]))
         yield Text(f"{where}: {found.what} ({found.reason})", "red")
         yield Padding(Text(f"-> {found.do}"), (0, 0, 0, 2))
 

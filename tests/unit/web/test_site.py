@@ -13,7 +13,9 @@ import pytest
 
 from tests.unit.web.views import OWN, PEERS, TAKEN, VIPS, record, report, service, view
 from vipagent.core.actions import VipReport
+from vipagent.store.layout import Kind
 from vipagent.telemetry.problems import problem
+from vipagent.telemetry.summary import summarize
 from vipagent.telemetry.view import AgentView
 from vipagent.types import Reason, StoreState
 from vipagent.web.page import load
@@ -107,6 +109,15 @@ def test_a_store_that_is_away_is_a_problem(reached: bool, reason: str) -> None:
     agent_view = view(store=StoreState.UNSURE)._replace(store_reached=reached)
     [found] = own_problems(agent_view)
     assert (found.reason, found.what.endswith(": here")) == (reason, True)
+
+
+def test_a_vip_that_nobody_announces_is_a_problem_while_the_store_is_connected() -> None:
+    nobody = summarize("apex", {kind: {} for kind in Kind}, [OWN])
+    agent_view = view(service()._replace(status=nobody))
+    for shown in (own_problems(agent_view), all_problems(agent_view)):
+        assert [(found.reason, found.node, found.vip) for found in shown] == [("unserved", None, OWN)]
+    away = agent_view._replace(store=StoreState.LOST)
+    assert [found.reason for found in all_problems(away)] == ["store-lost"], "the store's contents are old"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get"])
