@@ -9,7 +9,7 @@ from tests.servers.bird import ASN
 from vipagent.telemetry.problems import ADVICE, Fault
 from vipagent.types import Reason
 
-OWN, OWN_IPV6 = "10.20.255.1", "2001:db8:20:255::1"
+OWN, SECOND, OWN_IPV6 = "10.20.255.1", "10.20.255.2", "2001:db8:20:255::1"
 CAPABILITY_SETS = ("bounding-set", "inh-caps")
 FOREIGN_CHECK = "FOREIGN_CHECK"
 """Stands for the path of a check that only another user may run."""
@@ -49,6 +49,9 @@ class Misconfiguration:
     copied: bool = False
     """Whether both load balancers have the same node name, VIP and store: the one that yields shows the
     problem, but the record of the other one replaces its record in the store."""
+    second_vip: str = ""
+    """VIP of the second load balancer if both have the same node name and store; else empty. Each of them
+    shows the problem."""
     registered: bool = False
     """Whether the node registers nevertheless, because its routes are on the switch."""
 
@@ -155,6 +158,15 @@ MISCONFIGURATIONS = (
         copied=True,
     ),
     Misconfiguration(
+        "same-name",
+        "two nodes have the same `node`, but each its own `auth_ip`",
+        Fault.DUPLICATE_NODE,
+        alert="DuplicateNode",
+        agent={"session_timeout": 0.5},
+        service={"vip": [OWN, SECOND]},
+        second_vip=SECOND,
+    ),
+    Misconfiguration(
         "no-store",
         "no server of `hosts` answers",
         Reason.STORE_UNKNOWN,
@@ -180,7 +192,9 @@ def _seen(one: Misconfiguration) -> str:
     if one.log:
         return f"none; the log says {code(one.log)}"
     if one.copied:
-        return f"{code(one.problem)} of one of them, not in the status, which has the other one's record"
+        return f"{code(one.problem)}, only on the one that yields: see below"
+    if one.second_vip:
+        return f"{code(one.problem)}; on hosts of the same name later: see below"
     if one.says:
         return f"{code(one.problem)}: “{one.says}”"
     return code(one.problem) if one.problem else "none: it works"

@@ -22,10 +22,12 @@ from tests.exabgp.misconfigurations import (
     MISCONFIGURATIONS,
     OWN,
     OWN_IPV6,
+    SECOND,
     Misconfiguration,
 )
 from tests.exabgp.namespace import ip
 from tests.servers.process import free_port, wait_for
+from vipagent.engine.earlier_runs import SESSION_MARGIN
 from vipagent.testing.slowness import allowed
 
 SHOWN_WITHIN = 5.0
@@ -41,6 +43,12 @@ class Node:
         self.box = box
         self.listen = f"{ADDRESS}:{free_port(ADDRESS)}"
         self._wrong = wrong
+        self._own = OWN
+
+    def share(self, store: Path) -> None:
+        """Use the store of another load balancer, under the same node name."""
+        self.box.store = store
+        self._own = self._wrong.second_vip or OWN
 
     def launch(self, directory: Path) -> None:
         """Configure and start it."""
@@ -98,7 +106,7 @@ class Node:
         return is_registered(self.box.agent_log(), vip)
 
     def _service(self, directory: Path) -> dict[str, object]:
-        shared = {"auth_ip": OWN, "rise": 1, "fall": 1, "interval": 1, "command": "true", "settle": 0}
+        shared = {"auth_ip": self._own, "rise": 1, "fall": 1, "interval": 1, "command": "true", "settle": 0}
         service = {**shared, "address_check": True, **self._wrong.service}
         if service["command"] == FOREIGN_CHECK:
             check = directory / "check"
@@ -120,14 +128,14 @@ def launch(tmp_path: Path, network: None) -> Iterator[Callable[[Misconfiguration
     stopped = []
 
     def launched(wrong: Misconfiguration) -> list[Node]:
-        for vip in (OWN, OWN_IPV6) if wrong.local else ():
+        for vip in (OWN, SECOND, OWN_IPV6) if wrong.local else ():
             ip("address", "add", vip, "dev", "lo")
         context = boxes(tmp_path, **wrong.settings)
         stopped.append(context)
         nodes = [Node(box, wrong) for box in context.__enter__()]
+        for node in nodes[1:] if wrong.copied or wrong.second_vip else ():
+            node.share(nodes[0].box.store)
         for node in nodes:
-            if wrong.copied:
-                node.box.store = nodes[0].box.store
             node.launch(tmp_path)
         for node in nodes:
             node.box.wait_for_log(wrong.log or STARTED)
@@ -142,7 +150,7 @@ def by_name(name: str) -> Misconfiguration:
     return next(one for one in MISCONFIGURATIONS if one.name == name)
 
 
-ALL_SHOW = [one.name for one in MISCONFIGURATIONS if one.problem and not one.copied]
+ALL_SHOW = [one.name for one in MISCONFIGURATIONS if one.problem and not (one.copied or one.second_vip)]
 VIEWS: Mapping[str, Callable[[Node], Collection[str]]] = {
     "/healthz": Node.healthz,
     "/metrics": Node.metrics,
@@ -184,6 +192,22 @@ def test_a_copied_file_is_shown_by_the_node_that_yields(
     [yielding] = [node for node in nodes if wrong.problem in node.healthz()]
     assert yielding.healthz()[wrong.problem]["do"]
     assert wrong.alert in firing(yielding.get("/metrics"), tmp_path)
+
+
+@pytest.mark.parametrize("name", [one.name for one in MISCONFIGURATIONS if one.second_vip])
+def test_a_second_agent_of_the_same_name_is_shown_by_both(
+    launch: Callable[[Misconfiguration], list[Node]], name: str, tmp_path: Path
+) -> None:
+    """The host names are the same, so at first it may be an earlier run's registration."""
+    wrong = by_name(name)
+    nodes = launch(wrong)
+    views = {**VIEWS, "the status": Node.status}
+    for node in nodes:
+        for view, shown in views.items():
+            what = f"{view} shows {wrong.problem}"
+            within = SHOWN_WITHIN + SESSION_MARGIN
+            node.box.wait_until(what, lambda: wrong.problem in shown(node), within)  # noqa: B023
+        assert wrong.alert in firing(node.get("/metrics"), tmp_path)
 
 
 @pytest.mark.parametrize("name", [one.name for one in MISCONFIGURATIONS if one.log])

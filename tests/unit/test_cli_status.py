@@ -163,6 +163,8 @@ def test_problems_are_listed_with_what_to_do(
     assert any(line.startswith("node1 no-address 1 of 2") for line in lines)
     first = lines.index("problems")
     assert lines[first + 1 :] == [
+        f"apex: {ADVICE['unserved'].what}: {ONE} (unserved)",
+        f"-> {ADVICE['unserved'].do}",
         f"node1 apex: {ADVICE['no-address'].what}: {TWO} (no-address)",
         f"-> {ADVICE['no-address'].do}",
         f"node1 apex: ExaBGP has not accepted the route of a VIP: {ONE} (refused)",
@@ -195,6 +197,18 @@ def test_facts_output(
     ]
 
 
+def test_a_route_that_no_neighbour_receives_is_marked_without_colour(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    vips = {ONE: VipState("no-bgp", 0, owned=True), TWO: VipState("takeover", 1)}
+    site.state("node1", vips, neighbors=0)
+    assert operate("status", "apex") == 0
+    lines = shown_lines(capsys)
+    assert f"{ONE} none node1 (rank 0, no-bgp)" in lines
+    assert f"{TWO} none node1 (rank 1, takeover, no BGP neighbour)" in lines
+
+
 def test_events_output(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +238,23 @@ def test_all_services_of_the_configuration(
         ("web", ["10.0.0.9"]),
     ]
     assert site.opened
+
+
+def test_that_no_agent_runs_is_a_problem_but_the_status_was_read(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "agent.yaml"
+    path.write_text("{node: n, services: {apex: {auth_ip: 10.0.0.1, vip: [10.0.0.2]}}}")
+    assert vipagent("status", "--config", str(path)) == 0
+    what, do = ADVICE["unserved"]
+    assert shown_lines(capsys)[-3:] == ["problems", f"apex: {what}: {ONE} and 1 more (unserved)", f"-> {do}"]
+    assert vipagent("status", "--json", "--config", str(path)) == 0
+    [found] = json.loads(capsys.readouterr().out)[0]["problems"]
+    assert (found["reason"], found["node"], found["service"], found["vip"]) == ("unserved", None, "apex", ONE)
+    site.put(Kind.MAINTENANCE, "all")
+    assert vipagent("status", "--config", str(path)) == 0
+    assert "problems" not in shown_lines(capsys)
 
 
 def test_one_unknown_entry_is_singular(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,10 @@ def test_a_hung_exabgp_is_one_problem() -> None:
             VipReport(Reason.TAKEOVER, 1, False, accepted=True, local=False),
             VipState("takeover", 1, not_local=True),
         ),
-        (VipReport(Reason.STANDBY, None, False, local=False), VipState("standby")),
+        (
+            VipReport(Reason.NO_ADDRESS, None, False, local=False),
+            VipState("no-address", not_local=True),
+        ),
         (VipReport(Reason.CHECK_DOWN, None, True, in_table=False), VipState("check-down", None, True)),
     ],
 )

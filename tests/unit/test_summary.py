@@ -270,9 +270,68 @@ def test_the_registration_of_an_earlier_run_is_no_problem() -> None:
     assert status.vips[0].holder == "another agent named node1 (host lb1)"
 
 
+def test_g3_a_registration_of_another_run_is_a_duplicate_agents_once_earlier_runs_have_expired() -> None:
+    """Hosts may have the same name, for example if a machine was cloned."""
+    registered = Entry(Registration("node1", "other", "lb").dump())
+    lasting = replace(state("node1", {TWO: OWN}), instance="this", host="lb", earlier_expired=True)
+    ours = Entry(Registration("node1", "this", "lb").dump())
+    status = summarize("apex", {Kind.MEMBERS: {ONE: registered, TWO: ours}, Kind.STATES: states(lasting)})
+    [found] = status.problems
+    assert (found.reason, found.node, found.vip) == ("duplicate-node", "node1", ONE)
+    assert found.what.endswith(f": another agent named node1 (host lb) is registered for {ONE}")
+
+
 def test_the_announcements_of_a_registered_node_without_state_are_unknown() -> None:
     status = summarize("apex", {Kind.MEMBERS: {**members(node1=ONE), TWO: Entry(b"")}})
     assert [vip.holder for vip in status.vips] == [
         "node1, which publishes no state",
         "an agent that publishes no state",
     ]
+
+
+def problems_of(
+    *published: NodeState, registered: Snapshot, maintenance: Snapshot | None = None
+) -> list[tuple[str, str]]:
+    status = summarize(
+        "apex",
+        {
+            Kind.MEMBERS: registered,
+            Kind.STATES: states(*published),
+            Kind.MAINTENANCE: {} if maintenance is None else maintenance,
+        },
+        [ONE, TWO],
+    )
+    return [(found.reason, found.what.partition(": ")[2]) for found in status.problems]
+
+
+def test_vips_that_nobody_announces_are_one_problem_of_the_service() -> None:
+    assert problems_of(registered={}) == [("unserved", f"{ONE} and 1 more")]
+    serving = state("node1", {ONE: OWN})
+    assert problems_of(serving, registered=members(node1=ONE)) == [("unserved", TWO)]
+    taken = state("node1", {ONE: OWN, TWO: TAKEN})
+    assert problems_of(taken, registered=members(node1=ONE)) == []
+    [found] = summarize("apex", {kind: {} for kind in Kind}, [ONE]).problems
+    assert (found.node, found.service, found.vip) == (None, "apex", ONE)
+
+
+def test_a_route_that_reaches_no_neighbour_does_not_serve_a_vip() -> None:
+    cut = state("node1", {ONE: VipState("no-bgp", 0, owned=True), TWO: TAKEN}, neighbors=0)
+    assert ("unserved", f"{ONE} and 1 more") in problems_of(cut, registered={})
+    refused = state("node1", {ONE: VipState("refused", owned=True, asked=0), TWO: TAKEN})
+    assert ("unserved", ONE) in problems_of(refused, registered={})
+
+
+def test_a_service_in_maintenance_is_not_unserved() -> None:
+    away = state("node1", {ONE: VipState("maintenance-service", owned=True)})
+    assert problems_of(away, registered={}, maintenance={"all": Entry(b"")}) == []
+    assert problems_of(away, registered={}, maintenance={"node1": Entry(b"")}) != []
+
+
+def test_it_is_unknown_what_a_node_without_state_has_taken_over() -> None:
+    assert problems_of(registered={ONE: Entry(b"")}) == []
+    assert problems_of(registered=members(node1=ONE)) == []
+
+
+def test_nothing_is_unserved_before_the_store_was_read() -> None:
+    assert summarize("apex", {}, [ONE]).problems == ()
+    assert summarize("apex", {Kind.MEMBERS: {}, Kind.MAINTENANCE: {}}, [ONE]).problems == ()

@@ -53,7 +53,8 @@ def command(
                     local_as, peer_as, families, hold_time, interface]
       ignored       number of unknown entries in the store
       events        at, node, vip, old, new, reason, rule, cause: oldest first
-      problems      reason, what, do, node, service, vip, neighbor
+      problems      reason, what, do, node, service, vip, neighbor: node is null
+                    if no node announces a VIP (unserved)
     """  # noqa: D301 - click's mark for preformatted paragraphs
     selected = services(target, service)
     if as_json:
@@ -111,6 +112,10 @@ def _follow_json(target: AgentConfig, selected: Services) -> None:
 
 def _now(latest: Latest, selected: Services) -> list[ServiceStatus]:
     return [
-        summarize(name, {kind: latest.entries.get(Directory(kind, name), {}) for kind in Kind}, pool)
+        summarize(
+            name,
+            {kind: latest.entries[key] for kind in Kind if (key := Directory(kind, name)) in latest.entries},
+            pool,
+        )
         for name, pool in selected.items()
     ]

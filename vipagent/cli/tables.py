@@ -10,7 +10,7 @@ from rich.text import Text
 from vipagent.cli.texts import counted
 from vipagent.telemetry.problems import NodeProblem
 from vipagent.telemetry.summary import SERVING, Announcer, NodeEvent, NodeStatus, ServiceStatus, VipStatus
-from vipagent.types import SessionState
+from vipagent.types import Reason, SessionState
 
 
 def tables(statuses: Iterable[ServiceStatus], store: str = "") -> RenderableType:
@@ -75,7 +75,7 @@ def _vips(vips: Iterable[VipStatus]) -> Table:
 def _announcers(vip: VipStatus) -> Text:
     """Describe who announces a VIP, and in red who does so in vain."""
     texts = [
-        Text(f"{one.node} (rank {one.rank}, {one.reason})", "" if _serves(one) else "red")
+        Text(f"{one.node} (rank {one.rank}, {_why(one)})", "" if _serves(one) else "red")
         for one in vip.announced_by
     ]
     texts += [Text(f"{one.node} ({_asked(one)})", "red") for one in vip.asked_by]
@@ -84,6 +84,12 @@ def _announcers(vip: VipStatus) -> Text:
     elif not vip.announced_by:
         texts.insert(0, Text("none", "red"))
     return Text(", ").join(texts)
+
+
+def _why(one: Announcer) -> str:
+    """Return the reason of a route, and whether no neighbour receives it: a log or a pipe shows no red."""
+    vain = not one.counted and one.reason != Reason.NO_BGP
+    return f"{one.reason}, no BGP neighbour" if vain else one.reason
 
 
 def _serves(one: Announcer) -> bool:
@@ -129,7 +135,7 @@ def _problems(problems: Iterable[NodeProblem]) -> Iterable[RenderableType]:
     for number, found in enumerate(problems):
         if not number:
             yield Text("problems", "bold red")
-        where = f"{found.node} {found.service}" if found.service else found.node
+        where = " ".join(filter(None, [found.node, found.service]))
         yield Text(f"{where}: {found.what} ({found.reason})", "red")
         yield Padding(Text(f"-> {found.do}"), (0, 0, 0, 2))
 

@@ -15,11 +15,14 @@ _ANNOUNCED = frozenset(
 
 
 def reasons(state: ServiceState, decisions: Mapping[str, Decision]) -> dict[str, Reason]:
-    """Return the reason of each VIP: that of the decision, or a fault of its route."""
+    """Return the reason of each VIP: that of the decision, a fault of its route, or one of its takeover."""
     found = {vip: decision.reason for vip, decision in decisions.items()}
     for vip, fault in _route_faults(state).items():
         if found.get(vip) in _ANNOUNCED:
             found[vip] = fault
+    for vip in state.not_local or ():  # a takeover would lose the packets
+        if found.get(vip) is Reason.STANDBY:
+            found[vip] = Reason.NO_ADDRESS
     return found
 
 

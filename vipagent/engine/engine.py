@@ -154,6 +154,7 @@ class Engine:
                 self._scheduler.deadline(),
                 self._shutdown.deadline,
                 self._context.publications.deadline(),
+                self._context.earlier_runs.deadline,
             )
         if at == self._timer:
             return []
@@ -169,6 +170,7 @@ class Engine:
                 for event in self._exabgp.check_timeouts(self._now):
                     self._on_conversation_event(event)
                 self._scheduler.enqueue_timers(self._now)
+                self._services.check_earlier_runs(self._now)
             case inputs.StoreSession() | inputs.SnapshotRead():
                 self._update_from_store(given)
             case inputs.CheckRan(name, result):
@@ -234,8 +236,7 @@ class Engine:
                 level = effects.Level.INFO if state is StoreState.CONNECTED else effects.Level.WARNING
                 self._reports.append([Log(level, "store", {"state": state, "detail": detail})])
                 self._views.update_session(given)
-                self._scheduler.enqueue(self.services.values(), events.StoreChanged(state))
-                self._reports.append([effects.ViewChanged()])
+                self._services.on_session(state, self._now)
             case inputs.SnapshotRead(directory, entries):
                 service = self.services.get(directory.service)
                 if service is None:

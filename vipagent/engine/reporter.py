@@ -12,6 +12,7 @@ from typing import assert_never
 from vipagent.config.settings import AgentConfig, ServiceConfig
 from vipagent.core import actions, events
 from vipagent.engine import effects, explanations
+from vipagent.engine.earlier_runs import EarlierRuns
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
@@ -52,6 +53,7 @@ class Context:
         self.instance = config.store.instance
         """Identifies this run of the agent."""
         self.host = config.store.host
+        self.earlier_runs = EarlierRuns(config.store.session_timeout)
         self.watch_all = config.listen is not None
         """Whether to watch all directories, for the status page, or only those needed for decisions."""
         self.commands = commands
@@ -194,7 +196,7 @@ class Reporter:
         fields = {"service": self.config.name, "established": established, "required": needed}
         if closed:
             yield Log.warning(
-                "BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
+                "BGP gate closed, not registering: vipagent status shows the cause",
                 **fields,
             )
         else:
@@ -206,7 +208,8 @@ class Reporter:
         self._faults = {
             vip: seen.reason
             for vip, seen in report.vips.items()
-            if seen.reason in FAULT_MESSAGES and seen.rank is not None
+            if seen.reason in FAULT_MESSAGES
+            and (seen.rank is not None or (seen.reason is Reason.NO_ADDRESS and vip not in report.missing))
         }
         for reason, message in FAULT_MESSAGES.items():
             new = [vip for vip, fault in self._faults.items() if fault is reason is not before.get(vip)]
@@ -288,6 +291,7 @@ class Reporter:
             local_as=wrong_local_as(self.config.routes.local_as, recipients),
             explanations=known,
             host=self._context.host,
+            earlier_expired=self._context.earlier_runs.expired,
             faults=dict(self._context.faults),
         )
 

@@ -18,6 +18,7 @@ from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import RouteIdentity
+from vipagent.types import StoreState
 
 
 class Services:
@@ -103,6 +104,20 @@ class Services:
         faults.pop(changed.fault, None)
         if changed.detail is not None:
             faults[changed.fault] = changed.detail
+        self._republish()
+
+    def on_session(self, state: StoreState, now: float) -> None:
+        """Tell each service the state of the store session."""
+        self._context.earlier_runs.session_changed(state, now)
+        self._scheduler.enqueue(self.by_name.values(), events.StoreChanged(state))
+        self._reports.append([effects.ViewChanged()])
+
+    def check_earlier_runs(self, now: float) -> None:
+        """Publish once that no earlier run can still be registered (G3)."""
+        if self._context.earlier_runs.check(now):
+            self._republish()
+
+    def _republish(self) -> None:
         for service in self.by_name.values():
             service.republish()
         self._reports.append([effects.ViewChanged()])

@@ -142,7 +142,8 @@ class Event:
 class NodeState:
     """Record of one node: its state and the states of its VIPs. Ephemeral.
 
-    VIPs for which the node is a plain standby, registered by another node, are left out.
+    VIPs for which the node is a plain standby, registered by another node, are left out, except those known
+    to be an address of no interface of the node.
     """
 
     node: str
@@ -169,6 +170,9 @@ class NodeState:
     """What exactly is wrong, by `Reason`; without `no-bgp` if the states of `peers` explain that."""
     host: str = ""
     """Name of the host that the agent runs on; empty: unknown."""
+    earlier_expired: bool = False
+    """Whether the sessions of earlier runs have expired, so that a registration of another run under this
+    name is that of a duplicate agent."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Faults of the agent's process, with details."""
     version: int = RECORD_VERSION
@@ -220,6 +224,7 @@ class NodeState:
             local_as=number(fields, "local_as"),
             explanations=_explanations(fields.get("explanations")),
             host=text(fields, "host"),
+            earlier_expired=fields.get("earlier_expired") is True,
             faults=_faults(fields.get("faults")),
             version=1 if version is None else version,
         )

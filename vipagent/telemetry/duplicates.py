@@ -5,6 +5,7 @@ The record of a node and its registrations name the run of the agent that wrote 
 
 from collections.abc import Iterator, Mapping
 
+from vipagent.core.events import Member
 from vipagent.store.records import NodeState, Registration
 from vipagent.telemetry.problems import Fault, NodeProblem, problem
 from vipagent.types import Reason
@@ -18,7 +19,7 @@ def is_same_run(member: Registration, state: NodeState) -> bool:
 def duplicate_problems(
     service: str, node: str, state: NodeState, members: Mapping[str, Registration]
 ) -> Iterator[NodeProblem]:
-    """Yield the problem that another agent of this name is registered, if it runs on another host.
+    """Yield the problem that another agent of this name is registered.
 
     On the same host, the registration may be that of an earlier run, until its session has expired. An agent
     that knows of the other one by itself is in conflict.
@@ -27,7 +28,15 @@ def duplicate_problems(
         seen = state.vips.get(vip)
         if member.node != node or is_same_run(member, state) or (seen and seen.reason == Reason.CONFLICT):
             continue
-        if member.host and state.host and member.host != state.host:
+        if _on_another_host(member, state):
             detail = f"{node} on {state.host}, and {node} on {member.host}, which is registered for {vip}"
-            yield problem(Fault.DUPLICATE_NODE, node, service, vip=vip, detail=detail)
-            return
+        elif state.earlier_expired:
+            detail = f"{Member(node=node, host=member.host).holder(node)} is registered for {vip}"
+        else:
+            continue
+        yield problem(Fault.DUPLICATE_NODE, node, service, vip=vip, detail=detail)
+        return
+
+
+def _on_another_host(member: Registration, state: NodeState) -> bool:
+    return bool(member.host and state.host and member.host != state.host)

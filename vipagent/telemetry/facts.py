@@ -21,7 +21,7 @@ def vip_state(report: VipReport) -> VipState:
         owned=report.owned,
         asked=None if announced else report.rank,
         accepted=report.rank is not None and report.accepted and not announced,
-        not_local=report.local is False and (report.owned or report.rank is not None),
+        not_local=report.local is False,
     )
 
 

@@ -19,6 +19,7 @@ class Fault(StrEnum):
     WRONG_LOCAL_AS = "wrong-local-as"
     CONFIG_REFUSED = "config-refused"
     DUPLICATE_NODE = "duplicate-node"
+    UNSERVED = "unserved"
     NO_STATE_DIRECTORY = "no-state-directory"
     UNREADABLE_RECORD = "unreadable-record"
 
@@ -38,7 +39,8 @@ class NodeProblem:
     """A `Reason` or a `Fault`."""
     what: str
     do: str
-    node: str
+    node: str | None
+    """Null: about no single node."""
     service: str | None = None
     """Null: all services."""
     vip: str | None = None
@@ -113,6 +115,10 @@ ADVICE: Mapping[str, Advice] = {
         "two live agents have the same node name, so only one of them shows its state",
         "give each node its own name (node), or stop the agent that should not run",
     ),
+    Fault.UNSERVED: Advice(
+        "no node announces a VIP to a BGP neighbour",
+        "start the agents of the service; the status shows why each node that has one does not serve",
+    ),
     Fault.NO_STATE_DIRECTORY: Advice(
         "the agent cannot record its routes, so one whose VIP leaves the configuration while the agent does "
         "not run stays in ExaBGP",
@@ -145,7 +151,7 @@ FAULT_BY_SESSION: Mapping[str, Fault | None] = {
 
 def problem(
     reason: str,
-    node: str,
+    node: str | None,
     service: str | None = None,
     *,
     vip: str | None = None,
@@ -198,7 +204,7 @@ def service_problems(service: str, node: str, state: NodeState) -> Iterator[Node
     for reason in ADVICE:
         if vips := found.get(reason):
             about = () if reason in OF_SERVICE else vips
-            detail = ": ".join(filter(None, [_first_of(about), state.explanations.get(reason)]))
+            detail = ": ".join(filter(None, [first_of(about), state.explanations.get(reason)]))
             where = None if reason in OF_NODE else service
             yield problem(reason, node, where, vip=next(iter(about), None), detail=detail)
     if state.local_as is not None:
@@ -239,7 +245,7 @@ def _describe(neighbor: Neighbor) -> str:
     return f"{neighbor.address}{asn}{interface}"
 
 
-def _first_of(vips: Iterable[str]) -> str:
+def first_of(vips: Iterable[str]) -> str:
     """Return the first VIP, and how many more there are."""
     first, *others = [*vips] or [""]
     return f"{first} and {len(others)} more" if others else first

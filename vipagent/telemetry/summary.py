@@ -15,6 +15,7 @@ from vipagent.store.layout import WHOLE_SERVICE, Kind, member_vip
 from vipagent.store.records import Maintenance, NodeState, Registration
 from vipagent.telemetry.duplicates import duplicate_problems, is_same_run
 from vipagent.telemetry.problems import Fault, NodeProblem, faults, node_problems
+from vipagent.telemetry.unserved import unserved_problems
 from vipagent.types import Neighbor, Reason
 
 SERVING = "serving"
@@ -129,7 +130,7 @@ class ServiceStatus:
     events: tuple[NodeEvent, ...] = ()
     """Latest events of all nodes, oldest first."""
     problems: tuple[NodeProblem, ...] = ()
-    """Problems of all nodes, with what to do about them."""
+    """Problems of the service and of all nodes, with what to do about them."""
 
 
 def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[str] = ()) -> ServiceStatus:
@@ -145,23 +146,27 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
     owners = {vip: member.node for vip, member in members.items()}
     states = dict(_states(snapshots.get(Kind.STATES, {})))
     maintenance = {name: Maintenance.load(entry.value) for name, entry in keys.items() if is_node(name)}
-    vips = {*pool, *owners, *(vip for state in states.values() for vip in state.vips if _is_vip(vip))}
+    names = {*pool, *owners, *(vip for state in states.values() for vip in state.vips if _is_vip(vip))}
+    vips = tuple(_vip(vip, members, states) for vip in sorted(names, key=addresses.order))
     nodes = sorted({*states, *maintenance, *filter(None, owners.values())})
     found = len(owners) + len(states) + len(maintenance) + (WHOLE_SERVICE in keys)
     return ServiceStatus(
         service=service,
         maintenance=Maintenance.load(keys[WHOLE_SERVICE].value) if WHOLE_SERVICE in keys else None,
-        vips=tuple(_vip(vip, members, states) for vip in sorted(vips, key=addresses.order)),
+        vips=vips,
         nodes=tuple(_node(node, states.get(node), maintenance.get(node), owners) for node in nodes),
         ignored=sum(len(snapshot) for snapshot in snapshots.values()) - found,
         events=_events(states),
-        problems=tuple(
-            problem
-            for node, state in sorted(states.items())
-            for problem in (
-                *node_problems(service, node, state),
-                *duplicate_problems(service, node, state, members),
-            )
+        problems=(
+            *unserved_problems(service, vips, snapshots, all_published=states.keys() >= set(owners.values())),
+            *(
+                problem
+                for node, state in sorted(states.items())
+                for problem in (
+                    *node_problems(service, node, state),
+                    *duplicate_problems(service, node, state, members),
+                )
+            ),
         ),
     )
 

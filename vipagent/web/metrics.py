@@ -75,7 +75,7 @@ METRICS = (
         "vipagent_problems",
         "gauge",
         ("reason",),
-        "Number of problems of this node, by reason, as in /healthz.",
+        "Number of problems of this node, and of services that it sees unserved, by reason, as in /healthz.",
     ),
     Metric(
         "vipagent_exabgp_commands_total",

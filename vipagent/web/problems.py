@@ -11,21 +11,23 @@ from vipagent.telemetry.problems import (
     process_problems,
     service_problems,
 )
-from vipagent.telemetry.view import AgentView
+from vipagent.telemetry.view import AgentView, ServiceView
 from vipagent.types import Reason, StoreState
 
 
 def own_problems(view: AgentView) -> tuple[NodeProblem, ...]:
-    """Return the problems of this node, likely causes of others first; they do not depend on the store."""
+    """Return the problems of this node, and the VIPs that no node announces, as far as it knows.
+
+    Likely causes of others come first.
+    """
     return tuple(dict.fromkeys(causes_first(_own(view))))
 
 
 def all_problems(view: AgentView) -> tuple[NodeProblem, ...]:
-    """Return the problems of this node, then those that the other nodes have published."""
+    """Return the problems that this node knows, then those that the other nodes have published."""
     published = (found for service in view.services for found in service.status.problems)
-    return tuple(
-        dict.fromkeys([*own_problems(view), *(found for found in published if found.node != view.node)])
-    )
+    others = (found for found in published if found.node not in {view.node, None})
+    return tuple(dict.fromkeys([*own_problems(view), *others]))
 
 
 def _own(view: AgentView) -> Iterator[NodeProblem]:
@@ -39,6 +41,14 @@ def _own(view: AgentView) -> Iterator[NodeProblem]:
         if service.record is not None:
             found = service_problems(service.name, view.node, service.record)
             yield from (seen for seen in found if seen.reason not in away)
-        own = (seen for seen in service.status.problems if seen.node == view.node)
-        yield from (seen for seen in own if seen.reason == Fault.DUPLICATE_NODE)
+        yield from _from_store(view, service)
     yield from neighbor_problems(view.node, view.peers)
+
+
+def _from_store(view: AgentView, service: ServiceView) -> Iterator[NodeProblem]:
+    """Yield the problems that only the store's contents show; `unserved` only while they are current."""
+    current = view.store is StoreState.CONNECTED
+    for seen in service.status.problems:
+        duplicate = seen.reason == Fault.DUPLICATE_NODE and seen.node == view.node
+        if duplicate or (current and seen.reason == Fault.UNSERVED):
+            yield seen

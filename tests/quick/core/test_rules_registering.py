@@ -321,6 +321,16 @@ def test_a_vip_that_is_not_local_is_reported_and_stays_registered() -> None:
     assert node.reason(OWN) == Reason.OWNER
 
 
+def test_a_vip_of_another_node_that_is_not_local_is_reported_before_a_takeover() -> None:
+    node = serving()
+    assert node.send(events.AddressesNotLocal(frozenset({SECOND}))) == []
+    assert (node.reason(SECOND), node.reason(THIRD)) == (Reason.NO_ADDRESS, Reason.STANDBY)
+    assert node.members(OWN, THIRD) == ["announce 10.0.0.2 at rank 1: takeover"]
+    assert node.reason(SECOND) == Reason.NO_ADDRESS
+    node.send(events.AddressesNotLocal(frozenset()))
+    assert node.reason(SECOND) == Reason.TAKEOVER
+
+
 def test_the_fault_to_be_repaired_first_is_the_reason() -> None:
     node = serving()
     faults: list[tuple[events.Event, Reason]] = [

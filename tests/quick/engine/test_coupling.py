@@ -80,7 +80,7 @@ def test_e5_a_hung_exabgp_is_queried_again_and_after_any_output() -> None:
     while "ExaBGP does not answer, closing the BGP gate" not in harness.logs():
         harness.wait(0.1)
     assert harness.wait(POLL_INTERVAL) == ["show"]
-    assert harness.wait(3 * POLL_INTERVAL) == []
+    assert "show" not in harness.wait(3 * POLL_INTERVAL)
     harness.read("unknown output")
     assert harness.wait(POLL_INTERVAL) == ["show"]
 
@@ -97,7 +97,7 @@ def test_e5_gate_changes_are_logged() -> None:
     harness = serving()
     gate = [line for up in (False, True) for line in harness.read(established(up=up)) if "BGP gate" in line]
     assert gate == [
-        "log BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)",
+        "log BGP gate closed, not registering: vipagent status shows the cause",
         "log BGP gate open",
     ]
 

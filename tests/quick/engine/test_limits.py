@@ -19,7 +19,7 @@ from vipagent.telemetry.problems import Fault
 from vipagent.types import CheckResult
 
 KEY, OTHER_KEY = (Key(Directory(Kind.STATES, name), "node1") for name in ("apex", "other"))
-GATE_CLOSED = "log BGP gate closed, not registering: see ExaBGP's log for its neighbours (addresses, peer-as)"
+GATE_CLOSED = "log BGP gate closed, not registering: vipagent status shows the cause"
 
 
 class Recorder:

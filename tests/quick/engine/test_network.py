@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.quick.core.pools import OWN
+from tests.quick.core.pools import OWN, THIRD
 from tests.quick.engine.harness import OTHER_PEER, PEER, EngineHarness, details, established, served, serving
-from vipagent.core.events import AddressesNotLocal
+from vipagent.core.events import AddressesMissing, AddressesNotLocal
 from vipagent.engine import effects, inputs
 from vipagent.exabgp.neighbors import HANG_TIMEOUT
 from vipagent.exabgp.route import RouteSettings
+from vipagent.store.records import VipState
+from vipagent.telemetry.problems import node_problems
 
 REGISTER, DEREGISTER = f"register /service/apex/{OWN}", f"deregister /service/apex/{OWN}"
 DOWN = inputs.LinksDown({PEER: "eth0"})
@@ -154,6 +156,32 @@ def test_a_service_that_does_not_check_its_addresses_reports_none_as_missing() -
         harness.reconfigure(replace(served(), address_check=address_check))
         harness.wait(1)
         assert harness.record.vips[OWN].reason == reason
+
+
+def test_a_vip_of_another_node_that_is_not_local_is_a_problem_before_a_takeover() -> None:
+    harness = serving()
+    harness.give(AddressesNotLocal(frozenset()))
+    harness.wait(1)
+    assert harness.record is not None
+    assert set(harness.record.vips) == {OWN}
+    harness.give(AddressesNotLocal(frozenset({THIRD})))
+    [log] = [effect for effect in harness.effects if isinstance(effect, effects.Log)]
+    assert log.fields["vips"] == [THIRD]
+    harness.wait(1)
+    assert harness.record.vips[THIRD] == VipState("no-address", not_local=True)
+    assert set(harness.record.vips) == {OWN, THIRD}, "one entry by exception"
+    [found] = node_problems("apex", "node1", harness.record)
+    assert (found.reason, found.vip) == ("no-address", THIRD)
+
+
+def test_an_address_that_cannot_be_added_is_logged_where_that_is_tried() -> None:
+    harness = serving()
+    harness.give(AddressesMissing({THIRD: "no permission"}))
+    levels = {effect.level for effect in harness.effects if isinstance(effect, effects.Log)}
+    assert effects.Level.WARNING not in levels
+    harness.wait(1)
+    assert harness.record is not None
+    assert harness.record.vips[THIRD].reason == "no-address"
 
 
 def test_n3_a_session_without_hold_time_proves_itself_by_its_state() -> None:

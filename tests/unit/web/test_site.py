@@ -13,7 +13,9 @@ import pytest
 
 from tests.unit.web.views import OWN, PEERS, TAKEN, VIPS, record, report, service, view
 from vipagent.core.actions import VipReport
+from vipagent.store.layout import Kind
 from vipagent.telemetry.problems import problem
+from vipagent.telemetry.summary import summarize
 from vipagent.telemetry.view import AgentView
 from vipagent.types import Reason, StoreState
 from vipagent.web.page import load
@@ -116,6 +118,15 @@ def test_an_interface_that_is_down_comes_before_the_store_that_it_reaches() -> N
     assert [found.reason for found in all_problems(agent_view)] == ["no-carrier", "store-lost"]
     content = json.loads(respond("/healthz", agent_view=agent_view).body)
     assert content["problems"][0]["what"].endswith(f": {down.address} (AS {down.peer_as}) via eth0")
+
+
+def test_a_vip_that_nobody_announces_is_a_problem_while_the_store_is_connected() -> None:
+    nobody = summarize("apex", {kind: {} for kind in Kind}, [OWN])
+    agent_view = view(service()._replace(status=nobody))
+    for shown in (own_problems(agent_view), all_problems(agent_view)):
+        assert [(found.reason, found.node, found.vip) for found in shown] == [("unserved", None, OWN)]
+    away = agent_view._replace(store=StoreState.LOST)
+    assert [found.reason for found in all_problems(away)] == ["store-lost"], "the store's contents are old"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get"])
