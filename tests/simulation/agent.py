@@ -6,7 +6,7 @@ from tests.simulation.client import Client
 from tests.simulation.environment import Environment
 from tests.simulation.exabgp import ExaBGP, Silence
 from tests.simulation.impairments import Impairments
-from tests.simulation.node import NEVER, Node, prefix
+from tests.simulation.node import NEVER, Node, path_identifier, prefix
 from vipagent.core import events
 from vipagent.core.actions import Action
 from vipagent.core.settings import ServiceSettings
@@ -177,4 +177,5 @@ class Agent(Node):
         """
         exabgp, announced = self.exabgp, self.requested.get(vip)
         if announced and exabgp.acks and self._acked and exabgp.silence is Silence.NOTHING:
-            assert prefix(vip) in exabgp.executed, f"G1: {vip} is registered, but ExaBGP rejects its route"
+            route = prefix(vip) + path_identifier(self._routes)
+            assert route in exabgp.executed, f"G1: {vip} is registered, but ExaBGP rejects its route"

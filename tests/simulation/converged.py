@@ -4,7 +4,7 @@ from tests.simulation.exabgp import FOREIGN_ROUTE
 from tests.simulation.impairments import Impairment
 from tests.simulation.machine import Machine
 from tests.simulation.neighbor import Neighbor
-from tests.simulation.node import ROUTES, prefix
+from tests.simulation.node import ROUTES, path_identifier, prefix
 from tests.simulation.server import Server
 from tests.simulation.stale_routes import known_routes
 from vipagent.core.preference import order
@@ -51,8 +51,7 @@ def check(machines: list[Machine], server: Server) -> None:
 
 def _routes(machine: Machine, neighbor: Neighbor, ranks: dict[str, int]) -> dict[str, tuple[int, str]]:
     """Return MED and ORIGIN of each route that a neighbour must have."""
-    path_id = machine.routes.path_id
-    path = f" path-information {path_id}" if path_id and neighbor.settings.add_path else ""
+    path = path_identifier(machine.routes) if neighbor.settings.add_path else ""
     routes = {
         prefix(vip) + path: (ROUTES.med + ROUTES.med_step * rank, ("igp", "egp", "incomplete")[min(rank, 2)])
         for vip, rank in ranks.items()

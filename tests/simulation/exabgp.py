@@ -53,7 +53,8 @@ class ExaBGP:
     refuses_silently: bool = False
     """Whether it sends no reply to these (4.2 does that with some invalid routes)."""
     executed: set[str] = field(default_factory=set)
-    """The prefixes with an announcement that it has not rejected, and no withdrawal since."""
+    """The routes with an announcement that it has not rejected, and no withdrawal since; another path
+    identifier is another route, which the agent withdraws once the new one is accepted (E2)."""
     paused: bool = False
     """Whether it is paused, as by SIGSTOP; lines stay in the pipe."""
     slow_for: float = 0.0
@@ -146,7 +147,7 @@ class ExaBGP:
         if command.attributes != WITHDRAWN and command.route.partition(" ")[0] in self.refused:
             return "" if self.refuses_silently else "error"
         announced = command.attributes != WITHDRAWN
-        (self.executed.add if announced else self.executed.discard)(command.route.partition(" ")[0])
+        (self.executed.add if announced else self.executed.discard)(command.route)
         neighbors = self.neighbors
         if command.neighbors:
             neighbors = [neighbor for neighbor in neighbors if neighbor.settings.address in command.neighbors]

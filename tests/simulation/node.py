@@ -33,6 +33,11 @@ def prefix(vip: str) -> str:
     return f"{vip}/128" if ":" in vip else f"{vip}/32"
 
 
+def path_identifier(routes: route.RouteSettings) -> str:
+    """Return the path identifier that follows a prefix in a command; empty if there is none."""
+    return f" path-information {routes.path_id}" if routes.path_id is not None else ""
+
+
 class RecordingCore(Service):
     """The real core, with a record of its decisions."""
 

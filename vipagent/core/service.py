@@ -223,8 +223,9 @@ class Service:
         desired = self._registrations.desired(self._state)
         found = reasons(self._state, decisions)
         lost = sorted(self._registrations.requested - desired)
-        if lost or (held and not self._state.can_register):
-            self._damping.count_loss(self._why_lost(found[(lost or self._state.settings.owned)[0]]), now)
+        missed = self._state.settings.owned if held and not self._state.can_register else ()
+        for vip in lost or missed:
+            self._damping.count_loss(vip, self._why_lost(found[vip]), now)
         actions: list[Action] = [self._deregister(vip, self._why_lost(found[vip])) for vip in lost]
         actions += routes
         actions += [Register(vip) for vip in sorted(desired - self._registrations.requested)]

@@ -139,7 +139,7 @@ class Gate:
             return None
         if not self._seen.hung:  # the sessions that a hang has hidden are not new
             for state in states:
-                self._links.session_reported(state.peer)
+                self._links.session_reported(state.peer, from_summary=state.from_summary)
         return self._change(states, now)
 
     def details_read(self, details: Mapping[str, NeighborDetails], now: float) -> GateChange | None:

@@ -252,7 +252,7 @@ class CommandQueue:
         ExaBGP may execute what it is told although it does not answer: a failed check must withdraw (E1).
         """
         self._unmatched_sent = True
-        return [line for vip in list(self._prefixes.unwritten()) for line in self._prefixes.write(vip)]
+        return self._prefixes.write_unmatched()
 
     def _sendable(self) -> list[str]:
         """Return the prefixes to send now; none while the command of an unconfirmed one is in flight."""

@@ -38,9 +38,18 @@ class Links:
             self._unproven[peer] = None
         self.down = down
 
-    def session_reported(self, peer: str) -> None:
-        """Record that ExaBGP has reported that the session came up or went down."""
-        self._unproven.pop(peer, None)
+    def session_reported(self, peer: str, *, from_summary: bool) -> None:
+        """Record that ExaBGP has reported that the session came up or went down.
+
+        Args:
+            peer: the neighbour.
+            from_summary: whether a summary reports it, which does not tell when it was. While the interface
+                is down, the session must have come up before.
+        """
+        if from_summary and peer in self.down:
+            self._unproven[peer] = None
+        else:
+            self._unproven.pop(peer, None)
 
     def details_read(self, details: Mapping[str, NeighborDetails]) -> None:
         """Compare the numbers of received messages; the query must have been sent with the interface up."""

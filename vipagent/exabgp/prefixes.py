@@ -26,20 +26,22 @@ class Prefix:
     withdrawn: bool = False
     written: Lines = ()
     """The last lines written, in their first spelling."""
+    written_respelled: bool = False
+    """Whether they were written in their other spelling."""
     respelled: bool = False
-    """Whether each line is written in its other spelling: in every second resend."""
+    """Whether to write each line in its other spelling: in every second resend."""
     in_flight: bool = False
     repeat: bool = False
     """Whether to repeat the withdrawal once it is acknowledged."""
     unconfirmed: bool = False
     """Whether the last reply is missing or belongs to another command: send it while none is in flight."""
     spelling_unknown: bool = False
-    """Whether the reply to an announcement is missing, so ExaBGP may have it in either spelling."""
+    """Whether ExaBGP may have an announcement in either spelling, and ignore it: send it in both."""
     failures: int = 0
 
     def change_spelling(self) -> None:
-        """Use the other spelling, because ExaBGP ignores an announcement that it already has."""
-        self.respelled = not self.respelled
+        """Use the spelling that was not written last: ExaBGP ignores an announcement that it already has."""
+        self.respelled = not self.written_respelled
 
 
 @dataclass(slots=True)
@@ -127,9 +129,11 @@ class Prefixes:
         self.ready[vip] = None
 
     def resend_idle(self) -> None:
-        """Resend all prefixes that are neither in flight nor scheduled, withdrawals first."""
+        """Resend all prefixes that are not scheduled, withdrawals first; one in flight after its reply."""
         for vip, prefix in sorted(self.by_vip.items(), key=lambda item: not item[1].withdrawn):
-            if not prefix.in_flight and vip not in self.scheduled:
+            if prefix.in_flight:
+                prefix.spelling_unknown |= not prefix.withdrawn
+            elif vip not in self.scheduled:
                 self.resend(vip)
 
     def release_scheduled(self, now: float) -> None:
@@ -167,9 +171,20 @@ class Prefixes:
     def write(self, vip: str) -> list[str]:
         """Return the lines of a prefix, and record them as written."""
         prefix = self.by_vip[vip]
-        prefix.written = prefix.lines
+        prefix.written, prefix.written_respelled = prefix.lines, prefix.respelled
         self.since_table.add(vip)
         return [respelled(line) if prefix.respelled else line for line in prefix.lines]
+
+    def write_unmatched(self) -> list[str]:
+        """Return the lines of all unwritten prefixes, which stay ready: the replies will not be matched.
+
+        ExaBGP may execute several commands of a prefix in one flush, and send them in another order.
+        """
+        vips = list(self.unwritten())
+        for vip in vips:
+            prefix = self.by_vip[vip]
+            prefix.spelling_unknown = not prefix.withdrawn
+        return [line for vip in vips for line in self.write(vip)]
 
     def send(self, vip: str, now: float, queries: int) -> SentCommand:
         """Record the command of a prefix as in flight; `queries` were sent before it."""

@@ -224,6 +224,20 @@ def test_h4_a_failure_while_held_counts_too() -> None:
     assert node.wait(90) == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
+def test_h4_one_loss_of_each_vip_is_no_flapping() -> None:
+    """ExaBGP does not reply for a while: the routes fail one after the other."""
+    owned = (OWN, SECOND)
+    node = serving(flap_hold=FlapHold(seconds=90, count=2, window=60), owned=owned, owners=(owned, (THIRD,)))
+    assert node.send(events.RouteRefused(OWN)) == ["deregister 10.0.0.1: refused"]
+    assert node.send(events.RouteRefused(SECOND)) == ["deregister 10.0.0.2: refused"]
+    assert node.send(events.RouteAccepted(OWN)) == ["register 10.0.0.1"]
+    assert node.send(events.RouteRefused(OWN)) == ["deregister 10.0.0.1: refused"]
+    assert node.neighbors(2) == [
+        "announce 10.0.0.1 at rank 2 draining: flap-hold",
+        "announce 10.0.0.2 at rank 2 draining: flap-hold",
+    ]
+
+
 def test_h4_planned_losses_do_not_count() -> None:
     node = serving(flap_hold=FlapHold(seconds=90, count=1, window=60))
     node.maintenance("node")

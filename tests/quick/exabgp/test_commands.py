@@ -183,6 +183,25 @@ def test_a6_all_is_resent_after_neighbor_up_withdrawals_first() -> None:
     assert session.wait(RESEND_DELAY_AFTER_UP) == ["-b", respelled("+a"), respelled("+c")]
 
 
+def test_a6_an_announcement_in_flight_is_resent_after_its_reply() -> None:
+    """ExaBGP ignores it if it already has it, so it replaces no resend."""
+    session = ready_session()
+    session.request("+a")
+    session.queue.neighbor_up(session.now)
+    assert session.wait(RESEND_DELAY_AFTER_UP) == []
+    assert session.done() == []
+    assert session.wait(1.0) == [respelled("+a")]
+
+
+def test_a6_two_reasons_for_a_resend_change_the_attribute_once() -> None:
+    session = ready_session()
+    session.request("+a")
+    session.done()
+    session.queue.resend("a")
+    session.queue.neighbor_up(session.now - RESEND_DELAY_AFTER_UP)
+    assert session.written() == [respelled("+a")]
+
+
 def test_a6_periodic_resend_alternates_the_attribute() -> None:
     session = ready_session()
     session.request("+a")
@@ -599,6 +618,8 @@ def test_e1_changes_are_sent_to_an_exabgp_that_does_not_answer() -> None:
     resent = [*session.answer(), *session.done(), *session.done()]
     assert [first_spelling(line) for line in resent] == ["+a", "+b"]
     assert session.results() == ["+a ok", "+b ok"]
+    repeated = session.wait(1.0)
+    assert {*resent, *repeated} >= {"+a", respelled("+a")}, "the first one may have been ignored"
 
 
 def test_n10_both_lines_of_a_command_are_one_change() -> None:

@@ -46,11 +46,22 @@ def test_a_new_session_has_received_fewer_messages() -> None:
 def test_exabgps_report_of_a_session_proves_it() -> None:
     links = Links()
     links.changed(DOWN, DOWN)
-    links.session_reported(PEER)
+    links.session_reported(PEER, from_summary=False)
     assert not links.excluded, "it is established by another way, or down anyway"
     links.changed({}, DOWN)
     links.changed(DOWN, DOWN)
     assert links.excluded == {PEER}, "it has gone down once more"
+
+
+def test_a_summary_proves_a_session_only_while_the_interface_is_up() -> None:
+    """Without events, it reports a session that came up and lost its carrier since the last summary."""
+    links = Links()
+    links.changed(DOWN, DOWN)
+    links.session_reported(PEER, from_summary=True)
+    assert links.excluded == {PEER}
+    links.changed({}, DOWN)
+    links.session_reported(PEER, from_summary=True)
+    assert not links.excluded
 
 
 def test_without_a_session_nothing_is_proven() -> None:
