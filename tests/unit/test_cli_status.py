@@ -165,12 +165,12 @@ def test_problems_are_listed_with_what_to_do(
     assert lines[first + 1 :] == [
         f"apex: {ADVICE['unserved'].what}: {ONE} (unserved)",
         f"-> {ADVICE['unserved'].do}",
+        f"node1: {ADVICE['no-carrier'].what}: 192.0.2.2 via eth1 (no-carrier)",
+        f"-> {ADVICE['no-carrier'].do}",
         f"node1 apex: {ADVICE['no-address'].what}: {TWO} (no-address)",
         f"-> {ADVICE['no-address'].do}",
         f"node1 apex: ExaBGP has not accepted the route of a VIP: {ONE} (refused)",
         f"-> {ADVICE['refused'].do}",
-        f"node1: {ADVICE['no-carrier'].what}: 192.0.2.2 via eth1 (no-carrier)",
-        f"-> {ADVICE['no-carrier'].do}",
     ]
 
 

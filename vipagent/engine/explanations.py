@@ -17,7 +17,7 @@ MAX_CONFLICTS = 5
 """Maximum number of conflicts that are described."""
 MAX_COMMAND = 160
 """Maximum number of characters of a command that are shown."""
-MAX_NEIGHBORS = 5
+MAX_NAMED = 5
 """Maximum number of neighbours that are named."""
 
 
@@ -146,8 +146,8 @@ def _wrong_next_hop(config: ServiceConfig, gate: Gate, vip: str) -> str:
 
 def _first(peers: Sequence[str]) -> str:
     """Return the first neighbours, and how many more there are."""
-    others = len(peers) - MAX_NEIGHBORS
-    return ", ".join(peers[:MAX_NEIGHBORS]) + (f" (and {others} more)" if others > 0 else "")
+    others = len(peers) - MAX_NAMED
+    return ", ".join(peers[:MAX_NAMED]) + (f" (and {others} more)" if others > 0 else "")
 
 
 def _conflict_detail(conflicts: Mapping[str, str]) -> str:
