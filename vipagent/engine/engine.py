@@ -205,7 +205,8 @@ class Engine:
             case GateChange():
                 self._on_gate_change(event)
             case TableAnswer():
-                self._services.on_table(event)
+                self._services.on_table(event, self._now)
+                self._exabgp.read_table_at(self._services.leftovers.confirm_at)
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()

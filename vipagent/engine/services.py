@@ -123,13 +123,13 @@ class Services:
                 self._scheduler.reannounce([service])
             service.republish()
 
-    def on_table(self, table: TableAnswer) -> None:
+    def on_table(self, table: TableAnswer, now: float) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
 
         def decision(vip: str) -> bool | None:
             return None if vip in table.unsure else self.by_vip[vip].decision(vip)
 
-        self._reports.append(self.leftovers.on_table(table.routes, decision))
+        self._reports.append(self.leftovers.on_table(table.routes, decision, now))
         announced = self.leftovers.announced(table.routes)
         keeps_none = not any(announced.values()) and any(map(decision, self.by_vip))
         for name, vips in announced.items():
