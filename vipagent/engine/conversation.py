@@ -146,6 +146,11 @@ class Conversation:
                     self._queries.sent(query, now)
         return lines
 
+    def read_table_at(self, at: float | None) -> None:
+        """Read the table at a time, unless it is read earlier; None: no change."""
+        if at is not None:
+            self._queries.read_table_at(at)
+
     def unanswered_withdrawals(self) -> list[str]:
         """Return the withdrawals still in flight, to be written again before the agent exits (E3)."""
         return [] if self.ended else self.commands.unanswered_withdrawals()

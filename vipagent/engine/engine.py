@@ -13,12 +13,13 @@ from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.core.state import earliest
 from vipagent.engine import effects, inputs
+from vipagent.engine.context import Context
 from vipagent.engine.conversation import Conversation, ConversationEvent, ExaBGPStopping, TableAnswer
 from vipagent.engine.effects import Effect, Log
 from vipagent.engine.gate import GateChange
 from vipagent.engine.history import utc_now
 from vipagent.engine.inputs import Input
-from vipagent.engine.reporter import Context, rejection
+from vipagent.engine.reporter import rejection
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
 from vipagent.engine.services import Services
@@ -207,7 +208,8 @@ class Engine:
             case GateChange():
                 self._on_gate_change(event)
             case TableAnswer():
-                self._services.on_table(event)
+                self._services.on_table(event, self._now)
+                self._exabgp.read_table_at(self._services.leftovers.confirm_at)
             case ExaBGPStopping():
                 self._reports.append([Log.warning("ExaBGP is stopping; shutting down")])
                 self._start_shutdown()

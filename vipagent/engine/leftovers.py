@@ -8,7 +8,9 @@ A leftover of a VIP that is still in the pool may be its only route. It is withd
 accepted the new route, or the service has decided not to announce one. Without ADD-PATH, two path identifiers
 are one route for the neighbour, which the withdrawal removes: the new route is sent again then.
 
-Every table is compared again, so what a table still shows is withdrawn again.
+Every table is compared again, so what a table still shows is withdrawn again. A table can be incomplete: if
+acknowledgements are disabled, a pause counts as its end. So what was recorded is forgotten only after two
+tables without a leftover, `CONFIRM_DELAY` apart.
 """
 
 from collections import Counter
@@ -25,6 +27,8 @@ from vipagent.exabgp.table import RouteIdentity, TableRoute
 
 Decision = Callable[[str], bool | None]
 """Returns whether a VIP of the pool is announced; None until that is decided, and accepted by ExaBGP."""
+CONFIRM_DELAY = 30.0
+"""Seconds between the first table without a leftover and the one that confirms it."""
 MAX_LOGGED = 5
 """Maximum number of commands, or of prefixes, in a log entry."""
 
@@ -152,11 +156,20 @@ class Leftovers:
         """Withdrawals that are not acknowledged, or will be repeated, by command."""
         self._table_is_old = False
         """Whether the next table may be older than the last change of the configuration."""
+        self._none_since: float | None = None
+        """Time of the first of the last tables without a leftover; None if the last one had any."""
 
     @property
     def pending(self) -> bool:
         """Whether another table is needed to know that nothing is left."""
         return bool(self._sent) or self._recorded != Recorded(self._current)
+
+    @property
+    def confirm_at(self) -> float | None:
+        """When to read another table, which shows whether nothing is left; None: not needed."""
+        if self._none_since is None or self._recorded == Recorded(self._current):
+            return None
+        return self._none_since + CONFIRM_DELAY
 
     def configure(self, services: Iterable[ServiceConfig]) -> list[SaveRoutes]:
         """Replace the configuration; return the effect that saves its identities with the earlier ones."""
@@ -169,19 +182,20 @@ class Leftovers:
         self._keep_desired()
         return self._save()
 
-    def on_table(self, table: Collection[TableRoute], decision: Decision) -> list[Effect]:
+    def on_table(self, table: Collection[TableRoute], decision: Decision, now: float) -> list[Effect]:
         """Withdraw the leftovers in a table; return the effects that log them and save the identities."""
         vips = {prefix: vip for pool in self._vips.values() for prefix, vip in pool.items()}
         unknown = [] if self._recorded.complete else self._log_unknown(table)
         found = find(table, self._recorded, self._current, lambda prefix: decision(vips[prefix]))
         logs = self._withdraw([leftover for leftover in found if leftover.is_due])
-        if found or self._table_is_old:
+        if not self._recorded.complete:
             left = frozenset(leftover.identity for leftover in found)
-            identities = (
-                self._recorded.identities if self._recorded.complete else self._recorded.identities | left
-            )
-            self._recorded = Recorded(identities)
-        else:
+            self._recorded = Recorded(self._recorded.identities | left)
+        if found or self._table_is_old:
+            self._none_since = None
+        elif self._none_since is None:
+            self._none_since = now
+        elif now >= self._none_since + CONFIRM_DELAY:
             self._recorded = Recorded(self._current)
         self._table_is_old = False
         return [*unknown, *logs, *self._save()]

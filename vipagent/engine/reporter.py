@@ -3,21 +3,18 @@
 Reports are evaluated lazily, after the routes have been written, so that no route waits for its log entry.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import assert_never
 
-from vipagent.config.settings import AgentConfig, ServiceConfig
+from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.engine import effects, explanations
-from vipagent.engine.earlier_runs import EarlierRuns
+from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
-from vipagent.engine.gate import Gate
 from vipagent.engine.history import History, cause_of
-from vipagent.engine.publications import Publications
-from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.results import CommandResult
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.store.records import MAX_RECORDED_PEERS, NodeState
@@ -35,36 +32,6 @@ CONFLICT_INTERVAL = 60.0
 """Minimum interval in seconds between two log entries about the same holder of the same VIP."""
 MAX_LOGGED_VIPS = 5
 """Maximum number of VIPs in a log entry."""
-
-
-class Context:
-    """Objects shared by the services of an engine.
-
-    Args:
-        config: the configuration at the start.
-        commands: sends routes to ExaBGP.
-        gate: tracks the BGP neighbours.
-        wall_clock: returns the current time in UTC.
-    """
-
-    def __init__(
-        self, config: AgentConfig, commands: CommandQueue, gate: Gate, wall_clock: Callable[[], datetime]
-    ) -> None:
-        self.instance = config.store.instance
-        """Identifies this run of the agent."""
-        self.host = config.store.host
-        self.earlier_runs = EarlierRuns(config.store.session_timeout)
-        self.watch_all = config.listen is not None
-        """Whether to watch all directories, for the status page, or only those needed for decisions."""
-        self.commands = commands
-        self.gate = gate
-        self.wall_clock = wall_clock
-        self.faults: dict[str, str] = {}
-        """Faults of the agent's process, with details."""
-        self.refusals: dict[str, CommandResult] = {}
-        """The last announcement that ExaBGP has not accepted, by VIP."""
-        self.publications = Publications()
-        """Limits the rate of the records."""
 
 
 class Reporter:

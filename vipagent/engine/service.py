@@ -10,8 +10,9 @@ from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.core.state import earliest
 from vipagent.engine import effects
+from vipagent.engine.context import Context
 from vipagent.engine.effects import Effect, Log
-from vipagent.engine.reporter import Context, Reporter
+from vipagent.engine.reporter import Reporter
 from vipagent.engine.snapshots import maintenance_seen, members_seen, required_values, unknown_names
 from vipagent.exabgp import route
 from vipagent.store.backend import Snapshot

@@ -8,12 +8,12 @@ from vipagent.core import events
 from vipagent.core.service import Service
 from vipagent.core.settings import ServiceSettings
 from vipagent.engine import effects
+from vipagent.engine.context import Context
 from vipagent.engine.conversation import TableAnswer
 from vipagent.engine.effects import Effect
 from vipagent.engine.gate import GateChange
 from vipagent.engine.inputs import FaultChanged
 from vipagent.engine.leftovers import Leftovers
-from vipagent.engine.reporter import Context
 from vipagent.engine.scheduler import Scheduler
 from vipagent.engine.service import ServiceRuntime
 from vipagent.exabgp.results import CommandResult
@@ -152,13 +152,13 @@ class Services:
         else:
             self._scheduler.collect(service, events.RouteAccepted(outcome.vip))
 
-    def on_table(self, table: TableAnswer) -> None:
+    def on_table(self, table: TableAnswer, now: float) -> None:
         """Withdraw what an earlier run has left, and tell each service what ExaBGP announces (E2)."""
 
         def decision(vip: str) -> bool | None:
             return None if vip in table.unsure else self.by_vip[vip].decision(vip)
 
-        self._reports.append(self.leftovers.on_table(table.routes, decision))
+        self._reports.append(self.leftovers.on_table(table.routes, decision, now))
         announced = self.leftovers.announced(table.routes)
         keeps_none = not any(announced.values()) and any(map(decision, self.by_vip))
         for name, vips in announced.items():

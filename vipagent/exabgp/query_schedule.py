@@ -38,7 +38,11 @@ class QuerySchedule:
     def route_changed(self, now: float) -> None:
         """Read the table soon."""
         self._changed_at = now
-        self.table_at = min(self.table_at, max(now + TABLE_DELAY, self._next_table_at))
+        self.read_table_at(now + TABLE_DELAY)
+
+    def read_table_at(self, at: float) -> None:
+        """Read the table at a time, or earlier for another reason, but not more often than allowed."""
+        self.table_at = min(self.table_at, max(at, self._next_table_at))
 
     def due(self, now: float) -> list[str]:
         """Return the queries to send now."""

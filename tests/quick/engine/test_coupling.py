@@ -8,6 +8,7 @@ from tests.quick.core.pools import OWN, SECOND
 from tests.quick.engine.harness import (
     OTHERS,
     PEER,
+    SETTLED,
     EngineHarness,
     answer,
     established,
@@ -17,9 +18,11 @@ from tests.quick.engine.harness import (
 from vipagent.core import actions, events
 from vipagent.core.service import Service
 from vipagent.engine import effects, inputs
+from vipagent.engine.leftovers import CONFIRM_DELAY
 from vipagent.exabgp.commands import RESEND_DELAY_AFTER_UP
 from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL
 from vipagent.exabgp.prefixes import MIN_REJECTED_DELAY
+from vipagent.exabgp.query_schedule import TABLE_INTERVAL
 from vipagent.exabgp.route import RouteSettings, respelled
 from vipagent.types import CheckResult, StoreState
 
@@ -333,3 +336,14 @@ def test_e2_a_stopped_exabgp_does_not_delay_the_next_reading_of_its_table() -> N
         harness.reply()
         seen = 0
     raise AssertionError("the table was not read again")
+
+
+def test_e2_a_removed_route_that_a_table_does_not_show_is_withdrawn_after_the_next_one() -> None:
+    removed = "10.0.0.9"
+    harness = serving(served(), served("web", owned=(removed,), owners=((removed,),)))
+    harness.reconfigure(served())
+    harness.advance_answering(SETTLED + TABLE_INTERVAL)
+    assert f"{removed}/32" not in harness.table
+    harness.table[f"{removed}/32"] = f"{removed}/32 next-hop {PEER} med 100"
+    command = f"neighbor {PEER} withdraw route {removed}/32"
+    assert command in harness.advance_answering(CONFIRM_DELAY)

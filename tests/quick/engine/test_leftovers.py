@@ -11,7 +11,7 @@ from tests.quick.core.pools import service
 from vipagent.config.settings import ServiceConfig
 from vipagent.core.actions import Preference
 from vipagent.engine.effects import Effect, Log, SaveRoutes
-from vipagent.engine.leftovers import Leftovers, Recorded, configured, find
+from vipagent.engine.leftovers import CONFIRM_DELAY, Leftovers, Recorded, configured, find
 from vipagent.exabgp.commands import RESEND_DELAY_AFTER_UP, CommandQueue
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
 from vipagent.exabgp.prefixes import WITHDRAW_REPEAT_DELAY
@@ -196,9 +196,14 @@ class Box:
         """Let the agent read the table; return the commands that follow immediately."""
         self.written.clear()
         table = [line(vip, path_id or None, neighbor) for neighbor, vip, path_id in self.routes]
-        self._execute(self.leftovers.on_table(table, self.announced.get))
+        self._execute(self.leftovers.on_table(table, self.announced.get, self.now))
         self.run()
         return self.written
+
+    def confirm(self) -> list[str]:
+        """Let the agent read the table a second time; return the commands that follow immediately."""
+        self.wait(CONFIRM_DELAY)
+        return self.read_table()
 
     def run(self) -> None:
         while lines := self.queue.next_lines(self.now):
@@ -254,10 +259,33 @@ def test_a_withdrawal_is_repeated_once_and_then_forgotten() -> None:
     assert box.wait(WITHDRAW_REPEAT_DELAY) == [command]
     assert box.leftovers.pending
     assert box.read_table() == []
+    assert box.confirm() == []
     assert box.saved == {identity(VIP)}
     assert not box.leftovers.pending
     box.queue.neighbor_up(box.now)
     assert box.wait(1000) == [], "another process may announce it from now on"
+
+
+@pytest.mark.parametrize("announced", [{}, {VIP: True}], ids=["undecided", "decided"])
+def test_a_table_that_does_not_show_a_leftover_must_be_confirmed(announced: dict[str, bool]) -> None:
+    """Without acknowledgements, a pause of ExaBGP counts as the end of the table."""
+    box = Box([identity(VIP, 7)], [(A, VIP, 7)], pool(VIP))
+    box.read_table()
+    complete, box.routes = box.routes, set()
+    box.announced = announced
+    assert box.leftovers.confirm_at is None, "it is undecided"
+    box.read_table()
+    box.wait(1)
+    assert box.read_table() == []
+    assert box.saved == {identity(VIP), identity(VIP, 7)}
+    assert box.leftovers.confirm_at == CONFIRM_DELAY
+    box.routes, box.announced[VIP] = complete, True
+    assert box.confirm()[:1] == [f"neighbor {A} withdraw route {VIP}/32 path-information 7"]
+    assert box.leftovers.confirm_at is None
+    box.read_table()
+    box.confirm()
+    assert box.leftovers.confirm_at is None
+    assert box.saved == {identity(VIP)}
 
 
 def test_what_a_table_still_shows_is_withdrawn_again() -> None:
@@ -282,7 +310,7 @@ def test_a_changed_path_identifier_is_replaced_and_the_new_route_sent_again() ->
     assert box.read_table() == [*old, respelled(line)]
     assert box.wait(RESEND_DELAY_AFTER_UP) == [line], "and the withdrawals are not repeated"
     assert box.routes == {(A, VIP, 8), (B, VIP, 8)}
-    assert box.read_table() == []
+    assert box.read_table() + box.confirm() == []
     assert box.saved == {identity(VIP, 8)}
 
 
@@ -294,6 +322,7 @@ def test_the_record_keeps_what_waits_for_a_decision() -> None:
     box.announced[VIP] = False
     assert box.read_table()[:1] == [f"neighbor {A} withdraw route {VIP}/32 path-information 7"]
     box.read_table()
+    box.confirm()
     assert box.saved == {identity(VIP)}
     assert box.routes == {(A, "10.99.0.1", None)}
 
@@ -309,7 +338,7 @@ def test_without_a_record_the_routes_that_may_be_left_are_logged_once(
     leftovers = Leftovers(CommandQueue(), None if earlier is None else frozenset(earlier))
     leftovers.configure([pool(VIP)])
     table = [line(VIP), line(REMOVED), line(REMOVED, neighbor=B), line("10.99.0.1")]
-    effects = [*leftovers.on_table(table, lambda _: True), *leftovers.on_table(table, lambda _: True)]
+    effects = [effect for now in (0, 1) for effect in leftovers.on_table(table, lambda _: True, now)]
     found = [effect.fields["prefixes"] for effect in effects if isinstance(effect, Log)]
     assert found == ([logged] if logged else [])
 
@@ -323,6 +352,7 @@ def test_a_reload_records_both_configurations_until_a_newer_table() -> None:
     box.read_table()
     assert box.saved == both, "this table may be older than the reload"
     box.read_table()
+    box.confirm()
     assert box.saved == {identity(VIP, 7)}
 
 
@@ -338,7 +368,7 @@ def test_a_reload_that_names_a_leftover_again_keeps_it() -> None:
 
 def test_a_withdrawal_in_flight_at_the_reload_is_followed_by_the_announcement() -> None:
     box = Box([identity(REMOVED)], [(A, REMOVED, None)], pool(VIP))
-    box.leftovers.on_table([line(REMOVED)], box.announced.get)
+    box.leftovers.on_table([line(REMOVED)], box.announced.get, box.now)
     sent = box.queue.next_lines(box.now)
     box.configure(pool(VIP, REMOVED))
     [text] = announce(RouteSettings(), REMOVED, Preference(1))
@@ -353,7 +383,7 @@ def test_a_withdrawal_in_flight_at_the_reload_is_followed_by_the_announcement() 
 def test_a_refused_withdrawal_waits_for_the_next_table() -> None:
     """ExaBGP refuses commands for a neighbour that has left its configuration."""
     box = Box([identity(REMOVED)], [(A, REMOVED, None)], pool(VIP))
-    box.leftovers.on_table([line(REMOVED)], box.announced.get)
+    box.leftovers.on_table([line(REMOVED)], box.announced.get, box.now)
     box.queue.next_lines(box.now)
     result = box.queue.reply_received("rejected by ExaBGP", box.now)
     assert isinstance(result, CommandResult)
@@ -418,6 +448,7 @@ def test_in_the_end_only_the_desired_routes_are_left(
     for _ in range(3):
         box.read_table()
         box.wait(WITHDRAW_REPEAT_DELAY)
+    box.confirm()
     assert box.routes == expected(after, chosen) | others
     assert box.saved == configured(after)
     assert not box.leftovers.pending
