@@ -62,7 +62,8 @@ class Balancer:
         addresses = " ".join(link.end(self.name).ipv4 for link in self._links)
         speaker = Peer(self.name, addresses, machine.asn, 179)
         command = network.inside(self.name, [str(executable(VERSION)), str(self._exabgp_conf)])
-        env = environment(Settings(VERSION), speaker)
+        self._state = directory / f"{self.name}-state"
+        env = {"STATE_DIRECTORY": str(self._state)} | environment(Settings(VERSION), speaker)
         self.exabgp = Daemon(f"{self.name}-exabgp", command, directory, env)
         interfaces = ",".join(link.upper for link in self._links)
         echo = [sys.executable, "-m", "tests.lab.echo", self.name, interfaces, *plan.OWNERS]
@@ -70,6 +71,7 @@ class Balancer:
 
     def start(self) -> None:
         """Start the local service and ExaBGP, which starts the agent."""
+        self._state.mkdir(exist_ok=True)
         self.configure()
         self.install(self.program)
         self._exabgp_conf.write_text(self._adapted(self._script))
