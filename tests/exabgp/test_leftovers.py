@@ -12,6 +12,7 @@ from tests.exabgp.box import OTHERS_ROUTE, Box, Services, boxes
 from tests.exabgp.lab import SWITCH
 from tests.servers.process import wait_for
 from vipagent.agent.route_record import decode
+from vipagent.engine.leftovers import CONFIRM_DELAY
 from vipagent.exabgp.table import RouteIdentity
 
 KEPT, REMOVED = "10.20.255.1", "10.20.255.2"
@@ -58,9 +59,8 @@ def records(box: Box) -> list[Path]:
 def wait_for_record(box: Box, *identities: RouteIdentity) -> None:
     """Wait until the record has exactly these routes."""
     (record,) = records(box)
-    box.wait_until(
-        "the record is clean", lambda: decode(record.read_bytes()).identities == set(identities), 20
-    )
+    expected, clean = set(identities), CONFIRM_DELAY + 20
+    box.wait_until("the record is clean", lambda: decode(record.read_bytes()).identities == expected, clean)
 
 
 def meds(box: Box, vip: str = KEPT) -> list[int | None]:

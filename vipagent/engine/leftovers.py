@@ -27,7 +27,7 @@ from vipagent.exabgp.table import RouteIdentity, TableRoute
 
 Decision = Callable[[str], bool | None]
 """Returns whether a VIP of the pool is announced; None until that is decided, and accepted by ExaBGP."""
-CONFIRM_DELAY = 30.0
+CONFIRM_DELAY = 10.0
 """Seconds between the first table without a leftover and the one that confirms it."""
 MAX_LOGGED = 5
 """Maximum number of commands, or of prefixes, in a log entry."""
