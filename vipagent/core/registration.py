@@ -18,10 +18,13 @@ class Registrations:
         """VIPs whose announcement ExaBGP has accepted."""
         self.held: set[str] = set()
         """Requested VIPs that the store has confirmed as registered by this agent."""
+        self._once_held: set[str] = set()
+        """VIPs ever confirmed in this run: an earlier run that registers one later is alive."""
 
     def confirm(self, vip: str) -> None:
         """Record that the store holds the registration for this agent."""
         self.held.add(vip)
+        self._once_held.add(vip)
 
     def desired(self, state: ServiceState) -> set[str]:
         """Return the owned VIPs that should be registered."""
@@ -38,11 +41,12 @@ class Registrations:
         """Yield the VIPs that an earlier run left registered and that this node does not announce.
 
         Registering them replaces the stale entry, so that it can be removed before the earlier run's session
-        expires (G2, G3). A run that is not known as an earlier one may be a duplicate agent that serves.
+        expires (G2, G3). A run that is not known as an earlier one may be a duplicate agent that serves; so may
+        one that registers again: an agent that was started twice with the same file.
         """
         for vip in () if state.stopping else state.settings.owned:
             member = state.view.members.get(vip)
-            if member is None or member.claim is not Claim.EARLIER_RUN:
+            if member is None or member.claim is not Claim.EARLIER_RUN or vip in self._once_held:
                 continue
             if vip in state.requested:
                 unserved = state.requested[vip] is None

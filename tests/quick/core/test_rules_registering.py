@@ -266,6 +266,16 @@ def test_g3_a_stale_registration_is_removed_if_exabgp_has_no_route() -> None:
     assert node.good() == ["announce 10.0.0.1 at rank 0: owner", "register 10.0.0.1"]
 
 
+def test_g3_an_earlier_run_that_registers_again_is_alive() -> None:
+    """The same file is used by two agents, and this one does not serve: removing it again would never end."""
+    node = reading()
+    node.holder(Claim.EARLIER_RUN)
+    assert node.bad()[-1] == "register 10.0.0.1"
+    assert node.holder(Claim.OURS) == ["deregister 10.0.0.1: check-down"]
+    node.members(SECOND, THIRD)
+    assert node.holder(Claim.EARLIER_RUN) + node.wait(60) == []
+
+
 def test_g3_a_stale_registration_stays_while_exabgp_keeps_the_route() -> None:
     """Only the agent was killed."""
     node = reading(rise=3)
