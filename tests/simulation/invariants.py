@@ -1,5 +1,6 @@
 """Invariants that hold after every event (the contract's rules), independent of the core's code."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from vipagent.core import actions, events
@@ -55,6 +56,8 @@ class Invariants:
     _serving_since: float = 0.0
     _losses: int = 0
     """How often the node ceased to be able to serve."""
+    _refusals: Counter[str] = field(default_factory=Counter)
+    """How often an accepted route was refused later, by VIP."""
     _timer: float = float("inf")
 
     def check_event(self, event: events.Event, todo: list[Action], now: float) -> None:
@@ -86,10 +89,11 @@ class Invariants:
                 self._observe_maintenance(event, now)
             case events.NeighborsChanged(established):
                 self._neighbors = established
-            case events.RouteAccepted(vip) | events.RouteRefused(vip):
-                (self._accepted.add if isinstance(event, events.RouteAccepted) else self._accepted.discard)(
-                    vip
-                )
+            case events.RouteAccepted(vip):
+                self._accepted.add(vip)
+            case events.RouteRefused(vip):
+                self._refusals[vip] += vip in self._accepted
+                self._accepted.discard(vip)
             case events.Reconfigured(settings):
                 self.settings = settings
             case events.LeaveRequested() | events.StopRequested():
@@ -200,7 +204,10 @@ class Invariants:
                 )
 
     def _count_losses(self, now: float) -> None:
-        """Count how often the node ceased to be able to serve, for whatever reason."""
+        """Count how often the node ceased to be able to serve, for whatever reason.
+
+        Refused routes are counted by VIP (`_refusals`): each lost registration is a loss, too (H4).
+        """
         maintenance = self._maintenance
         out = maintenance is not None and (maintenance.service or maintenance.node)
         closed = self._neighbors is not None and self._neighbors < self.settings.require_bgp
@@ -214,7 +221,8 @@ class Invariants:
         """Return whether the node may announce its VIPs at the lowest rank because it flapped (H4)."""
         hold = self.settings.flap_hold
         held = now < self._serving_since + hold.seconds + ROUNDING or now >= self._timer
-        return bool(hold.seconds) and self._losses >= hold.count and self._could_serve and held
+        losses = self._losses + max(self._refusals.values(), default=0)
+        return bool(hold.seconds) and losses >= hold.count and self._could_serve and held
 
     def _check_withdrawn(self) -> None:
         if self._stopping or (self._maintenance is not None and self._maintenance.service):

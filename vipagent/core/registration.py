@@ -16,6 +16,8 @@ class Registrations:
         self.requested: set[str] = set()
         self.accepted: set[str] = set()
         """VIPs whose announcement ExaBGP has accepted."""
+        self.served: set[str] = set()
+        """Requested VIPs that this run serves; others are requested only to remove a stale registration."""
         self.held: set[str] = set()
         """Requested VIPs that the store has confirmed as registered by this agent."""
         self._once_held: set[str] = set()
@@ -28,7 +30,9 @@ class Registrations:
 
     def desired(self, state: ServiceState) -> set[str]:
         """Return the owned VIPs that should be registered."""
-        return self._eligible(state) | set(self._stale(state))
+        eligible = self._eligible(state)
+        self.served |= eligible
+        return eligible | set(self._stale(state))
 
     def _eligible(self, state: ServiceState) -> set[str]:
         """Return the VIPs announced as owner and accepted by ExaBGP, if this node is able to serve."""
@@ -41,8 +45,8 @@ class Registrations:
         """Yield the VIPs that an earlier run left registered and that this node does not announce.
 
         Registering them replaces the stale entry, so that it can be removed before the earlier run's session
-        expires (G2, G3). A run that is not known as an earlier one may be a duplicate agent that serves; so may
-        one that registers again: an agent that was started twice with the same file.
+        expires (G2, G3). A run that is not known as an earlier one may be a duplicate that serves, as may
+        one that registers again: two agents use one file.
         """
         for vip in () if state.stopping else state.settings.owned:
             member = state.view.members.get(vip)

@@ -224,7 +224,7 @@ class Service:
         found = reasons(self._state, decisions)
         lost = sorted(self._registrations.requested - desired)
         missed = self._state.settings.owned if held and not self._state.can_register else ()
-        for vip in lost or missed:
+        for vip in [vip for vip in lost if vip in self._registrations.served] or missed:
             self._damping.count_loss(vip, self._why_lost(found[vip]), now)
         actions: list[Action] = [self._deregister(vip, self._why_lost(found[vip])) for vip in lost]
         actions += routes
@@ -258,6 +258,7 @@ class Service:
     def _deregister(self, vip: str, reason: Reason) -> Deregister:
         self._registrations.requested.discard(vip)
         self._registrations.held.discard(vip)
+        self._registrations.served.discard(vip)
         return Deregister(vip, reason)
 
     def _publish(self, found: Mapping[str, Reason]) -> Iterable[Action]:

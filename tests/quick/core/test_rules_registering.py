@@ -238,6 +238,16 @@ def test_h4_one_loss_of_each_vip_is_no_flapping() -> None:
     ]
 
 
+def test_h4_the_removal_of_a_stale_registration_does_not_count() -> None:
+    node = reading(flap_hold=FlapHold(seconds=90, count=1, window=60))
+    node.holder(Claim.EARLIER_RUN)
+    node.neighbors(0)
+    assert node.table() == ["register 10.0.0.1"]
+    assert node.good() == ["deregister 10.0.0.1: no-bgp", "announce 10.0.0.1 at rank 0: owner"]
+    node.members(SECOND, THIRD)
+    assert node.neighbors(2) == ["register 10.0.0.1"]
+
+
 def test_h4_planned_losses_do_not_count() -> None:
     node = serving(flap_hold=FlapHold(seconds=90, count=1, window=60))
     node.maintenance("node")
