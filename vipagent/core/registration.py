@@ -41,8 +41,8 @@ class Registrations:
         """Yield the VIPs that an earlier run left registered and that this node does not announce.
 
         Registering them replaces the stale entry, so that it can be removed before the earlier run's session
-        expires (G2, G3). A run that is not known as an earlier one may be a duplicate agent that serves; so may
-        one that registers again: an agent that was started twice with the same file.
+        expires (G2, G3). A run that is not known as an earlier one may be a duplicate agent that serves, and
+        so may one that registers again: an agent that was started twice with the same file.
         """
         for vip in () if state.stopping else state.settings.owned:
             member = state.view.members.get(vip)
