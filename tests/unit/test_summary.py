@@ -332,6 +332,13 @@ def test_it_is_unknown_what_a_node_without_state_has_taken_over() -> None:
     assert problems_of(registered=members(node1=ONE)) == []
 
 
+def test_it_is_unknown_what_a_node_serves_whose_record_is_too_large() -> None:
+    cut = replace(state("node1", {ONE: OWN}), omitted=1)
+    assert problems_of(cut, registered=members(node1=ONE)) == []
+    [node] = summarize("apex", {Kind.STATES: states(cut)}).nodes
+    assert node.why.endswith("its record is too large for 1 of its VIPs")
+
+
 def test_nothing_is_unserved_before_the_store_was_read() -> None:
     assert summarize("apex", {}, [ONE]).problems == ()
     assert summarize("apex", {Kind.MEMBERS: {}, Kind.MAINTENANCE: {}}, [ONE]).problems == ()

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from vipagent.store.backend import MAX_VALUE
 from vipagent.store.fields import Malformed, dump, load, number, sanitize, text, without_empty
 from vipagent.types import Claim, Neighbor, Reason, SessionState
 
@@ -114,6 +115,11 @@ class VipState:
     not_local: bool = False
     """Whether the VIP is known to be an address of no interface of the node."""
 
+    @property
+    def importance(self) -> tuple[bool, bool]:
+        """Sort key: owned VIPs, then those with a route, then others."""
+        return not self.owned, self.rank is None and self.asked is None
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -175,11 +181,21 @@ class NodeState:
     name is that of a duplicate agent."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Faults of the agent's process, with details."""
+    omitted: int | None = None
+    """Number of VIPs left out because the record would be too large for its readers; None: none."""
     version: int = RECORD_VERSION
     """`RECORD_VERSION` of the writer; 1 if missing."""
 
     def dump(self) -> bytes:
-        """Encode the record."""
+        """Encode the record. If it is too large, owned VIPs are kept, then routes, then other VIPs."""
+        value, kept = self._encode(), len(self.vips)
+        while len(value) >= MAX_VALUE and kept:
+            kept = min(kept - 1, kept * MAX_VALUE // len(value))
+            vips = dict(sorted(self.vips.items(), key=lambda item: item[1].importance)[:kept])
+            value = dataclasses.replace(self, vips=vips, omitted=len(self.vips) - kept)._encode()
+        return value
+
+    def _encode(self) -> bytes:
         vips = {vip: without_empty(_shallow(state)) for vip, state in self.vips.items()}
         peers = [
             without_empty({**_shallow(peer), "families": peer.families or None})
@@ -226,6 +242,7 @@ class NodeState:
             host=text(fields, "host"),
             earlier_expired=fields.get("earlier_expired") is True,
             faults=_faults(fields.get("faults")),
+            omitted=number(fields, "omitted"),
             version=1 if version is None else version,
         )
 

@@ -158,7 +158,7 @@ def summarize(service: str, snapshots: Mapping[Kind, Snapshot], pool: Iterable[s
         ignored=sum(len(snapshot) for snapshot in snapshots.values()) - found,
         events=_events(states),
         problems=(
-            *unserved_problems(service, vips, snapshots, all_published=states.keys() >= set(owners.values())),
+            *unserved_problems(service, vips, snapshots, states, owners.values()),
             *(
                 problem
                 for node, state in sorted(states.items())
@@ -261,7 +261,9 @@ def _node(
     node: str, state: NodeState | None, maintenance: Maintenance | None, owners: Mapping[str, str]
 ) -> NodeStatus:
     if state is not None:
-        return NodeStatus(node, _word(state), state.detail, state.since, state.neighbors, state.peers)
+        omitted = f"its record is too large for {state.omitted} of its VIPs" if state.omitted else ""
+        why = "; ".join(filter(None, [state.detail, omitted]))
+        return NodeStatus(node, _word(state), why, state.since, state.neighbors, state.peers)
     registered = node in owners.values()
     details = ["registered, no vipagent"] if registered else []
     details += [maintenance.describe()] if maintenance is not None else []

@@ -1,10 +1,11 @@
 """VIPs that no node announces: a problem of the service, not of a node."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vipagent.store.backend import Snapshot
 from vipagent.store.layout import WHOLE_SERVICE, Kind
+from vipagent.store.records import NodeState
 from vipagent.telemetry.problems import Fault, NodeProblem, first_of, problem
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ def unserved_problems(
     service: str,
     vips: "Sequence[VipStatus]",
     snapshots: Mapping[Kind, Snapshot],
-    *,
-    all_published: bool,
+    states: Mapping[str, NodeState],
+    owners: Iterable[str],
 ) -> Iterator[NodeProblem]:
     """Yield one problem for all VIPs that no node announces to a BGP neighbour; none in maintenance.
 
@@ -24,9 +25,12 @@ def unserved_problems(
         service: its name.
         vips: its VIPs.
         snapshots: its directories that have been read.
-        all_published: whether each registered node publishes a state; others may have taken over any VIP.
+        states: the nodes' records. One that omits VIPs may be of a node that serves them.
+        owners: the registered nodes. One without a record may have taken over any VIP.
     """
-    if len(snapshots) < len(Kind) or WHOLE_SERVICE in snapshots[Kind.MAINTENANCE] or not all_published:
+    if len(snapshots) < len(Kind) or WHOLE_SERVICE in snapshots[Kind.MAINTENANCE]:
+        return
+    if not states.keys() >= set(owners) or any(state.omitted for state in states.values()):
         return
     unserved = [seen.vip for seen in vips if not (seen.holder or any(by.counted for by in seen.announced_by))]
     if unserved:

@@ -265,6 +265,18 @@ def test_a_value_of_the_maximum_length_is_malformed() -> None:
     assert Registration.load(padded) == Registration()
 
 
+@pytest.mark.parametrize("other", [VipState("no-address", not_local=True), VipState("takeover", 1)])
+def test_a_record_omits_what_is_too_large_to_be_read(other: VipState) -> None:
+    vips = {f"10.0.{number >> 8}.{number & 255}": other for number in range(3000)}
+    own, taken = {"10.1.0.1": VipState("owner", 0, owned=True)}, {"10.1.0.2": VipState("takeover", 1)}
+    value = NodeState("node1", "up", vips={**vips, **taken, **own}).dump()
+    read = NodeState.load(value)
+    assert MAX_VALUE * 0.9 < len(value) < MAX_VALUE
+    assert read.omitted == 3002 - len(read.vips)
+    assert own.items() <= read.vips.items()
+    assert other.rank or taken.items() <= read.vips.items()
+
+
 def test_a_record_contains_no_empty_fields() -> None:
     record = NodeState(
         "node1", "up", vips={"10.0.0.1": VipState("settling"), "10.0.0.2": VipState("owner", 0, True)}
