@@ -34,6 +34,8 @@ class StaleRoutes:
         self._machines = machines
         self._delay = 4 * exabgp_delay
         self._blocked_until = dict.fromkeys((machine.name for machine in machines), 0.0)
+        self._silences: dict[str, tuple[float, float]] = {}
+        """The first and the last check of the last silence of each machine's ExaBGP."""
         self.next_check_at = 0.0
         """The time of the next check."""
 
@@ -42,11 +44,26 @@ class StaleRoutes:
         self.next_check_at = now + CHECK_INTERVAL
         for machine in self._machines:
             reasons = machine.impairments.reasons
+            self._observe_silence(machine, now)
             if reasons & BLOCKED_BY:
                 self._blocked_until[machine.name] = now
             elif Impairment.CHECK in reasons and machine.check.down_since is not None:
                 since = max(machine.check.down_since, self._blocked_until[machine.name])
                 self._check(machine, since, self._limit(machine, now), now)
+
+    def _observe_silence(self, machine: Machine, now: float) -> None:
+        if machine.exabgp and machine.exabgp.silence is Silence.EVERYTHING:
+            began, last = self._silences.get(machine.name, (now, now))
+            self._silences[machine.name] = began if now - last <= 2 * CHECK_INTERVAL else now, now
+
+    def _up_seen_at(self, machine: Machine, neighbor: Neighbor) -> float:
+        """Return when the agent could see that the session was up.
+
+        ExaBGP can send a route that was withdrawn before the session came up. The agent withdraws it again
+        once it sees the session, which an ExaBGP that writes nothing hides.
+        """
+        began, last = self._silences.get(machine.name, (float("inf"), 0.0))
+        return max(neighbor.up_at, last) if neighbor.up_at > began - CHECK_INTERVAL else neighbor.up_at
 
     def _limit(self, machine: Machine, now: float) -> float:
         if machine.exabgp and machine.exabgp.silence is not Silence.NOTHING:
@@ -62,7 +79,8 @@ class StaleRoutes:
     def _check(self, machine: Machine, since: float, limit: float, now: float) -> None:
         pool = {prefix(vip) for vip in machine.settings.pool}
         for neighbor in machine.neighbors:
-            if neighbor.works and now > max(since, neighbor.up_at, neighbor.path_restored_at) + limit:
+            up_at = self._up_seen_at(machine, neighbor)
+            if neighbor.works and now > max(since, up_at, neighbor.path_restored_at) + limit:
                 stale = sorted(pool & {route.partition(" ")[0] for route in known_routes(machine, neighbor)})
                 assert not stale, (
                     f"{machine.name} still announces {', '.join(stale)} to {neighbor.settings.address}: "

@@ -23,7 +23,7 @@ from vipagent.engine.effects import Effect, Log, SaveRoutes
 from vipagent.exabgp import route
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.results import CommandResult
-from vipagent.exabgp.table import RouteIdentity, TableRoute
+from vipagent.exabgp.table import RouteIdentity, Routes, TableRoute
 
 Decision = Callable[[str], bool | None]
 """Returns whether a VIP of the pool is announced; None until that is decided, and accepted by ExaBGP."""
@@ -31,36 +31,6 @@ CONFIRM_DELAY = 10.0
 """Seconds between the first table without a leftover and the one that confirms it."""
 MAX_LOGGED = 5
 """Maximum number of commands, or of prefixes, in a log entry."""
-
-
-class Routes:
-    """A set of routes; several identities may describe one of them.
-
-    Args:
-        identities: the identities of the routes.
-    """
-
-    def __init__(self, identities: Iterable[RouteIdentity]) -> None:
-        self._neighbors: dict[str, dict[int | None, frozenset[str]]] = {}
-        """Neighbours by prefix and path identifier; empty: all."""
-        for identity in identities:
-            paths = self._neighbors.setdefault(identity.prefix, {})
-            known, more = paths.get(identity.path_id), frozenset(identity.neighbors)
-            everywhere = not more or known == frozenset()
-            paths[identity.path_id] = frozenset() if everywhere else more | (known or frozenset())
-
-    def has_prefix(self, prefix: str) -> bool:
-        """Return whether any route has this prefix."""
-        return prefix in self._neighbors
-
-    def has(self, prefix: str, path_id: int | None, neighbor: str) -> bool:
-        """Return whether the neighbour receives this route."""
-        neighbors = self._neighbors.get(prefix, {}).get(path_id)
-        return neighbors is not None and (not neighbors or neighbor in neighbors)
-
-    def reaches(self, prefix: str, neighbor: str) -> bool:
-        """Return whether the neighbour receives a route for the prefix, with any path identifier."""
-        return any(self.has(prefix, path_id, neighbor) for path_id in self._neighbors.get(prefix, ()))
 
 
 class Recorded(NamedTuple):
@@ -148,6 +118,8 @@ class Leftovers:
         self._commands = commands
         self._recorded = Recorded(earlier or frozenset(), complete=earlier is not None)
         self._saved = earlier
+        self._maybe_removed = {identity.prefix for identity in earlier or ()}
+        """Prefixes of which an earlier run may have removed the route from a neighbour."""
         self._current: frozenset[RouteIdentity] = frozenset()
         self._vips: dict[str, dict[str, str]] = {}
         """VIPs of each service by prefix."""
@@ -196,7 +168,9 @@ class Leftovers:
         elif self._none_since is None:
             self._none_since = now
         elif now >= self._none_since + CONFIRM_DELAY:
+            forgotten = self._recorded.identities - self._current
             self._recorded = Recorded(self._current)
+            self._restore({identity.prefix for identity in forgotten}, now)
         self._table_is_old = False
         return [*unknown, *logs, *self._save()]
 
@@ -272,10 +246,19 @@ class Leftovers:
 
     def _send_current(self, prefix: str, now: float) -> None:
         """Send the VIP's route again, and once more after ExaBGP has sent the withdrawal (A6)."""
+        self._maybe_removed.discard(prefix)
         for pool in self._vips.values():
             if prefix in pool and self._commands.confirmed(pool[prefix]):
                 self._commands.resend(pool[prefix])
         self._commands.neighbor_up(now)
+
+    def _restore(self, prefixes: Iterable[str], now: float) -> None:
+        """Send the routes again that an earlier run may have removed from a neighbour.
+
+        It may have withdrawn another identity, and ended before it had sent the route again.
+        """
+        for prefix in sorted(self._maybe_removed.intersection(prefixes)):
+            self._send_current(prefix, now)
 
     def _save(self) -> list[SaveRoutes]:
         if self._recorded.identities == self._saved:

@@ -130,6 +130,11 @@ class NeighborPoller:
             return None
         return self._sync.sent_at
 
+    @property
+    def last_line_at(self) -> float:
+        """When the last line of an answer was received."""
+        return self._attached.last_line_at
+
     def attach(self, query: str) -> None:
         """Send a query with the next sync query or poll."""
         self._attached.wanted[query] = None

@@ -1,6 +1,7 @@
 """Parser of ExaBGP's answer to `show adj-rib out extensive`: the routes that it announces (E2, A6)."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from itertools import count
@@ -23,6 +24,36 @@ class RouteIdentity(NamedTuple):
     path_id: int | None = None
     neighbors: tuple[str, ...] = ()
     """Neighbours that the route is announced to, as in the configuration; empty: all."""
+
+
+class Routes:
+    """A set of routes; several identities may describe one of them.
+
+    Args:
+        identities: the identities of the routes.
+    """
+
+    def __init__(self, identities: Iterable[RouteIdentity]) -> None:
+        self._neighbors: dict[str, dict[int | None, frozenset[str]]] = {}
+        """Neighbours by prefix and path identifier; empty: all."""
+        for identity in identities:
+            paths = self._neighbors.setdefault(identity.prefix, {})
+            known, more = paths.get(identity.path_id), frozenset(identity.neighbors)
+            everywhere = not more or known == frozenset()
+            paths[identity.path_id] = frozenset() if everywhere else more | (known or frozenset())
+
+    def has_prefix(self, prefix: str) -> bool:
+        """Return whether any route has this prefix."""
+        return prefix in self._neighbors
+
+    def has(self, prefix: str, path_id: int | None, neighbor: str) -> bool:
+        """Return whether the neighbour receives this route."""
+        neighbors = self._neighbors.get(prefix, {}).get(path_id)
+        return neighbors is not None and (not neighbors or neighbor in neighbors)
+
+    def reaches(self, prefix: str, neighbor: str) -> bool:
+        """Return whether the neighbour receives a route for the prefix, with any path identifier."""
+        return any(self.has(prefix, path_id, neighbor) for path_id in self._neighbors.get(prefix, ()))
 
 
 @dataclass(frozen=True, slots=True)

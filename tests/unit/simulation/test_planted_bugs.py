@@ -15,10 +15,11 @@ from vipagent.core.registration import Registrations
 from vipagent.core.service import Service
 from vipagent.core.state import Deadlines, ServiceState, View
 from vipagent.engine.gate import Gate
-from vipagent.engine.leftovers import Leftovers, Routes
+from vipagent.engine.leftovers import Leftovers
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.links import Links
 from vipagent.exabgp.neighbors import Neighbors
+from vipagent.exabgp.table import Routes
 from vipagent.types import Reason, StoreState
 
 SEEDS, FAULTS, MANY_FAULTS = 40, 30, 60
