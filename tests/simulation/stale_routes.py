@@ -45,7 +45,7 @@ class StaleRoutes:
         for machine in self._machines:
             reasons = machine.impairments.reasons
             self._observe_silence(machine, now)
-            if reasons & BLOCKED_BY:
+            if reasons & BLOCKED_BY or self._hides_leftovers(machine, now):
                 self._blocked_until[machine.name] = now
             elif Impairment.CHECK in reasons and machine.check.down_since is not None:
                 since = max(machine.check.down_since, self._blocked_until[machine.name])
@@ -55,6 +55,14 @@ class StaleRoutes:
         if machine.exabgp and machine.exabgp.silence is Silence.EVERYTHING:
             began, last = self._silences.get(machine.name, (now, now))
             self._silences[machine.name] = began if now - last <= 2 * CHECK_INTERVAL else now, now
+
+    def _hides_leftovers(self, machine: Machine, now: float) -> bool:
+        """Return whether ExaBGP writes nothing since a change of the configuration.
+
+        The routes of the earlier configuration are found in ExaBGP's table.
+        """
+        began, last = self._silences.get(machine.name, (0.0, 0.0))
+        return last == now and machine.configured_at > began - LEFTOVER_TIME
 
     def _up_seen_at(self, machine: Machine, neighbor: Neighbor) -> float:
         """Return when the agent could see that the session was up.
