@@ -108,8 +108,12 @@ class Simulator:
         self._outages.remove(vip)
 
     def vip_restored(self, vip: str, at: float) -> None:
-        """Expect that a VIP is served again, unserved since a time."""
+        """Expect that a VIP is served again, unserved since a time unless a neighbour has kept its route.
+
+        A kept route is on the wire: no event follows its announcement, because that changes nothing there.
+        """
         self._outages.restore(vip, at)
+        self.routes_changed()
 
     def routes_changed(self) -> None:
         """Update the served VIPs after routes may have changed."""
