@@ -36,6 +36,8 @@ class StaleRoutes:
         self._blocked_until = dict.fromkeys((machine.name for machine in machines), 0.0)
         self._silences: dict[str, tuple[float, float]] = {}
         """The first and the last check of the last silence of each machine's ExaBGP."""
+        self._silent: set[str] = set()
+        """Machines whose ExaBGP writes nothing, as of the last check."""
         self.next_check_at = 0.0
         """The time of the next check."""
 
@@ -45,7 +47,7 @@ class StaleRoutes:
         for machine in self._machines:
             reasons = machine.impairments.reasons
             self._observe_silence(machine, now)
-            if reasons & BLOCKED_BY or self._hides_leftovers(machine, now):
+            if reasons & BLOCKED_BY or self._hides_leftovers(machine):
                 self._blocked_until[machine.name] = now
             elif Impairment.CHECK in reasons and machine.check.down_since is not None:
                 since = max(machine.check.down_since, self._blocked_until[machine.name])
@@ -53,16 +55,21 @@ class StaleRoutes:
 
     def _observe_silence(self, machine: Machine, now: float) -> None:
         if machine.exabgp and machine.exabgp.silence is Silence.EVERYTHING:
-            began, last = self._silences.get(machine.name, (now, now))
-            self._silences[machine.name] = began if now - last <= 2 * CHECK_INTERVAL else now, now
+            began = self._silences[machine.name][0] if machine.name in self._silent else now
+            self._silences[machine.name] = began, now
+            self._silent.add(machine.name)
+        else:
+            self._silent.discard(machine.name)
 
-    def _hides_leftovers(self, machine: Machine, now: float) -> bool:
+    def _hides_leftovers(self, machine: Machine) -> bool:
         """Return whether ExaBGP writes nothing since a change of the configuration.
 
         The routes of the earlier configuration are found in ExaBGP's table.
         """
-        began, last = self._silences.get(machine.name, (0.0, 0.0))
-        return last == now and machine.configured_at > began - LEFTOVER_TIME
+        return (
+            machine.name in self._silent
+            and machine.configured_at > self._silences[machine.name][0] - LEFTOVER_TIME
+        )
 
     def _up_seen_at(self, machine: Machine, neighbor: Neighbor) -> float:
         """Return when the agent could see that the session was up.
@@ -71,7 +78,7 @@ class StaleRoutes:
         once it sees the session, which an ExaBGP that writes nothing hides.
         """
         began, last = self._silences.get(machine.name, (float("inf"), 0.0))
-        return max(neighbor.up_at, last) if neighbor.up_at > began - CHECK_INTERVAL else neighbor.up_at
+        return max(neighbor.up_at, last) if neighbor.up_at > began - 4 * CHECK_INTERVAL else neighbor.up_at
 
     def _limit(self, machine: Machine, now: float) -> float:
         if machine.exabgp and machine.exabgp.silence is not Silence.NOTHING:
