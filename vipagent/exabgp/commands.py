@@ -26,8 +26,8 @@ from vipagent.exabgp.prefixes import Lines, Prefixes, SentCommand
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE
 
+UNANSWERED = "no reply before the answer to a later query"
 UNMATCHED = "the reply to an earlier command is missing"
-"""Error of a command whose own reply, if any, can no longer be told from that of another one."""
 MAX_IN_FLIGHT = 32
 """Maximum number of lines in flight, so that they always fit into ExaBGP's pipe (64 KiB)."""
 REPLY_TIMEOUT = 5.0
@@ -107,8 +107,7 @@ class CommandQueue:
         query = self._poller.answer_started(now)
         self.delimited = query is not None or self.acks_disabled
         missing = query is not None and self._in_flight and self._in_flight[0].queries <= query
-        why = "no reply before the answer to a later query"
-        return self._resync(now, why) if missing and not self.acks_disabled else []
+        return self._resync(now, UNANSWERED) if missing and not self.acks_disabled else []
 
     def reply_received(self, error: str, now: float) -> CommandResult | QueryAnswered | None:
         """Match a reply to a query or to the next line of the oldest command in flight.
@@ -283,8 +282,7 @@ class CommandQueue:
         """
         lost, self._in_flight = self._in_flight, deque()
         alone = self._prefixes.by_vip[lost[0].vip].unconfirmed
-        finish = self._prefixes.finish
-        results = [finish(sent, UNMATCHED if at else error, now) for at, sent in enumerate(lost)]
+        results = [self._prefixes.finish(sent, UNMATCHED if i else error, now) for i, sent in enumerate(lost)]
         for vip in [lost[0].vip] if alone else self._prefixes.by_vip:
             self._prefixes.by_vip[vip].unconfirmed = True
             if vip not in self._prefixes.scheduled:
