@@ -121,7 +121,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.UNSERVED: Advice(
         "no node announces a VIP to a BGP neighbour",
-        "start the agents of the service; the status shows why each node that has one does not serve",
+        "start the agents of the service; the status shows why each node that has one does not serve; a node "
+        "that it lacks may not reach this store",
     ),
     Fault.NO_STATE_DIRECTORY: Advice(
         "the agent cannot record its routes, so one whose VIP leaves the configuration while the agent does "
