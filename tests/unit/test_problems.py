@@ -25,7 +25,7 @@ def problems(check: str = "", local_as: int | None = None, **vips: VipState) -> 
 def test_a_serving_node_has_no_problem() -> None:
     assert problems(vip1=VipState("owner", 0, owned=True), vip2=VipState("takeover", 1)) == []
     assert problems(vip1=VipState("owner", asked=0)) == [], "ExaBGP has not replied yet"
-    assert problems(vip1=VipState("maintenance-node"), vip2=VipState("flap-hold", 2)) == []
+    assert problems(vip1=VipState("maintenance-node"), vip2=VipState("standby")) == []
     assert problems(vip1=VipState("a word of a newer agent")) == []
 
 

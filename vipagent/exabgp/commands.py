@@ -26,6 +26,8 @@ from vipagent.exabgp.prefixes import Lines, Prefixes, SentCommand
 from vipagent.exabgp.results import CommandResult
 from vipagent.exabgp.table import SHOW_TABLE
 
+UNANSWERED = "no reply before the answer to a later query"
+UNMATCHED = "the reply to an earlier command is missing"
 MAX_IN_FLIGHT = 32
 """Maximum number of lines in flight, so that they always fit into ExaBGP's pipe (64 KiB)."""
 REPLY_TIMEOUT = 5.0
@@ -105,7 +107,7 @@ class CommandQueue:
         query = self._poller.answer_started(now)
         self.delimited = query is not None or self.acks_disabled
         missing = query is not None and self._in_flight and self._in_flight[0].queries <= query
-        return self._resync(now) if missing and not self.acks_disabled else []
+        return self._resync(now, UNANSWERED) if missing and not self.acks_disabled else []
 
     def reply_received(self, error: str, now: float) -> CommandResult | QueryAnswered | None:
         """Match a reply to a query or to the next line of the oldest command in flight.
@@ -146,7 +148,7 @@ class CommandQueue:
             elif self.acks_disabled:
                 results.append(self._prefixes.finish(self._in_flight.popleft(), "", now))
             else:
-                results += self._resync(now)
+                results += self._resync(now, f"no reply after {now - self._in_flight[0].sent_at:.1f} s")
         return results
 
     def next_lines(self, now: float) -> list[str]:
@@ -273,16 +275,14 @@ class CommandQueue:
             lines += self._prefixes.write(vip)
         return lines
 
-    def _resync(self, now: float) -> list[CommandResult]:
+    def _resync(self, now: float, error: str) -> list[CommandResult]:
         """Fail all commands in flight and resend every prefix that a reply may be missing for.
 
         If only one command was in flight, the missing reply is its own; otherwise any prefix is unconfirmed.
         """
         lost, self._in_flight = self._in_flight, deque()
         alone = self._prefixes.by_vip[lost[0].vip].unconfirmed
-        results = [
-            self._prefixes.finish(sent, f"no reply after {now - sent.sent_at:.1f} s", now) for sent in lost
-        ]
+        results = [self._prefixes.finish(sent, UNMATCHED if i else error, now) for i, sent in enumerate(lost)]
         for vip in [lost[0].vip] if alone else self._prefixes.by_vip:
             self._prefixes.by_vip[vip].unconfirmed = True
             if vip not in self._prefixes.scheduled:

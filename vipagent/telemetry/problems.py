@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from vipagent.store.records import NodeState, VipState
-from vipagent.types import SEVERITY_BY_REASON, Neighbor, Reason, SessionState, Severity
+from vipagent.types import Neighbor, Reason, SessionState
 
 
 class Fault(StrEnum):
@@ -74,6 +74,10 @@ ADVICE: Mapping[str, Advice] = {
         "no established neighbour has negotiated the address family of a VIP, so it is not announced",
         "add the family (ipv4 unicast, ipv6 unicast) to the neighbour in exabgp.conf and on the switch",
     ),
+    Reason.FLAP_HOLD: Advice(
+        "the node does not serve, because its service has flapped",
+        "find out why the service kept failing (vipagent status --events); the hold ends by itself",
+    ),
     Reason.REFUSED: Advice(
         "ExaBGP has not accepted the route of a VIP",
         "correct neighbor, next_hop or the attributes of the service, or the api block of the neighbour in "
@@ -117,7 +121,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     Fault.UNSERVED: Advice(
         "no node announces a VIP to a BGP neighbour",
-        "start the agents of the service; the status shows why each node that has one does not serve",
+        "start the agents of the service; the status shows why each node that has one does not serve; a node "
+        "that it lacks may not reach this store",
     ),
     Fault.NO_STATE_DIRECTORY: Advice(
         "the agent cannot record its routes, so one whose VIP leaves the configuration while the agent does "
@@ -132,7 +137,7 @@ ADVICE: Mapping[str, Advice] = {
         "VIP to the file and remove it again, each with a reload; then restart the agent",
     ),
 }
-"""By reason: each reason that is a fault, and each `Fault`."""
+"""By reason: each reason that is a fault, `flap-hold`, and each `Fault`."""
 
 OF_NODE = {Reason.BGP_UNKNOWN, Reason.STORE_LOST, Reason.STORE_UNKNOWN}
 """Reasons that are about all services of a node."""
@@ -215,7 +220,7 @@ def service_problems(service: str, node: str, state: NodeState) -> Iterator[Node
 
 def faults(seen: VipState) -> Iterator[str]:
     """Yield the faults of one VIP; the lack of its family also explains why the table lacks its route."""
-    if SEVERITY_BY_REASON.get(seen.reason) is Severity.FAULT:  # type: ignore[call-overload]
+    if seen.reason in ADVICE:
         yield seen.reason
     if seen.asked is not None and seen.accepted and seen.reason != Reason.NO_FAMILY:
         yield Fault.NOT_IN_TABLE

@@ -213,7 +213,9 @@ def test_h4_a_held_node_says_until_when() -> None:
     harness.members(*OTHERS)
     harness.advance_answering(60)
     assert record_of(harness).detail == held, "it does not change with the time"
-    assert problems_of(harness) == [], "the other nodes serve the VIP"
+    [found] = problems_of(harness)
+    assert (found.reason, found.vip) == ("flap-hold", OWN)
+    assert found.what.endswith(f": {OWN}: {held}")
     harness.advance_answering(30)
     record = record_of(harness)
     assert (record.vips[OWN].reason, record.explanations, record.detail) == ("owner", {}, "status 0")

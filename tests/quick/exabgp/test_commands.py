@@ -88,6 +88,10 @@ class Session:
         self.pending_results.clear()
         return results
 
+    def errors(self) -> list[str]:
+        """Return the errors since the last call of `results`."""
+        return [result.error for result in self.pending_results]
+
     def _record(self, result: CommandResult | QueryAnswered) -> None:
         if isinstance(result, CommandResult):
             self.pending_results.append(result)
@@ -348,6 +352,7 @@ def test_e1_missing_reply_fails_commands_in_flight_and_triggers_sync_query() -> 
     session = ready_session()
     session.request("+a", "+b")
     assert session.wait(REPLY_TIMEOUT) == [SHOW_NEIGHBORS]
+    assert session.errors() == ["no reply after 5.0 s", "the reply to an earlier command is missing"]
     assert session.results() == ["+a failed", "+b failed"]
 
 
@@ -737,6 +742,7 @@ def test_e1_a_later_answer_shows_that_a_reply_is_missing() -> None:
     assert session.results() == ["+a ok"], "it was the reply to +b"
     assert session.wait(POLL_INTERVAL) == [SHOW_NEIGHBORS]
     assert session.answer() == [SHOW_NEIGHBORS], "which replies are missing is unknown"
+    assert session.errors() == ["no reply before the answer to a later query"]
     assert session.results() == ["+b failed"]
     session.answer()
     assert session.wait(1.0), "all are sent again, one at a time"
