@@ -10,9 +10,9 @@ from vipagent.exabgp import messages
 from vipagent.exabgp.acceptances import Acceptances
 from vipagent.exabgp.commands import CommandQueue
 from vipagent.exabgp.details import SHOW_DETAILS, DetailsReader, DetailsStart, DetailsValue
-from vipagent.exabgp.polling import POLL_INTERVAL, POLLS_PER_HOLD_TIME, QueryAnswered
+from vipagent.exabgp.polling import POLL_INTERVAL, POLLS_PER_HOLD_TIME
 from vipagent.exabgp.query_schedule import QuerySchedule
-from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.results import CommandResult, QueryAnswered
 from vipagent.exabgp.table import SHOW_TABLE, TableRoute
 
 MAX_TABLE = 100_000
@@ -168,9 +168,7 @@ class Conversation:
             if not self._acceptances.hold(result):
                 yield result
             return
-        # Without acknowledgements, a pause shows the end, and later if this agent was paused itself.
-        ended_at = self.commands.poller.last_line_at if self.commands.acks_disabled else now
-        self._queries.answered(result.query, ended_at)
+        self._queries.answered(result.query, now if result.ended_at is None else result.ended_at)
         if result.error:
             return
         if result.query == SHOW_DETAILS:

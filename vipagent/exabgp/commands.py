@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass, field, replace
 
 from vipagent.core.state import earliest
-from vipagent.exabgp.polling import NO_ACK_DELAY, POLL_INTERVAL, NeighborPoller, QueryAnswered
+from vipagent.exabgp.polling import NO_ACK_DELAY, POLL_INTERVAL, NeighborPoller
 from vipagent.exabgp.prefixes import Lines, Prefixes, SentCommand
-from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.results import CommandResult, QueryAnswered
 from vipagent.exabgp.table import SHOW_TABLE
 
 UNANSWERED = "no reply before the answer to a later query"

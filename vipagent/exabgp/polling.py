@@ -9,9 +9,9 @@ The first line of a summary identifies the answer; theirs have none, and an empt
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
+from vipagent.exabgp.results import QueryAnswered
 
 POLL_INTERVAL = 2.0
 """Delay in seconds between an answer, or the first line after a hang, and the next poll."""
@@ -25,14 +25,6 @@ NO_ACK_DELAY = 0.2
 """Seconds after which a command counts as executed if acknowledgements are disabled; longer than a flush."""
 IDLE_TIMEOUT = 1.0
 """Seconds after the last line at which an answer is complete if acknowledgements are disabled."""
-
-
-class QueryAnswered(NamedTuple):
-    """The answer to an attached query is complete."""
-
-    query: str
-    error: str = ""
-    """Empty if ExaBGP knows the query."""
 
 
 @dataclass(slots=True)
@@ -130,11 +122,6 @@ class NeighborPoller:
             return None
         return self._sync.sent_at
 
-    @property
-    def last_line_at(self) -> float:
-        """When the last line of an answer was received."""
-        return self._attached.last_line_at
-
     def attach(self, query: str) -> None:
         """Send a query with the next sync query or poll."""
         self._attached.wanted[query] = None
@@ -222,7 +209,7 @@ class NeighborPoller:
         complete = [*attached.awaited, *attached.following] if attached.identified else []
         attached.awaited.clear()
         attached.following = ()
-        return [QueryAnswered(query) for query in complete]
+        return [QueryAnswered(query, ended_at=attached.last_line_at) for query in complete]
 
     def sync_deadline(self) -> float | None:
         """Return when the pending sync query times out; None: no sync query is pending."""

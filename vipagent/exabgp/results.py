@@ -1,6 +1,7 @@
-"""Results of ExaBGP commands (E1)."""
+"""Results of ExaBGP commands (E1), and of queries."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,13 @@ class CommandResult:
     process."""
     latency: float | None = field(default=None, compare=False)
     """Seconds between the command and its reply; None without a reply."""
+
+
+class QueryAnswered(NamedTuple):
+    """The answer to an attached query is complete."""
+
+    query: str
+    error: str = ""
+    """Empty if ExaBGP knows the query."""
+    ended_at: float | None = None
+    """Time of its last line if acknowledgements are disabled: a pause shows the end. None: now."""

@@ -13,15 +13,9 @@ from vipagent.exabgp.commands import (
     CommandQueue,
 )
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
-from vipagent.exabgp.polling import (
-    FIRST_ANSWER_TIMEOUT,
-    NO_ACK_DELAY,
-    POLL_INTERVAL,
-    POLL_TIMEOUT,
-    QueryAnswered,
-)
+from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, NO_ACK_DELAY, POLL_INTERVAL, POLL_TIMEOUT
 from vipagent.exabgp.prefixes import MAX_REJECTED_DELAY
-from vipagent.exabgp.results import CommandResult
+from vipagent.exabgp.results import CommandResult, QueryAnswered
 from vipagent.exabgp.route import respelled
 from vipagent.exabgp.table import SHOW_TABLE
 
