@@ -188,7 +188,7 @@ class FileDriver(Driver):
             self._compare(key, expected)
             if expected is None and folders.is_other_file(path, key.directory.kind):
                 raise EntryChanged(f"{path} is not a regular file")
-            entry = folders.put(path, value, hold=ephemeral)
+            entry = folders.put(path, value, hold=ephemeral, give=self._root.give)
             self._release(key)
             if ephemeral:
                 self._held[key] = entry

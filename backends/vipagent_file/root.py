@@ -43,6 +43,24 @@ class Root:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def give(self, descriptor: int) -> None:
+        """Give a new directory or file the owner and group of the store's, if this process may do so.
+
+        Otherwise what an operator creates as root could not be used by the agents.
+        """
+        with suppress(PermissionError):
+            owner = self.path.stat()
+            if os.geteuid() == 0:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+    def _give_folder(self, folder: Path) -> None:
+        """Do the same for a directory, but follow no link that another user may have put in its place."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self.give(descriptor)
+        finally:
+            os.close(descriptor)
+
     def make(self, below: Path) -> Path:
         """Create a directory in it if it does not exist, and return its path.
 
@@ -55,6 +73,7 @@ class Root:
             with suppress(FileExistsError):
                 folder.mkdir()
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) | FOLDER_MODE)
+                self._give_folder(folder)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(0, "no read and write permission", str(folder))
         return folder

@@ -109,3 +109,18 @@ async def test_locks_are_released_after_the_file_system_hung_during_close(tmp_pa
     driver._thread._thread.join(allowed(5.0))
     assert await other.read(MEMBERS) == {}
     await other.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can set another owner")
+@async_test
+async def test_what_root_creates_belongs_to_the_owner_of_the_store(tmp_path: Path) -> None:
+    """Otherwise the agents, which run as another user, would lose the store."""
+    root = tmp_path / "store"
+    root.mkdir()
+    os.chown(root, 65534, 65533)
+    driver = await _connected(root)
+    await driver.put(Key(MEMBERS, "10.0.0.1"), b"value", None, ephemeral=False)
+    made = [*root.rglob("*")]
+    assert len(made) == len(driver.path(Key(MEMBERS, "10.0.0.1")).relative_to(root).parts)
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(65534, 65533)}
+    await driver.close()
