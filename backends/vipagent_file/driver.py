@@ -55,7 +55,7 @@ class FileDriver(Driver):
         root = Path(settings.hosts[0]) if settings.hosts else default_directory()
         if not root.is_absolute():
             raise StoreConfigError(f"the file store's directory {root} must be an absolute path")
-        self._root = Root(root)
+        self._root = Root(root, read_only=settings.read_only)
         self._thread = FileThread("vipagent-file-system")
         self._held: dict[Key, folders.LockedEntry] = {}
         self._follower: FileFollower | None = None

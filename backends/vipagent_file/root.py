@@ -13,10 +13,12 @@ class Root:
 
     Args:
         path: path of the directory.
+        read_only: create no directory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self._descriptor: int | None = None
 
     def open(self) -> None:
@@ -68,6 +70,8 @@ class Root:
             OSError: it cannot be created, read or written.
         """
         folder = self.path
+        if self._read_only:
+            return folder / below
         for part in ("", *below.parts):
             folder = folder / part
             with suppress(FileExistsError):
