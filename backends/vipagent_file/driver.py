@@ -55,7 +55,7 @@ class FileDriver(Driver):
         root = Path(settings.hosts[0]) if settings.hosts else default_directory()
         if not root.is_absolute():
             raise StoreConfigError(f"the file store's directory {root} must be an absolute path")
-        self._root = Root(root)
+        self._root = Root(root, read_only=settings.read_only)
         self._thread = FileThread("vipagent-file-system")
         self._held: dict[Key, folders.LockedEntry] = {}
         self._follower: FileFollower | None = None
@@ -188,7 +188,7 @@ class FileDriver(Driver):
             self._compare(key, expected)
             if expected is None and folders.is_other_file(path, key.directory.kind):
                 raise EntryChanged(f"{path} is not a regular file")
-            entry = folders.put(path, value, hold=ephemeral)
+            entry = folders.put(path, value, hold=ephemeral, give=self._root.give)
             self._release(key)
             if ephemeral:
                 self._held[key] = entry

@@ -6,6 +6,7 @@ Modes do not depend on the umask (ExaBGP sets 0137), so that a group can share t
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -60,7 +61,7 @@ class LockedEntry:
         os.close(self.descriptor)
 
 
-def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
+def put(path: Path, value: bytes, *, hold: bool, give: Callable[[int], object] | None = None) -> LockedEntry:
     """Create or replace a file atomically.
 
     The file is written and locked before it is renamed, so that no agent sees a partial value, or an entry
@@ -71,6 +72,7 @@ def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
         path: path of the file.
         value: content of the file.
         hold: keep the file open and locked, as an ephemeral entry.
+        give: sets the owner of the new file, given its descriptor; None leaves it.
 
     Raises:
         OSError: the file cannot be written.
@@ -81,6 +83,8 @@ def put(path: Path, value: bytes, *, hold: bool) -> LockedEntry:
     descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS)
     try:
         os.fchmod(descriptor, FILE_MODE)
+        if give:
+            give(descriptor)
         if hold:
             locks.lock(descriptor)
         if os.write(descriptor, value) < len(value):

@@ -62,7 +62,8 @@ def with_readable_store(function: F) -> F:
             target, problems = load_readable_target(config, options)
             if problems:
                 click.echo(f"{describe(problems)}\n{INVALID_FILE}", err=True)
-            function(target=target, **own)
+            read_only = replace(target, store=replace(target.store, read_only=True))
+            function(target=read_only, **own)
         if problems:
             sys.exit(2)
 

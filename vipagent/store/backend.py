@@ -58,6 +58,8 @@ class StoreSettings(StoreOptions, Identity):
     """Options specific to this backend (credentials, TLS, ...), validated by the backend."""
     host: str = ""
     """Name of the host that the agent runs on, for operators; empty: unknown."""
+    read_only: bool = False
+    """Whether the session only reads, so that a driver creates nothing for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.store.coroutines import async_test
 from vipagent.store.backend import StoreSettings
-from vipagent.store.driver import Interests, Refused
+from vipagent.store.driver import Disconnected, Interests, Refused
 from vipagent.store.layout import Directory, Key, Kind
 from vipagent.testing.slowness import allowed
 from vipagent_file import follower as followers
@@ -109,3 +109,36 @@ async def test_locks_are_released_after_the_file_system_hung_during_close(tmp_pa
     driver._thread._thread.join(allowed(5.0))
     assert await other.read(MEMBERS) == {}
     await other.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can set another owner")
+@async_test
+async def test_what_root_creates_belongs_to_the_owner_of_the_store(tmp_path: Path) -> None:
+    """Otherwise the agents, which run as another user, would lose the store."""
+    root = tmp_path / "store"
+    root.mkdir()
+    os.chown(root, 65534, 65533)
+    driver = await _connected(root)
+    await driver.put(Key(MEMBERS, "10.0.0.1"), b"value", None, ephemeral=False)
+    made = [*root.rglob("*")]
+    assert len(made) == len(driver.path(Key(MEMBERS, "10.0.0.1")).relative_to(root).parts)
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(65534, 65533)}
+    await driver.close()
+
+
+@async_test
+async def test_a_session_that_only_reads_creates_nothing(tmp_path: Path) -> None:
+    reader = FileDriver(StoreSettings("operator", "run2", (str(tmp_path / "store"),), read_only=True))
+    with pytest.raises(Disconnected, match="No such file"):
+        await reader.connect("")
+    assert not (tmp_path / "store").exists()
+    (tmp_path / "store").mkdir()
+    await reader.connect("")
+    listed: asyncio.Queue[Directory] = asyncio.Queue()
+    interests = Interests()
+    interests.replace({MEMBERS: None}, frozenset())
+    following = asyncio.ensure_future(reader.follow(interests, lambda place, _: listed.put_nowait(place)))
+    assert await listed.get() == MEMBERS
+    assert [*(tmp_path / "store").rglob("*")] == []
+    following.cancel()
+    await reader.close()
