@@ -246,7 +246,7 @@ class Machine:
             self.settings,
             exabgp,
             self._environment,
-            run=Identity(self.settings.node, runs[-1], earlier=frozenset(runs[:-1])),
+            run=Identity(self.settings.node, runs[-1], earlier=tuple(runs[:-1])),
             latency=self.latency,
             impairments=self.impairments,
             on_reschedule=self.schedule,

@@ -60,7 +60,7 @@ class RouteFile:
 
     def __init__(self, path: Path, origin: str, run: str) -> None:
         self.path = path
-        self.earlier_runs: frozenset[str] = frozenset()
+        self.earlier_runs: tuple[str, ...] = ()
         """The identifiers of earlier runs, once it is started."""
         self._origin = origin
         self._runs: tuple[str, ...] = (run,)
@@ -100,7 +100,7 @@ class RouteFile:
             self._cannot_read(f"{self.path}: no answer within {START_TIMEOUT:g} s")
         earlier = read[0] if read else None
         known = RouteRecord() if earlier is None else earlier
-        self.earlier_runs = frozenset(known.runs)
+        self.earlier_runs = known.runs
         self._runs = known.runs + self._runs
         self.save(known.identities.union(current))
         if read:

@@ -31,7 +31,7 @@ class Identity:
     """This node's name."""
     instance: str
     """Unique identifier of this run of the agent: distinguishes a restart from a duplicate agent."""
-    earlier: frozenset[str] = field(default=frozenset(), kw_only=True)
+    earlier: tuple[str, ...] = field(default=(), kw_only=True)
     """Identifiers of earlier runs of this agent, as far as they are known."""
 
 

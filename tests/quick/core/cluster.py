@@ -29,7 +29,7 @@ class Peer(Node):
         self._latency = cluster.latency
         self._inbox: deque[tuple[float, Input]] = deque()
         earlier = cluster.runs.setdefault(settings.node, [])
-        run = StoreSettings(settings.node, f"since {cluster.now}", earlier=frozenset(earlier))
+        run = StoreSettings(settings.node, f"since {cluster.now}", earlier=tuple(earlier))
         earlier.append(run.instance)
         self.backend = MemoryBackend(run, self, cluster.store)
         super().__init__(settings, exabgp, cluster.now, watch, run.instance)

@@ -118,7 +118,7 @@ class TestRegistering:
         assert isinstance(next_request(reconciler), Put), "registered after the other entry is deleted"
 
     def test_entry_of_a_known_earlier_run_is_replaced_after_registration(self) -> None:
-        reconciler = Reconciler(replace(IDENTITY, earlier=frozenset({"run0"})))
+        reconciler = Reconciler(replace(IDENTITY, earlier=("run0",)))
         reconciler.connected()
         registered(reconciler)
         stale = Found(EARLIER_RUN, 9)

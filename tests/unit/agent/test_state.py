@@ -44,7 +44,7 @@ def test_the_first_start_has_no_record_and_writes_one(
     file: RouteFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert file.start(NEW) is None
-    assert file.earlier_runs == set()
+    assert file.earlier_runs == ()
     assert file.path.read_bytes() == content(NEW)
     assert [path.name for path in file.path.parent.iterdir()] == ["routes.json"]
     assert caplog.messages == []
@@ -62,7 +62,7 @@ def test_the_next_start_knows_the_earlier_runs(file: RouteFile) -> None:
     RouteFile(file.path, "the agent", "run 0").start([])
     RouteFile(file.path, "the agent", "run 1").start([])
     file.start(NEW)
-    assert file.earlier_runs == {"run 0", "run 1"}
+    assert file.earlier_runs == ("run 0", "run 1")
 
 
 def test_the_last_of_many_changes_is_written(file: RouteFile) -> None:
