@@ -117,8 +117,9 @@ class Prefixes:
         if self._table_read:
             return
         self._table_read, self._earlier = True, set(announced)
-        for vip in self._earlier & self.by_vip.keys():
-            prefix = self.by_vip[vip]
+        for vip, prefix in self.by_vip.items():
+            if vip not in self._earlier:
+                continue
             if prefix.in_flight or vip in self.ready or vip in self.scheduled:
                 prefix.spelling_unknown |= not prefix.withdrawn
             elif not prefix.withdrawn:
