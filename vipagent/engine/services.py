@@ -160,6 +160,7 @@ class Services:
 
         self._reports.append(self.leftovers.on_table(table.routes, decision, now))
         announced = self.leftovers.announced(table.routes)
+        self._context.commands.table_read(frozenset[str]().union(*announced.values()))
         keeps_none = not any(announced.values()) and any(map(decision, self.by_vip))
         for name, vips in announced.items():
             service = self.by_name[name]

@@ -17,7 +17,7 @@ seconds (E5, N2), after the routes; the reply after its answer is its own.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import InitVar, dataclass, field, replace
 
 from vipagent.core.state import earliest
@@ -89,6 +89,10 @@ class CommandQueue:
         """Send the command of `vip` again; it must not be in flight."""
         self._prefixes.resend(vip)
 
+    def table_read(self, announced: Collection[str]) -> None:
+        """Process the VIPs that a table shows: the first table tells what an earlier run has announced."""
+        self._prefixes.table_read(announced)
+
     def neighbor_up(self, now: float) -> None:
         """Schedule a resend: the neighbour's routes may differ from the acknowledged ones."""
         self._resend_at = now + RESEND_DELAY_AFTER_UP
@@ -154,7 +158,7 @@ class CommandQueue:
     def next_lines(self, now: float) -> list[str]:
         """Return the lines to write now, and record them as sent."""
         if self._closing:
-            return self._send_all(now)
+            return self._send(list(self._prefixes.ready), now)
         if self._poller.sync_due:
             return self._count_query(self._poller.send_sync(now))
         if self._poller.sync_pending:
@@ -192,7 +196,7 @@ class CommandQueue:
     def final_withdrawals(self, now: float) -> list[str]:
         """Return all lines that can be written; from now on only prefixes in flight wait (E3)."""
         self._closing = True
-        return self._send_all(now)
+        return self.next_lines(now)
 
     def unanswered_withdrawals(self) -> list[str]:
         """Return the withdrawals that wait for a prefix in flight, before the agent exits.
@@ -211,10 +215,7 @@ class CommandQueue:
     @property
     def busy(self) -> bool:
         """Whether a command is unsent or unanswered, or a rejected withdrawal will be retried."""
-        if self._in_flight or self._prefixes.ready:
-            return True
-        scheduled = (self._prefixes.by_vip[vip] for vip in self._prefixes.scheduled)
-        return any(prefix.withdrawn and prefix.failures for prefix in scheduled)
+        return bool(self._in_flight) or self._prefixes.busy
 
     def deadline(self, *, writable: bool = True) -> float | None:
         """Return when `handle_timeouts` and `next_lines` must be called next, at the latest.
@@ -264,9 +265,6 @@ class CommandQueue:
             return []
         room = MAX_IN_FLIGHT - sum(len(sent.lines) for sent in self._in_flight)
         return self._prefixes.sendable(room, alone=not self._in_flight)
-
-    def _send_all(self, now: float) -> list[str]:
-        return self._send(list(self._prefixes.ready), now)
 
     def _send(self, vips: Iterable[str], now: float) -> list[str]:
         lines: list[str] = []

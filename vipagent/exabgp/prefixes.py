@@ -4,7 +4,7 @@ The command of a prefix has one line, or an announcement one line per kind of ne
 are sent together, and concern disjoint neighbours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from vipagent.exabgp.results import CommandResult
@@ -93,6 +93,9 @@ class Prefixes:
     """When the command of a prefix will be sent again."""
     since_table: set[str] = field(default_factory=set)
     """Prefixes with a command since the last query of the table."""
+    _earlier: set[str] = field(default_factory=set)
+    """Prefixes that an earlier run has announced, and of which ExaBGP has acknowledged no command since."""
+    _table_read: bool = False
 
     def set_desired(self, vip: str, lines: Lines, *, withdrawn: bool) -> None:
         """Replace the desired command of `vip`, and mark it as ready unless one is in flight."""
@@ -100,10 +103,27 @@ class Prefixes:
         if prefix.lines == lines:
             return
         prefix.lines, prefix.withdrawn, prefix.repeat = lines, withdrawn, withdrawn
-        prefix.respelled, prefix.failures, prefix.spelling_unknown = False, 0, False
+        prefix.respelled, prefix.failures = False, 0
+        prefix.spelling_unknown = not withdrawn and vip in self._earlier
         self.scheduled.pop(vip, None)
         if not prefix.in_flight:
             self.ready[vip] = None
+
+    def table_read(self, announced: Collection[str]) -> None:
+        """Process the announced prefixes of a table; those of the first one are an earlier run's.
+
+        It may have died before it sent one again that no neighbour has, and have used either spelling.
+        """
+        if self._table_read:
+            return
+        self._table_read, self._earlier = True, set(announced)
+        for vip, prefix in self.by_vip.items():
+            if vip not in self._earlier:
+                continue
+            if prefix.in_flight or vip in self.ready or vip in self.scheduled:
+                prefix.spelling_unknown |= not prefix.withdrawn
+            elif not prefix.withdrawn:
+                self.resend(vip)
 
     def confirmed(self, vip: str) -> bool:
         """Return whether ExaBGP has acknowledged the desired command of `vip`, and nothing is unsent."""
@@ -141,6 +161,12 @@ class Prefixes:
         for vip in [vip for vip, at in self.scheduled.items() if now >= at]:
             del self.scheduled[vip]
             self.ready[vip] = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is unsent, or a rejected withdrawal will be retried."""
+        scheduled = (self.by_vip[vip] for vip in self.scheduled)
+        return bool(self.ready) or any(prefix.withdrawn and prefix.failures for prefix in scheduled)
 
     def unwritten(self) -> Iterator[str]:
         """Yield the prefixes whose desired command was never written."""
@@ -214,6 +240,7 @@ class Prefixes:
             prefix.spelling_unknown |= bool(missing) and not prefix.withdrawn
         else:
             prefix.failures = 0
+            self._earlier.discard(sent.vip)
             if prefix.spelling_unknown:  # ExaBGP may have had this spelling already, and ignored it
                 prefix.spelling_unknown = False
                 prefix.change_spelling()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.quick.core.pools import OWN, SECOND
-from tests.quick.engine.harness import PEER, EngineHarness, answer, served, serving
+from tests.quick.engine.harness import OTHERS, PEER, EngineHarness, answer, served, serving
 from vipagent.config.settings import ServiceConfig
 from vipagent.core import actions, events
 from vipagent.core.preference import Preferences
@@ -219,6 +219,23 @@ def test_g2_a_stale_registration_is_removed_with_its_service() -> None:
     stale = {member_name(OWN): Entry(Registration("node1", "earlier").dump(), Claim.EARLIER_RUN)}
     assert REGISTERED in harness.give(inputs.SnapshotRead(Directory(Kind.MEMBERS, "apex"), stale))
     assert DEREGISTERED in harness.reconfigure(web())
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["left by an earlier run", "new"])
+def test_a6_a_route_that_an_earlier_run_has_left_is_sent_again(*, left: bool) -> None:
+    """The neighbours may be without it: ExaBGP's table does not show that, and it ignores what it has."""
+    harness = EngineHarness()
+    announced = f"announce route {OWN}/32 next-hop self med 100"
+    if left:
+        harness.table[f"{OWN}/32"] = f"{OWN}/32 next-hop {PEER} med 100"
+    harness.start()
+    harness.advance_answering(1)
+    harness.store()
+    harness.maintenance()
+    harness.members(*OTHERS)
+    assert announced in harness.check()
+    sent_again = [line for line in harness.advance_answering(10) if line.startswith("announce")]
+    assert sent_again == ([route.respelled(announced)] if left else [])
 
 
 def test_a_change_of_neighbours_does_not_publish_after_shutdown() -> None:

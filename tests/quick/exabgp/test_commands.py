@@ -191,6 +191,39 @@ def test_a6_an_announcement_in_flight_is_resent_after_its_reply() -> None:
     assert session.wait(1.0) == [respelled("+a")]
 
 
+def test_a6_an_announcement_that_an_earlier_run_has_left_is_sent_in_both_spellings() -> None:
+    """That run may have died before it repaired the wire, and used either one: ExaBGP ignores it."""
+    session = ready_session()
+    session.queue.table_read({"a"})
+    assert session.request("+a", "+b") == ["+a", "+b"]
+    assert session.done(2) == []
+    assert session.wait(1.0) == [respelled("+a")]
+    assert session.done() == []
+    session.queue.table_read({"a", "b"})
+    assert session.request("+a", "+b") == [], "the other tables show what this run has announced"
+    assert session.wait(60) == []
+
+
+def test_a6_a_withdrawal_ends_the_doubt_about_an_earlier_announcement() -> None:
+    session = ready_session()
+    session.queue.table_read({"a"})
+    assert session.request("-a") == ["-a"]
+    assert session.done() == []
+    assert session.request("+a") == ["+a"]
+    assert session.done() + session.wait(60) == []
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_a6_an_announcement_before_the_first_table_is_sent_in_both_spellings(*, acknowledged: bool) -> None:
+    session = ready_session()
+    assert session.request("+a", "-b") == ["+a", "-b"]
+    lines = session.done(2) if acknowledged else []
+    session.queue.table_read({"a", "b"})
+    lines += session.written() if acknowledged else session.done(2)
+    lines += session.wait(1.0)
+    assert sorted(lines) == sorted([respelled("+a"), "-b"])
+
+
 def test_a6_two_reasons_for_a_resend_change_the_attribute_once() -> None:
     session = ready_session()
     session.request("+a")
