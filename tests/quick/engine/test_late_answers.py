@@ -3,7 +3,7 @@
 from vipagent.engine.conversation import Conversation, TableAnswer
 from vipagent.exabgp.details import SHOW_DETAILS
 from vipagent.exabgp.messages import SHOW_NEIGHBORS
-from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_TIMEOUT
+from vipagent.exabgp.polling import FIRST_ANSWER_TIMEOUT, POLL_INTERVAL, POLL_TIMEOUT
 from vipagent.exabgp.table import SHOW_TABLE
 
 SUMMARY = ["Peer AS up/down state | #sent #recvd", "192.0.2.1 65000 0:00:03 established 3 2", "done"]
@@ -62,3 +62,16 @@ def test_a_lost_first_answer_makes_no_table_without_replies() -> None:
     asked.wait_until(LATER)
     asked.read(SUMMARY[:-1], LATER + 1)
     assert not any(isinstance(event, TableAnswer) for event in asked.conversation.check_timeouts(LATER + 3))
+
+
+def test_a_pause_of_the_agent_is_no_part_of_an_answer_without_replies() -> None:
+    """The table is read at most once in a hundred times what its answer took."""
+    asked = Asked()
+    asked.read([*SUMMARY[:-1], *DETAILS[:-1], ROUTE], 0.1)
+    resumed_at = 7.0
+    asked.conversation.check_timeouts(resumed_at)  # acknowledgements are disabled
+    assert any(isinstance(event, TableAnswer) for event in asked.conversation.check_timeouts(resumed_at))
+    asked.conversation.read_table_at(resumed_at + 1)
+    later = resumed_at + 1 + POLL_INTERVAL
+    asked.conversation.check_timeouts(later)
+    assert SHOW_TABLE in asked.conversation.lines(later, final=False)
