@@ -118,8 +118,6 @@ class Leftovers:
         self._commands = commands
         self._recorded = Recorded(earlier or frozenset(), complete=earlier is not None)
         self._saved = earlier
-        self._maybe_removed = {identity.prefix for identity in earlier or ()}
-        """Prefixes of which an earlier run may have removed the route from a neighbour."""
         self._current: frozenset[RouteIdentity] = frozenset()
         self._vips: dict[str, dict[str, str]] = {}
         """VIPs of each service by prefix."""
@@ -168,9 +166,7 @@ class Leftovers:
         elif self._none_since is None:
             self._none_since = now
         elif now >= self._none_since + CONFIRM_DELAY:
-            forgotten = self._recorded.identities - self._current
             self._recorded = Recorded(self._current)
-            self._restore({identity.prefix for identity in forgotten}, now)
         self._table_is_old = False
         return [*unknown, *logs, *self._save()]
 
@@ -246,19 +242,10 @@ class Leftovers:
 
     def _send_current(self, prefix: str, now: float) -> None:
         """Send the VIP's route again, and once more after ExaBGP has sent the withdrawal (A6)."""
-        self._maybe_removed.discard(prefix)
         for pool in self._vips.values():
             if prefix in pool and self._commands.confirmed(pool[prefix]):
                 self._commands.resend(pool[prefix])
         self._commands.neighbor_up(now)
-
-    def _restore(self, prefixes: Iterable[str], now: float) -> None:
-        """Send the routes again that an earlier run may have removed from a neighbour.
-
-        It may have withdrawn another identity, and ended before it had sent the route again.
-        """
-        for prefix in sorted(self._maybe_removed.intersection(prefixes)):
-            self._send_current(prefix, now)
 
     def _save(self) -> list[SaveRoutes]:
         if self._recorded.identities == self._saved:

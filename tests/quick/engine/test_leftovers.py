@@ -266,21 +266,6 @@ def test_a_withdrawal_is_repeated_once_and_then_forgotten() -> None:
     assert box.wait(1000) == [], "another process may announce it from now on"
 
 
-def test_a_route_that_an_earlier_run_may_have_removed_is_sent_again() -> None:
-    """It has withdrawn the earlier identity, which removes both without ADD-PATH, and was killed then."""
-    box = Box([identity(VIP), identity(VIP, 7)], [], pool(VIP))
-    box.queue.announce(VIP, (f"announce route {VIP}/32 next-hop self med 100",))
-    box.announced[VIP] = True
-    box.run()
-    box.wait(1)
-    assert box.read_table() == []
-    box.confirm()
-    assert box.written + box.wait(10) != []
-    assert box.saved == {identity(VIP)}
-    box.read_table()
-    assert box.confirm() + box.wait(10) == []
-
-
 @pytest.mark.parametrize("announced", [{}, {VIP: True}], ids=["undecided", "decided"])
 def test_a_table_that_does_not_show_a_leftover_must_be_confirmed(announced: dict[str, bool]) -> None:
     """Without acknowledgements, a pause of ExaBGP counts as the end of the table."""
