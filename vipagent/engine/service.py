@@ -88,10 +88,11 @@ class ServiceRuntime:
         return self._core.check_changing
 
     def decision(self, vip: str) -> bool | None:
-        """Return whether a VIP is announced; None until that is decided, and acknowledged by ExaBGP."""
-        if vip not in self._decided or not self._context.commands.confirmed(vip):
+        """Return whether a VIP is announced; None until that is decided, and its route acknowledged."""
+        announced = vip in self._announced
+        if vip not in self._decided or (announced and not self._context.commands.confirmed(vip)):
             return None
-        return vip in self._announced
+        return announced
 
     def watch(self) -> Iterator[Effect]:
         """Watch the required directories and unwatch the others."""
