@@ -158,6 +158,14 @@ VIEWS: Mapping[str, Callable[[Node], Collection[str]]] = {
 }
 
 
+def wait_until_shown(
+    node: Node, problem: str, views: Mapping[str, Callable[[Node], Collection[str]]], within: float
+) -> None:
+    """Wait until each of these views of a node shows a problem."""
+    for view, shown in views.items():
+        node.box.wait_until(f"{view} shows {problem}", lambda: problem in shown(node), within)  # noqa: B023
+
+
 @pytest.mark.parametrize("name", ALL_SHOW)
 def test_a_misconfiguration_is_shown_with_what_to_do(
     launch: Callable[[Misconfiguration], list[Node]], name: str, tmp_path: Path
@@ -165,9 +173,7 @@ def test_a_misconfiguration_is_shown_with_what_to_do(
     wrong = by_name(name)
     nodes = launch(wrong)
     for node in nodes:
-        for view, shown in VIEWS.items():
-            what = f"{view} shows {wrong.problem}"
-            node.box.wait_until(what, lambda: wrong.problem in shown(node), SHOWN_WITHIN)  # noqa: B023
+        wait_until_shown(node, wrong.problem, VIEWS, SHOWN_WITHIN)
         node.box.wait_until(f"it says {wrong.says}", lambda: wrong.says in node.what(), SHOWN_WITHIN)  # noqa: B023
     for node in nodes:
         assert node.healthz()[wrong.problem]["do"]
@@ -203,10 +209,7 @@ def test_a_second_agent_of_the_same_name_is_shown_by_both(
     nodes = launch(wrong)
     views = {**VIEWS, "the status": Node.status}
     for node in nodes:
-        for view, shown in views.items():
-            what = f"{view} shows {wrong.problem}"
-            within = SHOWN_WITHIN + SESSION_MARGIN
-            node.box.wait_until(what, lambda: wrong.problem in shown(node), within)  # noqa: B023
+        wait_until_shown(node, wrong.problem, views, SHOWN_WITHIN + SESSION_MARGIN)
         assert wrong.alert in firing(node.get("/metrics"), tmp_path)
 
 

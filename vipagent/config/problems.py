@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vipagent.store.fields import sanitize
+
 COMMAND_LINE = "command line"
 Location = tuple[int | str, ...]
 MAX_SHOWN = 80
@@ -79,7 +81,7 @@ def describe(problems: Sequence[Problem]) -> str:
 def first_problem(error: Exception) -> str:
     """Return the first problem of a refused configuration, on one line, and how many more there are."""
     first, *others = str(error).splitlines() or [""]
-    printable = "".join(char if char.isprintable() else "?" for char in first[: MAX_FIRST + 1])
+    printable = sanitize(first[: MAX_FIRST + 1])
     text = printable if len(printable) <= MAX_FIRST else f"{printable[:MAX_FIRST]}…"
     return f"{text} (and {len(others)} more)" if others else text
 

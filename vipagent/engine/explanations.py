@@ -1,6 +1,6 @@
 """Explanations of the problems of a service on this node, for its record in the store (Shape 6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 
@@ -13,12 +13,10 @@ from vipagent.exabgp.results import CommandResult
 from vipagent.telemetry.problems import fault_of
 from vipagent.types import CheckState, Neighbor, Reason
 
-MAX_CONFLICTS = 5
-"""Maximum number of conflicts that are described."""
 MAX_COMMAND = 160
 """Maximum number of characters of a command that are shown."""
 MAX_NAMED = 5
-"""Maximum number of neighbours that are named."""
+"""Maximum number of neighbours, or of conflicts, that are named."""
 
 
 def explain(
@@ -104,8 +102,8 @@ def _lacking_neighbors(config: ServiceConfig, gate: Gate) -> str:
     if not missing:
         return ""
     return (
-        f"neighbor of the service names {_first(missing)}, which ExaBGP does not have; its neighbours are "
-        f"{_first(sorted(gate.peers))}: correct neighbor, or exabgp.conf"
+        f"neighbor of the service names {_first(missing, len(missing))}, which ExaBGP does not have; "
+        f"its neighbours are {_first(sorted(gate.peers), len(gate.peers))}: correct neighbor, or exabgp.conf"
     )
 
 
@@ -139,25 +137,21 @@ def _wrong_next_hop(config: ServiceConfig, gate: Gate, vip: str) -> str:
     if not other:
         return ""
     return (
-        f"the session with {_first(other)} has no IPv{version} address that `next-hop self` could be: set "
-        f"next_hop of the service to an IPv{version} address of this node"
+        f"the session with {_first(other, len(other))} has no IPv{version} address that "
+        f"`next-hop self` could be: set next_hop of the service to an IPv{version} address of this node"
     )
 
 
-def _first(peers: Sequence[str]) -> str:
-    """Return the first neighbours, and how many more there are."""
-    others = len(peers) - MAX_NAMED
-    return ", ".join(peers[:MAX_NAMED]) + (f" (and {others} more)" if others > 0 else "")
+def _first(texts: Iterable[str], total: int) -> str:
+    """Return the first texts, and how many more of the total there are."""
+    others = total - MAX_NAMED
+    return ", ".join(islice(texts, MAX_NAMED)) + (f" (and {others} more)" if others > 0 else "")
 
 
 def _conflict_detail(conflicts: Mapping[str, str]) -> str:
     """Return who has registered the first VIPs in conflict, and how many more there are."""
-    first = [
-        f"{vip} is registered by {holder or 'another agent'}"
-        for vip, holder in islice(conflicts.items(), MAX_CONFLICTS)
-    ]
-    others = len(conflicts) - len(first)
-    return ", ".join(first) + (f" (and {others} more)" if others else "")
+    texts = (f"{vip} is registered by {holder or 'another agent'}" for vip, holder in conflicts.items())
+    return _first(texts, len(conflicts))
 
 
 def _missing_detail(missing: Mapping[str, str]) -> str:

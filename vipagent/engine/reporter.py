@@ -115,19 +115,12 @@ class Reporter:
             case actions.Register(vip):
                 self._registering[vip] = False
                 why = {"service": service, "vip": vip, "cause": cause_of(event)}
-                if self._store is StoreState.CONNECTED:
-                    yield Log.info("register", **why)
-                else:
-                    yield Log.info("registration deferred", **why, store=self._store)
+                yield self._asked_of_store("register", "registration deferred", **why)
             case actions.Deregister(vip, reason):
                 self._registering.pop(vip, None)
-                why = {"reason": reason, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
-                if self._store is StoreState.CONNECTED:
-                    yield Log.info("deregister", service=service, vip=vip, **why)
-                else:
-                    yield Log.info(
-                        "deregistration deferred", service=service, vip=vip, **why, store=self._store
-                    )
+                about = {"service": service, "vip": vip, "reason": reason}
+                why = {**about, "rule": RULE_BY_REASON[reason], "cause": cause_of(event)}
+                yield self._asked_of_store("deregister", "deregistration deferred", **why)
             case actions.Publish(report):
                 yield from self.publish(report)
             case actions.RunHook(state):
@@ -138,6 +131,12 @@ class Reporter:
                 pass
             case _:
                 assert_never(action)
+
+    def _asked_of_store(self, asked: str, deferred: str, **why: str) -> Log:
+        """Return the log entry of a request to the store, which may be away."""
+        if self._store is StoreState.CONNECTED:
+            return Log.info(asked, **why)
+        return Log.info(deferred, **why, store=self._store)
 
     def _with_fault(self, action: actions.Announce | actions.Withdraw, entry: Log) -> Log:
         """Add the fault of an announced VIP, which is its reason in the status."""
